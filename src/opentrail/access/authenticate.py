@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Tell which known key made a request, or refuse it."""
+
+import hmac
+
+from opentrail.access import refusals, sigv4
+from opentrail.access.keys import AccessKey, KeyTable
+from opentrail.aws.request import Credential, RequestHead
+from opentrail.errors import ClientError
+
+
+def authenticate(
+    head: RequestHead,
+    credential: Credential | None,
+    payload_sha256: str,
+    keys: KeyTable,
+    now_ms: int,
+) -> AccessKey:
+    """Return the key that signed this request, its signature checked.
+
+    ``payload_sha256`` and ``now_ms`` are as in ``sigv4.verify``. Raises ClientError with the codes
+    of the JSON protocols (``refusals.in_protocol`` translates): no signature, unknown key or
+    session token, session over, signature not good.
+    """
+    if credential is None:
+        raise _no_credential(head)
+    key = keys.find(credential.access_key_id)
+    if key is None or not key.secret_access_key:
+        raise refusals.unknown_key()
+    if not _same(key.session_token, credential.session_token):
+        raise refusals.unknown_key()
+    # First the signature: that a session is over is told only to whoever holds its secret.
+    sigv4.verify(head, credential, payload_sha256, key.secret_access_key, now_ms)
+    if key.expired(now_ms):
+        raise refusals.expired_token()
+    return key
+
+
+def _no_credential(head: RequestHead) -> ClientError:
+    if head.headers.get("authorization"):
+        return refusals.incomplete(
+            "Authorization header must be an AWS4-HMAC-SHA256 signature with 'Credential',"
+            " 'SignedHeaders' and 'Signature' parameters."
+        )
+    return refusals.missing_token()
+
+
+def _same(one: str, other: str) -> bool:
+    return hmac.compare_digest(one.encode("utf-8", "replace"), other.encode("utf-8", "replace"))

@@ -1,0 +1,259 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Check an AWS Signature Version 4, in the Authorization header or in a presigned URL.
+
+Follows the IAM User Guide, "Create a signed AWS API request". Header names that repeat cannot be
+told apart in a ``RequestHead``; a client that signs such headers is refused.
+"""
+
+import calendar
+import functools
+import hashlib
+import hmac
+import re
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from urllib.parse import quote, quote_from_bytes, unquote_to_bytes
+
+from opentrail.access import refusals
+from opentrail.aws.request import Credential, RequestHead
+from opentrail.errors import ClientError
+
+CLOCK_WINDOW_S = 15 * 60
+"""How far a client's clock may be off, both ways: AWS's own limit for most services."""
+
+PRESIGNED_SECONDS_MAX = 7 * 24 * 3600
+"""A presigned URL lives a week at most (S3 User Guide, "Sharing objects with presigned URLs")."""
+
+SIGNING_KEYS_CACHED = 1024
+"""Derived keys that are kept: one per secret, day, region and service, 200 bytes each."""
+
+_ALGORITHM = "AWS4-HMAC-SHA256"
+_UNSIGNED = "UNSIGNED-PAYLOAD"
+_STREAMING_PREFIX = "STREAMING-"
+_RAW_PATH_SERVICES = frozenset({"s3", "s3express", "s3-object-lambda", "s3-outposts"})
+_BLANKS = re.compile(r"[ \t]+")
+_CANONICAL_QUERY = re.compile(r"(?:[A-Za-z0-9\-._~&=]|%[0-9A-F]{2})*")
+_AMZ_DATE = re.compile(r"\d{8}T\d{6}Z", re.ASCII)
+
+
+def needs_body_hash(head: RequestHead, credential: Credential) -> bool:
+    """Return whether ``verify`` needs the SHA-256 of the body that was received.
+
+    It does not where the client left the body unsigned or signs it chunk by chunk: the signature
+    then proves who calls, not what the body says.
+    """
+    declared = head.headers.get("x-amz-content-sha256")
+    if declared:
+        return declared != _UNSIGNED and not declared.startswith(_STREAMING_PREFIX)
+    return not (credential.presigned and credential.signing_name in _RAW_PATH_SERVICES)
+
+
+def verify(
+    head: RequestHead, credential: Credential, payload_sha256: str, secret: str, now_ms: int
+) -> None:
+    """Check the signature of one request at ``now_ms`` (milliseconds since 1970 UTC).
+
+    ``payload_sha256`` is the lower-case hex SHA-256 of the body as received; it is not looked at
+    when ``needs_body_hash`` says no. ``credential`` is what the head says of itself. The session
+    token is compared by ``access.authenticate``, not here.
+
+    Raises ClientError: IncompleteSignatureException, InvalidSignatureException.
+    """
+    timestamp = _timestamp(head, credential)
+    _check_scope(head, credential, timestamp)
+    _check_time(head, credential, timestamp, now_ms)
+    request = _canonical_request(head, credential, _payload(head, credential, payload_sha256))
+    scope = f"{credential.date}/{credential.region}/{credential.signing_name}/aws4_request"
+    digest = hashlib.sha256(request.encode("latin-1", "replace")).hexdigest()
+    text = f"{_ALGORITHM}\n{timestamp}\n{scope}\n{digest}"
+    key = _signing_key(secret, credential.date, credential.region, credential.signing_name)
+    expected = hmac.digest(key, text.encode("latin-1", "replace"), "sha256").hex()
+    given = credential.signature.encode("latin-1", "replace")
+    if not hmac.compare_digest(expected.encode(), given):
+        raise refusals.mismatch()
+
+
+@functools.lru_cache(maxsize=SIGNING_KEYS_CACHED)
+def _signing_key(secret: str, date: str, region: str, service: str) -> bytes:
+    key = f"AWS4{secret}".encode()
+    for part in (date, region, service, "aws4_request"):
+        key = hmac.digest(key, part.encode(), "sha256")
+    return key
+
+
+def _timestamp(head: RequestHead, credential: Credential) -> str:
+    """Return the time of signing as ``YYYYMMDDTHHMMSSZ``."""
+    if credential.presigned:
+        text = _query_value(head.query, "X-Amz-Date")
+    else:
+        text = head.headers.get("x-amz-date") or _from_http_date(head.headers.get("date", ""))
+    if _AMZ_DATE.fullmatch(text):
+        return text
+    raise refusals.incomplete(
+        "Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header"
+        " with a valid date."
+    )
+
+
+def _from_http_date(text: str) -> str:
+    if _AMZ_DATE.fullmatch(text):
+        return text
+    try:
+        when = parsedate_to_datetime(text)
+    except ValueError:
+        return ""
+    aware = when if when.tzinfo else when.replace(tzinfo=UTC)
+    return aware.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
+
+
+def _check_scope(head: RequestHead, credential: Credential, timestamp: str) -> None:
+    if not (credential.date and credential.region and credential.signing_name):
+        raise refusals.incomplete(
+            "Credential must have the form KEY/DATE/REGION/SERVICE/aws4_request."
+        )
+    if not credential.signature:
+        raise refusals.incomplete("Authorization header requires 'Signature' parameter.")
+    if credential.date != timestamp[:8]:
+        raise refusals.bad_signature(
+            "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP."
+        )
+    if "host" not in credential.signed_headers:
+        raise refusals.bad_signature(
+            "'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization."
+        )
+    # The target decides the operation: unsigned, it would let one signature do another's work.
+    if "x-amz-target" in head.headers and "x-amz-target" not in credential.signed_headers:
+        raise refusals.bad_signature(
+            "'X-Amz-Target' must be a 'SignedHeader' in the AWS Authorization."
+        )
+
+
+def _check_time(head: RequestHead, credential: Credential, timestamp: str, now_ms: int) -> None:
+    try:
+        signed_s = calendar.timegm(
+            datetime.strptime(timestamp, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC).timetuple()
+        )
+    except ValueError:
+        raise refusals.incomplete("The date of the signature is not a valid date.") from None
+    now_s = now_ms // 1000
+    lives_s = _lifetime_s(head) if credential.presigned else CLOCK_WINDOW_S
+    if signed_s < now_s - lives_s:
+        raise refusals.bad_signature(
+            f"Signature expired: {timestamp} is now earlier than {_amz_date(now_s - lives_s)}"
+            f" ({_amz_date(now_s)} - {_minutes(lives_s)})"
+        )
+    if signed_s > now_s + CLOCK_WINDOW_S:
+        raise refusals.bad_signature(
+            f"Signature not yet current: {timestamp} is still later than"
+            f" {_amz_date(now_s + CLOCK_WINDOW_S)}"
+            f" ({_amz_date(now_s)} + {_minutes(CLOCK_WINDOW_S)})"
+        )
+
+
+def _lifetime_s(head: RequestHead) -> int:
+    text = _query_value(head.query, "X-Amz-Expires")
+    if not text:
+        return CLOCK_WINDOW_S
+    if text.isascii() and text.isdigit() and len(text) <= len(str(PRESIGNED_SECONDS_MAX)):
+        seconds = int(text)
+        if 1 <= seconds <= PRESIGNED_SECONDS_MAX:
+            return seconds
+    raise refusals.bad_signature(
+        f"X-Amz-Expires must be a number of seconds from 1 to {PRESIGNED_SECONDS_MAX}"
+    )
+
+
+def _amz_date(epoch_s: int) -> str:
+    return datetime.fromtimestamp(epoch_s, tz=UTC).strftime("%Y%m%dT%H%M%SZ")
+
+
+def _minutes(seconds: int) -> str:
+    return f"{seconds // 60} min." if seconds % 60 == 0 else f"{seconds} s."
+
+
+def _payload(head: RequestHead, credential: Credential, payload_sha256: str) -> str:
+    """Return the last line of the canonical request.
+
+    Raises ClientError when the hash that the client declared is not the body's.
+    """
+    declared = head.headers.get("x-amz-content-sha256")
+    if not needs_body_hash(head, credential):
+        return declared or _UNSIGNED
+    if declared and declared != payload_sha256:
+        raise _wrong_body(credential.signing_name)
+    return payload_sha256
+
+
+def _wrong_body(signing_name: str) -> ClientError:
+    if signing_name in _RAW_PATH_SERVICES:
+        return ClientError(
+            "XAmzContentSHA256Mismatch",
+            "The provided 'x-amz-content-sha256' header does not match what was computed.",
+        )
+    return refusals.mismatch()
+
+
+def _canonical_request(head: RequestHead, credential: Credential, payload: str) -> str:
+    headers = head.headers
+    lines = [head.method.upper()]
+    lines.append(_canonical_path(head.path, credential.signing_name))
+    lines.append(_canonical_query(head.query, presigned=credential.presigned))
+    lines.extend(f"{name}:{_folded(headers.get(name, ''))}" for name in credential.signed_headers)
+    lines.extend(("", ";".join(credential.signed_headers), payload))
+    return "\n".join(lines)
+
+
+def _folded(value: str) -> str:
+    """Only blanks and tabs: the bytes of a UTF-8 value, read as latin-1, may look like spaces."""
+    return _BLANKS.sub(" ", value.strip(" \t"))
+
+
+def _canonical_path(path: str, signing_name: str) -> str:
+    """S3 signs the path as sent; the others normalise it and encode it once more."""
+    if path == "/" or not path:
+        return "/"
+    if signing_name in _RAW_PATH_SERVICES:
+        return path
+    kept: list[str] = []
+    for segment in path.split("/"):
+        if segment == "..":
+            del kept[-1:]
+        elif segment not in ("", "."):
+            kept.append(segment)
+    normal = "/" + "/".join(kept)
+    if kept and path.endswith("/"):
+        normal += "/"
+    return quote(normal, safe="/~", encoding="latin-1", errors="replace")
+
+
+def _canonical_query(query: str, *, presigned: bool) -> str:
+    if not query:
+        return ""
+    if not _CANONICAL_QUERY.fullmatch(query):
+        query = "&".join(map(_encoded_pair, query.split("&")))
+    pairs = []
+    for pair in query.split("&"):
+        name, _, value = pair.partition("=")
+        if not (presigned and name == "X-Amz-Signature"):
+            pairs.append((name, value))
+    pairs.sort()
+    return "&".join([f"{name}={value}" for name, value in pairs])
+
+
+def _encoded_pair(pair: str) -> str:
+    """Encode a parameter as AWS does, however the client wrote it on the wire."""
+    name, _, value = pair.partition("=")
+    return f"{_encoded(name)}={_encoded(value)}"
+
+
+def _encoded(text: str) -> str:
+    raw = text.replace("+", " ").encode("latin-1", "replace")
+    return quote_from_bytes(unquote_to_bytes(raw), safe="-_.~")
+
+
+def _query_value(query: str, name: str) -> str:
+    for pair in query.split("&"):
+        key, _, value = pair.partition("=")
+        if key == name:
+            return value
+    return ""

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""AWS's wire protocols, from the service models: no I/O here."""

@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The services by what a request may name them by: signing name, target prefix, host, version."""
+
+import functools
+from collections.abc import Iterable, Iterator, Mapping
+from urllib.parse import parse_qsl
+
+from opentrail.aws import tables
+from opentrail.aws.request import Target
+from opentrail.aws.rest import Route, Router
+from opentrail.aws.tables import ServiceRow
+
+_EVENT_SOURCES = {
+    # CloudTrail's documentation of each service, where it is not the signing name's.
+    "marketplace-agreement": "agreement-marketplace.amazonaws.com",
+    "sagemaker-metrics": "metrics-sagemaker.amazonaws.com",
+    "servicecatalog-appregistry": "servicecatalog-appregistry.amazonaws.com",
+}
+_SIGNING_ALIASES = {"s3express": "s3", "s3-object-lambda": "s3"}
+"""Signing names that no model has, and the one whose operations they sign."""
+
+HOST_LABELS_MAX = 3
+"""Labels that an endpoint prefix has at most ("data.iot", "api.tunneling.iot")."""
+
+
+class Group:
+    """The services that share a signing name (nine of them ``sagemaker``)."""
+
+    def __init__(self, services: Iterable[ServiceRow], *, unsigned_only: bool = False) -> None:
+        # The larger service is the likelier one, wherever nothing else decides.
+        self.services = tuple(sorted(services, key=lambda row: (-row.operations, row.service)))
+        self.protocols = frozenset(p for row in self.services for p in row.protocols)
+        self._unsigned_only = unsigned_only
+
+    @functools.cached_property
+    def router(self) -> Router:
+        """The REST routes of all its services; empty when none is RESTful."""
+        return Router(self._routes())
+
+    def default(self) -> ServiceRow:
+        """Return the service that an unknown operation is put down to."""
+        for row in self.services:
+            if row.service == row.signing_name:
+                return row
+        return self.services[0]
+
+    def _routes(self) -> Iterator[Route]:
+        for row in self.services:
+            if row.protocol.startswith("rest-"):
+                names = row.unsigned if self._unsigned_only else tables.table(row.service).names()
+                for name in names:
+                    yield _route(row, name)
+
+
+def _route(service: ServiceRow, name: str) -> Route:
+    table = tables.table(service.service)
+    row = table.operation(name)
+    path, _, query = row.uri.partition("?")
+    required = [m for m in table.shape(row.input).members if m.required] if row.input >= 0 else []
+    return Route(
+        target=target(service, name, service.protocol),
+        method=row.method,
+        path=path,
+        literals=tuple(parse_qsl(query, keep_blank_values=True)),
+        query_names=tuple(m.wire or m.name for m in required if m.location == "querystring"),
+        headers=tuple((m.wire or m.name).lower() for m in required if m.location == "header"),
+        deprecated=row.deprecated,
+        operations=service.operations,
+        endpoint_prefix=service.endpoint_prefix,
+    )
+
+
+def target(
+    service: ServiceRow, name: str, protocol: str, json_version: str = "", *, known: bool = True
+) -> Target:
+    """Return the target for an operation ``name`` of ``service``."""
+    return Target(
+        service=service.service,
+        event_source=event_source(service),
+        operation=name,
+        protocol=protocol,
+        json_version=json_version or service.json_version or "1.1",
+        known=known,
+    )
+
+
+def event_source(service: ServiceRow) -> str:
+    """Return the record's eventSource: the signing name, but for a few services."""
+    return _EVENT_SOURCES.get(service.service, f"{service.signing_name}.amazonaws.com")
+
+
+def has_operation(service: ServiceRow, name: str) -> bool:
+    """Return whether the model of ``service`` has the operation ``name``."""
+    return name in tables.table(service.service).names()
+
+
+def by_signing_name(name: str) -> Group | None:
+    """Return the services that sign as ``name``, or None when no model knows the name."""
+    return _groups().get(_SIGNING_ALIASES.get(name, name))
+
+
+def is_alias(name: str) -> bool:
+    """Return whether ``name`` signs another signing name's operations."""
+    return name in _SIGNING_ALIASES
+
+
+def by_host(host: str) -> Group | None:
+    """Return the services that AWS serves at ``host``, or None when it is not a host of AWS."""
+    name, _, _port = host.partition(":")
+    if not name.endswith((".amazonaws.com", ".amazonaws.com.cn", ".api.aws")):
+        return None
+    labels = name.split(".")[:HOST_LABELS_MAX]
+    for count in range(len(labels), 0, -1):
+        found = _by_endpoint_prefix().get(".".join(labels[:count]))
+        if found is not None:
+            return found
+    return None
+
+
+def by_target_prefix(prefix: str) -> tuple[ServiceRow, ...]:
+    """Return the services whose X-Amz-Target begins with ``prefix``, or with its last part.
+
+    CloudTrail's clients send "com.amazonaws.cloudtrail.v20131101.CloudTrail_20131101" or only what
+    follows the last dot.
+    """
+    return _by_target_prefix().get(prefix.rpartition(".")[2], ())
+
+
+def by_version(version: str) -> tuple[ServiceRow, ...]:
+    """Return the services of the query protocol that have the API version ``version``."""
+    return _by_version().get(version, ())
+
+
+@functools.cache
+def unsigned() -> Group:
+    """Return the operations that clients call without a signature, to route those over REST."""
+    return Group((row for row in _rows() if row.unsigned), unsigned_only=True)
+
+
+def _rows() -> tuple[ServiceRow, ...]:
+    return tables.index().services
+
+
+@functools.cache
+def _groups() -> Mapping[str, Group]:
+    return {name: Group(rows) for name, rows in _collect(_rows(), "signing_name").items()}
+
+
+@functools.cache
+def _by_endpoint_prefix() -> Mapping[str, Group]:
+    return {name: Group(rows) for name, rows in _collect(_rows(), "endpoint_prefix").items()}
+
+
+@functools.cache
+def _by_target_prefix() -> Mapping[str, tuple[ServiceRow, ...]]:
+    found: dict[str, tuple[ServiceRow, ...]] = {}
+    for row in _rows():
+        if row.target_prefix:
+            tail = row.target_prefix.rpartition(".")[2]
+            found[tail] = (*found.get(tail, ()), row)
+    return found
+
+
+@functools.cache
+def _by_version() -> Mapping[str, tuple[ServiceRow, ...]]:
+    forms = frozenset(("query", "ec2"))
+    return _collect((row for row in _rows() if forms & set(row.protocols)), "api_version")
+
+
+def _collect(rows: Iterable[ServiceRow], by: str) -> dict[str, tuple[ServiceRow, ...]]:
+    found: dict[str, tuple[ServiceRow, ...]] = {}
+    for row in rows:
+        name: str = getattr(row, by)
+        found[name] = (*found.get(name, ()), row)
+    return found

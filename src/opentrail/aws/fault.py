@@ -1,0 +1,220 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Error answers, read and written, in the form of each wire protocol.
+
+Smithy 2.0, "Operation error serialization" of each protocol; Amazon S3 API Reference, "Error
+responses".
+"""
+
+import re
+from collections.abc import Mapping
+from xml.sax.saxutils import escape
+
+import msgspec
+
+from opentrail.aws import jsonbody, xmlbody
+from opentrail.aws.request import Target
+
+MESSAGE_CHARS_MAX = 1024
+"""CloudTrail's bound on errorMessage: 1 KB."""
+
+_CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}\Z")
+_NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
+_SIGNATURE_CODES = frozenset(
+    (
+        "IncompleteSignature",
+        "IncompleteSignatureException",
+        "InvalidSignatureException",
+        "SignatureDoesNotMatch",
+    )
+)
+_BY_STATUS = {
+    304: "NotModified",
+    400: "BadRequest",
+    401: "Unauthorized",
+    403: "AccessDenied",
+    404: "NotFound",
+    405: "MethodNotAllowed",
+    409: "Conflict",
+    412: "PreconditionFailed",
+    413: "RequestEntityTooLarge",
+    429: "ThrottlingException",
+    501: "NotImplemented",
+    502: "ServiceUnavailable",
+    503: "ServiceUnavailable",
+    504: "ServiceUnavailable",
+}
+_SERVER_ERROR_MIN = 500
+_NOT_FOUND = 404
+
+
+def error_of(
+    target: Target, status: int, headers: Mapping[str, str], body: bytes
+) -> tuple[str, str]:
+    """Return the error code and message of an error answer; either way the code is not empty.
+
+    Looks where each protocol puts them, whatever ``target`` speaks: a proxy in between answers in
+    its own form. Namespaces and URLs around the code are cut off, a message is cut to
+    MESSAGE_CHARS_MAX, and what a signature error quotes of the request (tokens) is left out.
+    ``headers`` have lower-case names.
+    """
+    code, message = _in_body(body)
+    code = _from_headers(headers) or _bare(code)
+    if not code:
+        return _by_status(target, status, body)
+    if code in _SIGNATURE_CODES:
+        message = message.partition("\n")[0].partition(" Authorization=")[0]
+    return code, message[:MESSAGE_CHARS_MAX]
+
+
+def _from_headers(headers: Mapping[str, str]) -> str:
+    """Return the code that the headers name: a query-compatible service means its query code."""
+    queried = headers.get("x-amzn-query-error", "").partition(";")[0]
+    return _bare(queried) or _bare(headers.get("x-amzn-errortype", ""))
+
+
+def _bare(code: str) -> str:
+    """Return ``code`` of ``namespace#code:url``, or "" when it is not one."""
+    name = code.partition(":")[0].rpartition("#")[2].strip()
+    return name if _CODE.match(name) else ""
+
+
+def _in_body(body: bytes) -> tuple[str, str]:
+    start = body[:64].lstrip()
+    if start.startswith(b"{"):
+        return _in_json(body)
+    if start.startswith(b"<"):
+        return _in_xml(body)
+    if b"__type" in body:
+        return _cbor_text(body, b"__type"), _cbor_text(body, b"message")
+    return "", ""
+
+
+def _in_json(body: bytes) -> tuple[str, str]:
+    try:
+        value = jsonbody.decode(body)
+    except (msgspec.DecodeError, RecursionError):
+        return "", ""
+    if not isinstance(value, dict):
+        return "", ""
+    return _first_text(value, ("__type", "code", "Code")), _first_text(
+        value, ("message", "Message")
+    )
+
+
+def _first_text(value: Mapping[str, object], names: tuple[str, ...]) -> str:
+    return next((found for n in names if isinstance(found := value.get(n), str)), "")
+
+
+def _in_xml(body: bytes) -> tuple[str, str]:
+    root = xmlbody.parse(body)
+    error = root.find("Error") if root else None
+    if error is None:
+        return "", ""
+    code, message = error.child("Code"), error.child("Message")
+    return code.text if code else "", message.text if message else ""
+
+
+def _cbor_text(body: bytes, name: bytes) -> str:
+    """Return the text that follows the key ``name`` in a CBOR map (RFC 8949, major type 3)."""
+    key = bytes((0x60 + len(name),)) + name
+    at = body.find(key)
+    if at < 0:
+        return ""
+    at += len(key)
+    first = body[at : at + 1]
+    if b"\x60" <= first <= b"\x77":
+        size, at = first[0] - 0x60, at + 1
+    elif first in {b"\x78", b"\x79"}:
+        width = first[0] - 0x77
+        size, at = int.from_bytes(body[at + 1 : at + 1 + width]), at + 1 + width
+    else:
+        return ""
+    return body[at : at + size].decode("utf-8", "replace")
+
+
+def _by_status(target: Target, status: int, body: bytes) -> tuple[str, str]:
+    """Return what to call an answer that names no error: an emulator's HTML, a proxy's page."""
+    is_page = body[:64].lstrip().startswith(b"<")
+    if status == _NOT_FOUND and is_page and target.protocol != "rest-xml":
+        code = "UnknownOperationException"
+    elif status >= _SERVER_ERROR_MIN:
+        code = _BY_STATUS.get(status, "InternalFailure")
+    else:
+        code = _BY_STATUS.get(status, "BadRequest")
+    return code, f"HTTP status {status} without an AWS error."
+
+
+def render_error(
+    protocol: str, json_version: str, code: str, message: str, status: int, request_id: str
+) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
+    """Return status, headers and body of an error as clients of ``protocol`` understand it.
+
+    An unknown protocol gets JSON with the error type in a header, which most clients can read.
+    """
+    kind, body = _FORMS.get(protocol, _rest_json)(json_version, code, message, request_id)
+    headers = [
+        (b"content-type", kind.encode()),
+        (b"content-length", b"%d" % len(body)),
+        (b"x-amzn-requestid", request_id.encode()),
+    ]
+    if protocol == "rest-xml":
+        headers.append((b"x-amz-request-id", request_id.encode()))
+    if protocol in {"rest-json", ""}:
+        headers.append((b"x-amzn-errortype", code.encode()))
+    if protocol == "smithy-rpc-v2-cbor":
+        headers.append((b"smithy-protocol", b"rpc-v2-cbor"))
+    return status, headers, body
+
+
+def _json(version: str, code: str, message: str, _request_id: str) -> tuple[str, bytes]:
+    body = msgspec.json.encode({"__type": code, "message": message})
+    return f"application/x-amz-json-{version or '1.1'}", body
+
+
+def _rest_json(_version: str, _code: str, message: str, _request_id: str) -> tuple[str, bytes]:
+    return "application/json", msgspec.json.encode({"message": message})
+
+
+def _query(_version: str, code: str, message: str, request_id: str) -> tuple[str, bytes]:
+    error = f"<Type>Sender</Type>{_xml_error(code, message)}"
+    text = f"<Error>{error}</Error><RequestId>{_xml(request_id)}</RequestId>"
+    return "text/xml", f"<ErrorResponse>{text}</ErrorResponse>".encode()
+
+
+def _ec2(_version: str, code: str, message: str, request_id: str) -> tuple[str, bytes]:
+    error = f"<Errors><Error>{_xml_error(code, message)}</Error></Errors>"
+    text = f"{error}<RequestID>{_xml(request_id)}</RequestID>"
+    return "text/xml", f"<Response>{text}</Response>".encode()
+
+
+def _rest_xml(_version: str, code: str, message: str, request_id: str) -> tuple[str, bytes]:
+    text = f"{_xml_error(code, message)}<RequestId>{_xml(request_id)}</RequestId>"
+    return "application/xml", f"<Error>{text}</Error>".encode()
+
+
+def _cbor(_version: str, code: str, message: str, _request_id: str) -> tuple[str, bytes]:
+    pairs = (("__type", code), ("message", message))
+    return "application/cbor", b"\xa2" + b"".join(_cbor_string(t) for p in pairs for t in p)
+
+
+def _cbor_string(text: str) -> bytes:
+    data = text.encode("utf-8", "replace")[:0xFFFF]
+    return b"\x79" + len(data).to_bytes(2) + data
+
+
+def _xml_error(code: str, message: str) -> str:
+    return f"<Code>{_xml(code)}</Code><Message>{_xml(message)}</Message>"
+
+
+def _xml(text: str) -> str:
+    return escape(_NOT_XML.sub("?", text))
+
+
+_FORMS = {
+    "json": _json,
+    "rest-json": _rest_json,
+    "query": _query,
+    "ec2": _ec2,
+    "rest-xml": _rest_xml,
+    "smithy-rpc-v2-cbor": _cbor,
+}

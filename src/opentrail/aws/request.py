@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What one observed HTTP request says: its head, its credential scope, its target."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class RequestHead:
+    """The first part of an HTTP request, as it arrived."""
+
+    method: str
+    path: str
+    """Raw: percent-encoding untouched, begins with ``/``, no query."""
+    query: str
+    """Raw: percent-encoding untouched, without ``?``; empty when there is none."""
+    headers: Mapping[str, str]
+    """Names in lower case; the last value wins where a name repeats (latin-1)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """The SigV4 credential scope and signature of a request, parsed but NOT verified."""
+
+    access_key_id: str
+    date: str
+    """``YYYYMMDD``."""
+    region: str
+    signing_name: str
+    signed_headers: tuple[str, ...]
+    signature: str
+    session_token: str
+    """Empty when there is none. Secret: never recorded, never logged."""
+    presigned: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Which service and operation a request is for."""
+
+    service: str
+    """botocore's service directory ("sagemaker-featurestore-runtime"); empty when unknown."""
+    event_source: str
+    """As in the record: "sagemaker.amazonaws.com"."""
+    operation: str
+    """The model's operation name ("PutRecord"); empty when unknown."""
+    protocol: str
+    """"json", "rest-json", "query", "ec2", "rest-xml", "smithy-rpc-v2-cbor"; empty when unknown."""
+    json_version: str = "1.1"
+    """For protocol "json": the version that the client speaks, for errors in its own form."""
+    known: bool = True
+    """Whether the service models have the operation. When not, ``operation`` is the name as the
+    client sent it (if it could be one) or empty."""

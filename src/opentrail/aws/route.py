@@ -1,0 +1,266 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which credential, service and operation a request names, from its head and body alone.
+
+"Signature Version 4 request elements" (AWS IAM User Guide) for the credential; for the operation
+the awsJson, awsQuery, restJson, restXml and rpcv2Cbor protocols of Smithy 2.0.
+"""
+
+import functools
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from urllib.parse import parse_qsl
+
+from opentrail.aws import catalog, tables
+from opentrail.aws.catalog import Group
+from opentrail.aws.request import Credential, RequestHead, Target
+from opentrail.aws.tables import ServiceRow
+
+__all__ = ["identify", "parse_credential"]
+
+FORM_FIELDS_MAX = 10_000
+"""Form fields that are searched for an Action: EC2's longest requests have about a thousand."""
+
+CBOR = "smithy-rpc-v2-cbor"
+
+_ALGORITHMS = ("AWS4-HMAC-SHA256", "AWS4-ECDSA-P256-SHA256")
+_IDENTIFIER = re.compile(r"[A-Za-z0-9]{1,128}\Z")
+"""What an operation's name can be: a name as sent goes into the record only if it fits."""
+_SIGNING_NAME = re.compile(r"[a-z0-9][a-z0-9.-]{0,63}\Z")
+_ACTION = re.compile(rb"(?:\A|&)Action=([A-Za-z0-9]{1,128})(?=&|\Z)")
+_VERSION = re.compile(rb"(?:\A|&)Version=([0-9-]{1,20})(?=&|\Z)")
+_CBOR_PATH = re.compile(r"/service/([^/]+)/operation/([^/]+)\Z")
+
+
+def parse_credential(head: RequestHead) -> Credential | None:
+    """Return what the request claims to be signed with, unverified.
+
+    Reads the Authorization header (SigV4 and SigV4a), a presigned query (X-Amz-*), and the SigV2
+    forms that S3 still takes. None when there is no credential or nothing can be made of it;
+    parts that are missing are empty. Never raises.
+    """
+    authorization = head.headers.get("authorization", "")
+    if authorization:
+        return _from_header(head, authorization)
+    if "X-Amz-Credential=" in head.query:
+        return _from_query(dict(_fields(head.query)))
+    if "AWSAccessKeyId=" in head.query and "SignatureVersion=" not in head.query:
+        fields = dict(_fields(head.query))
+        key = fields.get("AWSAccessKeyId", "")
+        token = fields.get("x-amz-security-token", "")
+        return _sigv2(key, fields.get("Signature", ""), token, presigned=True)
+    return None
+
+
+def _from_header(head: RequestHead, authorization: str) -> Credential | None:
+    scheme, _, rest = authorization.partition(" ")
+    token = head.headers.get("x-amz-security-token", "")
+    if scheme == "AWS":
+        key, _, signature = rest.strip().partition(":")
+        return _sigv2(key, signature, token, presigned=False)
+    if scheme not in _ALGORITHMS:
+        return None
+    parts = dict(part.strip().partition("=")[::2] for part in rest.split(","))
+    scope = _scope(parts.get("Credential", ""), head.headers.get("x-amz-region-set", ""))
+    if scope is None:
+        return None
+    return Credential(
+        *scope,
+        signed_headers=tuple(filter(None, parts.get("SignedHeaders", "").split(";"))),
+        signature=parts.get("Signature", ""),
+        session_token=token,
+    )
+
+
+def _from_query(fields: dict[str, str]) -> Credential | None:
+    if fields.get("X-Amz-Algorithm", _ALGORITHMS[0]) not in _ALGORITHMS:
+        return None
+    scope = _scope(fields.get("X-Amz-Credential", ""), fields.get("X-Amz-Region-Set", ""))
+    if scope is None:
+        return None
+    return Credential(
+        *scope,
+        signed_headers=tuple(filter(None, fields.get("X-Amz-SignedHeaders", "").split(";"))),
+        signature=fields.get("X-Amz-Signature", ""),
+        session_token=fields.get("X-Amz-Security-Token", ""),
+        presigned=True,
+    )
+
+
+def _scope(text: str, region_set: str) -> tuple[str, str, str, str] | None:
+    """Return key, date, region and signing name of ``key/date/region/name/aws4_request``.
+
+    SigV4a's scope has no region; the regions stand in a header of their own.
+    """
+    match text.split("/"):
+        case [key, date, region, name, "aws4_request"] if key:
+            return key, date, region, name
+        case [key, date, name, "aws4_request"] if key:
+            return key, date, region_set.partition(",")[0].strip("* "), name
+    return None
+
+
+def _sigv2(key: str, signature: str, token: str, *, presigned: bool) -> Credential | None:
+    """Return a SigV2 credential: it has no scope, and only S3 still takes it."""
+    if not key:
+        return None
+    return Credential(key, "", "", "s3", (), signature, token, presigned=presigned)
+
+
+def _fields(text: str) -> list[tuple[str, str]]:
+    return parse_qsl("&".join(text.split("&", FORM_FIELDS_MAX)[:FORM_FIELDS_MAX]))
+
+
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    """What a request says it is for, before any model is asked."""
+
+    prefix: str
+    """Of X-Amz-Target, or the service in a Smithy RPC path; empty for a form."""
+    operation: str
+    protocol: str
+    json_version: str = ""
+    version: str = ""
+    """A form's API version."""
+
+
+def identify(head: RequestHead, credential: Credential | None, body: bytes) -> Target:
+    """Return the service and operation that a request is for.
+
+        1. the credential scope's signing name gives the candidate services; without a credential
+           a host name of AWS, the target prefix or the API version does
+        2. at the path ``/``, X-Amz-Target names the operation, else Action and Version do; at a
+           Smithy RPC path, the path does
+        3. else method, path, query and headers fit one of the REST routes
+        4. else X-Amz-Target or Action name it after all
+
+    The path comes before the header: a header that REST services ignore must not rename a call.
+    ``body`` is what was kept of it; only forms are looked into. An operation that the models do
+    not have is returned with ``known`` False. Never raises.
+    """
+    if credential is None:
+        group = catalog.by_host(head.headers.get("host", ""))
+    else:
+        group = catalog.by_signing_name(credential.signing_name)
+    sent = _sent(head, group, body)
+    if sent is None or (head.path != "/" and sent.protocol != CBOR):
+        found = (group or catalog.unsigned()).router.find(head)
+        if found is not None:
+            return _as_signed(found, credential)
+    source = _scope_source(credential)
+    if sent is not None:
+        return _named(sent, group, source)
+    return _unknown(_Sent("", "", _guessed_protocol(head, group)), group, source)
+
+
+def _sent(head: RequestHead, group: Group | None, body: bytes) -> _Sent | None:
+    """Return what a header, a path or a form names, for the protocols that the group may speak."""
+    header = head.headers.get("x-amz-target", "")
+    if header and (group is None or "json" in group.protocols):
+        prefix, _, name = header.rpartition(".")
+        return _Sent(prefix, _plausible(name), "json", _json_version(head))
+    if head.headers.get("smithy-protocol") == "rpc-v2-cbor":
+        path = _CBOR_PATH.search(head.path)
+        if path is not None:
+            return _Sent(path[1], _plausible(path[2]), CBOR)
+    # A json service may have spoken query once, and old SDKs still do (SQS).
+    if group is None or not group.protocols.isdisjoint(("query", "ec2", "json")):
+        return _form(head, group, body)
+    return None
+
+
+def _form(head: RequestHead, group: Group | None, body: bytes) -> _Sent | None:
+    is_form = head.headers.get("content-type", "").startswith("application/x-www-form-urlencoded")
+    text = body if is_form and head.method == "POST" else head.query.encode("latin-1", "replace")
+    action, version = _ACTION.search(text), _VERSION.search(text)
+    protocol = "ec2" if group is not None and "ec2" in group.protocols else "query"
+    if action is not None:
+        return _Sent(
+            "", action[1].decode(), protocol, version=version[1].decode() if version else ""
+        )
+    fields = dict(_fields(text.decode("latin-1"))) if b"%" in text else {}
+    if "Action" not in fields:
+        return None
+    return _Sent("", _plausible(fields["Action"]), protocol, version=fields.get("Version", ""))
+
+
+def _named(sent: _Sent, group: Group | None, source: str) -> Target:
+    row = _service_of(sent, group)
+    if row is None:
+        return _unknown(sent, group, source)
+    if sent.operation and catalog.has_operation(row, sent.operation):
+        return _known(row.service, sent.operation, sent.protocol, sent.json_version)
+    return catalog.target(row, sent.operation, sent.protocol, sent.json_version, known=False)
+
+
+@functools.cache  # of operations that the models have, so the models bound it
+def _known(service: str, operation: str, protocol: str, json_version: str) -> Target:
+    return catalog.target(tables.services()[service], operation, protocol, json_version)
+
+
+def _service_of(sent: _Sent, group: Group | None) -> ServiceRow | None:
+    rows: Sequence[ServiceRow]
+    if sent.prefix:
+        rows = catalog.by_target_prefix(sent.prefix)
+        rows = [row for row in group.services if row in rows] if group else rows
+    else:
+        rows = group.services if group else catalog.by_version(sent.version)
+    having = [row for row in rows if catalog.has_operation(row, sent.operation)]
+    for row in having:
+        if row.api_version == sent.version:
+            return row
+    if having:
+        return having[0]
+    return rows[0] if sent.prefix and rows else None
+
+
+def _unknown(sent: _Sent, group: Group | None, source: str) -> Target:
+    if group is not None:
+        row = group.default()
+        return catalog.target(row, sent.operation, sent.protocol, sent.json_version, known=False)
+    return Target(
+        "", source, sent.operation, sent.protocol, sent.json_version or "1.1", known=False
+    )
+
+
+def _as_signed(found: Target, credential: Credential | None) -> Target:
+    """Return ``found`` under the name it was signed with: S3 Express is a source of its own."""
+    if credential is None or not catalog.is_alias(credential.signing_name):
+        return found
+    return replace(found, event_source=_scope_source(credential))
+
+
+def _scope_source(credential: Credential | None) -> str:
+    """Return the eventSource that the scope claims; empty when it cannot be a host name."""
+    if credential is None or not _SIGNING_NAME.match(credential.signing_name):
+        return ""
+    return f"{credential.signing_name}.amazonaws.com"
+
+
+def _plausible(name: str) -> str:
+    return name if _IDENTIFIER.match(name) else ""
+
+
+def _json_version(head: RequestHead) -> str:
+    kind = head.headers.get("content-type", "")
+    return "1.0" if kind.startswith("application/x-amz-json-1.0") else "1.1"
+
+
+def _guessed_protocol(head: RequestHead, group: Group | None) -> str:
+    """Return the protocol in which a client that asks for something unknown expects its error."""
+    if group is not None:
+        return group.default().protocol
+    kind = head.headers.get("content-type", "")
+    for start, protocol in _CONTENT_TYPES:
+        if kind.startswith(start):
+            return protocol
+    return ""
+
+
+_CONTENT_TYPES = (
+    ("application/x-amz-json", "json"),
+    ("application/json", "rest-json"),
+    ("application/cbor", CBOR),
+    ("application/x-www-form-urlencoded", "query"),
+    ("application/xml", "rest-xml"),
+)

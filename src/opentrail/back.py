@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The back process: indexes the log and answers CloudTrail's API. It may die at any moment.
+
+It owns no truth: the log is front's, the index is rebuilt from it. Started by front as
+``python -m opentrail.back FD`` with one end of a socketpair; it ends when that closes.
+"""
+
+import logging
+import signal
+import socket
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import msgspec
+
+from opentrail.clock import SystemClock
+from opentrail.errors import Corrupt, Unavailable
+from opentrail.eventlog.link import Hello, Kind, Link, LinkedLog
+from opentrail.history.index import History
+from opentrail.wire.app import ApiRequest, CloudTrailApi
+from opentrail.wire.rooms import Rooms
+
+IDLE_WAIT_S = 0.25
+"""A missed announcement costs this much: the typical visibility that is promised."""
+RETRY_WAIT_S = 1.0
+"""A full disk is looked at again after this."""
+API_THREADS = 4
+"""Calls answered at once; each waits for disk now and then, none computes for long."""
+
+_log = logging.getLogger("opentrail.back")
+_request = msgspec.msgpack.Decoder(ApiRequest).decode
+_encode = msgspec.msgpack.Encoder().encode
+
+
+class Back:
+    """The rooms that read the log."""
+
+    def __init__(self, link: Link, hello: Hello) -> None:
+        """Open the rooms. Raises: Unavailable: front is gone."""
+        self._link = link
+        data = Path(hello.data)
+        clock = SystemClock()
+        self._log = LinkedLog(data / "log", link.send)
+        self._history = History.open(
+            data / "history", self._log, clock=clock, lookup_window_s=int(hello.lookup_window_s)
+        )
+        self._api = CloudTrailApi(Rooms(self._history, clock, hello.token_key))
+        self._calls = ThreadPoolExecutor(API_THREADS, thread_name_prefix="api")
+        self._news = threading.Event()
+        self._stopping = threading.Event()
+
+    def run(self) -> None:
+        """Serve until front closes the link."""
+        indexer = threading.Thread(target=self._index, name="history", daemon=True)
+        indexer.start()
+        self._link.send(Kind.READY, 0)
+        try:
+            for kind, number, payload in self._link.frames():
+                self._take(kind, number, payload)
+        finally:
+            self._stopping.set()
+            self._news.set()
+            self._log.close()
+            self._calls.shutdown(cancel_futures=True)
+            indexer.join()
+
+    def _take(self, kind: Kind, number: int, payload: bytes) -> None:
+        if kind is Kind.DURABLE:
+            self._news.set()
+        elif kind is Kind.CALL:
+            self._calls.submit(self._call, number, payload)
+        elif kind in (Kind.APPENDED, Kind.REFUSED):
+            self._log.answered(kind, number, payload)
+
+    def _call(self, number: int, payload: bytes) -> None:
+        response = self._api.handle(_request(payload))
+        try:
+            self._link.send(Kind.REPLY, number, _encode(response))
+        except Unavailable:
+            return  # front is gone, and with it whoever asked
+
+    def _index(self) -> None:
+        """Own the index's loop: everything that is durable, then wait for news."""
+        told = -1
+        while not self._stopping.is_set():
+            try:
+                while not self._stopping.is_set() and self._history.step():
+                    pass
+            except Unavailable as error:
+                _log.error("event history waits, its directory cannot be used: %s", error)
+                self._stopping.wait(RETRY_WAIT_S)
+            except Corrupt as error:
+                # Lookups go on over what is indexed; nothing newer can be shown.
+                _log.critical("event history stands still: %s", error)
+                return
+            told = self._tell(told)
+            self._news.wait(IDLE_WAIT_S)
+            self._news.clear()
+
+    def _tell(self, told: int) -> int:
+        """Tell front how far the index is, if that has changed."""
+        indexed_to = self._history.indexed_to()
+        if indexed_to != told:
+            try:
+                self._link.send(Kind.INDEXED, indexed_to)
+            except Unavailable:
+                self._stopping.set()
+        return indexed_to
+
+
+def main() -> int:
+    """Run the back process."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for front, which then ends us
+    logging.basicConfig(format="%(message)s", stream=sys.stderr)
+    link = Link(socket.socket(fileno=int(sys.argv[1])))
+    for kind, _, payload in link.frames():
+        if kind is Kind.HELLO:
+            Back(link, msgspec.msgpack.decode(payload, type=Hello)).run()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

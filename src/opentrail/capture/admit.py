@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+"""May a call pass, and is its signature proven? Decided before anything is forwarded."""
+
+from dataclasses import dataclass
+
+from opentrail.access import refusals
+from opentrail.access.authenticate import authenticate
+from opentrail.access.keys import KeyTable
+from opentrail.access.sigv4 import needs_body_hash
+from opentrail.aws.request import Credential, RequestHead
+from opentrail.capture.arrival import RequestBody
+from opentrail.capture.upstream import INSTANCE_HEADER
+from opentrail.errors import ClientError
+
+REQUEST_BYTES_MAX = 256 * 1024
+"""Longest request that OpenTrail's own API takes: no operation that is offered needs more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What admission looks at."""
+
+    head: RequestHead
+    credential: Credential | None
+    body: RequestBody
+    protocol: str
+    own: bool
+    """Whether OpenTrail itself is the service that is called."""
+
+
+class Admission:
+    """The rules that a call must pass, and the proof of who signed it."""
+
+    def __init__(
+        self, keys: KeyTable, *, verify_calls: bool, verify_own: bool, instance: str
+    ) -> None:
+        """``verify_calls``: calls to upstreams need a good signature too, not only our own API."""
+        self._keys = keys
+        self._verify_calls = verify_calls
+        self._verify_own = verify_own
+        self._instance = instance
+
+    def check(self, request: Request, now_ms: int) -> tuple[bool, ClientError | None]:
+        """Return whether the signature is proven, and why the call must be refused, if it must."""
+        if request.head.headers.get(INSTANCE_HEADER) == self._instance:
+            return False, ClientError(
+                "LoopDetectedException",
+                "This request was forwarded by this OpenTrail to itself: its upstream must be"
+                " another address.",
+                508,
+            )
+        try:
+            self._prove(request, now_ms)
+        except ClientError as error:
+            required = self._verify_own if request.own else self._verify_calls
+            refusal = refusals.in_protocol(error, request.protocol) if required else None
+            return False, refusal or self._too_long(request)
+        return True, self._too_long(request)
+
+    @staticmethod
+    def _too_long(request: Request) -> ClientError | None:
+        if request.own and not (request.body.done and request.body.size <= REQUEST_BYTES_MAX):
+            return ClientError(
+                "RequestEntityTooLargeException",
+                f"The request is longer than {REQUEST_BYTES_MAX} bytes.",
+                413,
+            )
+        return None
+
+    def _prove(self, request: Request, now_ms: int) -> None:
+        head, credential = request.head, request.credential
+        digest = ""
+        if credential is not None and needs_body_hash(head, credential):
+            digest = request.body.sha256()
+        authenticate(head, credential, digest, self._keys, now_ms)

@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A request as it arrives: its head, where it comes from, and its body while it streams."""
+
+import hashlib
+import ipaddress
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from opentrail.aws.request import RequestHead
+from opentrail.capture.call import BODY_KEPT_MAX, Body
+
+Message = MutableMapping[str, Any]
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+"""ASGI's own types (ASGI 3.0 specification); their values are untyped there too."""
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+class ClientGone(ConnectionError):
+    """The client closed the connection before its request was complete."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """What is known of a request before its body."""
+
+    head: RequestHead
+    raw_headers: list[tuple[bytes, bytes]]
+    raw_target: str
+    source_ip: str
+
+
+def arrive(scope: Scope, trusted_proxies: Sequence[Network]) -> Arrival:
+    """Read an ASGI scope."""
+    raw_headers: list[tuple[bytes, bytes]] = scope["headers"]
+    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in raw_headers}
+    path = scope["raw_path"].decode("latin-1")
+    query = scope["query_string"].decode("latin-1")
+    client = scope.get("client")
+    peer = client[0] if client else ""
+    if trusted_proxies and "x-forwarded-for" in headers:
+        peer = _client_behind(peer, raw_headers, trusted_proxies)
+    return Arrival(
+        RequestHead(scope["method"], path, query, headers),
+        raw_headers,
+        f"{path}?{query}" if query else path,
+        peer,
+    )
+
+
+def _client_behind(
+    peer: str, raw_headers: Sequence[tuple[bytes, bytes]], trusted: Sequence[Network]
+) -> str:
+    """Return the rightmost hop that is not a trusted proxy; what lies left of it is hearsay."""
+    hops = [
+        hop.strip()
+        for name, value in raw_headers
+        if name == b"x-forwarded-for"
+        for hop in value.decode("latin-1").split(",")
+    ]
+    current = peer
+    for hop in reversed(hops):
+        if not _within(current, trusted):
+            return current
+        if _address(hop) is None:
+            return current
+        current = hop
+    return current
+
+
+def _within(text: str, networks: Sequence[Network]) -> bool:
+    address = _address(text)
+    return address is not None and any(address in network for network in networks)
+
+
+def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        return ipaddress.ip_address(text)
+    except ValueError:
+        return None
+
+
+class RequestBody:
+    """A request's body: passed on as it streams, its beginning kept for the record."""
+
+    def __init__(self, receive: Receive, content_length: str) -> None:
+        """``content_length`` is the header's text; empty when there is none."""
+        self._receive = receive
+        self._kept = bytearray()
+        announced = int(content_length) if content_length.isdecimal() else 0
+        self._announced = announced
+        self._direct_max = BODY_KEPT_MAX if announced <= BODY_KEPT_MAX else 0
+        self.size = 0
+        self.done = False
+        self.gone = False
+        """Whether the client vanished before the end."""
+
+    async def begin(self) -> None:
+        """Read a body that can be kept whole, and of a longer one no more than its first piece.
+
+        A body in one piece costs the many small calls fewer steps, and its hash can be checked
+        before anything is forwarded. Raises: ClientGone.
+        """
+        while not self.done and self.size <= self._direct_max:
+            self._kept += await self._next()
+
+    async def _next(self) -> bytes:
+        message = await self._receive()
+        if message["type"] == "http.disconnect":
+            self.gone = True
+            raise ClientGone
+        chunk: bytes = message.get("body", b"")
+        self.done = not message.get("more_body", False)
+        self.size += len(chunk)
+        return chunk
+
+    def forwarded(self) -> bytes | AsyncIterator[bytes] | None:
+        """Return what goes upstream: None when empty, bytes when all is here, else a stream."""
+        if not self.done:
+            return self._stream()
+        return bytes(self._kept) or None
+
+    async def _stream(self) -> AsyncIterator[bytes]:
+        yield bytes(self._kept)
+        while not self.done:
+            chunk = await self._next()
+            room = BODY_KEPT_MAX - len(self._kept)
+            if room > 0:
+                self._kept += chunk[:room]
+            if chunk:
+                yield chunk
+
+    def kept(self) -> Body:
+        """Return what was kept so far; a body that has not ended is never complete."""
+        size = self.size if self.done else max(self.size + 1, self._announced)
+        return Body(bytes(self._kept[:BODY_KEPT_MAX]), size)
+
+    def sha256(self) -> str:
+        """Return the hex digest of the whole body, or "" when it is not here in one piece."""
+        whole = self.done and self.size == len(self._kept)
+        return hashlib.sha256(self._kept).hexdigest() if whole else ""

@@ -1,0 +1,333 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From one observed call to the bytes of its CloudTrail record: pure, no clock, no I/O.
+
+Source: CloudTrail User Guide, "CloudTrail record contents"; field order of delivered log files.
+"""
+
+import functools
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import msgspec
+
+from opentrail.aws.protocol import error_of, request_members, response_members
+from opentrail.aws.request import Target
+from opentrail.capture.call import BODY_KEPT_MAX, Body, Call, Outcome
+from opentrail.capture.elements import Structure
+from opentrail.capture.limits import ADDITIONAL_BYTES_MAX, capped, omitted, truncated
+from opentrail.capture.plan import Category, Plan, plan
+from opentrail.capture.resources import resources
+from opentrail.capture.rules import EVENT_VERSION_DEFAULT
+from opentrail.clock import iso_seconds
+from opentrail.event import codec
+from opentrail.eventlog.base import RECORD_BYTES_MAX
+
+GAP_EVENT_NAME = "RecordingGap"
+"""eventName of the record of what the log does not have: OpenTrail's own event, in the shape of
+the AwsServiceEvent of delivered log files."""
+_GAP_SOURCE = "cloudtrail.amazonaws.com"
+
+_NULL = b"null"
+_ERROR_STATUS_MIN = 300
+"""Nothing of AWS answers a successful call with a redirect."""
+_SERVER_ERROR_STATUS_MIN = 500
+_REQUEST_ID_HEADERS = ("x-amzn-requestid", "x-amz-request-id", "x-amzn-request-id")
+
+_json = msgspec.json.Encoder().encode
+
+
+@dataclass(frozen=True, slots=True)
+class BuildSettings:
+    """What the operator can choose about records."""
+
+    service_profile: Literal["current", "2023"] = "current"
+    """"2023": InvokeEndpoint and InvokeEndpointAsync are not recorded, as documented then."""
+    record_unlogged: bool = False
+    """Whether calls that CloudTrail itself does not record become data events."""
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """A record."""
+
+    data: bytes
+    """One line of JSON, UTF-8, at most 256 KB; final."""
+    event_id: str
+    category: Category
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A call that is counted, and not recorded."""
+
+    event_source: str
+    event_name: str
+    reason: Literal["unlogged", "profile"]
+    """A metric label: CloudTrail does not record it, or ``service_profile`` does not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """A stretch in which calls may be missing from the log."""
+
+    reason: str
+    """A short code: "power-loss", "log-refused"."""
+    from_ms: int
+    """Milliseconds since 1970 UTC."""
+    to_ms: int
+    calls: int | None = None
+    """How many calls are missing, where that is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """The fields of a record that may have to shrink."""
+
+    request: bytes = _NULL
+    response: bytes = _NULL
+    additional: bytes = b""
+    resources: bytes = b""
+
+
+def build(call: Call, settings: BuildSettings) -> Built | Skipped:
+    """Return the record of ``call``, or that it is not to be recorded."""
+    how = plan(call.target)
+    skipped = _skipped(how, settings)
+    if skipped is not None:
+        return skipped
+    error = _error(call)
+    members = _request_members(call, how)
+    parts = _Parts(
+        request=_request_parameters(call, how, members),
+        response=_NULL if error is not None else _response_elements(call, how),
+        additional=_additional(call),
+        resources=_resources(call, how, members),
+    )
+    return _built(call, how, parts, error)
+
+
+def build_unknown(call: Call, settings: BuildSettings) -> Built | Skipped:
+    """Return the record of a call of which only the in-flight table tells.
+
+    As ``build`` for Outcome.UNKNOWN, but requestParameters null: nobody kept the request. Only
+    ``event_id``, ``target``, ``caller``, ``source_ip``, ``user_agent``, ``finished_ms`` and
+    ``additional`` of ``call`` are used.
+    """
+    how = plan(call.target)
+    skipped = _skipped(how, settings)
+    if skipped is not None:
+        return skipped
+    return _built(call, how, _Parts(additional=_additional(call, Outcome.UNKNOWN)), None)
+
+
+def response_recorded(target: Target, settings: BuildSettings) -> bool:
+    """Return whether the record of a successful call needs the answer's body.
+
+    When not, the reply may be released as soon as its status and headers are known and the record
+    is durable. (The body of an error is always needed.)
+    """
+    how = plan(target)
+    return how.response_body and _skipped(how, settings) is None
+
+
+def gap_event(gap: Gap, event_id: str, account: str, region: str, at_ms: int) -> Built:
+    """Return the AwsServiceEvent that says what is missing; ``at_ms`` is when that was found.
+
+    serviceEventDetails: ``reason``, ``from`` and ``to`` (UTC, whole seconds), and ``calls`` where
+    the number is known.
+    """
+    details: dict[str, object] = {
+        "reason": gap.reason,
+        "from": iso_seconds(gap.from_ms),
+        "to": iso_seconds(gap.to_ms),
+    }
+    if gap.calls is not None:
+        details["calls"] = gap.calls
+    fields: dict[str, object] = {
+        "eventVersion": EVENT_VERSION_DEFAULT,
+        "userIdentity": {"accountId": account, "invokedBy": _GAP_SOURCE},
+        "eventTime": iso_seconds(at_ms),
+        "eventSource": _GAP_SOURCE,
+        "eventName": GAP_EVENT_NAME,
+        "awsRegion": region,
+        "sourceIPAddress": _GAP_SOURCE,
+        "userAgent": _GAP_SOURCE,
+        "requestParameters": None,
+        "responseElements": None,
+        "eventID": event_id,
+        "readOnly": False,
+        "eventType": "AwsServiceEvent",
+        "managementEvent": True,
+        "recipientAccountId": account,
+        "serviceEventDetails": details,
+        "eventCategory": "Management",
+    }
+    parts = {name: msgspec.Raw(_json(value)) for name, value in fields.items()}
+    return Built(codec.encode(parts), event_id, "Management")
+
+
+def _skipped(how: Plan, settings: BuildSettings) -> Skipped | None:
+    if not how.logged and not settings.record_unlogged:
+        return Skipped(how.event_source, how.event_name, "unlogged")
+    if not how.in_2023 and settings.service_profile == "2023":
+        return Skipped(how.event_source, how.event_name, "profile")
+    return None
+
+
+def _error(call: Call) -> tuple[str, str] | None:
+    """Return errorCode and errorMessage ("" where there is none); None for a success."""
+    if call.outcome is not Outcome.ANSWERED:
+        return call.error_code, call.error_message
+    if call.status < _ERROR_STATUS_MIN:
+        return None
+    body = _plain(call.response, call.response_headers)
+    code, message = error_of(call.target, call.status, call.response_headers, body.data)
+    if call.target.service == "ec2":
+        code = f"{'Client' if call.status < _SERVER_ERROR_STATUS_MIN else 'Server'}.{code}"
+    # A denial by policy is recorded under one name, whatever the service calls it.
+    return ("AccessDenied" if code == "AccessDeniedException" else code), message
+
+
+def _request_members(call: Call, how: Plan) -> Mapping[str, object] | None:
+    """Return the members that the record needs; None when the request cannot be parsed."""
+    if how.operation is None or (how.request is None and how.data is None):
+        return {}
+    if not how.request_body:
+        return request_members(how.operation, call.head, b"")
+    body = _plain(call.request, call.head.headers)
+    return request_members(how.operation, call.head, body.data) if body.complete else None
+
+
+def _request_parameters(call: Call, how: Plan, members: Mapping[str, object] | None) -> bytes:
+    if how.request is None:
+        return _NULL
+    if how.request_body and not call.request.complete:
+        return omitted("requestParameters", call.request.size)
+    return _element("requestParameters", how.request, members)
+
+
+def _response_elements(call: Call, how: Plan) -> bytes:
+    if how.response is None or how.operation is None:
+        return _NULL
+    if how.response_body and not call.response.complete:
+        return omitted("responseElements", call.response.size)
+    body = _plain(call.response, call.response_headers)
+    members = response_members(how.operation, call.status, call.response_headers, body.data)
+    return _element("responseElements", how.response, members)
+
+
+def _element(name: str, write: Structure, members: Mapping[str, object] | None) -> bytes:
+    """Return the object's JSON: null when it is empty, the marker when it is too large."""
+    shown = write(members) if members else None
+    return capped(name, _json(shown)) if shown else _NULL
+
+
+def _additional(call: Call, outcome: Outcome | None = None) -> bytes:
+    """Return additionalEventData, b"" when there is nothing to say."""
+    said: dict[str, object] = {**call.caller.additional, **call.additional}
+    if not call.caller.verified:
+        said["identityVerified"] = False
+    if (outcome or call.outcome) is Outcome.UNKNOWN:
+        said["outcome"] = Outcome.UNKNOWN.value
+    if not said:
+        return b""
+    return capped("additionalEventData", _json(said), ADDITIONAL_BYTES_MAX)
+
+
+def _resources(call: Call, how: Plan, members: Mapping[str, object] | None) -> bytes:
+    if how.data is None or not members:
+        return b""
+    found = resources(how.data, members, call.caller.account, call.caller.region)
+    return _json(found) if found else b""
+
+
+def _plain(body: Body, headers: Mapping[str, str]) -> Body:
+    """Undo gzip, at most BODY_KEPT_MAX bytes of it; what cannot be undone stays as it is."""
+    if headers.get("content-encoding", "").lower() != "gzip" or not body.complete:
+        return body
+    inflater = zlib.decompressobj(zlib.MAX_WBITS | 16)
+    try:
+        data = inflater.decompress(body.data, BODY_KEPT_MAX)
+    except zlib.error:
+        return body
+    return Body(data, len(data) + len(inflater.unconsumed_tail))
+
+
+def _built(call: Call, how: Plan, parts: _Parts, error: tuple[str, str] | None) -> Built:
+    """Return the record, within RECORD_BYTES_MAX: the largest objects give way, in turn."""
+    data = _record(call, how, parts, error)
+    for smaller in _shrunk(parts) if len(data) > RECORD_BYTES_MAX else ():
+        data = _record(call, how, smaller, error)
+        if len(data) <= RECORD_BYTES_MAX:
+            break
+    return Built(data, call.event_id, how.category)
+
+
+def _record(call: Call, how: Plan, parts: _Parts, error: tuple[str, str] | None) -> bytes:
+    caller = call.caller
+    code, message = error if error is not None else ("", "")
+    return b"".join(
+        (
+            how.opening,
+            caller.user_identity,
+            b',"eventTime":"',
+            _event_time(call.finished_ms // 1000),
+            b'"',
+            how.names,
+            _json(caller.region),
+            b',"sourceIPAddress":',
+            _json(call.source_ip),
+            _text(b',"userAgent":', call.user_agent),
+            _text(b',"errorCode":', code),
+            _text(b',"errorMessage":', message),
+            b',"requestParameters":',
+            parts.request,
+            b',"responseElements":',
+            parts.response,
+            b',"additionalEventData":' if parts.additional else b"",
+            parts.additional,
+            _text(b',"requestID":', _request_id(call)),
+            b',"eventID":',
+            _json(call.event_id),
+            how.read_only,
+            b',"resources":' if parts.resources else b"",
+            parts.resources,
+            how.kind,
+            _json(caller.account),
+            how.closing,
+        )
+    )
+
+
+def _shrunk(parts: _Parts) -> Iterator[_Parts]:
+    """Yield ``parts`` with one more object given up each time."""
+    parts = replace(parts, response=_given_up("responseElements", parts.response))
+    yield parts
+    parts = replace(parts, request=_given_up("requestParameters", parts.request))
+    yield parts
+    parts = replace(parts, additional=_given_up("additionalEventData", parts.additional))
+    yield parts
+    yield replace(parts, resources=b"")
+
+
+def _given_up(name: str, data: bytes) -> bytes:
+    return data if data in {b"", _NULL} else omitted(name, len(data))
+
+
+def _text(name: bytes, text: str) -> bytes:
+    """Return an optional text field, truncated; nothing when it is empty."""
+    return name + _json(truncated(text)) if text else b""
+
+
+def _request_id(call: Call) -> str:
+    for name in _REQUEST_ID_HEADERS:
+        if found := call.response_headers.get(name):
+            return found
+    return call.request_id
+
+
+@functools.lru_cache(maxsize=8)  # calls of one moment finish in the same second
+def _event_time(epoch_s: int) -> bytes:
+    return iso_seconds(epoch_s * 1000).encode()

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One observed request and its answer: all that a record is built from."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+
+import msgspec
+
+from opentrail.aws.request import RequestHead, Target
+
+BODY_KEPT_MAX = 256 * 1024
+"""Bytes of a body that are kept for the record: CloudTrail's own cap on a whole record is 256 KB,
+so nothing of a longer body could be recorded anyway. Longer bodies stream through."""
+
+
+class Outcome(Enum):
+    """What is known of the call's end."""
+
+    ANSWERED = "answered"
+    """The upstream's status is known."""
+    UNREACHABLE = "unreachable"
+    """No connection could be made: the upstream did not see the call."""
+    UNKNOWN = "unknown"
+    """Forwarded, but no status came back (timeout, broken connection, killed process)."""
+    REFUSED = "refused"
+    """OpenTrail itself refused it before forwarding (bad signature, wrong region, loop)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """A request or response body as far as it was kept."""
+
+    data: bytes
+    """At most BODY_KEPT_MAX bytes."""
+    size: int
+    """All bytes that went through; ``size > len(data)`` when it was too long to keep."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether ``data`` is the whole body."""
+        return self.size == len(self.data)
+
+
+EMPTY = Body(b"", 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who made the call, as the record will say it. Made by ``capture.identity``."""
+
+    user_identity: msgspec.Raw
+    """The ``userIdentity`` object: JSON bytes in the field order of real records."""
+    account: str
+    """Twelve digits: the account that the call belongs to (recipientAccountId)."""
+    region: str
+    """awsRegion."""
+    verified: bool
+    """Whether the signature was checked against a known secret (or by a verifying upstream)."""
+    additional: Mapping[str, object] = field(default_factory=dict)
+    """Marks for additionalEventData: claims that were not accepted, conflicts."""
+
+
+@dataclass(slots=True)
+class Call:
+    """One observed request and its answer."""
+
+    event_id: str
+    target: Target
+    head: RequestHead
+    caller: Caller
+    source_ip: str
+    user_agent: str
+    finished_ms: int
+    """When the upstream's status became known: eventTime. Milliseconds since 1970 UTC."""
+    outcome: Outcome
+    request: Body = EMPTY
+    status: int = 0
+    """HTTP status; 0 when there is none."""
+    response_headers: Mapping[str, str] = field(default_factory=dict)
+    """Names in lower case."""
+    response: Body = EMPTY
+    """Kept only where the record needs it (errors, and calls whose response is recorded)."""
+    error_code: str = ""
+    """Set by OpenTrail for UNREACHABLE and REFUSED calls: the code that the client was given."""
+    error_message: str = ""
+    request_id: str = ""
+    """Given by OpenTrail when no upstream gave one."""
+    additional: dict[str, object] = field(default_factory=dict)
+    """More for additionalEventData (why an outcome is unknown)."""

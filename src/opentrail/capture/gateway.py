@@ -1,0 +1,348 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The gateway: an ASGI reverse proxy that records every call before it is answered."""
+
+import zlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from opentrail.aws.protocol import render_error
+from opentrail.aws.request import Credential
+from opentrail.aws.route import identify, parse_credential
+from opentrail.capture.admit import Admission, Request
+from opentrail.capture.arrival import (
+    Arrival,
+    ClientGone,
+    Network,
+    Receive,
+    RequestBody,
+    Scope,
+    Send,
+    arrive,
+)
+from opentrail.capture.build import BuildSettings, Built, build, response_recorded
+from opentrail.capture.call import BODY_KEPT_MAX, Body, Call, Outcome
+from opentrail.capture.identity import Identities
+from opentrail.capture.recover import remember
+from opentrail.capture.upstream import Answer, BrokenAnswer, Unreachable, Upstreams
+from opentrail.clock import Clock, Ids, uuid4_text, uuid_bytes
+from opentrail.errors import ClientError, Unavailable
+from opentrail.eventlog.base import Draft, Origin
+from opentrail.eventlog.inflight import InFlight
+
+OWN_SOURCES = frozenset({"cloudtrail.amazonaws.com", "cloudtrail-data.amazonaws.com"})
+"""Calls for these services are answered by OpenTrail itself."""
+
+
+HTTP_ERROR = 400
+"""The first HTTP status that is an error (RFC 9110, 15.5)."""
+
+
+class OwnApi(Protocol):
+    """OpenTrail's own API, wherever it runs."""
+
+    async def answer(self, call: Call, credential: Credential | None, body: bytes) -> Answer:
+        """Answer a call of CloudTrail's API. Raises: Unavailable: it is not running now."""
+        ...
+
+
+class Counts(Protocol):
+    """What is counted: seen = recorded + excluded + failed + still in flight."""
+
+    def seen(self) -> None:
+        """Count a call that arrived."""
+        ...
+
+    def recorded(self) -> None:
+        """Count a call whose record is durable."""
+        ...
+
+    def excluded(self, reason: str) -> None:
+        """Count a call that has no record on purpose."""
+        ...
+
+    def failed(self, reason: str) -> None:
+        """Count a call whose record could not be made."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class GatewaySettings:
+    """What the gateway needs to know."""
+
+    build: BuildSettings
+    trusted_proxies: Sequence[Network] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the gateway works with."""
+
+    upstreams: Upstreams
+    identities: Identities
+    admission: Admission
+    own_api: OwnApi
+    append: Callable[[Draft], Awaitable[int]]
+    """Durable when it returns. Raises: Unavailable."""
+    refusing: Callable[[], str]
+    """Why the log takes nothing now; "" when it does."""
+    durable_end: Callable[[], int]
+    inflight: InFlight
+    counts: Counts
+    clock: Clock
+    ids: Ids
+
+
+class Gateway:
+    """Takes calls, passes them on, records them, and only then answers."""
+
+    def __init__(self, settings: GatewaySettings, parts: Parts) -> None:
+        self._settings = settings
+        self._parts = parts
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request (ASGI).
+
+            1. read the head, and a small body whole; decide who calls what
+            2. refuse what must be refused: a refusal is recorded like any other answer
+            3. claim an in-flight slot            (from here on a killed process leaves a trace)
+            4. forward
+            5. take the status, and the body where the record needs it
+            6. append the record                  (durable when it returns)
+            7. release the slot
+            8. answer the client
+
+        A crash before 4: the upstream saw nothing; the slot becomes a record with outcome unknown.
+        A crash from 4 to 6: the same, and the upstream may have acted. From 6 to 7: the slot's
+        event id is found in the log, nothing is added. After 7: nothing is left to do.
+        """
+        self._parts.counts.seen()
+        arrival = arrive(scope, self._settings.trusted_proxies)
+        body = RequestBody(receive, arrival.head.headers.get("content-length", ""))
+        try:
+            await body.begin()
+        except ClientGone:
+            self._parts.counts.excluded("client_gone")
+            return
+        call, credential, refusal = self._open(arrival, body)
+        why = self._parts.refusing()
+        if why:
+            self._parts.counts.failed("log_refuses")
+            await _reply(self._refused(call, _log_refuses(why)), send)
+            return
+        try:
+            answer = await self._settle(call, arrival, credential, body, refusal)
+        except Unavailable as error:
+            self._parts.counts.failed("append")
+            answer = self._refused(call, _log_refuses(error.message))
+        await _reply(answer, send)
+
+    def _open(
+        self, arrival: Arrival, body: RequestBody
+    ) -> tuple[Call, Credential | None, ClientError | None]:
+        """Decide who calls what, and whether it may pass."""
+        head = arrival.head
+        parts = self._parts
+        now_ms = parts.clock.now_ms()
+        credential = parse_credential(head)
+        kept = body.kept()
+        target = identify(head, credential, kept.data)
+        own = target.event_source in OWN_SOURCES
+        verified, refusal = parts.admission.check(
+            Request(head, credential, body, target.protocol, own), now_ms
+        )
+        caller = parts.identities.caller(credential, now_ms, verified=verified)
+        call = Call(
+            event_id=uuid4_text(parts.ids),
+            target=target,
+            head=head,
+            caller=caller,
+            source_ip=arrival.source_ip,
+            user_agent=head.headers.get("user-agent", ""),
+            finished_ms=now_ms,
+            outcome=Outcome.UNKNOWN,
+            request=kept,
+            request_id=uuid4_text(parts.ids),
+        )
+        return call, credential, refusal
+
+    async def _settle(
+        self,
+        call: Call,
+        arrival: Arrival,
+        credential: Credential | None,
+        body: RequestBody,
+        refusal: ClientError | None,
+    ) -> Answer:
+        """Do steps 3 to 7. Raises: Unavailable: the record could not be made durable."""
+        parts = self._parts
+        try:
+            slot = parts.inflight.claim(
+                uuid_bytes(call.event_id), call.finished_ms, remember(call, parts.durable_end())
+            )
+        except Unavailable as error:
+            answer = self._refused(call, _unavailable(error))
+            await self._record(call)
+            return answer
+        answer = await self._answer(call, arrival, credential, body, refusal)
+        call.request = _readable(body.kept(), call.head.headers.get("content-encoding", ""))
+        try:
+            await self._record(call)
+        except Unavailable:
+            answer.close()
+            raise
+        parts.inflight.release(slot)
+        return answer
+
+    async def _answer(
+        self,
+        call: Call,
+        arrival: Arrival,
+        credential: Credential | None,
+        body: RequestBody,
+        refusal: ClientError | None,
+    ) -> Answer:
+        """Have the call answered, by whoever it is for, and note in ``call`` what came of it."""
+        if refusal is not None:
+            return self._refused(call, refusal)
+        try:
+            if call.target.event_source in OWN_SOURCES:
+                answer = await self._parts.own_api.answer(call, credential, call.request.data)
+                return await self._answered(call, answer, trusted=False)
+            return await self._forward(call, arrival, credential, body)
+        except Unreachable as error:
+            call.additional["upstream"] = error.message
+            return self._refused(call, _unavailable(error), Outcome.UNREACHABLE)
+        except Unavailable as error:
+            reason = "the client closed the connection" if body.gone else error.message
+            call.additional["outcomeReason"] = reason
+            return self._refused(call, _unavailable(error), Outcome.UNKNOWN)
+
+    async def _forward(
+        self, call: Call, arrival: Arrival, credential: Credential | None, body: RequestBody
+    ) -> Answer:
+        signing_name = credential.signing_name if credential else ""
+        upstream = self._parts.upstreams.find(call.target.service, signing_name)
+        if upstream is None:
+            raise Unreachable(f"no upstream is configured for {call.target.event_source}")
+        answer = await self._parts.upstreams.send(
+            upstream, call.head.method, arrival.raw_target, arrival.raw_headers, body.forwarded()
+        )
+        if upstream.verifies_signatures and answer.status not in (401, 403):
+            call.caller = replace(call.caller, verified=True)
+        return await self._answered(call, answer, trusted=upstream.trusted_identity)
+
+    async def _answered(self, call: Call, answer: Answer, *, trusted: bool) -> Answer:
+        """Take the status and, where the record needs it, the body; learn identities from it."""
+        call.finished_ms = self._parts.clock.now_ms()
+        call.outcome = Outcome.ANSWERED
+        call.status = answer.status
+        call.response_headers = answer.header_map()
+        if self._needs_body(call):
+            data, answer.chunks, broken = await _take(answer.chunks)
+            encoding = call.response_headers.get("content-encoding", "")
+            call.response = _readable(data, encoding)
+            if broken:
+                call.additional["responseIncomplete"] = True
+            elif trusted:
+                self._parts.identities.learn(call, call.finished_ms)
+        return answer
+
+    def _needs_body(self, call: Call) -> bool:
+        """Whether the answer's body says something for the record: an error, or what was made."""
+        return call.status >= HTTP_ERROR or response_recorded(call.target, self._settings.build)
+
+    async def _record(self, call: Call) -> None:
+        """Append the call's record, or count why it has none. Raises: Unavailable."""
+        built = build(call, self._settings.build)
+        if isinstance(built, Built):
+            await self._parts.append(Draft(Origin.CAPTURE, built.data))
+            self._parts.counts.recorded()
+        else:
+            self._parts.counts.excluded(built.reason)
+
+    def _refused(
+        self, call: Call, error: ClientError, outcome: Outcome = Outcome.REFUSED
+    ) -> Answer:
+        """Return ``error`` in the protocol of the call, and note it in the call."""
+        call.finished_ms = self._parts.clock.now_ms()
+        call.outcome = outcome
+        call.status = error.status
+        call.error_code, call.error_message = error.code, error.message
+        status, headers, body = render_error(
+            call.target.protocol,
+            call.target.json_version,
+            error.code,
+            error.message,
+            error.status,
+            call.request_id,
+        )
+        return Answer(status, headers, _once(body))
+
+
+def _log_refuses(why: str) -> ClientError:
+    return ClientError("ServiceUnavailable", f"OpenTrail cannot record calls now: {why}", 503)
+
+
+def _unavailable(error: Unavailable) -> ClientError:
+    return ClientError("ServiceUnavailable", f"OpenTrail: {error.message}.", 503)
+
+
+async def _reply(answer: Answer, send: Send) -> None:
+    """Send ``answer``; a body that breaks off closes the connection, as the upstream did."""
+    try:
+        await send(
+            {"type": "http.response.start", "status": answer.status, "headers": answer.headers}
+        )
+        async for chunk in answer.chunks:
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+    except BrokenAnswer:
+        return
+    finally:
+        answer.close()
+
+
+async def _once(body: bytes) -> AsyncIterator[bytes]:
+    yield body
+
+
+async def _take(chunks: AsyncIterator[bytes]) -> tuple[Body, AsyncIterator[bytes], bool]:
+    """Read up to BODY_KEPT_MAX; return what was kept, all of the stream, and whether it broke."""
+    kept: list[bytes] = []
+    size = 0
+    try:
+        async for chunk in chunks:
+            kept.append(chunk)
+            size += len(chunk)
+            if size > BODY_KEPT_MAX:
+                data = b"".join(kept)
+                return Body(data[:BODY_KEPT_MAX], size), _joined(data, chunks), False
+    except BrokenAnswer as error:
+        data = b"".join(kept)
+        return Body(data, size + 1), _broken(data, error), True
+    data = b"".join(kept)
+    return Body(data, size), _once(data), False
+
+
+async def _joined(data: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    yield data
+    async for chunk in rest:
+        yield chunk
+
+
+async def _broken(data: bytes, error: BrokenAnswer) -> AsyncIterator[bytes]:
+    yield data
+    raise error
+
+
+def _readable(body: Body, encoding: str) -> Body:
+    """Return ``body`` decompressed for the record; what cannot be read stays as it is."""
+    if encoding.lower() != "gzip" or not body.data or not body.complete:
+        return body
+    unzip = zlib.decompressobj(wbits=31)
+    try:
+        data = unzip.decompress(body.data, BODY_KEPT_MAX)
+    except zlib.error:
+        return body
+    return Body(data, len(data) + (0 if unzip.eof else 1))

@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``opentrail env``: the settings of a client, in the form of its shell."""
+
+import shlex
+from pathlib import Path
+
+import click
+
+from opentrail.access.credentials import read_credentials
+from opentrail.cli.options import settings_of, settings_options
+from opentrail.config import Settings, split_address
+from opentrail.errors import UsageError
+from opentrail.front.keys import credentials_file
+
+Variables = dict[str, str]
+
+
+@click.command("env")
+@settings_options
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["sh", "fish", "powershell", "dotenv", "terraform"]),
+    default="sh",
+    show_default=True,
+    help="Whose form to print.",
+)
+def command(config: Path | None, form: str, **flags: str | None) -> None:
+    r"""Print a client's settings: endpoint, key, region, and two traps avoided.
+
+    \b
+      eval "$(opentrail env)"                          sh, bash, zsh
+      opentrail env --format fish | source             fish
+      opentrail env --format powershell | iex          PowerShell
+      opentrail env --format dotenv > .env             docker, direnv
+      opentrail env --format terraform > provider.tf   Terraform
+
+    It holds the administrator's secret key: treat the output as you treat the key.
+    """
+    settings = settings_of(
+        config,
+        {
+            "data": flags["data"],
+            "listen.address": flags["listen"],
+            "account": flags["account"],
+            "region": flags["region"],
+        },
+    )
+    click.echo(_FORMS[form](client_variables(settings)))
+
+
+def client_variables(settings: Settings) -> Variables:
+    """Return the environment of a client. Raises: UsageError: the server was never started."""
+    file = credentials_file(settings)
+    if not file.exists():
+        raise UsageError(
+            f"no key in {settings.data_dir}: start `opentrail serve` once, or name its --data"
+        )
+    key = read_credentials(file, settings.account)
+    host, port = split_address(settings.listen.address)
+    shown = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
+    bracketed = f"[{shown}]" if ":" in shown else shown
+    return {
+        "AWS_ENDPOINT_URL": f"http://{bracketed}:{port}",
+        "AWS_ACCESS_KEY_ID": key.access_key_id,
+        "AWS_SECRET_ACCESS_KEY": key.secret_access_key,
+        "AWS_REGION": settings.region,
+        "AWS_DEFAULT_REGION": settings.region,
+        # A proxy would be asked for 127.0.0.1, and reach its own.
+        "NO_PROXY": shown,
+        "no_proxy": shown,
+        # Else clients dial "api.127.0.0.1" for operations with a host prefix.
+        "AWS_DISABLE_HOST_PREFIX_INJECTION": "true",
+    }
+
+
+def _sh(variables: Variables) -> str:
+    return "\n".join(f"export {name}={shlex.quote(value)}" for name, value in variables.items())
+
+
+def _fish(variables: Variables) -> str:
+    return "\n".join(f"set -gx {name} {shlex.quote(value)}" for name, value in variables.items())
+
+
+def _powershell(variables: Variables) -> str:
+    lines = []
+    for name, value in variables.items():
+        quoted = value.replace("'", "''")
+        lines.append(f"$Env:{name} = '{quoted}'")
+    return "\n".join(lines)
+
+
+def _dotenv(variables: Variables) -> str:
+    return "\n".join(f"{name}={value}" for name, value in variables.items())
+
+
+def _terraform(variables: Variables) -> str:
+    return f"""provider "aws" {{
+  region                      = "{variables["AWS_REGION"]}"
+  access_key                  = "{variables["AWS_ACCESS_KEY_ID"]}"
+  secret_key                  = "{variables["AWS_SECRET_ACCESS_KEY"]}"
+  s3_use_path_style           = true
+  skip_credentials_validation = true
+  skip_metadata_api_check     = true
+  skip_requesting_account_id  = true
+
+  endpoints {{
+    cloudtrail = "{variables["AWS_ENDPOINT_URL"]}"
+    iam        = "{variables["AWS_ENDPOINT_URL"]}"
+    s3         = "{variables["AWS_ENDPOINT_URL"]}"
+    sagemaker  = "{variables["AWS_ENDPOINT_URL"]}"
+    sts        = "{variables["AWS_ENDPOINT_URL"]}"
+  }}
+}}"""
+
+
+_FORMS = {
+    "sh": _sh,
+    "fish": _fish,
+    "powershell": _powershell,
+    "dotenv": _dotenv,
+    "terraform": _terraform,
+}

@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``opentrail``: the commands, and what becomes of their errors.
+
+Exit codes: 0 done, 1 the answer is no (not found, not valid), 2 wrong usage, 3 something that is
+needed did not answer, 4 stored data does not check out.
+"""
+
+import importlib
+import sys
+
+import click
+
+from opentrail import __version__
+from opentrail.errors import ClientError, Corrupt, OpenTrailError, Unavailable, UsageError
+
+EXIT_USAGE = 2
+EXIT_UNAVAILABLE = 3
+EXIT_CORRUPT = 4
+
+COMMANDS = {
+    "serve": "opentrail.cli.serve",
+    "env": "opentrail.cli.env",
+    "search": "opentrail.cli.search",
+    "lookup": "opentrail.cli.search",
+    "fsck": "opentrail.cli.fsck",
+    "demo": "opentrail.cli.demo",
+    "sandbox": "opentrail.cli.sandbox",
+}
+"""Command -> the module whose ``command`` it is; loaded when it is asked for."""
+
+
+class _Commands(click.Group):
+    """Loads a command's module only when the command is used or listed."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names in the order of the table: the order in which one meets them."""
+        del ctx
+        return [name for name in COMMANDS if name != "lookup"]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return one command."""
+        del ctx
+        module = COMMANDS.get(cmd_name)
+        if module is None:
+            return None
+        command: click.Command = importlib.import_module(module).command
+        return command
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="opentrail")
+def cli() -> None:
+    r"""Record the API calls of AWS-style services, and find them again.
+
+    \b
+    OpenTrail stands in front of your services and speaks AWS CloudTrail:
+      opentrail demo                                    see all of it work, on free ports
+      opentrail serve --upstream http://localhost:5000  put it in front of your services
+      eval "$(opentrail env)"                           point a shell's clients at it
+      aws cloudtrail lookup-events                      find what was called
+    """
+
+
+def main() -> None:
+    """Run the command line."""
+    try:
+        cli.main(standalone_mode=False)
+    except click.exceptions.Abort:
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except OpenTrailError as error:
+        click.echo(f"opentrail: {error}", err=True)
+        sys.exit(exit_code(error))
+
+
+def exit_code(error: OpenTrailError) -> int:
+    """Return the exit code that says what kind of error it was."""
+    kinds = {
+        UsageError: EXIT_USAGE,
+        Unavailable: EXIT_UNAVAILABLE,
+        Corrupt: EXIT_CORRUPT,
+        ClientError: EXIT_USAGE,
+    }
+    return next(code for kind, code in kinds.items() if isinstance(error, kind))

@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Options that several commands share, and the settings that they make."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from opentrail.config import ACCOUNT_DEFAULT, DATA_DEFAULT, LISTEN_DEFAULT, Settings, load
+from opentrail.errors import UsageError
+
+_Command = Callable[..., Any]
+
+
+def settings_options(command: _Command) -> _Command:
+    """Add the options that say where a server is and where its data lies."""
+    options = [
+        click.option(
+            "--config",
+            type=click.Path(dir_okay=False, path_type=Path),
+            envvar="OPENTRAIL_CONFIG",
+            help="Settings file (TOML); see docs/configuration.md.",
+        ),
+        click.option("--data", help=f"Data directory.  [default: {DATA_DEFAULT}]"),
+        click.option(
+            "--listen", metavar="HOST:PORT", help=f"Address.  [default: {LISTEN_DEFAULT}]"
+        ),
+        click.option("--account", help=f"Default account.  [default: {ACCOUNT_DEFAULT}]"),
+        click.option("--region", help="Default region.  [default: us-east-1]"),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def settings_of(config: Path | None, flags: dict[str, object]) -> Settings:
+    """Return the settings of a command line; variables and the file fill what it leaves open."""
+    return load(config, os.environ, flags)
+
+
+def upstream_flags(upstreams: tuple[str, ...]) -> dict[str, object]:
+    """Return the settings that ``--upstream URL`` and ``--upstream SERVICE=URL`` make."""
+    flags: dict[str, object] = {}
+    for text in upstreams:
+        service, separator, url = text.partition("=")
+        if not separator or "/" in service:
+            service, url = "default", text
+        if not url:
+            raise UsageError(f"--upstream {text!r} has no URL: write URL or SERVICE=URL")
+        flags[f"upstream.{service}.url"] = url
+    return flags

@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``opentrail serve``: run OpenTrail."""
+
+import json
+import logging
+import sys
+from pathlib import Path
+
+import click
+
+from opentrail.cli.options import settings_of, settings_options, upstream_flags
+from opentrail.clock import iso_seconds
+from opentrail.config import Settings
+from opentrail.front.process import Started, run
+
+
+@click.command("serve")
+@settings_options
+@click.option(
+    "--upstream",
+    "upstreams",
+    multiple=True,
+    metavar="[SERVICE=]URL",
+    help="Where calls go on to; repeatable. SERVICE is botocore's name or the signing name.",
+)
+@click.option("--auth", type=click.Choice(["verify", "off"]), help="Who may use CloudTrail's API.")
+@click.option("--default-identity", metavar="ARN", help="With --auth off: who an unknown key is.")
+@click.option("--allow-insecure", is_flag=True, default=None, help="Listen beyond loopback.")
+@click.option("--allow-reset", is_flag=True, default=None, help="Offer POST /_opentrail/reset.")
+@click.option(
+    "--log-format",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="Form of the server's own log, on standard error.",
+)
+def command(
+    config: Path | None, upstreams: tuple[str, ...], log_format: str, **flags: str | bool | None
+) -> None:
+    r"""Run OpenTrail in front of your services.
+
+    \b
+    Every call goes on to its upstream and is recorded before it is answered. Calls of CloudTrail
+    itself are answered here. Settings rise from the file over OPENTRAIL_... variables to flags.
+
+    \b
+      opentrail serve --upstream http://localhost:5000
+      opentrail serve --upstream sagemaker=http://localhost:5001 --upstream http://localhost:5000
+    """
+    named = {
+        "data": flags["data"],
+        "listen.address": flags["listen"],
+        "account": flags["account"],
+        "region": flags["region"],
+        "api.auth": flags["auth"],
+        "api.default_identity": flags["default_identity"],
+        "listen.allow_insecure": flags["allow_insecure"],
+        "listen.allow_reset": flags["allow_reset"],
+    }
+    settings = settings_of(config, {**named, **upstream_flags(upstreams)})
+    _log_to_stderr(log_format)
+    run(settings, lambda started: _announce(settings, started))
+
+
+def _announce(settings: Settings, started: Started) -> None:
+    """Say what an operator wants to know of a server that has just started."""
+    host = f"[{started.host}]" if ":" in started.host else started.host
+    lines = [f"OpenTrail is ready on http://{host}:{started.port}"]
+    lines += [f"  {title:<10}{text}" for title, text in _facts(settings, started)]
+    click.echo("\n".join(lines))
+    for warning in _warnings(settings):
+        click.secho(f"  warning   {warning}", fg="red", err=True)
+    sys.stdout.flush()
+
+
+def _facts(settings: Settings, started: Started) -> list[tuple[str, str]]:
+    log, history = settings.log, settings.history
+    upstreams = [f"{name} -> {upstream.url}" for name, upstream in settings.upstream.items()]
+    facts = [
+        ("data", f"{settings.data_dir.resolve()}"),
+        (
+            "retention",
+            (
+                f"log {log.retention_days:g} days, LookupEvents "
+                f"{history.lookup_window_days:g} days; refuses below "
+                f"{log.disk_reserve_bytes // 2**20} MiB of free disk"
+            ),
+        ),
+        ("records", _recorded(settings)),
+        ("account", f"{settings.account}, region {settings.region}"),
+        ("upstream", "; ".join(upstreams) or "none: every call is answered with an error"),
+        ("clients", f'eval "$(opentrail env{_env_flags(settings, started)})"'),
+    ]
+    if started.recovered:
+        facts.append(("recovered", f"{started.recovered} records of the last run, made at start"))
+    return facts
+
+
+def _recorded(settings: Settings) -> str:
+    forward = settings.forward
+    text = "management and data events of every service"
+    if forward.service_profile == "2023":
+        text += "; not InvokeEndpoint (service_profile 2023)"
+    if not forward.record_unlogged:
+        text += "; counted only: Personalize runtime and events"
+    return text
+
+
+def _env_flags(settings: Settings, started: Started) -> str:
+    return f" --data {settings.data_dir.resolve()} --listen {started.host}:{started.port}"
+
+
+def _warnings(settings: Settings) -> list[str]:
+    warnings = []
+    if settings.listen.allow_insecure:
+        warnings.append("listening without TLS beyond loopback: calls can be read and forged")
+    if settings.api.auth == "off":
+        warnings.append("auth is off: whoever reaches this port can read the whole history")
+    if settings.listen.allow_reset:
+        warnings.append("reset is allowed: whoever reaches this port can empty the log")
+    return warnings
+
+
+class _JsonLines(logging.Formatter):
+    """One JSON object a line; control characters of what is quoted are escaped by JSON."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = {
+            "time": iso_seconds(int(record.created * 1000)),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line)
+
+
+def _log_to_stderr(log_format: str) -> None:
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        _JsonLines()
+        if log_format == "json"
+        else logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s")
+    )
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(logging.INFO)
+    # A connection that breaks off while it is answered is counted, not an error of ours.
+    logging.getLogger("uvicorn").setLevel(logging.CRITICAL)

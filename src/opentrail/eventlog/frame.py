@@ -1,0 +1,210 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The log's bytes: segment headers, frames and record headers, built and checked without any I/O.
+
+After docs/format.md.
+"""
+
+import struct
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import google_crc32c
+
+from opentrail.eventlog.base import RECORD_BYTES_MAX
+
+VERSION = 1
+SEGMENT_MAGIC = b"OTRLSEG\0"
+FRAME_MAGIC = b"OTFR"
+KIND_RECORDS = 1
+FRAMES_BYTES_MAX = 8 * 1024 * 1024
+"""Uncompressed record bytes in one frame: what a reader must hold at once, 32 of the largest records."""
+RECORDS_MAX = 65_536
+"""Records in one frame; with the bound above, what a reader must hold at once."""
+
+_SEGMENT = struct.Struct("<8sII16sQQQI")
+_FRAME = struct.Struct("<4sIBBHIIIQQ")
+_FRAME_CHECKED = struct.Struct("<BBHIIIQQ")
+_RECORD = struct.Struct("<IIBB")
+_RECORD_FULL = struct.Struct("<IIBBI")
+_U32 = struct.Struct("<I")
+SEGMENT_FIXED_BYTES = _SEGMENT.size
+FRAME_HEADER_BYTES = _FRAME.size
+RECORD_HEADER_BYTES = _RECORD_FULL.size
+DICTIONARY_BYTES_MAX = 1024 * 1024
+"""More than zstd's trainer ever makes (112,640): a length past it is a damaged header."""
+BLOB_BYTES_MAX = RECORD_BYTES_MAX + RECORD_BYTES_MAX // 128 + 64
+"""zstd's bound for bytes that do not compress is 1/256 more, and a frame header."""
+PAYLOAD_BYTES_MAX = (
+    FRAMES_BYTES_MAX + FRAMES_BYTES_MAX // 128 + RECORDS_MAX * (RECORD_HEADER_BYTES + 64)
+)
+"""The longest payload that the writer can make; a length past it is a damaged header."""
+
+checksum = google_crc32c.value
+
+
+class BadBytes(Exception):
+    """Bytes that are no header, frame or record; the reader adds where they are."""
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentHeader:
+    """What a segment says of itself."""
+
+    log_id: bytes
+    first: int
+    """Position of the segment's first frame."""
+    created_ms: int
+    before_ms: int
+    """The newest append_ms of the segments before; 0 when there was none."""
+    dictionary: bytes
+
+    @property
+    def size(self) -> int:
+        """Bytes of the header in the file."""
+        return SEGMENT_FIXED_BYTES + len(self.dictionary) + _U32.size
+
+    def pack(self) -> bytes:
+        """Return the header's bytes."""
+        head = _SEGMENT.pack(
+            SEGMENT_MAGIC,
+            VERSION,
+            self.size,
+            self.log_id,
+            self.first,
+            self.created_ms,
+            self.before_ms,
+            len(self.dictionary),
+        )
+        body = head + self.dictionary
+        return body + _U32.pack(checksum(body))
+
+
+def segment_header_size(start: bytes) -> int:
+    """Return the header's length from a segment's first SEGMENT_FIXED_BYTES. Raises: BadBytes."""
+    if len(start) < SEGMENT_FIXED_BYTES or not start.startswith(SEGMENT_MAGIC):
+        raise BadBytes("not a segment of an OpenTrail log")
+    _, version, size, *_, dictionary_size = _SEGMENT.unpack_from(start)
+    if version != VERSION:
+        raise BadBytes(f"segment version {version}, this OpenTrail reads version {VERSION}")
+    if dictionary_size > DICTIONARY_BYTES_MAX or size != SEGMENT_FIXED_BYTES + dictionary_size + 4:
+        raise BadBytes("the segment header's lengths do not fit")
+    return int(size)
+
+
+def parse_segment_header(data: bytes) -> SegmentHeader:
+    """Parse the ``segment_header_size`` bytes of a segment's header. Raises: BadBytes."""
+    if len(data) != segment_header_size(data):
+        raise BadBytes("the segment header is cut short")
+    if checksum(data[:-4]) != _U32.unpack_from(data, len(data) - 4)[0]:
+        raise BadBytes("the segment header's checksum does not fit")
+    _, _, _, log_id, first, created_ms, before_ms, _ = _SEGMENT.unpack_from(data)
+    dictionary = data[SEGMENT_FIXED_BYTES:-4]
+    return SegmentHeader(log_id, first, created_ms, before_ms, dictionary)
+
+
+@dataclass(frozen=True, slots=True)
+class FrameHeader:
+    """What a frame says of itself."""
+
+    kind: int
+    count: int
+    payload_size: int
+    payload_checksum: int
+    position: int
+    append_ms: int
+
+    @property
+    def end(self) -> int:
+        """Position past the frame."""
+        return self.position + FRAME_HEADER_BYTES + self.payload_size
+
+
+def parse_frame_header(data: bytes, offset: int, position: int) -> FrameHeader:
+    """Parse the frame header at ``data[offset:]`` that must be the one of ``position``.
+
+    Raises: BadBytes: cut short, damaged, or of another position.
+    """
+    if len(data) - offset < FRAME_HEADER_BYTES:
+        raise BadBytes("the frame header is cut short")
+    magic, check, version, kind, _, count, size, payload_check, at, append_ms = _FRAME.unpack_from(
+        data, offset
+    )
+    if magic != FRAME_MAGIC:
+        raise BadBytes("no frame begins here")
+    if checksum(data[offset + 8 : offset + FRAME_HEADER_BYTES]) != check:
+        raise BadBytes("the frame header's checksum does not fit")
+    if version != VERSION:
+        raise BadBytes(f"frame version {version}, this OpenTrail reads version {VERSION}")
+    if at != position:
+        raise BadBytes(f"the frame says that its position is {at}")
+    if size > PAYLOAD_BYTES_MAX:
+        raise BadBytes(f"the frame says that it has {size} bytes")
+    return FrameHeader(kind, count, size, payload_check, at, append_ms)
+
+
+def check_payload(header: FrameHeader, payload: bytes) -> None:
+    """Check that ``payload`` is all of the frame's, unchanged. Raises: BadBytes."""
+    if len(payload) != header.payload_size:
+        raise BadBytes("the frame is cut short")
+    if checksum(payload) != header.payload_checksum:
+        raise BadBytes("the frame's checksum does not fit")
+
+
+def build_frame(
+    position: int, append_ms: int, blobs: Sequence[tuple[int, bytes]]
+) -> tuple[bytes, list[int]]:
+    """Return one frame of records, and the records' positions.
+
+    ``blobs`` are (origin, compressed record), in log order.
+    """
+    parts: list[bytes] = [b""]
+    positions: list[int] = []
+    back = FRAME_HEADER_BYTES
+    for origin, blob in blobs:
+        head = _RECORD.pack(len(blob), back, origin, 0)
+        parts += (head, _U32.pack(checksum(head)), blob)
+        positions.append(position + back)
+        back += RECORD_HEADER_BYTES + len(blob)
+    payload = b"".join(parts)
+    checked = _FRAME_CHECKED.pack(
+        VERSION, KIND_RECORDS, 0, len(blobs), len(payload), checksum(payload), position, append_ms
+    )
+    return b"".join((FRAME_MAGIC, _U32.pack(checksum(checked)), checked, payload)), positions
+
+
+def parse_record_header(data: bytes, offset: int) -> tuple[int, int, int]:
+    """Parse the record header at ``data[offset:]``: (blob length, bytes back to its frame, origin).
+
+    Raises: BadBytes.
+    """
+    if len(data) - offset < RECORD_HEADER_BYTES:
+        raise BadBytes("the record header is cut short")
+    size, back, origin, _, check = _RECORD_FULL.unpack_from(data, offset)
+    if checksum(data[offset : offset + _RECORD.size]) != check:
+        raise BadBytes("no record begins here")
+    if size > BLOB_BYTES_MAX or back < FRAME_HEADER_BYTES:
+        raise BadBytes("the record header's lengths do not fit")
+    return size, back, origin
+
+
+def records_of(header: FrameHeader, payload: bytes) -> Iterator[tuple[int, int, bytes]]:
+    """Yield (position, origin, compressed record) of a payload that ``check_payload`` passed.
+
+    A frame of a kind that this version does not know has none. Raises: BadBytes: the payload
+    checks out but was not built by these rules.
+    """
+    if header.kind != KIND_RECORDS:
+        return
+    at = 0
+    base = header.position + FRAME_HEADER_BYTES
+    end = len(payload)
+    unpack = _RECORD_FULL.unpack_from
+    for _ in range(header.count):
+        if end - at < RECORD_HEADER_BYTES:
+            raise BadBytes("the frame has fewer records than it says")
+        size, _, origin, _, _ = unpack(payload, at)
+        start = at + RECORD_HEADER_BYTES
+        yield base + at, origin, payload[start : start + size]
+        at = start + size
+    if at != end:
+        raise BadBytes("the frame's records do not fill it")

@@ -1,0 +1,220 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The one socket between the process that writes the log (front) and one that reads it (back).
+
+A frame is: u32 length of what follows, u8 kind, u64 number, payload; little-endian. The number
+pairs an answer with its question. The socket is a private socketpair made by front: it needs no
+name in the file system and ends with either process, so neither outlives the other unnoticed.
+"""
+
+import socket
+import struct
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from enum import IntEnum
+from pathlib import Path
+
+import msgspec
+
+from opentrail.errors import Unavailable
+from opentrail.eventlog.base import Draft, Entry, Origin
+from opentrail.eventlog.reader import SegmentReader
+
+FRAME_BYTES_MAX = 64 * 1024 * 1024
+"""A whole answer with 50 events of 256 KB, JSON-escaped at worst, stays well below."""
+APPEND_TIMEOUT_S = 30.0
+"""Longer than any disk that still works needs for an fdatasync."""
+_HEAD = struct.Struct("<IBQ")
+HEAD_BYTES = _HEAD.size
+_AFTER_LENGTH = HEAD_BYTES - 4
+
+
+class Kind(IntEnum):
+    """What a frame means."""
+
+    HELLO = 1
+    """front -> back, first: the settings."""
+    READY = 2
+    """back -> front: ready for calls."""
+    DURABLE = 3
+    """front -> back: the log's durable end has moved; the number is the new end."""
+    INDEXED = 4
+    """back -> front: event history has everything below this position."""
+    APPEND = 5
+    """back -> front: append these drafts."""
+    APPENDED = 6
+    """front -> back: their positions; they are durable."""
+    REFUSED = 7
+    """front -> back: they were not acknowledged; the payload says why."""
+    CALL = 8
+    """front -> back: a call of CloudTrail's API, authenticated."""
+    REPLY = 9
+    """back -> front: its answer."""
+
+
+class Hello(msgspec.Struct, frozen=True):
+    """What back is told first. It holds a secret, so it goes over the socket, not argv."""
+
+    data: str
+    """The data directory."""
+    lookup_window_s: float
+    token_key: bytes
+
+    def __repr__(self) -> str:
+        return f"Hello({self.data!r})"
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_drafts = msgspec.msgpack.Decoder(list[tuple[int, bytes]])
+_positions = msgspec.msgpack.Decoder(list[int])
+
+
+def frame(kind: Kind, number: int, payload: bytes = b"") -> bytes:
+    """Return one frame's bytes."""
+    return _HEAD.pack(_AFTER_LENGTH + len(payload), kind, number) + payload
+
+
+def parse_head(head: bytes) -> tuple[Kind, int, int]:
+    """Return kind, number and payload length of a frame's first HEAD_BYTES.
+
+    Raises: Unavailable: the other side does not speak this protocol.
+    """
+    length, kind, number = _HEAD.unpack(head)
+    if not _AFTER_LENGTH <= length <= FRAME_BYTES_MAX or kind not in Kind.__members__.values():
+        raise Unavailable("the other process sent a frame that is none", "restart opentrail")
+    return Kind(kind), number, length - _AFTER_LENGTH
+
+
+def encode_drafts(drafts: Sequence[Draft]) -> bytes:
+    """Return the payload of an APPEND."""
+    return _encode([(int(draft.origin), draft.data) for draft in drafts])
+
+
+def decode_drafts(payload: bytes) -> list[Draft]:
+    """Return the drafts of an APPEND."""
+    return [Draft(Origin(origin), data) for origin, data in _drafts.decode(payload)]
+
+
+def encode_positions(positions: Sequence[int]) -> bytes:
+    """Return the payload of an APPENDED."""
+    return _encode(positions)
+
+
+class Link:
+    """The blocking end of the socket, for back: many senders, one receiver."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+        self._sending = threading.Lock()
+
+    def send(self, kind: Kind, number: int, payload: bytes = b"") -> None:
+        """Send one frame. Raises: Unavailable: front is gone."""
+        try:
+            with self._sending:
+                self._sock.sendall(frame(kind, number, payload))
+        except OSError as error:
+            raise Unavailable("front is gone") from error
+
+    def frames(self) -> Iterator[tuple[Kind, int, bytes]]:
+        """Yield what arrives until front closes the socket."""
+        while True:
+            head = self._read(HEAD_BYTES)
+            if head is None:
+                return
+            kind, number, length = parse_head(head)
+            payload = self._read(length)
+            if payload is None:
+                return
+            yield kind, number, payload
+
+    def _read(self, count: int) -> bytes | None:
+        parts = bytearray()
+        while len(parts) < count:
+            try:
+                part = self._sock.recv(min(count - len(parts), 1 << 20))
+            except ConnectionError:
+                return None
+            if not part:
+                return None
+            parts += part
+        return bytes(parts)
+
+
+class LinkedLog:
+    """The event log as another process sees it: reads the files, appends through front.
+
+    Satisfies ``EventLog``. Whoever receives the link's frames hands APPENDED and REFUSED to
+    ``answered``.
+    """
+
+    def __init__(self, log_dir: Path, send: Callable[[Kind, int, bytes], None]) -> None:
+        self._reader = SegmentReader(log_dir)
+        self._send = send
+        self._waiting: dict[int, Future[list[int]]] = {}
+        self._lock = threading.Lock()
+        self._last = 0
+        self._closed = ""
+
+    @property
+    def log_id(self) -> str:
+        """See ``LogReader``."""
+        return self._reader.log_id
+
+    def first(self) -> int:
+        """See ``LogReader``."""
+        return self._reader.first()
+
+    def durable_end(self) -> int:
+        """See ``LogReader``."""
+        return self._reader.durable_end()
+
+    def entries(self, start: int, end: int | None = None) -> Iterator[Entry]:
+        """See ``LogReader``."""
+        return self._reader.entries(start, end)
+
+    def read(self, position: int) -> Entry:
+        """See ``LogReader``."""
+        return self._reader.read(position)
+
+    def writable(self) -> str:
+        """See ``EventLog``; what front refuses is known only when it is asked."""
+        return self._closed
+
+    def append(self, drafts: Sequence[Draft]) -> list[int]:
+        """See ``EventLog``: front appends, and answers when it is durable."""
+        waiting: Future[list[int]] = Future()
+        with self._lock:
+            if self._closed:
+                raise Unavailable(self._closed)
+            self._last += 1
+            number = self._last
+            self._waiting[number] = waiting
+        try:
+            self._send(Kind.APPEND, number, encode_drafts(drafts))
+            return waiting.result(timeout=APPEND_TIMEOUT_S)
+        except FutureTimeoutError as error:
+            raise Unavailable("front did not answer; the records may be in the log") from error
+        finally:
+            with self._lock:
+                self._waiting.pop(number, None)
+
+    def answered(self, kind: Kind, number: int, payload: bytes) -> None:
+        """Take an APPENDED or REFUSED from the link."""
+        with self._lock:
+            waiting = self._waiting.pop(number, None)
+        if waiting is None:
+            return
+        if kind is Kind.APPENDED:
+            waiting.set_result(_positions.decode(payload))
+        else:
+            waiting.set_exception(Unavailable(payload.decode()))
+
+    def close(self) -> None:
+        """Front is gone: whoever waits learns that the outcome is unknown."""
+        with self._lock:
+            self._closed = "front is gone"
+            waiting = list(self._waiting.values())
+            self._waiting.clear()
+        for future in waiting:
+            future.set_exception(Unavailable("front is gone; the records may be in the log"))

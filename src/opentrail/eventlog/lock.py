@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One server for one data directory: flock on ``<data>/lock``, whose text says who holds it.
+
+After flock(2): the lock goes with the process, however it ends.
+"""
+
+import fcntl
+import os
+from pathlib import Path
+from typing import Self
+
+from opentrail.errors import UsageError
+
+NAME = "lock"
+TEXT_BYTES_MAX = 300
+"""A process id and a host name with port; what is longer is not ours."""
+
+
+class DataLock:
+    """The held lock."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+
+    @classmethod
+    def take(cls, data: Path, address: str) -> Self:
+        """Lock the existing directory ``data`` for this process, which listens on ``address``.
+
+        Raises: UsageError: another process holds it, or it cannot be written.
+        """
+        path = data / NAME
+        try:
+            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise UsageError(f"{path} cannot be written: {error.strerror}") from error
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            text = os.pread(fd, TEXT_BYTES_MAX, 0).decode(errors="replace")
+            os.close(fd)
+            pid, _, where = text.strip().partition(" ")
+            holder = f"process {pid or 'unknown'}" + (f" at {where}" if where else "")
+            raise UsageError(
+                f"{data} is in use by {holder}: stop it, or choose another directory with --data"
+            ) from None
+        os.ftruncate(fd, 0)
+        os.pwrite(fd, f"{os.getpid()} {address}\n".encode(), 0)
+        return cls(fd)
+
+    def release(self) -> None:
+        """Let another process have the directory. A second call does nothing."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1

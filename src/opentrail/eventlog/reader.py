@@ -1,0 +1,233 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reading the segments, from any thread and any process, beside the one writer.
+
+After docs/format.md. Files are read with pread, not mapped: a bad disk block is then an error that
+says where, not a signal that kills the process.
+"""
+
+import bisect
+import threading
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+from opentrail.errors import Corrupt
+from opentrail.eventlog.base import Entry, Origin
+from opentrail.eventlog.frame import (
+    FRAME_HEADER_BYTES,
+    RECORD_HEADER_BYTES,
+    BadBytes,
+    FrameHeader,
+    SegmentHeader,
+    parse_frame_header,
+    parse_record_header,
+    records_of,
+)
+from opentrail.eventlog.published import Published
+from opentrail.eventlog.segment import CodecCache, SegmentFile, list_firsts
+
+SEGMENTS_OPEN_MAX = 64
+"""File descriptors that one reader keeps; far below the usual limit of 1,024 for a process."""
+READ_AROUND_BYTES = 4096
+"""Read before and after a position, so that one system call gets a record and its frame's header."""
+
+_ORIGINS = {int(origin): origin for origin in Origin}
+
+
+class SegmentReader:
+    """A LogReader over ``<data>/log``. Makes no threads and holds no locks on files."""
+
+    def __init__(self, log_dir: Path) -> None:
+        """Open the log in ``log_dir``. Raises: Unavailable: there is none yet. Corrupt."""
+        self._dir = log_dir
+        self._published = Published(log_dir)
+        self._codecs = CodecCache()
+        self._lock = threading.Lock()
+        self._open: dict[int, SegmentFile] = {}
+        self._firsts: list[int] = []
+        self._kept = 0
+        self._first_seen = (-1, -1)
+
+    @property
+    def log_id(self) -> str:
+        """See ``LogReader``."""
+        return str(uuid.UUID(bytes=self._published.log_id))
+
+    def first(self) -> int:
+        """See ``LogReader``."""
+        kept = self._published.first()
+        if self._first_seen[0] != kept:
+            entry = next(self.entries(kept), None)
+            if entry is None:
+                return self.durable_end()
+            self._first_seen = (kept, entry.position)
+        return self._first_seen[1]
+
+    def durable_end(self) -> int:
+        """See ``LogReader``."""
+        return self._published.end()
+
+    def entries(self, start: int, end: int | None = None) -> Iterator[Entry]:
+        """See ``LogReader``. Raises: ValueError: no record begins at ``start``."""
+        durable = self.durable_end()
+        stop = durable if end is None else min(end, durable)
+        for segment, header, payload in self._frames(start, stop, durable):
+            append_ms = header.append_ms
+            try:
+                rows = list(records_of(header, payload))
+                records = segment.codec.decompress([row[2] for row in rows])
+                for (position, origin, _), data in zip(rows, records, strict=True):
+                    if start <= position < stop:
+                        yield Entry(position, append_ms, _origin(origin), data)
+            except BadBytes as error:
+                raise segment.corrupt(error, header.position) from error
+
+    def read(self, position: int) -> Entry:
+        """See ``LogReader``."""
+        if not self._published.first() <= position < self.durable_end():
+            raise KeyError(position)
+        segment = self._segment_at(position)
+        if segment is None:
+            raise KeyError(position)
+        try:
+            return _read_one(segment, position)
+        except BadBytes as error:
+            # Either nothing begins there or it is damaged: what lies around it tells which.
+            self._frame_start(segment, position, self.durable_end(), KeyError(position))
+            raise segment.corrupt(error, position) from error
+
+    def segment_header(self, first: int) -> SegmentHeader:
+        """Return the header of the segment that begins at ``first``. Raises: Corrupt."""
+        segment = self._segment_at(first, begins=True)
+        if segment is None:
+            raise KeyError(first)
+        return segment.header
+
+    def close(self) -> None:
+        """Let go of the files. Iterators that still run keep theirs until they end."""
+        with self._lock:
+            self._open.clear()
+
+    def _frames(
+        self, start: int, stop: int, durable: int
+    ) -> Iterator[tuple[SegmentFile, FrameHeader, bytes]]:
+        """Yield the frames of ``[start, stop)``, the first of which may begin before ``start``."""
+        position = max(start, self._published.first())
+        if position >= stop:
+            return
+        segment = self._segment_at(position)
+        if segment is not None:
+            absent = ValueError(f"no record begins at {position}")
+            position = self._frame_start(segment, position, durable, absent)
+        while position < stop:
+            if segment is not None:
+                for header, payload in segment.frames(position, durable):
+                    if header.position >= stop:
+                        return
+                    yield segment, header, payload
+                    position = header.end
+            if position < stop:
+                # Past this segment's end, or retention took it: either way there is a next one.
+                position = max(position, self._published.first())
+                segment = self._segment_at(position, begins=True)
+
+    def _frame_start(
+        self, segment: SegmentFile, position: int, durable: int, absent: Exception
+    ) -> int:
+        """Return the position of the frame that ``position`` is in.
+
+        Raises: ``absent``: neither a frame nor a record begins there. Corrupt.
+        """
+        try:
+            return _frame_start_quick(segment, position)
+        except BadBytes:
+            pass
+        for header, payload in segment.frames(segment.header.first, durable):
+            if header.position == position:
+                return position
+            if header.position < position < header.end:
+                if any(row[0] == position for row in records_of(header, payload)):
+                    return header.position
+                break
+        raise absent
+
+    def _segment_at(self, position: int, *, begins: bool = False) -> SegmentFile | None:
+        """Return the segment that holds ``position``; None when retention deleted it just now.
+
+        ``begins``: it must begin there. Raises: Corrupt: it is missing or its header is damaged.
+        """
+        with self._lock:
+            self._drop_expired()
+            first = position if begins else self._first_at(position)
+            segment = self._open.pop(first, None)
+            try:
+                if segment is None:
+                    segment = SegmentFile(self._dir, first, self._published.log_id, self._codecs)
+            except FileNotFoundError:
+                self._firsts = []
+                if position < self._published.first():
+                    return None
+                hint = "restore the file from a backup; what is before it can still be read"
+                where = str(self._dir / f"{first:020d}.seg")
+                raise Corrupt("a segment of the log is missing", where, hint) from None
+            self._open[first] = segment
+            if len(self._open) > SEGMENTS_OPEN_MAX:
+                del self._open[next(iter(self._open))]
+            return segment
+
+    def _drop_expired(self) -> None:
+        """Let go of the segments that retention deleted: an open file keeps its disk space."""
+        kept = self._published.first()
+        if kept != self._kept:
+            self._kept = kept
+            self._open = {at: segment for at, segment in self._open.items() if at >= kept}
+
+    def _first_at(self, position: int) -> int:
+        """Return the first position of the segment for ``position``, as far as names tell."""
+        index = bisect.bisect_right(self._firsts, position)
+        if index == 0 or (index == len(self._firsts) and not self._in_last(position)):
+            self._firsts = list_firsts(self._dir)
+            index = bisect.bisect_right(self._firsts, position)
+        return self._firsts[index - 1] if index else position
+
+    def _in_last(self, position: int) -> bool:
+        """Whether the last segment known still is the one for ``position``."""
+        last = self._open.get(self._firsts[-1])
+        return last is not None and position < last.end()
+
+
+def _origin(number: int) -> Origin:
+    origin = _ORIGINS.get(number)
+    if origin is None:
+        raise BadBytes(f"origin {number} is not known to this OpenTrail")
+    return origin
+
+
+def _frame_start_quick(segment: SegmentFile, position: int) -> int:
+    """Return where the frame at or around ``position`` begins. Raises: BadBytes: cannot tell."""
+    head = segment.read_at(position, FRAME_HEADER_BYTES)
+    try:
+        return parse_frame_header(head, 0, position).position
+    except BadBytes:
+        _, back, _ = parse_record_header(head, 0)
+    start = position - back
+    return parse_frame_header(segment.read_at(start, FRAME_HEADER_BYTES), 0, start).position
+
+
+def _read_one(segment: SegmentFile, position: int) -> Entry:
+    """Return the record at ``position``. Raises: BadBytes: nothing begins there, or damage."""
+    start = max(segment.header.first, position - READ_AROUND_BYTES)
+    around = segment.read_at(start, position - start + READ_AROUND_BYTES)
+    at = position - start
+    size, back, origin = parse_record_header(around, at)
+    if back <= at:
+        frame = parse_frame_header(around, at - back, position - back)
+    else:
+        head = segment.read_at(position - back, FRAME_HEADER_BYTES)
+        frame = parse_frame_header(head, 0, position - back)
+    body = at + RECORD_HEADER_BYTES
+    blob = around[body : body + size]
+    if len(blob) < size:
+        blob = segment.read_at(position + RECORD_HEADER_BYTES, size)
+    data = segment.codec.decompress_unchecked(blob)
+    return Entry(position, frame.append_ms, _origin(origin), data)

@@ -1,0 +1,427 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The embedded event log: append-only segment files with group commit.
+
+After docs/format.md.
+"""
+
+import errno
+import threading
+import uuid
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+from opentrail.clock import Clock, Ids, uuid4_text
+from opentrail.durable import OS_FILES, Files, make_dir
+from opentrail.errors import Corrupt, Unavailable, UsageError
+from opentrail.eventlog.base import RECORD_BYTES_MAX, Draft, Entry
+from opentrail.eventlog.blob import DICTIONARY_PATH, BlobCodec
+from opentrail.eventlog.frame import FRAMES_BYTES_MAX, RECORDS_MAX, SegmentHeader, build_frame
+from opentrail.eventlog.lock import DataLock
+from opentrail.eventlog.published import NAME as PUBLISHED_NAME
+from opentrail.eventlog.published import Published, create_published
+from opentrail.eventlog.reader import SegmentReader
+from opentrail.eventlog.recovery import Tail, recover
+from opentrail.eventlog.segment import create_segment, list_firsts, segment_path
+
+SEGMENT_BYTES_MAX = 64 * 1024 * 1024
+"""Small enough that checking the last one at start takes under a second; some 250,000 records."""
+SEGMENT_AGE_MS_MAX = 24 * 3600 * 1000
+"""Retention deletes whole segments: without this a quiet log would never have one to delete."""
+DISK_RESERVE_BYTES = 256 * 1024 * 1024
+"""Room for a new segment, the index's next runs and the operator, once the log refuses."""
+DISK_CHECK_INTERVAL_S = 0.1
+"""At 1 GB/s, a disk's worth of writes, less than half of the reserve goes by unseen."""
+_DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
+_RESTART = "restart OpenTrail: it then checks what the disk holds"
+
+
+@dataclass(frozen=True, slots=True)
+class LogOptions:
+    """What may differ between logs."""
+
+    address: str = ""
+    """Where the server listens, for the message to a second one."""
+    disk_reserve_bytes: int = DISK_RESERVE_BYTES
+    segment_bytes_max: int = SEGMENT_BYTES_MAX
+    dictionary: bytes | None = None
+    """zstd dictionary of new segments; None is the one that comes with OpenTrail."""
+
+
+@dataclass(slots=True)
+class _Pending:
+    """An append that waits for its commit."""
+
+    blobs: list[tuple[int, bytes]]
+    size: int
+    """Uncompressed bytes."""
+    positions: list[int] = field(default_factory=list)
+    error: Unavailable | None = None
+    done: bool = False
+    wake: threading.Lock | None = None
+    """Held while a follower sleeps; released when it is done or is to lead."""
+
+
+class Segments:
+    """An EventLog in ``<data>/log``. One per data directory, held by a lock."""
+
+    def __init__(
+        self, data: Path, clock: Clock, options: LogOptions, files: Files, lock: DataLock
+    ) -> None:
+        """See ``open``: this one only sets up what is in memory."""
+        self._data = data
+        self._dir = data / "log"
+        self._clock = clock
+        self._options = options
+        self._files = files
+        self._lock = lock
+        given = options.dictionary
+        self._dictionary = DICTIONARY_PATH.read_bytes() if given is None else given
+        self._codec = BlobCodec(self._dictionary)
+        self._queue: deque[_Pending] = deque()
+        self._queue_lock = threading.Lock()
+        self._leading = False
+        self._commit_lock = threading.Lock()
+        self._refusal = ""
+        self._low_disk = ""
+        self._disk_checked_s = float("-inf")
+        self._must_roll = False
+        self._fd = -1
+        self.damage: Corrupt | None = None
+        """Why the log is read-only, if it is since it was opened."""
+
+    @classmethod
+    def open(
+        cls,
+        data: Path,
+        clock: Clock,
+        ids: Ids,
+        options: LogOptions | None = None,
+        files: Files = OS_FILES,
+    ) -> Self:
+        """Open the log of the directory ``data``, made if it is not there; recover from a crash.
+
+        A log whose acknowledged records do not check out opens read-only: see ``damage``.
+        Raises: UsageError: another process has it, or it cannot be written. Corrupt:
+        ``log/durable`` is damaged, so not even reading is safe.
+        """
+        options = options or LogOptions()
+        lock = None
+        try:
+            make_dir(data / "log", files)
+            lock = DataLock.take(data, options.address)
+            log = cls(data, clock, options, files, lock)
+            log._begin(ids)
+        except BaseException as error:
+            if lock is not None:
+                lock.release()
+            if isinstance(error, OSError):
+                advice = "make it writable, or choose another directory with --data"
+                raise UsageError(f"{data} cannot be used: {error.strerror}: {advice}") from error
+            raise
+        return log
+
+    def _begin(self, ids: Ids) -> None:
+        """Recover, then make sure that there is a segment to append to.
+
+        1. make log/durable            (a crash after it: a log without segments, at 0)
+        2. recover what is there
+        3. make the first segment      (a crash before it: step 1 finds its work done)
+        """
+        if not (self._dir / PUBLISHED_NAME).exists() and not list_firsts(self._dir):
+            create_published(self._dir, uuid.UUID(uuid4_text(ids)).bytes, self._files)
+        self._published = Published(self._dir, write=True)
+        self._reader = SegmentReader(self._dir)
+        self._end = self._published.end()
+        self._append_ms = 0
+        try:
+            tail = recover(self._dir, self._published, self._files)
+        except Corrupt as damage:
+            self.damage = damage
+            self._refusal = f"the log is damaged and opened read-only: {damage}"
+            return
+        if tail is None:
+            self._roll()
+        else:
+            self._continue(tail)
+
+    def _continue(self, tail: Tail) -> None:
+        self._header = tail.header
+        self._end = tail.end
+        self._append_ms = tail.append_ms
+        self._fd = self._files.open(segment_path(self._dir, tail.header.first))
+        # All records of a process are compressed with one dictionary, before they are queued.
+        self._must_roll = tail.header.dictionary != self._dictionary
+
+    @property
+    def log_id(self) -> str:
+        """See ``LogReader``."""
+        return self._reader.log_id
+
+    def first(self) -> int:
+        """See ``LogReader``."""
+        return self._reader.first()
+
+    def durable_end(self) -> int:
+        """See ``LogReader``."""
+        return self._published.end()
+
+    def entries(self, start: int, end: int | None = None) -> Iterator[Entry]:
+        """See ``LogReader``. Raises: ValueError: no record begins at ``start``."""
+        return self._reader.entries(start, end)
+
+    def read(self, position: int) -> Entry:
+        """See ``LogReader``."""
+        return self._reader.read(position)
+
+    def writable(self) -> str:
+        """See ``EventLog``."""
+        if self._refusal:
+            return self._refusal
+        now_s = self._clock.monotonic()
+        if now_s - self._disk_checked_s >= DISK_CHECK_INTERVAL_S:
+            self._disk_checked_s = now_s
+            self._low_disk = self._check_disk()
+        return self._low_disk
+
+    def _check_disk(self) -> str:
+        reserve = self._options.disk_reserve_bytes
+        try:
+            free = self._files.free_bytes(self._dir)
+        except OSError as error:
+            return f"{self._dir} does not answer: {error.strerror}"
+        if free >= reserve:
+            return ""
+        return (
+            f"{free} bytes are free at {self._dir}, fewer than the reserve of {reserve}: make room"
+        )
+
+    def append(self, drafts: Sequence[Draft]) -> list[int]:
+        """See ``EventLog``.
+
+        Raises: ValueError: a record is too long, has a newline, or they are too many for one
+        commit (FRAMES_BYTES_MAX, RECORDS_MAX). Unavailable.
+        """
+        if not drafts:
+            return []
+        pending = _Pending([], _checked_size(drafts))
+        refusal = self.writable()
+        if refusal:
+            raise Unavailable("the log refuses", refusal)
+        blobs = self._codec.compress([draft.data for draft in drafts])
+        pending.blobs = [
+            (int(draft.origin), blob) for draft, blob in zip(drafts, blobs, strict=True)
+        ]
+        self._wait_or_lead(pending)
+        if pending.error is not None:
+            raise Unavailable(pending.error.message, pending.error.hint)
+        return pending.positions
+
+    def _wait_or_lead(self, pending: _Pending) -> None:
+        """Return when ``pending`` is settled.
+
+        The first to come leads: it commits what is queued, itself included. Those that come while
+        it writes sleep; when it is done it wakes those that it served, and the first of the others
+        leads next. A lock that all of them wait for would wake them one after another instead.
+        """
+        with self._queue_lock:
+            self._queue.append(pending)
+            if self._leading:
+                pending.wake = threading.Lock()
+                pending.wake.acquire()
+            self._leading = True
+        if pending.wake is not None:
+            pending.wake.acquire()
+            if pending.done:
+                return
+        try:
+            with self._commit_lock:
+                self._commit()
+        finally:
+            with self._queue_lock:
+                self._leading = bool(self._queue)
+                if self._leading:
+                    _wake(self._queue[0])
+
+    def _commit(self) -> None:
+        """Commit what is queued, as far as one frame takes it, and settle each waiting append."""
+        group = self._next_group()
+        interrupted = Unavailable("the append was interrupted", _RESTART)
+        error: Unavailable | None = interrupted
+        try:
+            error = self._try_write(group)
+        finally:
+            if error is interrupted:
+                self._refusal = str(error)
+            for pending in group:
+                pending.error = error
+                pending.done = True
+                _wake(pending)
+
+    def _next_group(self) -> list[_Pending]:
+        group = [self._queue.popleft()]
+        size, count = group[0].size, len(group[0].blobs)
+        while self._queue:
+            size += self._queue[0].size
+            count += len(self._queue[0].blobs)
+            if size > FRAMES_BYTES_MAX or count > RECORDS_MAX:
+                break
+            group.append(self._queue.popleft())
+        return group
+
+    def _try_write(self, group: list[_Pending]) -> Unavailable | None:
+        """Write one frame with all of ``group``; return what went wrong.
+
+            1. begin a new segment if this one is full
+            2. write the frame past the durable end
+            3. fdatasync
+            4. publish the new durable end
+        A crash before 3 returned: the frame was not acknowledged; the next start keeps it whole
+        or cuts it off. After 3: it is kept.
+        """
+        if self._refusal:
+            return Unavailable("the log refuses", self._refusal)
+        append_ms = max(self._append_ms, self._clock.now_ms())
+        blobs = [blob for pending in group for blob in pending.blobs]
+        frame, positions = build_frame(self._end, append_ms, blobs)
+        try:
+            if self._is_full(len(frame), append_ms):
+                self._roll()
+            self._files.write(self._fd, frame, self._offset())
+        except OSError as error:
+            return self._cut_back(error, again=error.errno in _DISK_FULL)
+        try:
+            self._files.sync(self._fd)
+        except OSError as error:
+            # The kernel may have dropped the pages and would report success the next time.
+            return self._cut_back(error, again=False)
+        self._end += len(frame)
+        self._append_ms = append_ms
+        self._published.store_end(self._end)
+        at = 0
+        for pending in group:
+            pending.positions = positions[at : at + len(pending.blobs)]
+            at += len(pending.blobs)
+        return None
+
+    def _offset(self) -> int:
+        return self._header.size + self._end - self._header.first
+
+    def _is_full(self, frame_size: int, now_ms: int) -> bool:
+        if self._end == self._header.first:
+            return self._must_roll
+        old = now_ms - self._header.created_ms >= SEGMENT_AGE_MS_MAX
+        return (
+            self._must_roll or old or self._offset() + frame_size > self._options.segment_bytes_max
+        )
+
+    def _roll(self) -> None:
+        """Begin a new segment at the end of the log.
+
+            1. sync log/durable          (so that it is never older than the last segment's begin)
+            2. make the segment durable  (a crash after it: an empty last segment)
+            3. append to it from now on
+        Once tried it is tried again until it works: the new file may be there, so that nothing
+        may be appended to the old one. Raises: OSError.
+        """
+        self._must_roll = True
+        self._published.sync(self._files)
+        created_ms = max(self._append_ms, self._clock.now_ms())
+        header = SegmentHeader(
+            self._published.log_id,
+            self._end,
+            created_ms,
+            self._append_ms,
+            self._dictionary,
+        )
+        create_segment(self._dir, header, self._files)
+        fd = self._files.open(segment_path(self._dir, self._end))
+        if self._fd >= 0:
+            self._files.close(self._fd)
+        self._fd = fd
+        self._header = header
+        self._must_roll = False
+
+    def _cut_back(self, error: OSError, *, again: bool) -> Unavailable:
+        """Cut the segment back to the durable end; ``again``: later appends may be tried."""
+        message = f"the log cannot be written: {error.strerror}"
+        try:
+            self._files.truncate(self._fd, self._offset())
+        except OSError:
+            again = False
+        answer = Unavailable(message, "make room on the disk" if again else _RESTART)
+        if not again:
+            self._refusal = str(answer)
+        return answer
+
+    def expire(self, before_ms: int, floor_position: int) -> int:
+        """Delete the segments older than ``before_ms`` below ``floor_position``; return how many.
+
+        ``floor_position`` is where the slowest reader is. The last segment is sealed first, if all
+        of it is that old.
+
+            1. publish the new first position  (readers skip what is below)
+            2. sync it                         (so that a missing segment is never taken for damage)
+            3. delete the files, oldest first
+        A crash after 1 or 2: the next start deletes what is below the first position.
+
+        Raises: Unavailable: nothing or some of it may be deleted.
+        """
+        with self._commit_lock:
+            if self._refusal:
+                raise Unavailable("the log refuses", self._refusal)
+            try:
+                return self._expire(before_ms, floor_position)
+            except OSError as error:
+                raise Unavailable(f"retention cannot delete: {error.strerror}") from error
+
+    def _expire(self, before_ms: int, floor_position: int) -> int:
+        whole = self._header.first < self._end <= floor_position
+        if whole and self._append_ms < before_ms:
+            self._roll()
+        firsts = list_firsts(self._dir)
+        gone = 0
+        for first in firsts[1:]:
+            newest_ms = self._reader.segment_header(first).before_ms
+            if first > floor_position or newest_ms >= before_ms:
+                break
+            gone += 1
+        if gone:
+            self._published.store_first(firsts[gone])
+            self._published.sync(self._files)
+            for first in firsts[:gone]:
+                self._files.unlink(segment_path(self._dir, first))
+            self._files.sync_dir(self._dir)
+        return gone
+
+    def close(self) -> None:
+        """Stop appending and let another process have the log. A second call does nothing."""
+        with self._commit_lock:
+            if self._fd >= 0:
+                self._files.close(self._fd)
+                self._fd = -1
+                self._published.sync(self._files)
+            self._refusal = self._refusal or "the log is closed"
+            self._lock.release()
+
+
+def _wake(pending: _Pending) -> None:
+    """Wake the thread of ``pending``, if it sleeps."""
+    if pending.wake is not None and pending.wake.locked():
+        pending.wake.release()
+
+
+def _checked_size(drafts: Sequence[Draft]) -> int:
+    """Return the bytes of ``drafts``. Raises: ValueError: they break the contract."""
+    size = 0
+    for draft in drafts:
+        if len(draft.data) > RECORD_BYTES_MAX:
+            raise ValueError(f"a record of {len(draft.data)} bytes; {RECORD_BYTES_MAX} at most")
+        if b"\n" in draft.data:
+            raise ValueError("a record with a newline; minify it first")
+        size += len(draft.data)
+    if size > FRAMES_BYTES_MAX or len(drafts) > RECORDS_MAX:
+        raise ValueError(f"{len(drafts)} records of {size} bytes are too many for one append")
+    return size

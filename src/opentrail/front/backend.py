@@ -1,0 +1,194 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The back process as front sees it: started, restarted, asked, and told what is durable."""
+
+import asyncio
+import logging
+import socket
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+
+import msgspec
+
+from opentrail.aws.request import Credential
+from opentrail.capture.call import Call
+from opentrail.capture.upstream import Answer, NoAnswer, Unreachable
+from opentrail.errors import Unavailable
+from opentrail.eventlog.base import Draft
+from opentrail.eventlog.link import (
+    HEAD_BYTES,
+    Kind,
+    decode_drafts,
+    encode_positions,
+    frame,
+    parse_head,
+)
+from opentrail.wire.app import ApiRequest, ApiResponse, Principal
+
+ANSWER_TIMEOUT_S = 60.0
+"""botocore's own read timeout: nobody waits longer."""
+RESTART_DELAYS_S = (0.05, 0.2, 1.0, 5.0)
+"""A back that dies once is back at once; one that dies at every start does not eat a core."""
+HEALTHY_AFTER_S = 10.0
+"""A back that lived this long starts over with the shortest delay."""
+NOTICE_DELAY_S = 0.02
+"""Commits are announced in bundles: 50 wake-ups a second at most, far below the 250 ms in which
+an event is to be visible."""
+
+_log = logging.getLogger("opentrail.back")
+_encode = msgspec.msgpack.Encoder().encode
+_answer = msgspec.msgpack.Decoder(ApiResponse).decode
+
+AsPrincipal = Callable[[Call, Credential | None], Principal]
+Append = Callable[[Sequence[Draft]], Awaitable[list[int]]]
+
+
+class Backend:
+    """Keeps one back process running. Satisfies ``capture.gateway.OwnApi``."""
+
+    def __init__(
+        self,
+        hello: bytes,
+        as_principal: AsPrincipal,
+        append: Append,
+        durable_end: Callable[[], int],
+    ) -> None:
+        """``hello`` is what back is told first: its settings (msgpack)."""
+        self._hello = hello
+        self._as_principal = as_principal
+        self._append = append
+        self._durable_end = durable_end
+        self._writer: asyncio.StreamWriter | None = None
+        self._answers: dict[int, asyncio.Future[bytes]] = {}
+        self._appends: set[asyncio.Task[None]] = set()
+        self._last = 0
+        self._notice: asyncio.TimerHandle | None = None
+        self._process: asyncio.subprocess.Process | None = None
+        self.ready = asyncio.Event()
+        self.indexed_to = 0
+        self.restarts = -1
+
+    async def run(self) -> None:
+        """Keep back running until cancelled."""
+        loop = asyncio.get_running_loop()
+        delay = 0
+        while True:
+            began = loop.time()
+            self.restarts += 1
+            try:
+                await self._run_once()
+            finally:
+                await self._gone()
+            delay = 0 if loop.time() - began > HEALTHY_AFTER_S else delay
+            _log.error("the back process ended; starting it again in %s s", RESTART_DELAYS_S[delay])
+            await asyncio.sleep(RESTART_DELAYS_S[delay])
+            delay = min(delay + 1, len(RESTART_DELAYS_S) - 1)
+
+    async def _run_once(self) -> None:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            self._process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                "opentrail.back",
+                str(theirs.fileno()),
+                pass_fds=(theirs.fileno(),),
+                stdin=asyncio.subprocess.DEVNULL,
+            )
+        reader, self._writer = await asyncio.open_connection(sock=ours)
+        self._writer.write(frame(Kind.HELLO, 0, self._hello))
+        try:
+            while True:
+                kind, number, length = parse_head(await reader.readexactly(HEAD_BYTES))
+                self._take(kind, number, await reader.readexactly(length))
+        except (asyncio.IncompleteReadError, ConnectionError, Unavailable):
+            return
+
+    def _take(self, kind: Kind, number: int, payload: bytes) -> None:
+        if kind is Kind.REPLY:
+            answer = self._answers.pop(number, None)
+            if answer is not None and not answer.done():
+                answer.set_result(payload)
+        elif kind is Kind.APPEND:
+            task = asyncio.create_task(self._append_for_back(number, payload))
+            self._appends.add(task)
+            task.add_done_callback(self._appends.discard)
+        elif kind is Kind.INDEXED:
+            self.indexed_to = number
+        elif kind is Kind.READY:
+            self.ready.set()
+
+    async def _append_for_back(self, number: int, payload: bytes) -> None:
+        try:
+            positions = await self._append(decode_drafts(payload))
+        except Unavailable as error:
+            self._send(Kind.REFUSED, number, error.message.encode())
+        else:
+            self._send(Kind.APPENDED, number, encode_positions(positions))
+
+    def _send(self, kind: Kind, number: int, payload: bytes = b"") -> None:
+        if self._writer is not None:
+            self._writer.write(frame(kind, number, payload))
+
+    def durable(self) -> None:
+        """Tell back soon that the log's durable end has moved."""
+        if self._notice is None and self._writer is not None:
+            loop = asyncio.get_running_loop()
+            self._notice = loop.call_later(NOTICE_DELAY_S, self._tell)
+
+    def _tell(self) -> None:
+        self._notice = None
+        self._send(Kind.DURABLE, self._durable_end())
+
+    async def answer(self, call: Call, credential: Credential | None, body: bytes) -> Answer:
+        """See ``capture.gateway.OwnApi``."""
+        if not self.ready.is_set():
+            raise Unreachable("CloudTrail's own API is starting; try again in a moment")
+        self._last += 1
+        number = self._last
+        waiting: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+        self._answers[number] = waiting
+        headers = call.head.headers
+        request = ApiRequest(
+            target=headers.get("x-amz-target", ""),
+            content_type=headers.get("content-type", ""),
+            method=call.head.method,
+            path=call.head.path,
+            body=body,
+            principal=self._as_principal(call, credential),
+            account=call.caller.account,
+            region=call.caller.region,
+            request_id=call.request_id,
+        )
+        self._send(Kind.CALL, number, _encode(request))
+        try:
+            response = _answer(await asyncio.wait_for(waiting, ANSWER_TIMEOUT_S))
+        except TimeoutError as error:
+            raise NoAnswer("CloudTrail's own API did not answer in time") from error
+        finally:
+            self._answers.pop(number, None)
+        return Answer(response.status, response.headers, _once(response.body))
+
+    def restart(self) -> None:
+        """Have back start anew, on the log that there is now."""
+        if self._process is not None and self._process.returncode is None:
+            self.ready.clear()
+            self._process.kill()
+
+    async def _gone(self) -> None:
+        self.ready.clear()
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
+        for answer in self._answers.values():
+            if not answer.done():
+                answer.set_exception(NoAnswer("CloudTrail's own API was interrupted; try again"))
+        self._answers.clear()
+        if self._process is not None:
+            process, self._process = self._process, None
+            if process.returncode is None:
+                process.kill()
+            await process.wait()
+
+
+async def _once(body: bytes) -> AsyncIterator[bytes]:
+    yield body

@@ -1,0 +1,325 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The front process: builds the rooms of capture, owns their loops, ends in order."""
+
+import asyncio
+import gc
+import ipaddress
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import msgspec
+import uvloop
+
+from opentrail.aws.request import Credential
+from opentrail.capture.admit import Admission
+from opentrail.capture.build import BuildSettings, Gap, gap_event
+from opentrail.capture.call import Call
+from opentrail.capture.gateway import Gateway, GatewaySettings, Parts
+from opentrail.capture.identity import Identities, IdentitySettings
+from opentrail.capture.recover import recorded, recover
+from opentrail.capture.upstream import Upstreams, UpstreamSettings
+from opentrail.clock import Clock, Ids, SystemClock, SystemIds, uuid_text
+from opentrail.config import Settings
+from opentrail.durable import boot_id
+from opentrail.errors import Unavailable
+from opentrail.eventlog.base import Draft, Origin
+from opentrail.eventlog.inflight import Ended, InFlight, InFlightEntry
+from opentrail.eventlog.link import Hello
+from opentrail.eventlog.segments import LogOptions, Segments
+from opentrail.front.backend import Backend
+from opentrail.front.commit import GroupCommit
+from opentrail.front.datadir import discard, prepare, set_aside
+from opentrail.front.keys import key_table, token_key
+from opentrail.front.metrics import Metrics
+from opentrail.front.ops import RESET_HEADER, Endpoint, Operations, Page, json_page, refusal
+from opentrail.front.server import App, Server, listen, stop_on_signals, uvicorn_config
+from opentrail.wire.app import Principal
+
+EXPIRE_INTERVAL_S = 60.0
+"""How often old segments are looked for: one holds 64 MiB, so they age slowly."""
+RESET_POLLS_MAX = 3000
+"""A reset waits 30 s for the calls in flight: half of an upstream's default timeout."""
+RESET_POLL_S = 0.01
+"""How often a reset looks whether the calls in flight have ended."""
+
+DAY_MS = 86_400_000
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """What the operator is told once calls can come."""
+
+    host: str
+    port: int
+    recovered: int
+    """Records made of calls that were in flight when the last process died."""
+
+
+class Front:
+    """Everything of the front process, built once."""
+
+    def __init__(self, settings: Settings, clock: Clock, ids: Ids) -> None:
+        """Open the data directory and recover what the last process left.
+
+        Raises: UsageError: it cannot be used. Corrupt: only when not even reading is possible.
+        """
+        self._settings = settings
+        self._clock = clock
+        self._ids = ids
+        data = settings.data_dir
+        prepare(data)
+        self.log = self._open_log()
+        self._inflight, leftovers, ended = InFlight.open(data / "inflight", boot_id())
+        self.keys = key_table(settings, ids)
+        self.metrics = Metrics()
+        self._resetting = False
+        self.recovered = self._recover(leftovers, ended)
+
+    def _open_log(self) -> Segments:
+        settings = self._settings
+        options = LogOptions(settings.listen.address, settings.log.disk_reserve_bytes)
+        return Segments.open(settings.data_dir, self._clock, self._ids, options)
+
+    def _recover(self, leftovers: list[InFlightEntry], ended: Ended) -> int:
+        """Make records of the calls that were in flight when the last process died.
+
+            1. find which of them have a record already
+            2. append the missing ones, and a gap event after a power loss (durable)
+            3. release the slots, note that it is done
+        A crash before 3 repeats 1, which then finds them.
+        """
+        if self.log.writable():
+            return 0
+        drafts = recover(leftovers, self.log, self._build_settings())
+        if ended is Ended.POWER_LOSS:
+            drafts += self._power_loss()
+        if drafts:
+            self.log.append(drafts)
+        for entry in leftovers:
+            self._inflight.release(entry.slot)
+        self._inflight.recorded()
+        return len(drafts)
+
+    def _power_loss(self) -> list[Draft]:
+        """Return the gap event of the machine's stop, unless the log has it."""
+        event_id = self._inflight.ended_boot_id
+        last_ms = now_ms = self._clock.now_ms()
+        for entry in self.log.entries(0):
+            last_ms = entry.append_ms
+        if recorded([event_id], self.log, 0):
+            return []
+        settings = self._settings
+        gap = Gap("power-loss", last_ms, now_ms)
+        built = gap_event(gap, uuid_text(event_id), settings.account, settings.region, now_ms)
+        return [Draft(Origin.INTERNAL, built.data)]
+
+    def _build_settings(self) -> BuildSettings:
+        forward = self._settings.forward
+        return BuildSettings(forward.service_profile, forward.record_unlogged)
+
+    def durable_end(self) -> int:
+        """Return the log's durable end."""
+        return self.log.durable_end()
+
+    def refusing(self) -> str:
+        """Return why no call is taken now; "" when calls are taken."""
+        return "it is being reset" if self._resetting else self.log.writable()
+
+    def _gateway(self, upstreams: Upstreams, commit: GroupCommit, backend: Backend) -> Gateway:
+        settings = self._settings
+        identities = Identities(
+            IdentitySettings(
+                settings.account,
+                settings.region,
+                frozenset(settings.accounts),
+                frozenset(settings.regions),
+                settings.api.default_identity,
+            ),
+            self.keys,
+        )
+        admission = Admission(
+            self.keys,
+            verify_calls=settings.forward.verify,
+            verify_own=settings.api.auth == "verify",
+            instance=self.log.log_id,
+        )
+        proxies = [ipaddress.ip_network(text) for text in settings.listen.trusted_proxies]
+        return Gateway(
+            GatewaySettings(self._build_settings(), proxies),
+            Parts(
+                upstreams=upstreams,
+                identities=identities,
+                admission=admission,
+                own_api=backend,
+                append=commit.append_one,
+                refusing=self.refusing,
+                durable_end=self.durable_end,
+                inflight=self._inflight,
+                counts=self.metrics,
+                clock=self._clock,
+                ids=self._ids,
+            ),
+        )
+
+    def _upstreams(self) -> Upstreams:
+        forward = self._settings.forward
+        return Upstreams(
+            {
+                service: UpstreamSettings(
+                    upstream.url, upstream.trusted_identity, upstream.verifies_signatures
+                )
+                for service, upstream in self._settings.upstream.items()
+            },
+            connect_timeout_s=forward.connect_timeout_s,
+            timeout_s=forward.timeout_s,
+            instance=self.log.log_id,
+        )
+
+    def _principal(self, call: Call, credential: Credential | None) -> Principal:
+        """Return who asks CloudTrail's own API; with auth = "off" everybody may do everything."""
+        access_key_id = credential.access_key_id if credential else ""
+        key = self.keys.find(access_key_id)
+        if self._settings.api.auth == "off":
+            arn = key.arn if key else self._settings.api.default_identity
+            return Principal(arn, call.caller.account, access_key_id, ("CloudTrailFullAccess",))
+        assert key is not None, "admission let an unknown key through"
+        return Principal(key.arn, key.account, access_key_id, key.policies)
+
+    async def serve(self, sock: socket.socket, started: Callable[[Started], None]) -> None:
+        """Serve until SIGTERM or SIGINT; everything forwarded is answered and recorded first."""
+        hello = Hello(
+            str(self._settings.data_dir),
+            self._settings.history.lookup_window_days * DAY_MS / 1000,
+            token_key(self._settings, self._ids),
+        )
+        commit = GroupCommit(self.log)
+        backend = Backend(
+            msgspec.msgpack.encode(hello), self._principal, commit.append, self.durable_end
+        )
+        commit.on_durable(backend.durable)
+        async with self._upstreams() as upstreams:
+            app = App(
+                Operations(self._settings.listen.hosts, self._endpoints(commit, backend)),
+                self._gateway(upstreams, commit, backend),
+            )
+            server = Server(uvicorn_config(app))
+            stop_on_signals(server)
+            tasks = [
+                asyncio.create_task(backend.run()),
+                asyncio.create_task(self._expire(commit, backend)),
+            ]
+            ready = asyncio.create_task(self._announce(sock, backend, started))
+            await server.serve(sockets=[sock])
+            for task in (ready, *tasks):
+                task.cancel()
+            await asyncio.gather(ready, *tasks, return_exceptions=True)
+        commit.close()
+        self.close()
+
+    async def _announce(
+        self, sock: socket.socket, backend: Backend, started: Callable[[Started], None]
+    ) -> None:
+        await backend.ready.wait()
+        gc.collect()
+        gc.freeze()  # what is built now lives as long as the process
+        host, port = sock.getsockname()[:2]
+        started(Started(host, port, self.recovered))
+
+    async def _expire(self, commit: GroupCommit, backend: Backend) -> None:
+        """Own the loop of retention: old segments go once history has read them."""
+        retention_ms = int(self._settings.log.retention_days * DAY_MS)
+        while True:
+            await asyncio.sleep(EXPIRE_INTERVAL_S)
+            before_ms = self._clock.now_ms() - retention_ms
+            floor = backend.indexed_to
+            await commit.run(partial(self.log.expire, before_ms, floor))
+
+    def _endpoints(self, commit: GroupCommit, backend: Backend) -> dict[str, Endpoint]:
+        async def health() -> Page:
+            return self._health(backend)
+
+        async def metrics() -> Page:
+            self._measure(backend)
+            return Page(200, self.metrics.text(), "text/plain; version=0.0.4; charset=utf-8")
+
+        async def reset() -> Page:
+            return await self._reset(commit, backend)
+
+        endpoints = {"health": Endpoint("GET", health), "metrics": Endpoint("GET", metrics)}
+        if self._settings.listen.allow_reset:
+            endpoints["reset"] = Endpoint("POST", reset, RESET_HEADER)
+        return endpoints
+
+    def _health(self, backend: Backend) -> Page:
+        why = self.refusing()
+        up = backend.ready.is_set()
+        status = "refusing" if why else "ok" if up else "degraded"
+        return json_page(
+            503 if why else 200,
+            {
+                "status": status,
+                "log": {
+                    "id": self.log.log_id,
+                    "durable_end": self.log.durable_end(),
+                    "refuses": why or None,
+                },
+                "back": {"up": up, "indexed_to": backend.indexed_to},
+            },
+        )
+
+    def _measure(self, backend: Backend) -> None:
+        self.metrics.log_end.set(self.log.durable_end())
+        self.metrics.indexed.set(backend.indexed_to)
+        self.metrics.log_writable.set(0 if self.refusing() else 1)
+        self.metrics.conflicts.set(self.keys.conflicts)
+        self.metrics.back_restarts.set(max(backend.restarts, 0))
+
+    async def _reset(self, commit: GroupCommit, backend: Backend) -> Page:
+        """Begin a new, empty log under a new log id.
+
+        1. refuse new calls, wait for those in flight
+        2. set the old log aside by one rename     (a crash before: the old log is still there)
+        3. open a new one                          (a crash before: the next start opens it)
+        4. restart back; delete what was set aside (a crash before: the next start deletes it)
+        """
+        self._resetting = True
+        try:
+            await self._quiet()
+            await commit.run(self._begin_anew)
+            commit.use(self.log)
+            backend.restart()
+        except Unavailable as error:
+            return refusal(503, error.message)
+        finally:
+            self._resetting = False
+        return json_page(200, {"log": {"id": self.log.log_id}})
+
+    async def _quiet(self) -> None:
+        """Wait until no call is in flight. Raises: Unavailable: some take too long."""
+        for _ in range(RESET_POLLS_MAX):
+            if not self._inflight.claimed():
+                return
+            await asyncio.sleep(RESET_POLL_S)
+        raise Unavailable("calls are still in flight; nothing was reset, try again")
+
+    def _begin_anew(self) -> None:
+        self.log.close()
+        set_aside(self._settings.data_dir)
+        self.log = self._open_log()
+        discard(self._settings.data_dir)
+
+    def close(self) -> None:
+        """Close the files in order: whoever opens them next finds a clean end."""
+        self._inflight.close()
+        self.log.close()
+
+
+def run(settings: Settings, started: Callable[[Started], None]) -> None:
+    """Run OpenTrail until it is told to stop. Raises: UsageError before anything is served."""
+    sock = listen(settings.listen.address)
+    with sock:
+        front = Front(settings, SystemClock(), SystemIds())
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(front.serve(sock, started))

@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From a record's bytes to what LookupEvents shows and is searched by. Pure.
+
+Source: CloudTrail API Reference, "LookupEvents", data type "Event"; CloudTrail User Guide,
+"CloudTrail userIdentity element".
+"""
+
+import re
+from datetime import UTC, datetime
+from functools import lru_cache
+
+import msgspec
+
+from opentrail.errors import Corrupt
+from opentrail.event.codec import decode
+from opentrail.event.record import Record, UserIdentity
+from opentrail.history.resources import Resource, resources_of
+
+DERIVE_VERSION = 1
+"""Raise it whenever any rule here or in ``resources`` changes: indexes are then built anew."""
+
+ATTRIBUTES = (
+    "EventId",
+    "EventName",
+    "ReadOnly",
+    "Username",
+    "ResourceType",
+    "ResourceName",
+    "EventSource",
+    "AccessKeyId",
+)
+"""What an event can be looked up by; AWS's names."""
+
+_READS = re.compile(r"(?:Describe|Get|List|Head|Search|Query|BatchGet|BatchDescribe|Lookup|Render)")
+"""Begins of the names of reading operations, for records from before ``readOnly`` existed."""
+
+_TIMES_CACHED = 4096
+"""Distinct seconds remembered: a batch of the log spans few."""
+
+
+class Derived(msgspec.Struct, frozen=True, gc=False):
+    """What Event history knows of one record. Text that the record does not give is ""."""
+
+    account: str
+    """The account whose history shows it: recipientAccountId, else the caller's."""
+    region: str
+    category: str
+    event_id: str
+    event_name: str
+    event_source: str
+    event_time_s: int
+    """Epoch seconds, UTC."""
+    read_only: str
+    """"true" or "false": LookupEvents has it as text."""
+    username: str
+    access_key_id: str
+    resources: tuple[Resource, ...]
+    """LookupEvents' alias list; not the record's own ``resources``."""
+
+    def values(self, attribute: str) -> tuple[str, ...]:
+        """Return what the event is found by under ``attribute``, one of ``ATTRIBUTES``."""
+        if attribute == "ResourceType":
+            return tuple(each.type for each in self.resources if each.type)
+        if attribute == "ResourceName":
+            return tuple(each.name for each in self.resources)
+        value: str = getattr(self, _FIELDS[attribute])
+        return (value,) if value else ()
+
+
+_FIELDS = {
+    "EventId": "event_id",
+    "EventName": "event_name",
+    "ReadOnly": "read_only",
+    "Username": "username",
+    "EventSource": "event_source",
+    "AccessKeyId": "access_key_id",
+}
+
+
+def derive(data: bytes) -> Derived | None:
+    """Return what the record ``data`` is shown and found by.
+
+    None when it cannot be shown at all: not a JSON object, or without a readable eventTime.
+    """
+    try:
+        record = decode(data)
+    except Corrupt:
+        return None
+    time_s = epoch_s(record.event_time)
+    return None if time_s is None else from_record(record, time_s)
+
+
+def from_record(record: Record, time_s: int) -> Derived:
+    """Return what ``record``, whose eventTime is ``time_s``, is shown and found by."""
+    identity = record.user_identity
+    return Derived(
+        account=account_of(record),
+        region=record.aws_region,
+        category=category_of(record),
+        event_id=record.event_id,
+        event_name=record.event_name,
+        event_source=record.event_source,
+        event_time_s=time_s,
+        read_only=read_only_of(record),
+        username=username_of(identity),
+        access_key_id=identity.access_key_id,
+        resources=resources_of(record),
+    )
+
+
+@lru_cache(maxsize=_TIMES_CACHED)
+def epoch_s(text: str) -> int | None:
+    """Return a record's eventTime as epoch seconds, rounded down; None when it is none.
+
+    A time without a zone is UTC, as all times in records are.
+    """
+    try:
+        when = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return int((when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp() // 1)
+
+
+def account_of(record: Record) -> str:
+    """Return the account that received the event, as AWS's own processing library falls back."""
+    identity = record.user_identity
+    return (
+        record.recipient_account_id
+        or identity.account_id
+        or identity.session_context.session_issuer.account_id
+    )
+
+
+def category_of(record: Record) -> str:
+    """Return eventCategory; records older than it (1.07) are told by ``managementEvent``."""
+    if record.event_category:
+        return record.event_category
+    return "Data" if record.management_event is False else "Management"
+
+
+def read_only_of(record: Record) -> str:
+    """Return "true" or "false": the record's word, else by how the operation's name begins."""
+    if record.read_only is not None:
+        return "true" if record.read_only else "false"
+    return _reads_by_name(record.event_name)
+
+
+@lru_cache(maxsize=_TIMES_CACHED)
+def _reads_by_name(name: str) -> str:
+    return "true" if _READS.match(name) else "false"
+
+
+def username_of(identity: UserIdentity) -> str:
+    """Return the name under which LookupEvents knows the caller; "" when it knows none.
+
+    A session of a role or a federated user goes by its session's name, the root user by "root".
+    """
+    if identity.type == "Root":
+        return "root"
+    if identity.type in ("AssumedRole", "FederatedUser"):
+        return _session_name(identity) or identity.user_name
+    return identity.user_name
+
+
+def _session_name(identity: UserIdentity) -> str:
+    """Return ``session`` of ``…:assumed-role/Role/session``, ``…:federated-user/session``, ``id:session``."""
+    if "/" in identity.arn:
+        return identity.arn.rpartition("/")[2]
+    return identity.principal_id.partition(":")[2]

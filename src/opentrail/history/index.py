@@ -1,0 +1,227 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Event history: the index over the log's own records, and its lookups.
+
+The index is never the truth: it can be deleted, and is built anew from the log.
+Source: CloudTrail API Reference, "LookupEvents".
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from opentrail.clock import Clock
+from opentrail.durable import OS_FILES, Files
+from opentrail.errors import ClientError, Unavailable
+from opentrail.eventlog.base import LogReader
+from opentrail.history.derive import ATTRIBUTES, derive
+from opentrail.history.lookup import Found, Lookup, Page
+from opentrail.history.memtable import Memtable
+from opentrail.history.runs import MERGE_RUNS, Runs
+from opentrail.history.table import TIME_MAX_S, Bounds, Table, newest_first
+from opentrail.history.terms import COLUMNS, Collector, term
+
+LOOKUP_WINDOW_S = 90 * 24 * 3600
+"""LookupEvents shows the last 90 days of eventTime."""
+
+BATCH_ENTRIES = 4096
+"""Records indexed in one step: some 30 ms, so that a step never holds up new events for long."""
+
+FLUSH_ROWS = 50_000
+"""Rows of a memtable when it becomes a run: a restart reads at most so many again from the log,
+and a lookup scans at most so many."""
+
+MERGE_URGENT_RUNS = 200
+"""Unmerged runs past which merging goes before indexing: a value that is not there costs 1.5 us a
+run, so these are 0.3 ms."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """The bounds of the index's parts; tests make them small."""
+
+    batch_entries: int = BATCH_ENTRIES
+    flush_rows: int = FLUSH_ROWS
+    merge_runs: int = MERGE_RUNS
+    merge_urgent_runs: int = MERGE_URGENT_RUNS
+
+
+SIZES = Sizes()
+
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """What lookups see: replaced as a whole, never changed."""
+
+    tables: tuple[Table, ...]
+    indexed_to: int
+
+
+class History:
+    """The index of one log. One thread calls ``step``; any thread looks up meanwhile.
+
+    At most one History may have a directory open for writing: the server's lock sees to that.
+    """
+
+    def __init__(
+        self, log: LogReader, runs: Runs, clock: Clock, lookup_window_s: int, sizes: Sizes
+    ) -> None:
+        """Use ``open``."""
+        self._log = log
+        self._runs = runs
+        self._clock = clock
+        self._window_s = lookup_window_s
+        self._sizes = sizes
+        self._collector = Collector()
+        self._memtable = Memtable()
+        self._next = runs.covered
+        self._unindexed = runs.unindexed
+        self._shown = _Shown(runs.tables, runs.covered)
+
+    @classmethod
+    def open(
+        cls,
+        path: Path,
+        log: LogReader,
+        clock: Clock,
+        lookup_window_s: int = LOOKUP_WINDOW_S,
+        *,
+        sizes: Sizes = SIZES,
+        files: Files = OS_FILES,
+    ) -> "History":
+        """Open the index of ``log`` in the directory ``path``; begin it anew if it is not usable.
+
+        Lookups show events whose eventTime is at most ``lookup_window_s`` old. What the runs do
+        not cover yet is indexed by ``step``. Raises: Unavailable: the directory cannot be used.
+        """
+        with _disk_seam(path):
+            return cls(log, Runs.open(path, log, files), clock, lookup_window_s, sizes)
+
+    @property
+    def rebuilt_because(self) -> str:
+        """Why the index was begun anew when it was opened; "" when it was not."""
+        return self._runs.rebuilt_because
+
+    @property
+    def unindexed(self) -> int:
+        """Records seen that cannot be shown: not JSON objects, or without a readable eventTime."""
+        return self._unindexed
+
+    def indexed_to(self) -> int:
+        """Return the log position below which lookups see every record."""
+        return self._shown.indexed_to
+
+    def step(self) -> bool:
+        """Do one bounded piece of work. Return False when there was nothing to do.
+
+            1. flush the memtable if it is full    (only what is durable in the log is ever in it,
+               so an index on disk is never ahead of its log)
+            2. index the next records of the log
+            3. unless there are many more, do a part of a merge or drop what retention took
+            4. show the result to lookups, all at once
+        A crash anywhere loses the memtable, which is read again from the log.
+        Raises: Unavailable: the disk refused; what was shown stays, the next step tries again.
+        Corrupt: the log does not check out.
+        """
+        before = self._next
+        with _disk_seam(self._runs.directory):
+            flushed = self._flush_if_full()
+            behind = self._index()
+            urgent = self._runs.unmerged > self._sizes.merge_urgent_runs
+            tidied = (urgent or not behind) and self._tidy()
+        self._show()
+        return flushed or tidied or self._next > before
+
+    def lookup(self, query: Lookup) -> Page:
+        """Return one page of what ``query`` asks for, newest first by (eventTime, position).
+
+        Raises: ClientError: the attribute is none of LookupEvents'. Corrupt: a record of the page
+        or a run does not check out.
+        """
+        shown = self._shown
+        scope = (query.account, query.region, query.category)
+        name, value = query.attribute or (COLUMNS[0], "")
+        if query.attribute and name not in ATTRIBUTES:
+            message = f"{name} is not a lookup attribute; use one of {', '.join(ATTRIBUTES)}."
+            raise ClientError("InvalidLookupAttributesException", message)
+        number = term(scope, name, value)
+        rows = newest_first(shown.tables, COLUMNS.index(name), number, self._bounds(query))
+        found: list[Found] = []
+        for time_s, position in rows:
+            event = self._confirmed(query, time_s, position)
+            if event is None:
+                continue
+            if len(found) == query.limit:
+                return Page(found, more=True)
+            found.append(event)
+        return Page(found, more=False)
+
+    def _bounds(self, query: Lookup) -> Bounds:
+        oldest_s = self._clock.now_ms() // 1000 - self._window_s
+        start_s = max(oldest_s, query.start_s if query.start_s is not None else oldest_s)
+        end_s = TIME_MAX_S if query.end_s is None else query.end_s
+        before = min((end_s + 1, 0), query.after or (TIME_MAX_S, 0), (TIME_MAX_S, 0))
+        return Bounds(min(start_s, TIME_MAX_S), before, self._log.first())
+
+    def _confirmed(self, query: Lookup, time_s: int, position: int) -> Found | None:
+        """Return the record at ``position`` if it is what ``query`` asks for: terms collide."""
+        try:
+            data = self._log.read(position).data
+        except KeyError:
+            return None  # retention took it since this lookup began
+        derived = derive(data)
+        if derived is None or derived.event_time_s != time_s:
+            return None
+        if (derived.account, derived.region, derived.category) != (
+            query.account,
+            query.region,
+            query.category,
+        ):
+            return None
+        if query.attribute and query.attribute[1] not in derived.values(query.attribute[0]):
+            return None
+        return Found(position, data, derived)
+
+    def _flush_if_full(self) -> bool:
+        if len(self._memtable) < self._sizes.flush_rows:
+            return False
+        self._runs.add(self._memtable.view(), self._next, self._unindexed)
+        self._memtable = Memtable()
+        self._show()  # before anything else can fail: the rows are in a run now
+        return True
+
+    def _index(self) -> bool:
+        """Put the next records of the log into the memtable; True when there are more."""
+        end = self._log.durable_end()
+        if self._next >= end:
+            return False
+        entries = self._log.entries(self._next, end)
+        batch, unindexed = self._collector.collect(islice(entries, self._sizes.batch_entries))
+        following = next(entries, None)
+        self._memtable.add(batch)
+        self._unindexed += unindexed
+        self._next = end if following is None else following.position
+        return following is not None
+
+    def _tidy(self) -> bool:
+        if self._runs.merge_part(self._sizes.merge_runs):
+            return True
+        return self._runs.drop_expired(self._log.first())
+
+    def _show(self) -> None:
+        """Let lookups see the index as it is now."""
+        tables: tuple[Table, ...] = self._runs.tables
+        if len(self._memtable):
+            tables = (*tables, self._memtable.view())
+        self._shown = _Shown(tables, self._next)
+
+
+@contextmanager
+def _disk_seam(directory: Path) -> Iterator[None]:
+    """Map the operating system's errors: the index can be built again, so none is fatal."""
+    try:
+        yield
+    except OSError as error:
+        message = f"the index in {directory} cannot be changed: {error.strerror or error}"
+        raise Unavailable(message, "it goes on by itself once the disk takes writes") from error

@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The newest rows, in memory, until there are enough of them for a run."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from opentrail.history.table import TIME_MAX_S, Bounds
+from opentrail.history.terms import COLUMNS, Batch, Rows, Terms
+
+_CAPACITY = 4096
+"""Rows that an empty memtable has room for; it doubles when they are used up."""
+
+_CHUNK_ROWS = 64
+"""Rows made into Python numbers at a time: a page of a lookup, and a few more."""
+
+Times = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """The memtable as it was at one moment: a ``table.Table``."""
+
+    times: Times
+    """Epoch seconds, in log order."""
+    positions: Times
+    """Ascending."""
+    columns: tuple[tuple[Terms, Rows], ...]
+    """Per column: a term, and the row that has it."""
+    oldest_s: int
+    newest_s: int
+
+    def newest_first(self, column: int, term: int, bounds: Bounds) -> Iterator[tuple[int, int]]:
+        """See ``table.Table``. Scans: a memtable is small."""
+        terms, all_rows = self.columns[column]
+        rows = all_rows[terms == np.uint64(term)]
+        times, positions = self.times[rows], self.positions[rows]
+        before_s, before_position = bounds.before
+        wanted = (times >= bounds.start_s) & (positions >= bounds.floor)
+        wanted &= (times < before_s) | ((times == before_s) & (positions < before_position))
+        times, positions = times[wanted], positions[wanted]
+        # Stable, and in log order before: equal times stay ordered by position.
+        order = np.argsort(times, kind="stable")[::-1]
+        for start in range(0, len(order), _CHUNK_ROWS):
+            chunk = order[start : start + _CHUNK_ROWS]
+            yield from zip(times[chunk].tolist(), positions[chunk].tolist(), strict=True)
+
+    def rows(self) -> tuple[Times, Times]:
+        """See ``run.Source``."""
+        return self.times, self.positions
+
+    def column(self, column: int) -> tuple[Terms, Rows]:
+        """See ``run.Source``."""
+        return self.columns[column]
+
+
+class Memtable:
+    """Rows in log order. One thread adds; the views it gives may be read by any."""
+
+    def __init__(self) -> None:
+        self._times = _Growing(np.int64)
+        self._positions = _Growing(np.int64)
+        self._columns = tuple((_Growing(np.uint64), _Growing(np.uint32)) for _ in COLUMNS)
+        self._oldest_s = TIME_MAX_S
+        self._newest_s = -TIME_MAX_S
+
+    def __len__(self) -> int:
+        return self._times.size
+
+    def add(self, batch: Batch) -> None:
+        """Add the rows of ``batch``, which lie past all that is here."""
+        if not batch.times:
+            return
+        first = np.uint32(len(self))
+        for name, (terms, rows) in zip(COLUMNS, self._columns, strict=True):
+            new_terms, new_rows = batch.column(name)
+            terms.extend(new_terms)
+            rows.extend(new_rows + first)
+        self._positions.extend(np.frombuffer(batch.positions, np.int64))
+        self._times.extend(np.frombuffer(batch.times, np.int64))
+        self._oldest_s = min(self._oldest_s, *batch.times)
+        self._newest_s = max(self._newest_s, *batch.times)
+
+    def view(self) -> View:
+        """Return the rows of now; later ones do not show in it."""
+        return View(
+            self._times.filled(),
+            self._positions.filled(),
+            tuple((terms.filled(), rows.filled()) for terms, rows in self._columns),
+            self._oldest_s,
+            self._newest_s,
+        )
+
+
+_Number = TypeVar("_Number", np.int64, np.uint64, np.uint32)
+
+
+class _Growing(Generic[_Number]):
+    """An array that only grows: what was filled once never changes, so readers need no lock."""
+
+    __slots__ = ("_room", "size")
+
+    def __init__(self, kind: type[_Number]) -> None:
+        self._room: NDArray[_Number] = np.empty(_CAPACITY, kind)
+        self.size = 0
+
+    def extend(self, more: NDArray[_Number]) -> None:
+        """Append ``more``."""
+        end = self.size + len(more)
+        if end > len(self._room):
+            larger = np.empty(max(end, 2 * len(self._room)), self._room.dtype)
+            larger[: self.size] = self.filled()
+            self._room = larger
+        self._room[self.size : end] = more
+        self.size = end
+
+    def filled(self) -> NDArray[_Number]:
+        """Return what was appended so far."""
+        return self._room[: self.size]

@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a lookup searches: tables of rows, each table newest first on demand, merged into one order.
+
+Tables overlap in time when events arrive late, so newest-first is a merge over those that overlap.
+"""
+
+import heapq
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+TIME_MAX_S = 1 << 60
+"""Past every eventTime, and within the 64-bit integers of the arrays."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """Which rows are wanted."""
+
+    start_s: int
+    """Oldest eventTime, inclusive, epoch seconds."""
+    before: tuple[int, int]
+    """(eventTime, position) that every row must lie under."""
+    floor: int
+    """Oldest position that the log still keeps."""
+
+
+class Table(Protocol):
+    """Rows of the index that do not change any more. Safe from any thread."""
+
+    @property
+    def newest_s(self) -> int:
+        """Newest eventTime of its rows."""
+        ...
+
+    @property
+    def oldest_s(self) -> int:
+        """Oldest eventTime of its rows."""
+        ...
+
+    def newest_first(self, column: int, term: int, bounds: Bounds) -> Iterator[tuple[int, int]]:
+        """Yield (eventTime, position) of the rows under ``term`` within ``bounds``, descending."""
+        ...
+
+
+def newest_first(
+    tables: Sequence[Table], column: int, term: int, bounds: Bounds
+) -> Iterator[tuple[int, int]]:
+    """Yield (eventTime, position) of the rows of all ``tables``, descending.
+
+    A table is not touched before its newest row may be the next.
+    """
+    waiting = sorted(
+        (t for t in tables if t.newest_s >= bounds.start_s and t.oldest_s <= bounds.before[0]),
+        key=lambda table: table.newest_s,
+    )
+    open_rows: list[tuple[int, int, Iterator[tuple[int, int]]]] = []
+    while waiting or open_rows:
+        while waiting and (not open_rows or waiting[-1].newest_s >= -open_rows[0][0]):
+            _push(open_rows, waiting.pop().newest_first(column, term, bounds))
+        if open_rows:
+            time_s, position, rows = heapq.heappop(open_rows)
+            yield -time_s, -position
+            _push(open_rows, rows)
+
+
+def _push(
+    open_rows: list[tuple[int, int, Iterator[tuple[int, int]]]], rows: Iterator[tuple[int, int]]
+) -> None:
+    """Put ``rows`` on the heap by its next row. Positions differ, so iterators never compare."""
+    first = next(rows, None)
+    if first is not None:
+        heapq.heappush(open_rows, (-first[0], -first[1], rows))
