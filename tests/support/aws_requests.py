@@ -63,9 +63,7 @@ def sample(shape: Shape | None, rng: random.Random, *, full: bool, depth: int = 
     if isinstance(shape, MapShape):
         if depth >= NESTING_MAX:
             return {}
-        return {
-            f"key{n}": sample(shape.value, rng, full=full, depth=depth + 1) for n in range(2)
-        }
+        return {f"key{n}": sample(shape.value, rng, full=full, depth=depth + 1) for n in range(2)}
     return _scalar(shape, rng)
 
 
@@ -75,12 +73,19 @@ def _structure(shape: StructureShape, rng: random.Random, *, full: bool, depth: 
     found = {}
     names = shape.members if full and depth < NESTING_MAX else shape.required_members
     if shape.is_tagged_union:
-        names = list(shape.members)[:1]
+        # One must be set, however deep; a scalar, if it can be, so that it ends.
+        names = sorted(shape.members, key=lambda n: isinstance(shape.members[n], StructureShape))[
+            :1
+        ]
     for name in names:
         member = shape.members[name]
         if member.serialization.get("eventstream"):
             continue
-        if depth >= NESTING_MAX and isinstance(member, StructureShape):
+        if (
+            depth >= NESTING_MAX
+            and isinstance(member, StructureShape)
+            and not shape.is_tagged_union
+        ):
             continue
         found[name] = sample(member, rng, full=full, depth=depth + 1)
     return found

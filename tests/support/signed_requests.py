@@ -60,10 +60,7 @@ class Signer:
         self._auth().add_auth(request)
         sent = request.prepare()
         parts = urlsplit(sent.url)
-        wire_headers = {
-            name.lower(): value.decode("latin-1") if isinstance(value, bytes) else str(value)
-            for name, value in sent.headers.items()
-        }
+        wire_headers = {name.lower(): _text(value) for name, value in sent.headers.items()}
         wire_headers.setdefault("host", parts.netloc)
         head = RequestHead(method, parts.path or "/", parts.query, wire_headers)
         when = datetime.strptime(request.context["timestamp"] + "+0000", "%Y%m%dT%H%M%SZ%z")
@@ -77,3 +74,7 @@ class Signer:
         if self.presigned_s:
             return query(credentials, self.service, self.region, expires=self.presigned_s)
         return plain(credentials, self.service, self.region)
+
+
+def _text(value: object) -> str:
+    return value.decode("latin-1") if isinstance(value, bytes) else str(value)

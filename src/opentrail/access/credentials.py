@@ -59,14 +59,15 @@ def read_credentials(path: Path, account: str) -> AccessKey:
     parser = configparser.RawConfigParser()
     try:
         parser.read_string(path.read_text(encoding="utf-8"))
-        profile = parser["default"]
-        access_key_id, secret = (profile[field] for field in _FIELDS)
     except OSError as error:
         msg = f"cannot read {path}: {error.strerror}"
         raise UsageError(msg) from error
-    except (configparser.Error, KeyError, UnicodeDecodeError):
+    except (configparser.Error, UnicodeDecodeError):
+        parser.clear()
+    access_key_id, secret = (parser.get("default", field, fallback="") for field in _FIELDS)
+    if not (access_key_id and secret):
         msg = f"{path} has no default profile with {' and '.join(_FIELDS)}: remove or restore it"
-        raise UsageError(msg) from None
+        raise UsageError(msg)
     return _admin(access_key_id, secret, account)
 
 

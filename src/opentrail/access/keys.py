@@ -15,7 +15,8 @@ from opentrail.clock import Ids
 from opentrail.errors import UsageError
 
 SESSIONS_MAX = 20_000
-"""Learned sessions that are kept: about 1.5 KB each, 30 MB of the gateway's 150. Past it the
+"""Learned sessions that are kept: about 1.8 KB each with a token of 800 characters, 35 MB of the gateway's
+150. Past it the
 session that was learned first is forgotten: its calls are then recorded as Unknown."""
 
 _ID_PREFIXES = ("AKIA", "ASIA")

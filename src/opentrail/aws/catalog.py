@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl
 
 from opentrail.aws import tables
 from opentrail.aws.request import Target
-from opentrail.aws.rest import Route, Router
+from opentrail.aws.rest import Route, Router, bucket_in
 from opentrail.aws.tables import ServiceRow
 
 _EVENT_SOURCES = {
@@ -109,6 +109,8 @@ def by_host(host: str) -> Group | None:
     name, _, _port = host.partition(":")
     if not name.endswith((".amazonaws.com", ".amazonaws.com.cn", ".api.aws")):
         return None
+    if bucket_in(name):
+        return by_signing_name("s3")
     labels = name.split(".")[:HOST_LABELS_MAX]
     for count in range(len(labels), 0, -1):
         found = _by_endpoint_prefix().get(".".join(labels[:count]))

@@ -92,7 +92,7 @@ def _in_body(body: bytes) -> tuple[str, str]:
 def _in_json(body: bytes) -> tuple[str, str]:
     try:
         value = jsonbody.decode(body)
-    except (msgspec.DecodeError, RecursionError):
+    except ValueError:
         return "", ""
     if not isinstance(value, dict):
         return "", ""

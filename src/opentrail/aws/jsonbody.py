@@ -5,6 +5,7 @@ CloudTrail records what the service parsed. Unknown members are dropped, nulls a
 a container where the model has a scalar, or the reverse: no service could have parsed it.
 """
 
+import math
 from collections.abc import Iterable, Mapping
 
 import msgspec
@@ -18,16 +19,25 @@ DEPTH_MAX = 64
 def decode(body: bytes) -> object:
     """Return the JSON value of ``body``, its numbers so that encoding gives the same text back.
 
-    A number that a float would spell otherwise ("1.10", "1e400") stays as ``msgspec.Raw``.
-    Raises: msgspec.DecodeError, RecursionError: nested past the stack.
+    See ``number`` for those that a float would alter. Raises: ValueError: not JSON, not UTF-8, or
+    nested past what a stack can take.
     """
-    return _DECODER.decode(body)
+    try:
+        return _DECODER.decode(body)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
 
 
 def number(text: str) -> object:
-    """Return the JSON number ``text`` as a float, or as it stands if a float would alter it."""
+    """Return the JSON number ``text`` as a float, or as it stands if a float would alter it.
+
+    What stands is ``msgspec.Raw`` ("1.10"). None when it is past all doubles ("1e400"): no reader
+    of the record could take it.
+    """
     value = float(text)
-    return value if repr(value) == text else msgspec.Raw(text.encode())
+    if repr(value) == text:
+        return value
+    return msgspec.Raw(text.encode()) if math.isfinite(value) else None
 
 
 _DECODER = msgspec.json.Decoder(float_hook=number)
@@ -50,7 +60,7 @@ def members_of(
 def convert(shape: Shape, value: object, depth: int = 0) -> object:
     """Return a decoded ``value`` as ``shape`` has it; None when it cannot be of that shape."""
     if shape.document:
-        return value
+        return value if _is_shallow(value, DEPTH_MAX - depth) else None
     if isinstance(value, dict):
         return _object(shape, value, depth + 1)
     if isinstance(value, list):
@@ -74,3 +84,11 @@ def _array(shape: Shape, value: list[object], depth: int) -> object:
         return None
     item = shape.members["member"].shape
     return [convert(item, one, depth) for one in value]
+
+
+def _is_shallow(value: object, levels: int) -> bool:
+    """Return whether ``value`` nests at most ``levels`` deep: encoding it must not fail later."""
+    if not isinstance(value, dict | list):
+        return True
+    inside = value.values() if isinstance(value, dict) else value
+    return levels > 0 and all(_is_shallow(one, levels - 1) for one in inside)

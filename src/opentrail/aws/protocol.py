@@ -7,8 +7,6 @@ body; rpcv2Cbor bodies are not read. Blobs and event streams are left out everyw
 
 from collections.abc import Mapping
 
-import msgspec
-
 from opentrail.aws import httpbind, jsonbody, xmlbody
 from opentrail.aws.fault import error_of, render_error
 from opentrail.aws.form import form_members
@@ -88,7 +86,7 @@ def _json_object(body: bytes) -> dict[str, object] | None:
         return {}
     try:
         value = jsonbody.decode(body)
-    except (msgspec.DecodeError, RecursionError):
+    except ValueError:
         return None
     return value if isinstance(value, dict) else None
 
@@ -125,7 +123,7 @@ def _payload_member(member: Member, body: bytes) -> dict[str, object] | None:
         return {member.name: body.decode("utf-8", "replace")}
     try:
         value = jsonbody.decode(body)
-    except (msgspec.DecodeError, RecursionError):
+    except ValueError:
         return None
     converted = jsonbody.convert(shape, value)
     return {} if converted is None else {member.name: converted}

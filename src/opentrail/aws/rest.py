@@ -40,6 +40,11 @@ class Route:
     """How many operations the service has."""
     endpoint_prefix: str
 
+    @property
+    def closed(self) -> bool:
+        """Whether the template ends in a slash: clients keep it, and twins differ in it."""
+        return self.path.endswith("/")
+
     def rank(self) -> tuple[bool, int, int, int, str]:
         """Order the routes that a request fits: the first is the likeliest."""
         demands = len(self.query_names) + len(self.headers)
@@ -75,24 +80,32 @@ class Router:
         root = self._roots.get(head.method)
         if root is None:
             return None
-        segments = split_path(addressed_path(head))
+        path = addressed_path(head)
+        segments = split_path(path)
+        host = head.headers.get("host", "")
         query = _query(head.query)
         incomplete: Target | None = None
         for routes in _matches(root, segments, 0):
             fits = [route for route in routes if _has_literals(route, query)]
             whole = [route for route in fits if _has_demands(route, query, head.headers)]
             if whole:
-                return _likeliest(whole, head.headers.get("host", ""))
+                closed = path.endswith("/")
+                return _likeliest([r for r in whole if r.closed == closed] or whole, host)
             if fits and incomplete is None:
-                incomplete = _likeliest(fits[::-1], head.headers.get("host", ""))
+                incomplete = _likeliest(fits[::-1], host)
         return incomplete
 
 
 def addressed_path(head: RequestHead) -> str:
     """Return the path, with the bucket in it that an S3 client put into AWS's host name."""
-    host = head.headers.get("host", "")
-    bucket = _BUCKET_HOST.match(host) if "amazonaws.com" in host else None
-    return f"/{bucket[1]}{head.path}" if bucket else head.path
+    bucket = bucket_in(head.headers.get("host", ""))
+    return f"/{bucket}{head.path}" if bucket else head.path
+
+
+def bucket_in(host: str) -> str:
+    """Return the bucket that one of S3's host names begins with; empty when there is none."""
+    found = _BUCKET_HOST.match(host) if "amazonaws.com" in host else None
+    return found[1] if found else ""
 
 
 def split_path(path: str) -> list[str]:
@@ -174,7 +187,7 @@ def _likeliest(routes: Sequence[Route], host: str) -> Target:
     """
     first = routes[0]
     for route in routes:
-        if route.literals != first.literals or route.path.count("/") != first.path.count("/"):
+        if route.literals != first.literals:
             break
         if host.startswith(route.endpoint_prefix + "."):
             return route.target

@@ -24,6 +24,7 @@ from opentrail.capture.build import BuildSettings, Built, build, response_record
 from opentrail.capture.call import BODY_KEPT_MAX, Body, Call, Outcome
 from opentrail.capture.identity import Identities
 from opentrail.capture.recover import remember
+from opentrail.capture.sts import teaches
 from opentrail.capture.upstream import Answer, BrokenAnswer, Unreachable, Upstreams
 from opentrail.clock import Clock, Ids, uuid4_text, uuid_bytes
 from opentrail.errors import ClientError, Unavailable
@@ -238,7 +239,7 @@ class Gateway:
         call.outcome = Outcome.ANSWERED
         call.status = answer.status
         call.response_headers = answer.header_map()
-        if self._needs_body(call):
+        if self._needs_body(call) or (trusted and teaches(call.target)):
             data, answer.chunks, broken = await _take(answer.chunks)
             encoding = call.response_headers.get("content-encoding", "")
             call.response = _readable(data, encoding)

@@ -127,7 +127,7 @@ def _identity(
         created_ms=now_ms,
         mfa=bool(parameters.get("SerialNumber") and parameters.get("TokenCode")),
     )
-    if answer.assumed_role_user is not None:
+    if call.target.operation in _ROLE_OPERATIONS:
         inherited = caller.session if caller and call.caller.verified else None
         session = replace(
             session,
@@ -137,7 +137,7 @@ def _identity(
             federated_provider=answer.provider or parameters.get("PrincipalArn", ""),
         )
         return _role_session(answer.assumed_role_user, parameters.get("RoleArn", ""), session)
-    if answer.federated_user is not None:
+    if call.target.operation == "GetFederationToken":
         return _federation(answer.federated_user, caller, session)
     if caller is None or caller.session is not None:
         return None
@@ -152,10 +152,12 @@ def _parameters(body: bytes) -> Mapping[str, str]:
         return {}
 
 
-def _role_session(user: _AssumedRoleUser, role_arn: str, session: Session) -> AccessKey | None:
+def _role_session(
+    user: _AssumedRoleUser | None, role_arn: str, session: Session
+) -> AccessKey | None:
     """Return the identity, or None when the answer is about another role than was asked for."""
-    identity = identity_of_arn(user.arn)
-    if identity is None or identity.session is None or identity.session.issuer is None:
+    identity = identity_of_arn(user.arn) if user else None
+    if not user or not identity or not identity.session or not identity.session.issuer:
         return None
     name = identity.session.issuer.user_name
     head, _, path = role_arn.partition(":role/")
@@ -169,11 +171,11 @@ def _role_session(user: _AssumedRoleUser, role_arn: str, session: Session) -> Ac
 
 
 def _federation(
-    user: _FederatedUser, caller: AccessKey | None, session: Session
+    user: _FederatedUser | None, caller: AccessKey | None, session: Session
 ) -> AccessKey | None:
     """Return the identity; it has no policies: what its session policy grants is not evaluated."""
-    identity = identity_of_arn(user.arn)
-    if identity is None or identity.type is not IdentityType.FEDERATED_USER:
+    identity = identity_of_arn(user.arn) if user else None
+    if not user or not identity or identity.type is not IdentityType.FEDERATED_USER:
         return None
     issuer = None
     if caller is not None:

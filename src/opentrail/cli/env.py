@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from opentrail.access.credentials import read_credentials
-from opentrail.cli.options import settings_of, settings_options
+from opentrail.cli.options import Command, settings_of, settings_options
 from opentrail.config import Settings, split_address
 from opentrail.errors import UsageError
 from opentrail.front.keys import credentials_file
@@ -15,7 +15,7 @@ from opentrail.front.keys import credentials_file
 Variables = dict[str, str]
 
 
-@click.command("env")
+@click.command("env", cls=Command)
 @settings_options
 @click.option(
     "--format",
@@ -26,9 +26,8 @@ Variables = dict[str, str]
     help="Whose form to print.",
 )
 def command(config: Path | None, form: str, **flags: str | None) -> None:
-    r"""Print a client's settings: endpoint, key, region, and two traps avoided.
+    """Print a client's settings: endpoint, key, region, and two traps avoided.
 
-    \b
       eval "$(opentrail env)"                          sh, bash, zsh
       opentrail env --format fish | source             fish
       opentrail env --format powershell | iex          PowerShell

@@ -1,9 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``opentrail``: the commands, and what becomes of their errors.
-
-Exit codes: 0 done, 1 the answer is no (not found, not valid), 2 wrong usage, 3 something that is
-needed did not answer, 4 stored data does not check out.
-"""
+"""``opentrail``: the commands, and what becomes of their errors."""
 
 import importlib
 import sys
@@ -11,11 +7,9 @@ import sys
 import click
 
 from opentrail import __version__
-from opentrail.errors import ClientError, Corrupt, OpenTrailError, Unavailable, UsageError
-
-EXIT_USAGE = 2
-EXIT_UNAVAILABLE = 3
-EXIT_CORRUPT = 4
+from opentrail.cli.exits import exit_code
+from opentrail.cli.options import write_plain
+from opentrail.errors import OpenTrailError
 
 COMMANDS = {
     "serve": "opentrail.cli.serve",
@@ -46,13 +40,17 @@ class _Commands(click.Group):
         command: click.Command = importlib.import_module(module).command
         return command
 
+    def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the docstring as it is written."""
+        write_plain(self.help or "", formatter)
+        del ctx
+
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="opentrail")
 def cli() -> None:
-    r"""Record the API calls of AWS-style services, and find them again.
+    """Record the API calls of AWS-style services, and find them again.
 
-    \b
     OpenTrail stands in front of your services and speaks AWS CloudTrail:
       opentrail demo                                    see all of it work, on free ports
       opentrail serve --upstream http://localhost:5000  put it in front of your services
@@ -75,12 +73,5 @@ def main() -> None:
         sys.exit(exit_code(error))
 
 
-def exit_code(error: OpenTrailError) -> int:
-    """Return the exit code that says what kind of error it was."""
-    kinds = {
-        UsageError: EXIT_USAGE,
-        Unavailable: EXIT_UNAVAILABLE,
-        Corrupt: EXIT_CORRUPT,
-        ClientError: EXIT_USAGE,
-    }
-    return next(code for kind, code in kinds.items() if isinstance(error, kind))
+if __name__ == "__main__":
+    main()

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Options that several commands share, and the settings that they make."""
 
+import inspect
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,22 @@ from opentrail.config import ACCOUNT_DEFAULT, DATA_DEFAULT, LISTEN_DEFAULT, Sett
 from opentrail.errors import UsageError
 
 _Command = Callable[..., Any]
+
+
+class Command(click.Command):
+    """A command whose help is shown as it is written: examples keep their lines."""
+
+    def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the docstring, indented."""
+        write_plain(self.help or "", formatter)
+        del ctx
+
+
+def write_plain(text: str, formatter: click.HelpFormatter) -> None:
+    """Write ``text`` into a help page without wrapping it anew."""
+    formatter.write("\n")
+    for line in inspect.cleandoc(text).splitlines():
+        formatter.write(f"  {line}\n" if line else "\n")
 
 
 def settings_options(command: _Command) -> _Command:

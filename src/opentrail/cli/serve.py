@@ -8,13 +8,13 @@ from pathlib import Path
 
 import click
 
-from opentrail.cli.options import settings_of, settings_options, upstream_flags
+from opentrail.cli.options import Command, settings_of, settings_options, upstream_flags
 from opentrail.clock import iso_seconds
 from opentrail.config import Settings
 from opentrail.front.process import Started, run
 
 
-@click.command("serve")
+@click.command("serve", cls=Command)
 @settings_options
 @click.option(
     "--upstream",
@@ -37,13 +37,11 @@ from opentrail.front.process import Started, run
 def command(
     config: Path | None, upstreams: tuple[str, ...], log_format: str, **flags: str | bool | None
 ) -> None:
-    r"""Run OpenTrail in front of your services.
+    """Run OpenTrail in front of your services.
 
-    \b
     Every call goes on to its upstream and is recorded before it is answered. Calls of CloudTrail
     itself are answered here. Settings rise from the file over OPENTRAIL_... variables to flags.
 
-    \b
       opentrail serve --upstream http://localhost:5000
       opentrail serve --upstream sagemaker=http://localhost:5001 --upstream http://localhost:5000
     """

@@ -2,9 +2,10 @@
 """What the rooms may expect of the event log, whatever stores it."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from enum import IntEnum
 from typing import Protocol
+
+import msgspec
 
 RECORD_BYTES_MAX = 256 * 1024
 """CloudTrail's cap on one record (eventVersion 1.05 and later)."""
@@ -23,8 +24,7 @@ class Origin(IntEnum):
     """OpenTrail's own: gap events, service events, recovered calls."""
 
 
-@dataclass(frozen=True, slots=True)
-class Draft:
+class Draft(msgspec.Struct, frozen=True, gc=False):
     """A record that is to be appended."""
 
     origin: Origin
@@ -32,8 +32,7 @@ class Draft:
     """The record's JSON: one line, UTF-8, at most RECORD_BYTES_MAX. These bytes are final."""
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True, gc=False):
     """A record that is in the log."""
 
     position: int

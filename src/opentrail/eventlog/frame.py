@@ -5,12 +5,13 @@ After docs/format.md.
 """
 
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import google_crc32c
+import msgspec
 
-from opentrail.eventlog.base import RECORD_BYTES_MAX
+from opentrail.eventlog.base import RECORD_BYTES_MAX, Origin
 
 VERSION = 1
 SEGMENT_MAGIC = b"OTRLSEG\0"
@@ -38,6 +39,8 @@ PAYLOAD_BYTES_MAX = (
     FRAMES_BYTES_MAX + FRAMES_BYTES_MAX // 128 + RECORDS_MAX * (RECORD_HEADER_BYTES + 64)
 )
 """The longest payload that the writer can make; a length past it is a damaged header."""
+
+_ORIGINS = {int(origin): origin for origin in Origin}
 
 checksum = google_crc32c.value
 
@@ -102,8 +105,7 @@ def parse_segment_header(data: bytes) -> SegmentHeader:
     return SegmentHeader(log_id, first, created_ms, before_ms, dictionary)
 
 
-@dataclass(frozen=True, slots=True)
-class FrameHeader:
+class FrameHeader(msgspec.Struct, frozen=True, gc=False):
     """What a frame says of itself."""
 
     kind: int
@@ -172,7 +174,7 @@ def build_frame(
     return b"".join((FRAME_MAGIC, _U32.pack(checksum(checked)), checked, payload)), positions
 
 
-def parse_record_header(data: bytes, offset: int) -> tuple[int, int, int]:
+def parse_record_header(data: bytes, offset: int) -> tuple[int, int, Origin]:
     """Parse the record header at ``data[offset:]``: (blob length, bytes back to its frame, origin).
 
     Raises: BadBytes.
@@ -182,29 +184,41 @@ def parse_record_header(data: bytes, offset: int) -> tuple[int, int, int]:
     size, back, origin, _, check = _RECORD_FULL.unpack_from(data, offset)
     if checksum(data[offset : offset + _RECORD.size]) != check:
         raise BadBytes("no record begins here")
-    if size > BLOB_BYTES_MAX or back < FRAME_HEADER_BYTES:
-        raise BadBytes("the record header's lengths do not fit")
-    return size, back, origin
+    if size > BLOB_BYTES_MAX or back < FRAME_HEADER_BYTES or origin not in _ORIGINS:
+        raise BadBytes("the record header's values do not fit")
+    return size, back, _ORIGINS[origin]
 
 
-def records_of(header: FrameHeader, payload: bytes) -> Iterator[tuple[int, int, bytes]]:
-    """Yield (position, origin, compressed record) of a payload that ``check_payload`` passed.
+class Records(msgspec.Struct, frozen=True, gc=False):
+    """The records of one frame, column by column: cheaper than an object for each."""
+
+    positions: list[int]
+    origins: list[Origin]
+    blobs: list[bytes]
+    """Compressed."""
+
+
+def records_of(header: FrameHeader, payload: bytes) -> Records:
+    """Return the records of a payload that ``check_payload`` passed, in log order.
 
     A frame of a kind that this version does not know has none. Raises: BadBytes: the payload
     checks out but was not built by these rules.
     """
+    records = Records([], [], [])
     if header.kind != KIND_RECORDS:
-        return
-    at = 0
+        return records
+    at, end = 0, len(payload)
     base = header.position + FRAME_HEADER_BYTES
-    end = len(payload)
-    unpack = _RECORD_FULL.unpack_from
-    for _ in range(header.count):
-        if end - at < RECORD_HEADER_BYTES:
-            raise BadBytes("the frame has fewer records than it says")
-        size, _, origin, _, _ = unpack(payload, at)
-        start = at + RECORD_HEADER_BYTES
-        yield base + at, origin, payload[start : start + size]
-        at = start + size
+    try:
+        for _ in range(header.count):
+            size, _, origin, _, _ = _RECORD_FULL.unpack_from(payload, at)
+            records.positions.append(base + at)
+            records.origins.append(_ORIGINS[origin])
+            start = at + RECORD_HEADER_BYTES
+            at = start + size
+            records.blobs.append(payload[start:at])
+    except (struct.error, KeyError) as error:
+        raise BadBytes("the frame's records are not of this version") from error
     if at != end:
         raise BadBytes("the frame's records do not fill it")
+    return records

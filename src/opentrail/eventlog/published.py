@@ -79,7 +79,7 @@ class Published:
     def _load(self, offset: int) -> int:
         value = complement = 0
         for _ in range(TORN_READS_MAX):
-            value, complement = _PAIR.unpack(self._map[offset : offset + 16])
+            value, complement = _PAIR.unpack_from(self._map, offset)
             if value ^ complement == _MASK:
                 return int(value)
         # A writer killed between the two halves: both were meant, and the smaller is on disk.

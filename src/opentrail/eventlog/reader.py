@@ -9,10 +9,11 @@ import bisect
 import threading
 import uuid
 from collections.abc import Iterator
+from itertools import repeat
 from pathlib import Path
 
 from opentrail.errors import Corrupt
-from opentrail.eventlog.base import Entry, Origin
+from opentrail.eventlog.base import Entry
 from opentrail.eventlog.frame import (
     FRAME_HEADER_BYTES,
     RECORD_HEADER_BYTES,
@@ -31,8 +32,6 @@ SEGMENTS_OPEN_MAX = 64
 READ_AROUND_BYTES = 4096
 """Read before and after a position, so that one system call gets a record and its frame's header."""
 
-_ORIGINS = {int(origin): origin for origin in Origin}
-
 
 class SegmentReader:
     """A LogReader over ``<data>/log``. Makes no threads and holds no locks on files."""
@@ -44,6 +43,7 @@ class SegmentReader:
         self._codecs = CodecCache()
         self._lock = threading.Lock()
         self._open: dict[int, SegmentFile] = {}
+        self._recent: SegmentFile | None = None
         self._firsts: list[int] = []
         self._kept = 0
         self._first_seen = (-1, -1)
@@ -72,15 +72,16 @@ class SegmentReader:
         durable = self.durable_end()
         stop = durable if end is None else min(end, durable)
         for segment, header, payload in self._frames(start, stop, durable):
-            append_ms = header.append_ms
             try:
-                rows = list(records_of(header, payload))
-                records = segment.codec.decompress([row[2] for row in rows])
-                for (position, origin, _), data in zip(rows, records, strict=True):
-                    if start <= position < stop:
-                        yield Entry(position, append_ms, _origin(origin), data)
+                records = records_of(header, payload)
+                data = segment.codec.decompress(records.blobs)
             except BadBytes as error:
                 raise segment.corrupt(error, header.position) from error
+            whole = map(Entry, records.positions, repeat(header.append_ms), records.origins, data)
+            if start <= header.position and header.end <= stop:
+                yield from whole
+            else:
+                yield from (entry for entry in whole if start <= entry.position < stop)
 
     def read(self, position: int) -> Entry:
         """See ``LogReader``."""
@@ -107,6 +108,7 @@ class SegmentReader:
         """Let go of the files. Iterators that still run keep theirs until they end."""
         with self._lock:
             self._open.clear()
+            self._recent = None
 
     def _frames(
         self, start: int, stop: int, durable: int
@@ -120,16 +122,19 @@ class SegmentReader:
             absent = ValueError(f"no record begins at {position}")
             position = self._frame_start(segment, position, durable, absent)
         while position < stop:
-            if segment is not None:
-                for header, payload in segment.frames(position, durable):
-                    if header.position >= stop:
-                        return
-                    yield segment, header, payload
-                    position = header.end
-            if position < stop:
-                # Past this segment's end, or retention took it: either way there is a next one.
+            if segment is None:
+                # Past a segment's end, or retention took it: either way there is a next one.
                 position = max(position, self._published.first())
                 segment = self._segment_at(position, begins=True)
+                continue
+            for header, payload in segment.frames(position, durable):
+                yield segment, header, payload
+                position = header.end
+                if position >= stop:
+                    return
+            if position == segment.header.first:
+                raise segment.corrupt(BadBytes("the segment is cut short"), position)
+            segment = None
 
     def _frame_start(
         self, segment: SegmentFile, position: int, durable: int, absent: Exception
@@ -146,16 +151,19 @@ class SegmentReader:
             if header.position == position:
                 return position
             if header.position < position < header.end:
-                if any(row[0] == position for row in records_of(header, payload)):
+                if position in records_of(header, payload).positions:
                     return header.position
-                break
-        raise absent
+                raise absent
+        raise segment.corrupt(BadBytes("the segment is cut short"), position)
 
     def _segment_at(self, position: int, *, begins: bool = False) -> SegmentFile | None:
         """Return the segment that holds ``position``; None when retention deleted it just now.
 
         ``begins``: it must begin there. Raises: Corrupt: it is missing or its header is damaged.
         """
+        recent = self._recent
+        if not begins and recent is not None and recent.header.first <= position < recent.end_seen:
+            return recent
         with self._lock:
             self._drop_expired()
             first = position if begins else self._first_at(position)
@@ -173,6 +181,8 @@ class SegmentReader:
             self._open[first] = segment
             if len(self._open) > SEGMENTS_OPEN_MAX:
                 del self._open[next(iter(self._open))]
+            segment.end_seen = segment.end()
+            self._recent = segment
             return segment
 
     def _drop_expired(self) -> None:
@@ -181,6 +191,7 @@ class SegmentReader:
         if kept != self._kept:
             self._kept = kept
             self._open = {at: segment for at, segment in self._open.items() if at >= kept}
+            self._recent = None
 
     def _first_at(self, position: int) -> int:
         """Return the first position of the segment for ``position``, as far as names tell."""
@@ -194,13 +205,6 @@ class SegmentReader:
         """Whether the last segment known still is the one for ``position``."""
         last = self._open.get(self._firsts[-1])
         return last is not None and position < last.end()
-
-
-def _origin(number: int) -> Origin:
-    origin = _ORIGINS.get(number)
-    if origin is None:
-        raise BadBytes(f"origin {number} is not known to this OpenTrail")
-    return origin
 
 
 def _frame_start_quick(segment: SegmentFile, position: int) -> int:
@@ -230,4 +234,4 @@ def _read_one(segment: SegmentFile, position: int) -> Entry:
     if len(blob) < size:
         blob = segment.read_at(position + RECORD_HEADER_BYTES, size)
     data = segment.codec.decompress_unchecked(blob)
-    return Entry(position, frame.append_ms, _origin(origin), data)
+    return Entry(position, frame.append_ms, origin, data)

@@ -93,6 +93,8 @@ class SegmentFile:
         except (BadBytes, OSError) as error:
             raise Corrupt(str(error), f"{self.path} at byte 0", DAMAGE_HINT) from error
         self._base = self.header.size - first
+        self.end_seen = first
+        """Position that the file was seen to reach; for the reader that caches it."""
         self.codec = codecs.get(self.header.dictionary)
 
     def __del__(self) -> None:

@@ -60,7 +60,7 @@ class _Pending:
     positions: list[int] = field(default_factory=list)
     error: Unavailable | None = None
     done: bool = False
-    wake: threading.Lock | None = None
+    wake: "threading.Lock | None" = None
     """Held while a follower sleeps; released when it is done or is to lead."""
 
 
@@ -399,12 +399,14 @@ class Segments:
     def close(self) -> None:
         """Stop appending and let another process have the log. A second call does nothing."""
         with self._commit_lock:
-            if self._fd >= 0:
-                self._files.close(self._fd)
-                self._fd = -1
-                self._published.sync(self._files)
             self._refusal = self._refusal or "the log is closed"
-            self._lock.release()
+            try:
+                if self._fd >= 0:
+                    self._files.close(self._fd)
+                    self._fd = -1
+                    self._published.sync(self._files)
+            finally:
+                self._lock.release()
 
 
 def _wake(pending: _Pending) -> None:

@@ -115,22 +115,22 @@ class History:
     def step(self) -> bool:
         """Do one bounded piece of work. Return False when there was nothing to do.
 
-            1. flush the memtable if it is full    (only what is durable in the log is ever in it,
-               so an index on disk is never ahead of its log)
-            2. index the next records of the log
+            1. index the next records of the log, and show them to lookups, all at once (only what
+               is durable in the log, so an index on disk is never ahead of its log)
+            2. make the memtable a run if it is full
             3. unless there are many more, do a part of a merge or drop what retention took
-            4. show the result to lookups, all at once
         A crash anywhere loses the memtable, which is read again from the log.
-        Raises: Unavailable: the disk refused; what was shown stays, the next step tries again.
+        Raises: Unavailable: the disk refused; lookups see what was indexed all the same, and the
+        next step tries again.
         Corrupt: the log does not check out.
         """
         before = self._next
+        behind = self._index()
+        self._show()
         with _disk_seam(self._runs.directory):
             flushed = self._flush_if_full()
-            behind = self._index()
             urgent = self._runs.unmerged > self._sizes.merge_urgent_runs
             tidied = (urgent or not behind) and self._tidy()
-        self._show()
         return flushed or tidied or self._next > before
 
     def lookup(self, query: Lookup) -> Page:
@@ -188,7 +188,7 @@ class History:
             return False
         self._runs.add(self._memtable.view(), self._next, self._unindexed)
         self._memtable = Memtable()
-        self._show()  # before anything else can fail: the rows are in a run now
+        self._show()
         return True
 
     def _index(self) -> bool:
@@ -205,9 +205,13 @@ class History:
         return following is not None
 
     def _tidy(self) -> bool:
-        if self._runs.merge_part(self._sizes.merge_runs):
-            return True
-        return self._runs.drop_expired(self._log.first())
+        """Do a part of a merge, or drop what retention took."""
+        tidied = self._runs.merge_part(self._sizes.merge_runs) or self._runs.drop_expired(
+            self._log.first()
+        )
+        if tidied:
+            self._show()
+        return tidied
 
     def _show(self) -> None:
         """Let lookups see the index as it is now."""

@@ -57,7 +57,7 @@ class Runs:
         make_dir(directory, files)
         manifest = load(directory)
         tables: tuple[Run, ...] = ()
-        reason = _unusable(manifest, log)
+        reason = unusable(manifest, log)
         if manifest is not None and not reason:
             try:
                 tables = tuple(Run(directory / ref.file_name) for ref in manifest.runs)
@@ -187,7 +187,7 @@ class Runs:
                 self._files.unlink(path)
 
 
-def _unusable(manifest: Manifest | None, log: LogReader) -> str:
+def unusable(manifest: Manifest | None, log: LogReader) -> str:
     """Return why the index that ``manifest`` describes is not one of ``log``; "" if it is."""
     if manifest is None:
         return "there is no index"

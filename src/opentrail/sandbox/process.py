@@ -74,16 +74,16 @@ def start_sandbox(clock: Clock | None = None) -> Running:
 
 def spawn(arguments: list[str], url: str, descriptors: tuple[int, ...] = ()) -> Running:
     """Start this Python with ``arguments``; the child keeps the open ``descriptors``."""
-    held = ExitStack()
-    output = held.enter_context(tempfile.TemporaryFile())
-    process = subprocess.Popen(  # noqa: S603 - the arguments are ours
-        [sys.executable, *arguments],
-        stdin=subprocess.DEVNULL,
-        stdout=output,
-        stderr=output,
-        pass_fds=descriptors,
-    )
-    return Running(url, process, output, held)
+    with ExitStack() as held:
+        output = held.enter_context(tempfile.TemporaryFile())
+        process = subprocess.Popen(  # noqa: S603 - the arguments are ours
+            [sys.executable, *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            pass_fds=descriptors,
+        )
+        return Running(url, process, output, held.pop_all())
 
 
 def wait_until_ready(running: Running, path: str, clock: Clock) -> Running:

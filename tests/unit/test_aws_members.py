@@ -1,0 +1,306 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What botocore serialises comes back as members; what botocore parses, we parse alike."""
+
+import json
+import random
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+import pytest
+from botocore.model import OperationModel
+from botocore.parsers import create_parser
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support.aws_answers import answer
+from support.aws_members import differences, implied, unsaid
+from support.aws_requests import load_model, operations, request, sample, scope, service_names
+
+from opentrail.aws.jsonbody import DEPTH_MAX
+from opentrail.aws.model import operation as model_of
+from opentrail.aws.protocol import parse_sts, request_members, response_members
+from opentrail.aws.request import RequestHead, Target
+
+FAMILIES = tuple(
+    name for name in service_names() if name.startswith(("sagemaker", "personalize", "devops-guru"))
+)
+FORMS = {"query": "sts", "ec2": "ec2", "rest-xml": "s3", "rest-json": "lambda", "json": "kms"}
+
+
+def family_operations() -> Iterator[tuple[str, OperationModel]]:
+    for service in FAMILIES:
+        for operation in operations(load_model(service)):
+            yield service, operation
+
+
+OPERATIONS = list(family_operations())
+
+
+def modelled(service: str, name: str, protocol: str):
+    found = model_of(Target(service, "", name, protocol))
+    assert found is not None
+    return found
+
+
+def lost(service: str, operation: OperationModel, rng: random.Random, *, full: bool) -> list[str]:
+    """Serialise a sample call with botocore and list what does not come back."""
+    protocol = operation.service_model.resolved_protocol
+    sent = sample(operation.input_shape, rng, full=full)
+    head, body = request(operation, sent, protocol, authorization=scope("any"))
+    got: Any = request_members(modelled(service, operation.name, protocol), head, body)
+    if protocol == "rest-xml":
+        shapes = operation.input_shape.members if operation.input_shape else {}
+        sent = {n: v for n, v in sent.items() if "location" in shapes[n].serialization}
+    if protocol in {"query", "ec2"}:
+        sent, got = unsaid(sent), unsaid(got)
+    return differences(operation.input_shape, sent, implied(operation.input_shape, sent, got))
+
+
+@pytest.mark.parametrize("full", [False, True])
+def test_every_operation_of_the_families(full):
+    for service, operation in OPERATIONS:
+        assert not lost(service, operation, random.Random(7), full=full), operation.name
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.sampled_from(OPERATIONS), st.integers(0, 2**32))
+def test_random_calls_of_the_families(picked, seed):
+    service, operation = picked
+    assert not lost(service, operation, random.Random(seed), full=True)
+
+
+@pytest.mark.parametrize("service", sorted(FORMS.values()))
+def test_every_operation_of_one_service_of_each_other_protocol(service):
+    for operation in operations(load_model(service)):
+        assert not lost(service, operation, random.Random(7), full=True), operation.name
+
+
+def test_every_answer_of_the_families_as_botocore_parses_it():
+    for service, operation in OPERATIONS:
+        if operation.output_shape is None or operation.has_event_stream_output:
+            continue
+        protocol = operation.service_model.resolved_protocol
+        sent = sample(operation.output_shape, random.Random(3), full=True)
+        status, headers, body = answer(operation.output_shape, sent)
+        got = response_members(modelled(service, operation.name, protocol), status, headers, body)
+        assert not differences(operation.output_shape, sent, got), operation.name
+        parsed = create_parser(protocol).parse(
+            {"status_code": status, "headers": headers, "body": body}, operation.output_shape
+        )
+        blob = operation.output_shape.serialization.get("payload")
+        assert list(got or {}) == [
+            n for n in operation.output_shape.members if n in parsed and n != blob
+        ], operation.name
+
+
+HEAD = RequestHead("POST", "/", "", {"content-type": "application/x-amz-json-1.1"})
+CREATE_MODEL = modelled("sagemaker", "CreateModel", "json")
+PUT_METRICS = modelled("sagemaker-metrics", "BatchPutMetrics", "rest-json")
+SEARCH = modelled("devops-guru", "SearchInsights", "rest-json")
+
+
+def test_json_values_keep_their_text():
+    text = b'{"TrialComponentName":"t","MetricData":[{"MetricName":"m","Value":%s,"Timestamp":%s}]}'
+    for value, when in (
+        (b"70.0", b"1688560107.857"),
+        (b"1.10", b"1.6885601E9"),
+        (b"-0.0", b"123456789012345678901234567890"),
+    ):
+        body = text % (value, when)
+        head = RequestHead("PUT", "/BatchPutMetrics", "", {})
+        found = request_members(PUT_METRICS, head, body)
+        assert found is not None
+        metric = found["MetricData"]
+        assert b'"Value":' + value in msgspec.json.encode(metric)
+        assert b'"Timestamp":' + when in msgspec.json.encode(metric)
+
+
+def test_a_number_past_all_doubles_is_unset():
+    body = b'{"TrialComponentName":"t","MetricData":[{"MetricName":"m","Value":1e999}]}'
+    found = request_members(PUT_METRICS, RequestHead("PUT", "/BatchPutMetrics", "", {}), body)
+    assert found == {"TrialComponentName": "t", "MetricData": [{"MetricName": "m"}]}
+
+
+def test_unknown_members_and_nulls_are_dropped_and_order_is_the_models():
+    body = b"""{"Tags":[],"Invented":1,"ModelName":"m","ExecutionRoleArn":null,
+                "PrimaryContainer":{"Mode":"SingleModel","Also":{},"Image":"",
+                                    "Environment":{"b":"1","a":"2"}}}"""
+    found = request_members(CREATE_MODEL, HEAD, body)
+    assert json.dumps(found) == json.dumps(
+        {
+            "ModelName": "m",
+            "PrimaryContainer": {
+                "Image": "",
+                "Mode": "SingleModel",
+                "Environment": {"b": "1", "a": "2"},
+            },
+            "Tags": [],
+        }
+    )
+
+
+def test_containers_of_the_wrong_kind_are_dropped_and_scalars_kept():
+    body = b'{"ModelName":{"a":1},"PrimaryContainer":"secret","Containers":{},"Tags":"x",'
+    assert request_members(CREATE_MODEL, HEAD, body + b'"ExecutionRoleArn":5}') == {
+        "ExecutionRoleArn": 5
+    }
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"{",
+        b'{"ModelName":"m"',
+        b"[]",
+        b'"text"',
+        b"null",
+        b"{'a':1}",
+        b'{"a":NaN}',
+        b'{"a":"\xff"}',
+        b'{"a":"\\ud800"}',
+        b"[" * 100_000,
+        b'{"a":' * 5_000,
+    ],
+)
+def test_what_is_no_json_object_has_no_members(body):
+    assert request_members(CREATE_MODEL, HEAD, body) is None
+    search = RequestHead("POST", "/insights/search", "", {})
+    assert request_members(SEARCH, search, body) is None
+
+
+def test_an_empty_body_is_an_empty_object():
+    assert request_members(CREATE_MODEL, HEAD, b"") == {}
+
+
+def test_documents_are_kept_up_to_a_depth():
+    create = modelled("bedrock-runtime", "Converse", "rest-json")
+    head = RequestHead("POST", "/model/m/converse", "", {})
+
+    def fields(depth):
+        nested = "[" * depth + "]" * depth
+        body = f'{{"additionalModelRequestFields":{nested}}}'.encode()
+        return request_members(create, head, body)
+
+    kept = fields(DEPTH_MAX)
+    assert kept is not None
+    assert "additionalModelRequestFields" in kept
+    assert fields(DEPTH_MAX + 1) == {"modelId": "m"}
+
+
+def test_labels_are_percent_decoded_and_greedy_ones_keep_slashes():
+    get = modelled("s3", "GetObject", "rest-xml")
+    head = RequestHead("GET", "/bu%63ket/a%2Fb/c+d/%E2%82%AC", "versionId=1%2B1", {})
+    found = request_members(get, head, b"")
+    assert found == {"Bucket": "bucket", "Key": "a/b/c+d/€", "VersionId": "1+1"}
+    hosted = RequestHead("GET", "/key", "", {"host": "bucket.s3.us-east-1.amazonaws.com"})
+    assert request_members(get, hosted, b"") == {"Bucket": "bucket", "Key": "key"}
+
+
+def test_text_on_the_wire_becomes_json_types():
+    found = request_members(
+        modelled("sagemaker-featurestore-runtime", "DeleteRecord", "rest-json"),
+        RequestHead(
+            "DELETE",
+            "/FeatureGroup/g",
+            "RecordIdentifierValueAsString=7&TargetStores=OnlineStore&TargetStores=OfflineStore",
+            {},
+        ),
+        b"",
+    )
+    assert found == {
+        "FeatureGroupName": "g",
+        "RecordIdentifierValueAsString": "7",
+        "TargetStores": ["OnlineStore", "OfflineStore"],
+    }
+    listed = modelled("lambda", "ListFunctions", "rest-json")
+    for sent, value in (("5", 5), ("05", "05"), ("five", "five"), ("9" * 19, int("9" * 19))):
+        head = RequestHead("GET", "/2015-03-31/functions/", f"MaxItems={sent}", {})
+        assert request_members(listed, head, b"") == {"MaxItems": value}
+
+
+def test_bodies_that_are_one_blob_are_left_out():
+    invoke = modelled("sagemaker-runtime", "InvokeEndpoint", "rest-json")
+    head = RequestHead("POST", "/endpoints/e/invocations", "", {"content-type": "text/csv"})
+    assert request_members(invoke, head, b"1,2,3") == {
+        "EndpointName": "e",
+        "ContentType": "text/csv",
+    }
+
+
+def test_a_form_with_absurd_names():
+    call = modelled("sts", "AssumeRole", "query")
+    head = RequestHead("POST", "/", "", {"content-type": "application/x-www-form-urlencoded"})
+    body = b"Tags.member.1.Key=k&RoleArn=r&" + b"A." * 50_000 + b"B=1&Tags=x&Tags.member.x.Key=y"
+    assert request_members(call, head, body) == {"RoleArn": "r", "Tags": [{"Key": "k"}]}
+
+
+def test_protocols_whose_bodies_are_not_read():
+    call = modelled("cloudwatch", "PutMetricData", "smithy-rpc-v2-cbor")
+    assert request_members(call, HEAD, b"\xa0") is None
+    assert response_members(call, 200, {}, b"\xa0") is not None  # it has no output at all
+    listing = modelled("cloudwatch", "ListMetrics", "smithy-rpc-v2-cbor")
+    assert response_members(listing, 200, {}, b"\xa0") is None
+
+
+def test_error_answers_have_no_members():
+    assert response_members(CREATE_MODEL, 299, {}, b'{"ModelArn":"a"}') == {"ModelArn": "a"}
+    assert response_members(CREATE_MODEL, 300, {}, b'{"ModelArn":"a"}') is None
+
+
+ASSUMED = b"""<AssumeRoleResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/">
+  <AssumeRoleResult>
+    <AssumedRoleUser>
+      <AssumedRoleId>AROAEXAMPLEROLE:alice</AssumedRoleId>
+      <Arn>arn:aws:sts::123456789012:assumed-role/Analyst/alice</Arn>
+    </AssumedRoleUser>
+    <Credentials>
+      <AccessKeyId>ASIAEXAMPLEKEY</AccessKeyId>
+      <SecretAccessKey>made-up</SecretAccessKey>
+      <SessionToken>made-up-too</SessionToken>
+      <Expiration>2023-07-10T13:27:45Z</Expiration>
+    </Credentials>
+    <PackedPolicySize>6</PackedPolicySize>
+  </AssumeRoleResult>
+</AssumeRoleResponse>"""
+ASSUME = modelled("sts", "AssumeRole", "query")
+
+
+def test_sts_answers():
+    found = parse_sts(ASSUME, ASSUMED)
+    assert found == {
+        "Credentials": {
+            "AccessKeyId": "ASIAEXAMPLEKEY",
+            "SecretAccessKey": "made-up",
+            "SessionToken": "made-up-too",
+            "Expiration": "2023-07-10T13:27:45Z",
+        },
+        "AssumedRoleUser": {
+            "AssumedRoleId": "AROAEXAMPLEROLE:alice",
+            "Arn": "arn:aws:sts::123456789012:assumed-role/Analyst/alice",
+        },
+        "PackedPolicySize": 6,
+    }
+    assert response_members(ASSUME, 200, {}, ASSUMED) == found
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"<",
+        b"<AssumeRoleResponse/>",
+        b"<GetCallerIdentityResponse><GetCallerIdentityResult/></GetCallerIdentityResponse>",
+        b"<!DOCTYPE a [<!ENTITY b 'c'>]>" + ASSUMED,
+        b'<!DOCTYPE a SYSTEM "file:///etc/passwd">' + ASSUMED,
+        ASSUMED.replace(b"AROAEXAMPLEROLE", b"&b;"),
+        b"<a>" * 100 + b"</a>" * 100,
+        ASSUMED + b" " * 256 * 1024,
+        b'{"Credentials":{}}',
+    ],
+)
+def test_no_sts_answer(body):
+    assert parse_sts(ASSUME, body) is None
+
+
+def test_only_sts_answers_are_learned_from():
+    assert parse_sts(modelled("iam", "CreateAccessKey", "query"), ASSUMED) is None
