@@ -39,12 +39,25 @@ class Ids(Protocol):
         ...
 
 
+POOL_BYTES = 4096
+"""Randomness fetched at once: a system call a few hundred ids, not one each."""
+
+
 class SystemIds:
-    """The operating system's randomness."""
+    """The operating system's randomness, fetched in blocks. Not for a process that forks."""
+
+    def __init__(self) -> None:
+        self._pool = b""
+        self._used = 0
 
     def random_bytes(self, count: int) -> bytes:
         """See ``Ids``."""
-        return os.urandom(count)
+        if self._used + count > len(self._pool):
+            self._pool = os.urandom(max(POOL_BYTES, count))
+            self._used = 0
+        first = self._used
+        self._used += count
+        return self._pool[first : self._used]
 
 
 def uuid4_text(ids: Ids) -> str:

@@ -2,7 +2,7 @@
 """Answers of the JSON protocols, written from botocore's output shapes: what a service would send."""
 
 import base64
-import datetime
+import datetime as dt
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -44,16 +44,16 @@ def _text(value: Any) -> str:
 
 
 def _json(shape: Shape, value: Any) -> Any:
-    if isinstance(shape, StructureShape):
-        if shape.is_document_type:
-            return value
+    if isinstance(shape, StructureShape) and not shape.is_document_type:
         return {_wire(n, shape.members[n]): _json(shape.members[n], v) for n, v in value.items()}
     if isinstance(shape, ListShape):
         return [_json(shape.member, one) for one in value]
     if isinstance(shape, MapShape):
         return {name: _json(shape.value, one) for name, one in value.items()}
+    return _scalar(value)
+
+
+def _scalar(value: Any) -> Any:
     if isinstance(value, bytes):
         return base64.b64encode(value).decode()
-    if isinstance(value, datetime.datetime):
-        return int(value.timestamp())
-    return value
+    return int(value.timestamp()) if isinstance(value, dt.datetime) else value

@@ -17,23 +17,14 @@ def differences(shape: Shape | None, sent: Any, got: Any, where: str = "") -> li
     """List where ``got`` is not ``sent``, seen through ``shape``; blobs are base64, times wire."""
     if isinstance(shape, StructureShape) and not shape.is_document_type:
         return _structure(shape, sent, got, where)
-    if isinstance(shape, ListShape):
-        if not isinstance(got, list) or len(got) != len(sent):
-            return [f"{where}: {sent!r} became {got!r}"]
-        return [
-            line
-            for n, (a, b) in enumerate(zip(sent, got, strict=True))
-            for line in differences(shape.member, a, b, f"{where}[{n}]")
-        ]
-    if isinstance(shape, MapShape):
-        if not isinstance(got, dict) or list(got) != list(sent):
-            return [f"{where}: {sent!r} became {got!r}"]
-        return [
-            line
-            for name, value in sent.items()
-            for line in differences(shape.value, value, got[name], f"{where}[{name}]")
-        ]
-    return [] if _same(shape, sent, got) else [f"{where}: {sent!r} became {got!r}"]
+    pairs: list[tuple[Shape, Any, Any, str]]
+    if isinstance(shape, ListShape) and isinstance(got, list) and len(got) == len(sent):
+        pairs = [(shape.member, a, b, f"{where}[]") for a, b in zip(sent, got, strict=True)]
+    elif isinstance(shape, MapShape) and isinstance(got, dict) and list(got) == list(sent):
+        pairs = [(shape.value, sent[name], got[name], f"{where}[{name}]") for name in sent]
+    else:
+        return [] if _same(shape, sent, got) else [f"{where}: {sent!r} became {got!r}"]
+    return [line for pair in pairs for line in differences(*pair)]
 
 
 def _structure(shape: StructureShape, sent: Any, got: Any, where: str) -> list[str]:

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Requests and answers as botocore makes them, for every operation of its models: the oracle."""
 
-import datetime
+import datetime as dt
 import functools
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from botocore.awsrequest import AWSRequest
@@ -15,7 +15,6 @@ from botocore.model import (
     OperationModel,
     ServiceModel,
     Shape,
-    StringShape,
     StructureShape,
 )
 from botocore.serialize import create_serializer
@@ -25,7 +24,7 @@ from opentrail.aws.request import RequestHead
 NESTING_MAX = 4
 """Structures inside structures that are filled; some models never end."""
 TEXT = "abcXYZ019 -_/äé+%&=:"
-WHEN = datetime.datetime(2023, 7, 10, 12, 27, 45, tzinfo=datetime.UTC)
+WHEN = dt.datetime(2023, 7, 10, 12, 27, 45, tzinfo=dt.UTC)
 
 
 @functools.cache
@@ -50,63 +49,57 @@ def operations(model: ServiceModel) -> Iterator[OperationModel]:
 
 def sample(shape: Shape | None, rng: random.Random, *, full: bool, depth: int = 0) -> Any:
     """Make a value for ``shape``: all members (``full``) or the required ones alone."""
-    if shape is None:
-        return {}
     if isinstance(shape, StructureShape):
         return _structure(shape, rng, full=full, depth=depth)
+    count = 2 if depth < NESTING_MAX else 0
     if isinstance(shape, ListShape):
-        if depth >= NESTING_MAX:
-            return []
         if shape.serialization.get("location") == "header":
             return ["one", "two"]
-        return [sample(shape.member, rng, full=full, depth=depth + 1) for _ in range(2)]
+        return [sample(shape.member, rng, full=full, depth=depth + 1) for _ in range(count)]
     if isinstance(shape, MapShape):
-        if depth >= NESTING_MAX:
-            return {}
-        return {f"key{n}": sample(shape.value, rng, full=full, depth=depth + 1) for n in range(2)}
-    return _scalar(shape, rng)
+        values = [sample(shape.value, rng, full=full, depth=depth + 1) for _ in range(count)]
+        return {f"key{n}": value for n, value in enumerate(values)}
+    return {} if shape is None else _scalar(shape, rng)
 
 
 def _structure(shape: StructureShape, rng: random.Random, *, full: bool, depth: int) -> Any:
     if shape.is_document_type:
         return {"Any": [1, 2.5, None, {"deep": "value"}]}
-    found = {}
+    return {
+        name: sample(shape.members[name], rng, full=full, depth=depth + 1)
+        for name in _filled(shape, full=full, depth=depth)
+    }
+
+
+def _filled(shape: StructureShape, *, full: bool, depth: int) -> list[str]:
+    """Return the members to fill; what is deep must end."""
+    nested = {name for name, member in shape.members.items() if isinstance(member, StructureShape)}
+    if shape.is_tagged_union:  # one must be set, however deep
+        return sorted(shape.members, key=nested.__contains__)[:1]
     names = shape.members if full and depth < NESTING_MAX else shape.required_members
-    if shape.is_tagged_union:
-        # One must be set, however deep; a scalar, if it can be, so that it ends.
-        names = sorted(shape.members, key=lambda n: isinstance(shape.members[n], StructureShape))[
-            :1
-        ]
-    for name in names:
-        member = shape.members[name]
-        if member.serialization.get("eventstream"):
-            continue
-        if (
-            depth >= NESTING_MAX
-            and isinstance(member, StructureShape)
-            and not shape.is_tagged_union
-        ):
-            continue
-        found[name] = sample(member, rng, full=full, depth=depth + 1)
-    return found
+    return [
+        name
+        for name in names
+        if "eventstream" not in shape.members[name].serialization
+        and (depth < NESTING_MAX or name not in nested)
+    ]
 
 
 def _scalar(shape: Shape, rng: random.Random) -> Any:
     kind = shape.type_name
-    if kind == "string":
-        assert isinstance(shape, StringShape)
-        if shape.serialization.get("location") in {"header", "headers"}:
-            return "plain" + str(rng.randrange(1000))
-        return "".join(rng.choices(TEXT, k=rng.randrange(2, 9))) + "x"
-    if kind in {"integer", "long"}:
-        return rng.randrange(-5, 2**31)
-    if kind in {"float", "double"}:
-        return rng.randrange(-5, 10**6) / 8
-    if kind == "boolean":
-        return rng.random() < 0.5
-    if kind == "timestamp":
-        return WHEN
-    return b"bytes"
+    if shape.serialization.get("location") in {"header", "headers"} and kind == "string":
+        return f"plain{rng.randrange(1000)}"
+    makers: dict[str, Callable[[], Any]] = {
+        "string": lambda: "".join(rng.choices(TEXT, k=rng.randrange(2, 9))) + "x",
+        "integer": lambda: rng.randrange(-5, 2**31),
+        "long": lambda: rng.randrange(-5, 2**53),
+        "float": lambda: rng.randrange(-5, 10**6) / 8,
+        "double": lambda: rng.randrange(-5, 10**6) / 8,
+        "boolean": lambda: rng.random() < 0.5,
+        "timestamp": lambda: WHEN,
+        "blob": lambda: b"bytes",
+    }
+    return makers[kind]()
 
 
 def request(
@@ -125,8 +118,9 @@ def request(
     path, _, query = prepared.url.removeprefix("http://127.0.0.1:4540").partition("?")
     sent = {str(k).lower(): _text(v) for k, v in prepared.headers.items()}
     head = RequestHead(made["method"], path or "/", query, sent | headers)
-    body = prepared.body
-    return head, body.encode() if isinstance(body, str) else bytes(body or b"")
+    body = prepared.body or b""
+    assert isinstance(body, str | bytes | bytearray)
+    return head, body.encode() if isinstance(body, str) else bytes(body)
 
 
 def _text(value: object) -> str:

@@ -2,6 +2,7 @@
 """Event history, slow and obvious: every lookup reads and sorts the whole log."""
 
 import datetime as dt
+from typing import Any
 
 import msgspec
 from support.memory_log import MemoryLog
@@ -26,7 +27,7 @@ class FixedClock:
         return float(self.now_s)
 
 
-def record(number: int = 0, time_s: int = NOW_S, **fields: object) -> bytes:
+def record(number: int = 0, time_s: int = NOW_S, **fields: Any) -> bytes:
     """Return one record; ``fields`` replace or add top-level fields, ... takes one away."""
     when = dt.datetime.fromtimestamp(time_s, dt.UTC)
     parts: dict[str, object] = {
@@ -54,26 +55,32 @@ def record(number: int = 0, time_s: int = NOW_S, **fields: object) -> bytes:
     return msgspec.json.encode(kept)
 
 
-def obvious_lookup(log: MemoryLog, query: Lookup, now_s: int, end: int | None = None) -> Page:
+def obvious_lookup(
+    log: MemoryLog,
+    query: Lookup,
+    now_s: int,
+    end: int | None = None,
+    *,
+    window_s: int = LOOKUP_WINDOW_S,
+) -> Page:
     """Answer ``query`` from the records of ``log`` below ``end``."""
     matching = []
     for entry in log.entries(log.first(), end):
         derived = derive(entry.data)
-        if derived is not None and _matches(
-            query, Found(entry.position, entry.data, derived), now_s
-        ):
-            matching.append(Found(entry.position, entry.data, derived))
+        if derived is not None and derived.event_time_s >= now_s - window_s:
+            found = Found(entry.position, entry.data, derived)
+            if _matches(query, found):
+                matching.append(found)
     matching.sort(key=lambda found: (found.derived.event_time_s, found.position), reverse=True)
     return Page(matching[: query.limit], len(matching) > query.limit)
 
 
-def _matches(query: Lookup, found: Found, now_s: int) -> bool:
+def _matches(query: Lookup, found: Found) -> bool:
     derived = found.derived
     return (
         (derived.account, derived.region, derived.category)
         == (query.account, query.region, query.category)
         and (query.attribute is None or query.attribute[1] in derived.values(query.attribute[0]))
-        and derived.event_time_s >= now_s - LOOKUP_WINDOW_S
         and (query.start_s is None or derived.event_time_s >= query.start_s)
         and (query.end_s is None or derived.event_time_s <= query.end_s)
         and (query.after is None or (derived.event_time_s, found.position) < query.after)

@@ -3,11 +3,15 @@
 
 import errno
 import random
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
+from typing import TypeVar
 
 from opentrail.durable import OsFiles
+
+T = TypeVar("T")
 
 
 class HandClock:
@@ -16,12 +20,13 @@ class HandClock:
     def __init__(self, now_ms: int = 1_700_000_000_000) -> None:
         self.ms = now_ms
         self.seconds = 0.0
+        self.step_s = 1.0
 
     def now_ms(self) -> int:
         return self.ms
 
     def monotonic(self) -> float:
-        self.seconds += 1.0
+        self.seconds += self.step_s
         return self.seconds
 
 
@@ -40,13 +45,15 @@ class FaultFiles(OsFiles):
         self.next: dict[str, tuple[Fault, int]] = {}
         self.free = 10**12
         self.calls: list[str] = []
+        self.watch: Callable[[str], None] = self.calls.append
+        """Told of each operation before it is done."""
 
     def fail(self, operation: str, fault: Fault, code: int = errno.EIO) -> None:
         if fault is not Fault.NONE:
             self.next[operation] = (fault, code)
 
-    def _run(self, operation, action):
-        self.calls.append(operation)
+    def _run(self, operation: str, action: Callable[[], T]) -> T:
+        self.watch(operation)
         fault, code = self.next.pop(operation, (Fault.NONE, 0))
         if fault is Fault.LOST:
             raise OSError(code, "injected")
@@ -77,6 +84,7 @@ class FaultFiles(OsFiles):
         self._run("sync_dir", lambda: OsFiles.sync_dir(self, path))
 
     def free_bytes(self, path: Path) -> int:
+        del path
         return self.free
 
 
@@ -170,6 +178,7 @@ class ForgetfulFiles(OsFiles):
         self._settle(len(self._pending))
 
     def free_bytes(self, path: Path) -> int:
+        del path
         return 10**12
 
     def _settle(self, count: int) -> None:

@@ -34,7 +34,7 @@ class OpenTrail:
     """One server over one data directory. Start it, kill it, start it again; then it ends.
 
     ``upstream`` is the default upstream's URL; ``config`` the text of the settings file;
-    ``arguments`` more flags. The port is free at the first start and stays the same after it.
+    ``arguments`` more flags. The port, if none is given, is a free one and stays the same.
     """
 
     def __init__(
@@ -43,15 +43,14 @@ class OpenTrail:
         *arguments: str,
         upstream: str = "",
         config: str = "",
-        environment: Mapping[str, str] | None = None,
+        port: int = 0,
     ) -> None:
         self.data = data
         self.ready_lines: list[str] = []
         self.endpoint = ""
         self._arguments = [*(("--upstream", upstream) if upstream else ()), *arguments]
         self._config = config
-        self._environment = environment or {}
-        self._port = 0
+        self._port = port
         self._process: subprocess.Popen[str] | None = None
         self._errors: IO[bytes] = tempfile.TemporaryFile()
 
@@ -76,7 +75,7 @@ class OpenTrail:
         """Start the server and wait until it takes calls."""
         self._process = subprocess.Popen(
             self.command(),
-            env=clean_environment(self.data.parent) | self._environment,
+            env=clean_environment(self.data.parent),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=self._errors,

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Errors that we write are understood by boto3; errors of every form are read."""
 
+import contextlib
 import http.server
 import threading
 
@@ -38,7 +39,11 @@ def answering():
     fixed: dict[str, tuple[int, dict[str, str], bytes]] = {}
 
     class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self):
+        def handle_one_request(self):
+            self.raw_requestline = self.rfile.readline()
+            if not self.raw_requestline or not self.parse_request():
+                self.close_connection = True
+                return
             self.rfile.read(int(self.headers.get("content-length") or 0))
             status, headers, body = fixed["answer"]
             self.send_response(status)
@@ -47,13 +52,11 @@ def answering():
             self.end_headers()
             self.wfile.write(body)
 
-        do_POST = do_PUT = do_GET
-
         def log_message(self, *_):
             pass
 
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
 
     def fix(answer):
@@ -67,14 +70,14 @@ def answering():
 
 
 @pytest.mark.parametrize(
-    "protocol,service,call",
+    ("protocol", "service", "call"),
     [
         ("json", "sagemaker", lambda c: c.list_models()),
         ("rest-json", "devops-guru", lambda c: c.describe_account_health()),
         ("query", "sts", lambda c: c.get_caller_identity()),
         ("ec2", "ec2", lambda c: c.describe_regions()),
         ("rest-xml", "s3", lambda c: c.list_objects_v2(Bucket="bucket")),
-        ("smithy-rpc-v2-cbor", "arc-region-switch", lambda c: c.list_plans()),
+        ("smithy-rpc-v2-cbor", "cloudwatchomni", lambda c: c.list_access_profiles(spaceId="s")),
     ],
 )
 def test_boto3_understands_what_we_write(answering, protocol, service, call):
@@ -87,8 +90,8 @@ def test_boto3_understands_what_we_write(answering, protocol, service, call):
         aws_secret_access_key="made-up",
         config=Config(retries={"total_max_attempts": 1}, inject_host_prefix=False),
     )
-    with client as opened, pytest.raises(ClientError) as caught:
-        call(opened)
+    with contextlib.closing(client), pytest.raises(ClientError) as caught:
+        call(client)
     assert caught.value.response["Error"]["Code"] == "ServiceUnavailable"
     assert caught.value.response["Error"]["Message"] == MESSAGE
     assert caught.value.response["ResponseMetadata"]["RequestId"] == "request-1"
@@ -119,7 +122,7 @@ def test_control_characters_leave_xml_well_formed():
 
 
 @pytest.mark.parametrize(
-    "headers,body,code,message",
+    ("headers", "body", "code", "message"),
     [
         (
             {"x-amzn-errortype": "ValidationException:http://internal.amazon.com/coral/"},
@@ -144,9 +147,11 @@ def test_control_characters_leave_xml_well_formed():
         ),
         (
             {},
-            b"<ErrorResponse xmlns='https://iam.amazonaws.com/doc/2010-05-08/'><Error>"
-            b"<Type>Sender</Type><Code>NoSuchEntity</Code><Message>m</Message></Error>"
-            b"<RequestId>r</RequestId></ErrorResponse>",
+            (
+                b"<ErrorResponse xmlns='https://iam.amazonaws.com/doc/2010-05-08/'><Error>"
+                b"<Type>Sender</Type><Code>NoSuchEntity</Code><Message>m</Message></Error>"
+                b"<RequestId>r</RequestId></ErrorResponse>"
+            ),
             "NoSuchEntity",
             "m",
         ),
@@ -158,8 +163,10 @@ def test_control_characters_leave_xml_well_formed():
         ),
         (
             {},
-            b"<Response><Errors><Error><Code>InvalidInstanceID.NotFound</Code>"
-            b"<Message>m</Message></Error></Errors></Response>",
+            (
+                b"<Response><Errors><Error><Code>InvalidInstanceID.NotFound</Code>"
+                b"<Message>m</Message></Error></Errors></Response>"
+            ),
             "InvalidInstanceID.NotFound",
             "m",
         ),
@@ -172,7 +179,7 @@ def test_every_form_is_read(headers, body, code, message):
 
 
 @pytest.mark.parametrize(
-    "status,body,code",
+    ("status", "body", "code"),
     [
         (500, b"<!doctype html>\n<html lang=en><title>500</title></html>", "InternalFailure"),
         (
@@ -209,12 +216,14 @@ def test_messages_are_cut():
 
 
 @pytest.mark.parametrize(
-    "code,message",
+    ("code", "message"),
     [
         (
             "SignatureDoesNotMatch",
-            "The request signature we calculated does not match.\\n\\nThe Canonical String was"
-            "\\nx-amz-security-token:TOKEN",
+            (
+                "The request signature we calculated does not match.\\n\\nThe Canonical String was"
+                "\\nx-amz-security-token:TOKEN"
+            ),
         ),
         (
             "IncompleteSignatureException",

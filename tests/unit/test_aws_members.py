@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from botocore.awsrequest import HeadersDict
 from botocore.model import OperationModel
 from botocore.parsers import create_parser
 from hypothesis import given, settings
@@ -85,7 +86,8 @@ def test_every_answer_of_the_families_as_botocore_parses_it():
         got = response_members(modelled(service, operation.name, protocol), status, headers, body)
         assert not differences(operation.output_shape, sent, got), operation.name
         parsed = create_parser(protocol).parse(
-            {"status_code": status, "headers": headers, "body": body}, operation.output_shape
+            {"status_code": status, "headers": HeadersDict(headers), "body": body},
+            operation.output_shape,
         )
         blob = operation.output_shape.serialization.get("payload")
         assert list(got or {}) == [

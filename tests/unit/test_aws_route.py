@@ -107,7 +107,7 @@ def test_a_credential_without_signature_is_partial():
 
 
 @pytest.mark.parametrize(
-    "method,path,service,operation",
+    ("method", "path", "service", "operation"),
     [
         ("PUT", "/FeatureGroup/orders", "sagemaker-featurestore-runtime", "PutRecord"),
         ("GET", "/FeatureGroup/orders", "sagemaker-featurestore-runtime", "GetRecord"),
@@ -146,7 +146,7 @@ def test_json_version_is_the_clients():
 
 
 @pytest.mark.parametrize(
-    "sent,operation",
+    ("sent", "operation"),
     [
         ("SageMaker.InventFoo", "InventFoo"),
         ("SageMaker.Bad Name", ""),
@@ -186,6 +186,15 @@ def test_unknown_signing_name(name):
     assert (found.operation, found.known) == ("", False)
 
 
+def test_an_unknown_signing_name_with_a_target_that_is_known():
+    found = signed("no-such-service", x_amz_target="SageMaker.ListModels")
+    assert (found.event_source, found.operation) == ("sagemaker.amazonaws.com", "ListModels")
+
+
+def test_what_is_signed_is_not_looked_for_among_unsigned_operations():
+    assert signed("no-such-service", path="/token").operation == ""
+
+
 @pytest.mark.parametrize("name", ["", "UPPER", "a b", "..", "-x", "x" * 65, "a\nb", "é"])
 def test_a_signing_name_that_is_no_host_label_makes_no_event_source(name):
     assert signed(name, "GET", "/anything").event_source == ""
@@ -206,6 +215,11 @@ def test_query_protocol_by_body_and_by_query_string():
 def test_an_action_hidden_by_percent_encoding():
     found = signed("sts", body=b"Act%69on=Assume%52ole", content_type=FORM)
     assert (found.operation, found.known) == ("AssumeRole", True)
+
+
+def test_an_action_in_the_query_string_of_a_form():
+    found = signed("sts", query="Action=GetCallerIdentity", body=b"A=1", content_type=FORM)
+    assert (found.operation, found.known) == ("GetCallerIdentity", True)
 
 
 def test_an_unknown_action():
@@ -233,8 +247,15 @@ def test_smithy_rpc_path():
     assert found.protocol == "smithy-rpc-v2-cbor"
 
 
+def test_a_smithy_rpc_path_wins_over_a_target_header_and_only_where_it_is_spoken():
+    path = "/service/GraniteServiceVersion20100801/operation/PutMetricData"
+    headers = {"smithy_protocol": "rpc-v2-cbor", "x_amz_target": "SageMaker.ListModels"}
+    assert signed("monitoring", path=path, **headers).operation == "PutMetricData"
+    assert signed("sagemaker", path=path, **headers).operation == "ListModels"
+
+
 @pytest.mark.parametrize(
-    "made,body,service,operation",
+    ("made", "body", "service", "operation"),
     [
         (
             head(content_type=FORM),
@@ -265,7 +286,7 @@ def test_unsigned_and_unknown():
 
 
 @pytest.mark.parametrize(
-    "method,path,query,headers,operation",
+    ("method", "path", "query", "headers", "operation"),
     [
         ("GET", "/", "", {}, "ListBuckets"),
         ("PUT", "/b", "", {}, "CreateBucket"),

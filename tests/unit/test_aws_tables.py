@@ -79,4 +79,5 @@ def test_operations_are_in_model_order_with_members_in_model_order(service):
         sent = operation.input_shape.members if operation.input_shape else {}
         assert list(found.input.members if found.input else {}) == list(sent)
         assert found.has_output == bool(operation.output_shape and operation.output_shape.members)
-        assert [e.code for e in found.errors] == [e.error_code for e in operation.error_shapes]
+        errors = [e.metadata.get("error", {}).get("code", e.name) for e in operation.error_shapes]
+        assert [error.code for error in found.errors] == errors

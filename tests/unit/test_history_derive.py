@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """What LookupEvents shows of a record, rule by rule."""
 
+from typing import Any
+
 import pytest
 from support.history_oracle import NOW_S, record
 
 from opentrail.history.derive import ATTRIBUTES, Derived, derive, epoch_s
 
 
-def derived(**fields: object) -> Derived:
+def derived(**fields: Any) -> Derived:
     found = derive(record(1, **fields))
     assert found is not None
     return found

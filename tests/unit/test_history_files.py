@@ -159,7 +159,7 @@ def test_a_rank_past_the_rows_is_corrupt_not_a_wrong_answer(tmp_path: Path):
     run = Run(path)
     terms, ranks = run.column(COLUMNS.index("Scope"))
     assert terms.tolist() == [term(scope(), "Scope")] * 4
-    damaged = path.read_bytes().replace(ranks.tobytes(), np.full(4, 77, "<u4").tobytes())
+    damaged = path.read_bytes().replace(ranks.tobytes(), np.array([0, 77, 2, 3], "<u4").tobytes())
     path.write_bytes(damaged)
     history = History.open(tmp_path, log, FixedClock(), sizes=SMALL)
     with pytest.raises(Corrupt, match="rank past the last row"):

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The alias list: every name and ARN of what an event is about, typed where AWS has a type."""
 
+from typing import Any
+
 import pytest
 from support.history_oracle import record
 
@@ -11,7 +13,7 @@ PERSONALIZE = "arn:aws:personalize:us-east-1:111122223333:"
 ROLE = "arn:aws:iam::111122223333:role/Dev"
 
 
-def aliases(source: str, name: str, parameters: object, response: object = None, **more: object):
+def aliases(source: str, name: str, parameters: object, response: object = None, **more: Any):
     data = record(
         eventSource=f"{source}.amazonaws.com",
         eventName=name,

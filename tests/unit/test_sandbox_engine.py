@@ -1,16 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The sandbox without a network: statuses by the clock, pages, bounds, scopes, bad input."""
+"""The sandbox without a network: statuses by the clock, tuning jobs, pages, filters, names."""
 
-import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.sandbox_calls import KEY_ID, Bench, Refused, json_head, tuning_job
+from support.sandbox_calls import KEY_ID, Bench, Refused, tuning_job
 
-from opentrail.aws.request import RequestHead
-from opentrail.errors import ClientError
-from opentrail.sandbox import app, featurestore, state, tuning
-from opentrail.sandbox.state import FeatureRecord, Resource, Scope, Step
+from opentrail.sandbox import tuning
+from opentrail.sandbox.state import Resource, Step
 
 NOTEBOOK = {"InstanceType": "ml.t3.medium", "RoleArn": "arn:aws:iam::111122223333:role/notebook"}
 
@@ -275,127 +272,14 @@ def test_names_are_lower_case_in_older_arns_and_are_found_in_any_case():
     assert shown["ProductionVariants"][0]["VariantName"] == "v"
 
 
-@pytest.mark.parametrize(
-    ("members", "fault"),
-    [
-        ({}, "Value null at 'modelName'"),
-        ({"ModelName": None}, "Value null at 'modelName'"),
-        ({"ModelName": "m", "Tags": [{"Key": "k"}]}, "Value null at 'tags.1.member.value'"),
-    ],
-)
-def test_input_is_checked(members: dict[str, object], fault: str):
-    with pytest.raises(Refused, match=fault) as refused:
-        Bench().call("sagemaker", "CreateModel", **members)
-    assert (refused.value.status, refused.value.code) == (400, "ValidationException")
-
-
-@pytest.mark.parametrize("body", [b"{", b"[]", b"\xff", b"1" * 100])
-def test_malformed_bodies(body: bytes):
-    head = json_head(KEY_ID, "us-west-2", "sagemaker", "CreateModel")
-    answer = Bench().sandbox.answer(head, body)
-    assert answer.status == 400
-    assert msgspec.json.decode(answer.body)["__type"] == "SerializationException"
-
-
-@given(st.binary(max_size=200), st.sampled_from(["CreateModel", "ListTags", "Nonsense"]))
-def test_no_body_breaks_it(body: bytes, operation: str):
-    head = json_head(KEY_ID, "us-west-2", "sagemaker", operation)
-    assert Bench().sandbox.answer(head, body).status in (200, 400, 501)
-
-
-def test_a_body_may_be_as_long_as_the_bound():
+def test_an_update_by_arn_keeps_the_name():
     bench = Bench()
-    head = json_head(KEY_ID, "us-west-2", "sagemaker", "ListModels")
-    body = b"{}".ljust(app.BODY_BYTES_MAX)
-    assert bench.sandbox.answer(head, body).status == 200
-    assert bench.sandbox.answer(head, body + b" ").status == 413
+    arn = bench.call("sagemaker", "CreateHub", HubName="Hub", HubDescription="one")["HubArn"]
+    bench.call("sagemaker", "UpdateHub", HubName=arn, HubDescription="two")
+    shown = bench.call("sagemaker", "DescribeHub", HubName=arn)
+    assert (shown["HubName"], shown["HubDescription"]) == ("Hub", "two")
 
 
-def test_accounts_and_regions_do_not_see_each_other():
-    bench = Bench()
-    make_models(bench, "m")
-    for key, region in (("444455556666", "us-west-2"), (KEY_ID, "eu-west-1")):
-        assert bench.call_as(key, region, "sagemaker", "ListModels")["Models"] == []
-
-
-@pytest.mark.parametrize(
-    ("key", "region", "arn"),
-    [
-        ("000000000001", "eu-west-1", "arn:aws:sagemaker:eu-west-1:000000000001:model/m"),
-        ("AKIAIOSFODNN7EXAMPLE", "eu-west-1", "arn:aws:sagemaker:eu-west-1:123456789012:model/m"),
-        ("short", "../x", "arn:aws:sagemaker:us-east-1:123456789012:model/m"),
-        ("short", "x" * 33, "arn:aws:sagemaker:us-east-1:123456789012:model/m"),
-        ("short", "x" * 32, f"arn:aws:sagemaker:{'x' * 32}:123456789012:model/m"),
-    ],
-)
-def test_account_and_region_of_an_arn(key: str, region: str, arn: str):
-    made = Bench().call_as(key, region, "sagemaker", "CreateModel", ModelName="m")
-    # A region with a slash breaks the scope: there is no credential then.
-    assert made["ModelArn"] == arn
-
-
-def test_scopes_resources_and_tags_are_bounded():
-    everything = state.State()
-    for number in range(state.SCOPES_MAX):
-        everything.scope(f"{number:012d}", "us-east-1")
-    everything.scope("000000000000", "us-east-1")
-    with pytest.raises(ClientError, match=str(state.SCOPES_MAX)):
-        everything.scope("999999999999", "us-east-1")
-    scope = Scope("1", "r")
-    scope.room_for(state.RESOURCES_MAX, "Full")
-    with pytest.raises(ClientError, match="Full"):
-        scope.room_for(state.RESOURCES_MAX + 1, "Full")
-    scope.tag("arn", {str(number): "" for number in range(state.TAGS_MAX)}, "Full")
-    with pytest.raises(ClientError, match="Full"):
-        scope.tag("arn", {"one more": ""}, "Full")
-
-
-def put_record(bench: Bench, identifier: str) -> int:
-    head = json_head(KEY_ID, "us-west-2", "sagemaker", "")
-    headers = {"authorization": head.headers["authorization"]}
-    record = [
-        {"FeatureName": "id", "ValueAsString": identifier},
-        {"FeatureName": "at", "ValueAsString": "1"},
-    ]
-    body = msgspec.json.encode({"Record": record})
-    return bench.sandbox.answer(RequestHead("PUT", "/FeatureGroup/g", "", headers), body).status
-
-
-def test_records_are_bounded():
-    bench = Bench()
-    defined = [{"FeatureName": name, "FeatureType": "String"} for name in ("id", "at")]
-    named = {"RecordIdentifierFeatureName": "id", "EventTimeFeatureName": "at"}
-    bench.call(
-        "sagemaker", "CreateFeatureGroup", FeatureGroupName="g", FeatureDefinitions=defined, **named
-    )
-    scope = bench.sandbox.state.scope(KEY_ID, "us-west-2")
-    scope.records_count = state.RECORDS_MAX - 1
-    assert put_record(bench, "last") == 200
-    assert put_record(bench, "one more") == 503
-    assert put_record(bench, "last") == 200
-
-
-def test_records_are_forgotten_with_their_group():
-    scope = Scope("1", "r")
-    group = scope.add("FeatureGroup", "arn", {}, 0)
-    scope.records["arn"] = {str(n): FeatureRecord("1", ()) for n in range(3)}
-    scope.records_count = 3
-    scope.remove(group.arn)
-    assert (scope.records_count, scope.records) == (0, {})
-
-
-@pytest.mark.parametrize(
-    ("older", "newer"),
-    [
-        ("1", "2"),
-        ("9.5", "10"),
-        ("2026-01-01T00:00:00Z", "2026-01-01T00:00:01Z"),
-    ],
-)
-def test_event_times_are_ordered(older: str, newer: str):
-    assert featurestore._moment(older) < featurestore._moment(newer)
-
-
-def test_get_without_credentials_says_what_it_is():
-    answer = Bench().sandbox.answer(RequestHead("GET", "/", "", {}), b"")
-    assert (answer.status, answer.body) == (200, app.WHAT_IT_IS)
+def test_a_name_that_looks_like_an_arn_makes_no_foreign_arn():
+    made = Bench().call("sagemaker", "CreateHub", HubName="arn:aws:other", HubDescription="one")
+    assert made["HubArn"].startswith("arn:aws:sagemaker:us-west-2:111122223333:hub/")

@@ -18,6 +18,8 @@ from opentrail.access import refusals
 from opentrail.aws.request import Credential, RequestHead
 from opentrail.errors import ClientError
 
+TIMESTAMPS_CACHED = 1024
+"""Distinct seconds remembered: many calls are signed in the same one."""
 CLOCK_WINDOW_S = 15 * 60
 """How far a client's clock may be off, both ways: AWS's own limit for most services."""
 
@@ -128,11 +130,16 @@ def _check_scope(head: RequestHead, credential: Credential, timestamp: str) -> N
         )
 
 
+@functools.lru_cache(maxsize=TIMESTAMPS_CACHED)
+def _signed_s(timestamp: str) -> int:
+    """Return the epoch seconds of "20260131T100000Z". Raises: ValueError."""
+    when = datetime.strptime(timestamp, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+    return calendar.timegm(when.timetuple())
+
+
 def _check_time(head: RequestHead, credential: Credential, timestamp: str, now_ms: int) -> None:
     try:
-        signed_s = calendar.timegm(
-            datetime.strptime(timestamp, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC).timetuple()
-        )
+        signed_s = _signed_s(timestamp)
     except ValueError:
         raise refusals.incomplete("The date of the signature is not a valid date.") from None
     now_s = now_ms // 1000

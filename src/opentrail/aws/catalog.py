@@ -37,6 +37,11 @@ class Group:
         """The REST routes of all its services; empty when none is RESTful."""
         return Router(self._routes())
 
+    @functools.cached_property
+    def by_target_prefix(self) -> Mapping[str, tuple[ServiceRow, ...]]:
+        """Its services by the last part of their X-Amz-Target's prefix."""
+        return _by_prefix_tail(self.services)
+
     def default(self) -> ServiceRow:
         """Return the service that an unknown operation is put down to."""
         for row in self.services:
@@ -125,7 +130,12 @@ def by_target_prefix(prefix: str) -> tuple[ServiceRow, ...]:
     CloudTrail's clients send "com.amazonaws.cloudtrail.v20131101.CloudTrail_20131101" or only what
     follows the last dot.
     """
-    return _by_target_prefix().get(prefix.rpartition(".")[2], ())
+    return _by_target_prefix().get(prefix_tail(prefix), ())
+
+
+def prefix_tail(prefix: str) -> str:
+    """Return what follows the last dot of an X-Amz-Target's prefix."""
+    return prefix.rpartition(".")[2]
 
 
 def by_version(version: str) -> tuple[ServiceRow, ...]:
@@ -155,11 +165,15 @@ def _by_endpoint_prefix() -> Mapping[str, Group]:
 
 @functools.cache
 def _by_target_prefix() -> Mapping[str, tuple[ServiceRow, ...]]:
+    return _by_prefix_tail(_rows())
+
+
+def _by_prefix_tail(rows: Iterable[ServiceRow]) -> Mapping[str, tuple[ServiceRow, ...]]:
+    prefixes = _collect((row for row in rows if row.target_prefix), "target_prefix")
     found: dict[str, tuple[ServiceRow, ...]] = {}
-    for row in _rows():
-        if row.target_prefix:
-            tail = row.target_prefix.rpartition(".")[2]
-            found[tail] = (*found.get(tail, ()), row)
+    for prefix, named in prefixes.items():
+        tail = prefix_tail(prefix)
+        found[tail] = found.get(tail, ()) + named
     return found
 
 

@@ -44,6 +44,8 @@ _BY_STATUS = {
     504: "ServiceUnavailable",
 }
 _SERVER_ERROR_MIN = 500
+_CBOR_SHORT_MAX = 23
+"""Bytes of a text string whose length fits into its first byte."""
 _NOT_FOUND = 404
 
 
@@ -198,7 +200,10 @@ def _cbor(_version: str, code: str, message: str, _request_id: str) -> tuple[str
 
 
 def _cbor_string(text: str) -> bytes:
+    """Return a text string (RFC 8949, major type 3) of at most 65,535 bytes."""
     data = text.encode("utf-8", "replace")[:0xFFFF]
+    if len(data) <= _CBOR_SHORT_MAX:
+        return bytes((0x60 + len(data),)) + data
     return b"\x79" + len(data).to_bytes(2) + data
 
 

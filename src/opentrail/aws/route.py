@@ -127,10 +127,10 @@ class _Sent:
 def identify(head: RequestHead, credential: Credential | None, body: bytes) -> Target:
     """Return the service and operation that a request is for.
 
-        1. the credential scope's signing name gives the candidate services; without a credential
-           a host name of AWS, the target prefix or the API version does
-        2. at the path ``/``, X-Amz-Target names the operation, else Action and Version do; at a
-           Smithy RPC path, the path does
+        1. the credential scope's signing name gives the candidate services; without one that a
+           model knows, a host name of AWS, the target prefix or the API version does
+        2. at a Smithy RPC path, the path names the operation; at the path ``/``, X-Amz-Target
+           does, else Action and Version
         3. else method, path, query and headers fit one of the REST routes
         4. else X-Amz-Target or Action name it after all
 
@@ -138,13 +138,11 @@ def identify(head: RequestHead, credential: Credential | None, body: bytes) -> T
     ``body`` is what was kept of it; only forms are looked into. An operation that the models do
     not have is returned with ``known`` False. Never raises.
     """
-    if credential is None:
-        group = catalog.by_host(head.headers.get("host", ""))
-    else:
-        group = catalog.by_signing_name(credential.signing_name)
+    group = _group(head, credential)
     sent = _sent(head, group, body)
     if sent is None or (head.path != "/" and sent.protocol != CBOR):
-        found = (group or catalog.unsigned()).router.find(head)
+        routes = catalog.unsigned() if group is None and credential is None else group
+        found = routes.router.find(head) if routes else None
         if found is not None:
             return _as_signed(found, credential)
     source = _scope_source(credential)
@@ -153,16 +151,22 @@ def identify(head: RequestHead, credential: Credential | None, body: bytes) -> T
     return _unknown(_Sent("", "", _guessed_protocol(head, group)), group, source)
 
 
+def _group(head: RequestHead, credential: Credential | None) -> Group | None:
+    if credential is None:
+        return catalog.by_host(head.headers.get("host", ""))
+    return catalog.by_signing_name(credential.signing_name)
+
+
 def _sent(head: RequestHead, group: Group | None, body: bytes) -> _Sent | None:
     """Return what a header, a path or a form names, for the protocols that the group may speak."""
+    if "smithy-protocol" in head.headers and (group is None or CBOR in group.protocols):
+        path = _CBOR_PATH.search(head.path)
+        if path is not None and head.headers["smithy-protocol"] == "rpc-v2-cbor":
+            return _Sent(path[1], _plausible(path[2]), CBOR)
     header = head.headers.get("x-amz-target", "")
     if header and (group is None or "json" in group.protocols):
         prefix, _, name = header.rpartition(".")
         return _Sent(prefix, _plausible(name), "json", _json_version(head))
-    if head.headers.get("smithy-protocol") == "rpc-v2-cbor":
-        path = _CBOR_PATH.search(head.path)
-        if path is not None:
-            return _Sent(path[1], _plausible(path[2]), CBOR)
     # A json service may have spoken query once, and old SDKs still do (SQS).
     if group is None or not group.protocols.isdisjoint(("query", "ec2", "json")):
         return _form(head, group, body)
@@ -170,14 +174,18 @@ def _sent(head: RequestHead, group: Group | None, body: bytes) -> _Sent | None:
 
 
 def _form(head: RequestHead, group: Group | None, body: bytes) -> _Sent | None:
+    """Return the Action of the body, if that is a form, else of the query string."""
     is_form = head.headers.get("content-type", "").startswith("application/x-www-form-urlencoded")
-    text = body if is_form and head.method == "POST" else head.query.encode("latin-1", "replace")
-    action, version = _ACTION.search(text), _VERSION.search(text)
     protocol = "ec2" if group is not None and "ec2" in group.protocols else "query"
+    sent = _action(body, protocol) if is_form and head.method == "POST" else None
+    return sent or _action(head.query.encode("latin-1", "replace"), protocol)
+
+
+def _action(text: bytes, protocol: str) -> _Sent | None:
+    action, version = _ACTION.search(text), _VERSION.search(text)
     if action is not None:
-        return _Sent(
-            "", action[1].decode(), protocol, version=version[1].decode() if version else ""
-        )
+        number = version[1].decode() if version else ""
+        return _Sent("", action[1].decode(), protocol, version=number)
     fields = dict(_fields(text.decode("latin-1"))) if b"%" in text else {}
     if "Action" not in fields:
         return None
@@ -200,9 +208,10 @@ def _known(service: str, operation: str, protocol: str, json_version: str) -> Ta
 
 def _service_of(sent: _Sent, group: Group | None) -> ServiceRow | None:
     rows: Sequence[ServiceRow]
-    if sent.prefix:
+    if sent.prefix and group is not None:
+        rows = group.by_target_prefix.get(catalog.prefix_tail(sent.prefix), ())
+    elif sent.prefix:
         rows = catalog.by_target_prefix(sent.prefix)
-        rows = [row for row in group.services if row in rows] if group else rows
     else:
         rows = group.services if group else catalog.by_version(sent.version)
     having = [row for row in rows if catalog.has_operation(row, sent.operation)]

@@ -18,7 +18,7 @@ import msgspec
 import zstandard
 
 TABLE_BYTES_MAX = 64 * 1024 * 1024
-"""Largest decompressed entry that is accepted: the largest (ec2) has about 3 MB."""
+"""Largest decompressed entry that is accepted: the largest (ec2) has about 1 MB."""
 
 Kind = Literal[
     "structure",
@@ -185,7 +185,7 @@ def table(service: str) -> Table:
 
 @functools.cache
 def _archive() -> zipfile.ZipFile:
-    """Keep the archive open: its directory has 440 entries, and an upgrade may replace the file."""
+    """Keep the archive open: its directory has 437 entries, and an upgrade may replace the file."""
     return zipfile.ZipFile(Path(__file__).with_name("models.zip"))
 
 

@@ -42,6 +42,9 @@ class Admission:
 
     def check(self, request: Request, now_ms: int) -> tuple[bool, ClientError | None]:
         """Return whether the signature is proven, and why the call must be refused, if it must."""
+        if not request.head.path.startswith("/"):
+            # Put behind the upstream's address, "*@elsewhere" would lead elsewhere.
+            return False, ClientError("InvalidURI", "The request target must begin with a slash.")
         if request.head.headers.get(INSTANCE_HEADER) == self._instance:
             return False, ClientError(
                 "LoopDetectedException",

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The gateway: an ASGI reverse proxy that records every call before it is answered."""
 
+import asyncio
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
@@ -129,14 +130,14 @@ class Gateway:
         why = self._parts.refusing()
         if why:
             self._parts.counts.failed("log_refuses")
-            await _reply(self._refused(call, _log_refuses(why)), send)
+            await _Reply(self._refused(call, _log_refuses(why)), body, receive).send(send)
             return
         try:
             answer = await self._settle(call, arrival, credential, body, refusal)
         except Unavailable as error:
             self._parts.counts.failed("append")
             answer = self._refused(call, _log_refuses(error.message))
-        await _reply(answer, send)
+        await _Reply(answer, body, receive).send(send)
 
     def _open(
         self, arrival: Arrival, body: RequestBody
@@ -159,7 +160,7 @@ class Gateway:
             head=head,
             caller=caller,
             source_ip=arrival.source_ip,
-            user_agent=head.headers.get("user-agent", ""),
+            user_agent=_text(head.headers.get("user-agent", "")),
             finished_ms=now_ms,
             outcome=Outcome.UNKNOWN,
             request=kept,
@@ -241,11 +242,12 @@ class Gateway:
         call.response_headers = answer.header_map()
         if self._needs_body(call) or (trusted and teaches(call.target)):
             data, answer.chunks, broken = await _take(answer.chunks)
-            encoding = call.response_headers.get("content-encoding", "")
-            call.response = _readable(data, encoding)
             if broken:
                 call.additional["responseIncomplete"] = True
-            elif trusted:
+                return answer
+            encoding = call.response_headers.get("content-encoding", "")
+            call.response = _readable(data, encoding)
+            if trusted:
                 self._parts.identities.learn(call, call.finished_ms)
         return answer
 
@@ -265,11 +267,15 @@ class Gateway:
     def _refused(
         self, call: Call, error: ClientError, outcome: Outcome = Outcome.REFUSED
     ) -> Answer:
-        """Return ``error`` in the protocol of the call, and note it in the call."""
+        """Return ``error`` in the protocol of the call, and note it in the call.
+
+        Where the outcome is unknown the call may well have succeeded: its record has no error.
+        """
         call.finished_ms = self._parts.clock.now_ms()
         call.outcome = outcome
         call.status = error.status
-        call.error_code, call.error_message = error.code, error.message
+        if outcome is not Outcome.UNKNOWN:
+            call.error_code, call.error_message = error.code, error.message
         status, headers, body = render_error(
             call.target.protocol,
             call.target.json_version,
@@ -281,6 +287,11 @@ class Gateway:
         return Answer(status, headers, _once(body))
 
 
+def _text(header: str) -> str:
+    """Return a header, which came byte by byte, as the UTF-8 text that it was meant to be."""
+    return header if header.isascii() else header.encode("latin-1").decode("utf-8", "replace")
+
+
 def _log_refuses(why: str) -> ClientError:
     return ClientError("ServiceUnavailable", f"OpenTrail cannot record calls now: {why}", 503)
 
@@ -289,19 +300,39 @@ def _unavailable(error: Unavailable) -> ClientError:
     return ClientError("ServiceUnavailable", f"OpenTrail: {error.message}.", 503)
 
 
-async def _reply(answer: Answer, send: Send) -> None:
-    """Send ``answer``; a body that breaks off closes the connection, as the upstream did."""
-    try:
-        await send(
-            {"type": "http.response.start", "status": answer.status, "headers": answer.headers}
-        )
-        async for chunk in answer.chunks:
-            await send({"type": "http.response.body", "body": chunk, "more_body": True})
-        await send({"type": "http.response.body", "body": b""})
-    except BrokenAnswer:
-        return
-    finally:
-        answer.close()
+@dataclass(slots=True)
+class _Reply:
+    """An answer on its way to the client."""
+
+    answer: Answer
+    request: RequestBody
+    receive: Receive
+    _watch: asyncio.Task[None] | None = None
+
+    async def send(self, send: Send) -> None:
+        """Send it; a body that breaks off closes the connection, as the upstream did."""
+        answer = self.answer
+        try:
+            await send(
+                {"type": "http.response.start", "status": answer.status, "headers": answer.headers}
+            )
+            async for chunk in answer.chunks:
+                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+                if self._watch is None and answer.streams and self.request.done:
+                    self._watch = asyncio.create_task(self._drop_when_gone())
+            await send({"type": "http.response.body", "body": b""})
+        except BrokenAnswer:
+            return
+        finally:
+            if self._watch is not None:
+                self._watch.cancel()
+            answer.close()
+
+    async def _drop_when_gone(self) -> None:
+        """Stop reading from the upstream once nobody is left to read it for."""
+        while (await self.receive())["type"] != "http.disconnect":
+            pass
+        self.answer.close()
 
 
 async def _once(body: bytes) -> AsyncIterator[bytes]:

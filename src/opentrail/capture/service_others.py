@@ -14,9 +14,8 @@ _NOTHING: frozenset[str] = frozenset()
 RAW = ServiceRules(casing=Casing.RAW)
 
 
-def _rows(
-    *rows: tuple[str, OperationRules],
-) -> Mapping[str, OperationRules]:
+def _rows(*rows: tuple[str, OperationRules]) -> Mapping[str, OperationRules]:
+    """Return the table of ``rows``: operation names with spaces between them, and their rules."""
     return MappingProxyType({name: rules for names, rules in rows for name in names.split()})
 
 
@@ -41,8 +40,13 @@ KMS = ServiceRules(
     event_version="1.11", operations=_rows((_KMS_READS, OperationRules(read_only=True)))
 )
 
+# Prompts are the customer's data. Recorded as reads: delivered for InvokeModel, taken over for the
+# other three.
+_PROMPT = OperationRules(keep=frozenset({"modelId"}), read_only=True)
 BEDROCK_RUNTIME = ServiceRules(
-    operations=_rows(("InvokeModel", OperationRules(keep=frozenset({"modelId"}), read_only=True)))
+    operations=_rows(
+        ("Converse ConverseStream InvokeModel InvokeModelWithResponseStream", _PROMPT),
+    )
 )
 
 _FUNCTION = DataEvent(

@@ -6,6 +6,7 @@ signed is what the upstream sees. Driver errors become ``Unreachable`` (the upst
 call) or ``NoAnswer`` (it may have acted), in one table.
 """
 
+import re
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import Self
@@ -28,6 +29,13 @@ HOP_BY_HOP = frozenset(
     b" transfer-encoding upgrade".split()
 )
 """RFC 9110, 7.6.1: meant for one hop only."""
+STATUSES = range(200, 600)
+"""What a final answer can have (RFC 9110, 15); 101 would turn the connection into another one."""
+NO_BODY = frozenset({204, 304})
+"""Their Content-Length, if any, is not that of what follows (RFC 9110, 8.6): it stays behind."""
+_UNSENDABLE = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+"""Control characters: no field value may have them (RFC 9110, 5.5), and uvicorn sends none."""
+_NO_VALID_ANSWER = "the upstream closed the connection or sent no valid answer"
 NOT_FORWARDED = HOP_BY_HOP | {b"expect"}
 """``Expect: 100-continue`` was answered by our own server when the body was first asked for."""
 
@@ -64,7 +72,7 @@ def fault(error: Exception) -> Unavailable:
         return kind("the upstream did not answer in time")
     if kind is Unreachable:
         return kind("the upstream cannot be reached")
-    return kind("the upstream closed the connection or sent no valid answer")
+    return kind(_NO_VALID_ANSWER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +98,11 @@ class Answer:
     def header_map(self) -> dict[str, str]:
         """Return the headers with names in lower case; the last value wins."""
         return {k.decode("latin-1").lower(): v.decode("latin-1") for k, v in self.headers}
+
+    @property
+    def streams(self) -> bool:
+        """Whether more of the body is still to come from the upstream."""
+        return self._response is not None and not self._response.content.at_eof()
 
     def close(self) -> None:
         """Give the connection back, or drop it when the body was not read to its end."""
@@ -168,18 +181,33 @@ class Upstreams:
             )
         except DRIVER_ERRORS as error:
             raise fault(error) from error
-        return Answer(
-            response.status, end_to_end(response.raw_headers), _chunks(response), response
-        )
+        headers = end_to_end(response.raw_headers)
+        if response.status not in STATUSES or _UNSENDABLE.search(b"".join(v for _, v in headers)):
+            response.close()
+            raise NoAnswer(_NO_VALID_ANSWER)
+        if response.status in NO_BODY:
+            headers = [pair for pair in headers if pair[0] != b"content-length"]
+        return Answer(response.status, headers, _chunks(response), response)
 
     def _forwarded(self, headers: list[tuple[bytes, bytes]]) -> CIMultiDict[str]:
         dropped = _named_by_connection(headers)
         forwarded = CIMultiDict[str]()
         for name, value in headers:
             if name not in NOT_FORWARDED and name not in dropped:
-                forwarded.add(name.decode("latin-1"), value.decode("latin-1"))
+                forwarded.add(name.decode("latin-1"), _text(value))
         forwarded.add(INSTANCE_HEADER, self._instance)
         return forwarded
+
+
+def _text(value: bytes) -> str:
+    """Return the text that aiohttp, which writes UTF-8, turns into the same bytes again.
+
+    Bytes that are not UTF-8 (few clients still send Latin-1) keep their meaning, not their form.
+    """
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return value.decode("latin-1")
 
 
 INSTANCE_HEADER = "x-opentrail-instance"

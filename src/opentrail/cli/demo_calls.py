@@ -1,25 +1,46 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Makes the demo's calls with boto3, as three callers, and notes what came back.
+"""Makes the demo's calls with boto3, as three callers, and notes what came back."""
 
-boto3 belongs to the demo extra, so it is loaded when the first call is made.
-"""
-
-import importlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+
+import boto3
+import botocore.session
+from botocore import xform_name
+from botocore.client import BaseClient
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
 
 from opentrail.cli.demo_steps import Actor, Step
 from opentrail.cli.demo_world import REGION, Key, World
 from opentrail.clock import Clock
 from opentrail.errors import Unavailable
 
-READ_TIMEOUT_S = 10
+ANSWER_S_MAX = 10
 """Past this a call is lost: every upstream of the demo answers at once."""
 ASKED_S_MAX = 10.0
 """How long a call is repeated until its answer says what it should."""
 ASK_AGAIN_S = 0.25
+"""Between two calls of the same step."""
+
+_CONFIG = Config(
+    connect_timeout=ANSWER_S_MAX,
+    read_timeout=ANSWER_S_MAX,
+    retries={"total_max_attempts": 1},  # the demo counts its calls
+    inject_host_prefix=False,
+    parameter_validation=False,  # what is wrong on purpose must reach the service
+    proxies={},
+)
+_ALONE = {
+    "profile": (None, None, None, None),
+    "config_file": (None, None, os.devnull, None),
+    "credentials_file": (None, None, os.devnull, None),
+    "use_fips_endpoint": (None, None, False, None),
+    "use_dualstack_endpoint": (None, None, False, None),
+}
+"""botocore's variables without their names in the environment: the user's own AWS settings must
+not reach the demo."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +48,7 @@ class Made:
     """A call that was made."""
 
     step: Step
-    key: Key
+    access_key_id: str
     request_id: str
     error: str
     """The code of the answer; empty when the call succeeded."""
@@ -36,14 +57,14 @@ class Made:
 
 
 class Callers:
-    """boto3 clients of the three actors; the role's session is learned from STS on the way."""
+    """boto3 clients of the three actors; the role's key comes from AssumeRole on the way."""
 
     def __init__(self, world: World, clock: Clock) -> None:
         self._world = world
         self._clock = clock
         self._keys: dict[Actor, Key] = {"user": world.user, "root": world.root}
-        self._clients: dict[tuple[str, str], Any] = {}
-        self._core = _core()
+        self._clients: dict[tuple[str, str], BaseClient] = {}
+        self._core = botocore.session.Session(session_vars=_ALONE)
 
     def run(self, steps: Sequence[Step]) -> Iterator[Made]:
         """Make the calls of ``steps`` in order. Raises: Unavailable: no answer came at all."""
@@ -56,73 +77,42 @@ class Callers:
                     break
                 self._world.server.pause(ASK_AGAIN_S)
 
-    def cloudtrail(self) -> Any:  # noqa: ANN401 - boto3 makes its clients' types at run time
-        """Return a client of CloudTrail itself, with the administrator's key."""
-        return self._client("cloudtrail", self._world.admin)
+    def client(self, service: str, key: Key) -> BaseClient:
+        """Return the client of ``service`` that signs with ``key``."""
+        slot = (service, key.access_key_id)
+        if slot not in self._clients:
+            session = boto3.session.Session(
+                aws_access_key_id=key.access_key_id,
+                aws_secret_access_key=key.secret_access_key,
+                aws_session_token=key.session_token,
+                region_name=REGION,
+                botocore_session=self._core,
+            )
+            endpoint = self._world.endpoint
+            self._clients[slot] = session.client(service, endpoint_url=endpoint, config=_CONFIG)
+        return self._clients[slot]
 
-    def _call(self, step: Step) -> tuple[Made, dict[str, Any]]:
-        errors = importlib.import_module("botocore.exceptions")
+    def _call(self, step: Step) -> tuple[Made, Mapping[str, object]]:
         key = self._keys[step.actor]
-        client = self._client(step.service, key)
-        method = importlib.import_module("botocore").xform_name(step.operation)
+        method = getattr(self.client(step.service, key), xform_name(step.operation))
         try:
-            answer = getattr(client, method)(**step.members)
-        except errors.ClientError as error:
+            answer = method(**step.members)
+        except ClientError as error:
             answer = error.response
-        except errors.BotoCoreError as error:
+        except BotoCoreError as error:
             raise Unavailable(f"{step.operation} got no answer: {error}") from error
         answered_s = self._clock.monotonic()
         if step.operation == "AssumeRole" and "Credentials" in answer:
-            self._keys["role"] = _session_key(answer["Credentials"])
+            made = answer["Credentials"]
+            self._keys["role"] = Key(
+                made["AccessKeyId"], made["SecretAccessKey"], made["SessionToken"]
+            )
         code = answer.get("Error", {}).get("Code", "")
         request_id = answer["ResponseMetadata"].get("RequestId", "")
-        return Made(step, key, request_id, code, answered_s), answer
-
-    def _client(self, service: str, key: Key) -> Any:  # noqa: ANN401 - as above
-        slot = (service, key.access_key_id)
-        if slot not in self._clients:
-            self._clients[slot] = self._new_client(service, key)
-        return self._clients[slot]
-
-    def _new_client(self, service: str, key: Key) -> Any:  # noqa: ANN401 - as above
-        config = importlib.import_module("botocore.config").Config(
-            connect_timeout=READ_TIMEOUT_S,
-            read_timeout=READ_TIMEOUT_S,
-            # Every call once: the demo counts them.
-            retries={"total_max_attempts": 1},
-            inject_host_prefix=False,
-            # What is wrong on purpose must reach the service.
-            parameter_validation=False,
-            proxies={},
-        )
-        session = importlib.import_module("boto3.session").Session(
-            aws_access_key_id=key.access_key_id,
-            aws_secret_access_key=key.secret_access_key,
-            aws_session_token=key.session_token,
-            region_name=REGION,
-            botocore_session=self._core,
-        )
-        return session.client(service, endpoint_url=self._world.endpoint, config=config)
+        return Made(step, key.access_key_id, request_id, code, answered_s), answer
 
 
-def _core() -> Any:  # noqa: ANN401 - as above
-    """Return a botocore session that sees nothing of the user's own AWS settings."""
-    core = importlib.import_module("botocore.session").Session()
-    core.set_config_variable("config_file", os.devnull)
-    core.set_config_variable("credentials_file", os.devnull)
-    core.set_config_variable("profile", None)
-    return core
-
-
-def _session_key(credentials: dict[str, str]) -> Key:
-    return Key(
-        credentials["AccessKeyId"], credentials["SecretAccessKey"], credentials["SessionToken"]
-    )
-
-
-def _says(answer: dict[str, Any], step: Step) -> bool:
+def _says(answer: Mapping[str, object], step: Step) -> bool:
     """Whether ``answer`` says what the call is repeated for."""
-    if step.until is None:
-        return True
-    member, value = step.until
-    return bool(answer.get(member) == value)
+    member, value = step.until or ("", None)
+    return answer.get(member) == value

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from opentrail.cli.demo_world import ACCOUNT, REGION, ROLE, ROLE_ARN, SESSION
+from opentrail.cli.demo_world import ACCOUNT, REGION, ROLE_ARN, SESSION
 
 Actor = Literal["user", "role", "root"]
 
@@ -33,7 +33,7 @@ _IMAGE = {"Image": f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/churn:1"}
 _VARIANT = {"VariantName": "main", "ModelName": "churn", "InitialInstanceCount": 1}
 _PERSONALIZE = f"arn:aws:personalize:{REGION}:{ACCOUNT}"
 _RESOURCES = {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 1}
-_TRAINING = {
+_TRAINING: dict[str, object] = {
     "AlgorithmSpecification": {"TrainingImage": _IMAGE["Image"], "TrainingInputMode": "File"},
     "RoleArn": ROLE_ARN,
     "OutputDataConfig": {"S3OutputPath": "s3://demo/models"},
@@ -61,7 +61,10 @@ _RECORD = [
     {"FeatureName": "id", "ValueAsString": "c-1"},
     {"FeatureName": "at", "ValueAsString": "2026-01-01T00:00:00Z"},
 ]
-_ONE_CUSTOMER = {"FeatureGroupName": "customers", "RecordIdentifierValueAsString": "c-1"}
+_ONE_CUSTOMER: dict[str, object] = {
+    "FeatureGroupName": "customers",
+    "RecordIdentifierValueAsString": "c-1",
+}
 _BATCH = {
     "Identifiers": [{"FeatureGroupName": "customers", "RecordIdentifiersValueAsString": ["c-1"]}]
 }
@@ -82,7 +85,14 @@ _FEATURES = "sagemaker-featurestore-runtime"
 
 STEPS: tuple[Step, ...] = (
     # Whoever holds the role's session from here on was given it through OpenTrail.
-    Step("user", "sts", "AssumeRole", {"RoleArn": ROLE_ARN, "RoleSessionName": SESSION}),
+    # AWS counts AssumeRole as read-only.
+    Step(
+        "user",
+        "sts",
+        "AssumeRole",
+        {"RoleArn": ROLE_ARN, "RoleSessionName": SESSION},
+        read_only=True,
+    ),
     Step("role", "sts", "GetCallerIdentity", {}, read_only=True),
     # SageMaker: a model becomes an endpoint.
     Step("role", "sagemaker", "CreateTrainingJob", {"TrainingJobName": "churn"} | _TRAINING),
@@ -170,7 +180,11 @@ STEPS: tuple[Step, ...] = (
         until=("FeatureGroupStatus", "Created"),
     ),
     Step(
-        "role", _FEATURES, "PutRecord", {"FeatureGroupName": "customers", "Record": _RECORD}, data=True
+        "role",
+        _FEATURES,
+        "PutRecord",
+        {"FeatureGroupName": "customers", "Record": _RECORD},
+        data=True,
     ),
     Step("user", _FEATURES, "GetRecord", _ONE_CUSTOMER, read_only=True, data=True),
     Step("root", _FEATURES, "BatchGetRecord", _BATCH, read_only=True, data=True),
@@ -180,7 +194,16 @@ STEPS: tuple[Step, ...] = (
         _FEATURES,
         "PutRecord",
         {"FeatureGroupName": "nowhere", "Record": _RECORD},
+        error="ValidationError",
+        data=True,
+    ),
+    Step(
+        "root",
+        _FEATURES,
+        "GetRecord",
+        {"FeatureGroupName": "nowhere", "RecordIdentifierValueAsString": "c-1"},
         error="ResourceNotFound",
+        read_only=True,
         data=True,
     ),
     # Personalize.

@@ -2,25 +2,24 @@
 """What the demo runs: OpenTrail itself and the services behind it, each a process of its own."""
 
 import base64
-import importlib.util
 import json
 import os
 import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Self
+from typing import IO
 
 from opentrail.access.credentials import read_credentials
 from opentrail.access.keys import AccessKey, make_access_key_id
-from opentrail.cli.env import client_variables
+from opentrail.cli.env import Variables, client_variables
 from opentrail.clock import Clock, Ids
 from opentrail.config import ENV_PREFIX, Settings, load
-from opentrail.errors import Unavailable, UsageError
+from opentrail.errors import Unavailable
 from opentrail.front.keys import credentials_file
 from opentrail.sandbox.moto import start_moto
 from opentrail.sandbox.process import start_sandbox
@@ -44,8 +43,6 @@ OUTPUT_SHOWN_BYTES = 500
 _SECRET_BYTES = 30
 _OUTPUT_READ_BYTES = 65_536
 _READY = re.compile(rb"ready on (http://\S+)")
-_SERVE = "from opentrail.cli.main import main; main()"
-_EXTRA = ("boto3", "moto", "flask")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,46 +55,17 @@ class Key:
 
 
 @dataclass(frozen=True, slots=True)
-class World:
-    """All that runs."""
-
-    endpoint: str
-    """Of OpenTrail."""
-    settings: Settings
-    server: "Server"
-    user: Key
-    root: Key
-
-    @property
-    def admin(self) -> Key:
-        """The administrator's key, which may ask CloudTrail's API."""
-        key: AccessKey = read_credentials(credentials_file(self.settings), ACCOUNT)
-        return Key(key.access_key_id, key.secret_access_key)
-
-    def client_settings(self) -> Mapping[str, str]:
-        """Return the environment of a client, with the administrator's secret key."""
-        return client_variables(self.settings)
-
-
 class Server:
     """The process ``opentrail serve``."""
 
-    def __init__(self, config: Path) -> None:
-        """Start it on a free port of the loopback, with the settings of ``config`` alone."""
-        self._output: IO[bytes] = tempfile.TemporaryFile()
-        environment = {k: v for k, v in os.environ.items() if not k.startswith(ENV_PREFIX)}
-        self._process = subprocess.Popen(  # noqa: S603 - the arguments are ours
-            [sys.executable, "-c", _SERVE, "serve", "--config", str(config)],
-            stdin=subprocess.DEVNULL,
-            stdout=self._output,
-            stderr=self._output,
-            env=environment | {"PYTHONUNBUFFERED": "1"},
-        )
+    process: subprocess.Popen[bytes]
+    output: IO[bytes]
+    """What it writes to standard output and error."""
 
     def pause(self, seconds: float = POLL_S) -> None:
         """Let ``seconds`` go by. Raises: Unavailable: OpenTrail has ended."""
         try:
-            self._process.wait(seconds)
+            self.process.wait(seconds)
         except subprocess.TimeoutExpired:
             return
         text = self._written()[-OUTPUT_SHOWN_BYTES:].decode("utf-8", "replace").strip()
@@ -115,29 +83,55 @@ class Server:
 
     def _written(self) -> bytes:
         # Not by seek and read: the process writes at the offset that both share.
-        return os.pread(self._output.fileno(), _OUTPUT_READ_BYTES, 0)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """End it: asked first, then made to. Its other process ends with it."""
-        self._process.terminate()
-        try:
-            self._process.wait(STOP_S_MAX)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        self._output.close()
+        return os.pread(self.output.fileno(), _OUTPUT_READ_BYTES, 0)
 
 
-def check_extra() -> None:
-    """Check that what only the demo needs is installed. Raises: UsageError."""
-    missing = [name for name in _EXTRA if importlib.util.find_spec(name) is None]
-    if missing:
-        raise UsageError(
-            f"the demo needs {', '.join(missing)}: pip install 'opentrail[demo]'"
+@contextmanager
+def _serve(config: Path) -> Iterator[Server]:
+    """Run ``opentrail serve`` on a free port of the loopback, with the settings of ``config`` alone.
+
+    At the end it is asked to stop, then made to; its other process ends with it.
+    """
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(ENV_PREFIX)}
+    with tempfile.TemporaryFile() as output:
+        process = subprocess.Popen(  # noqa: S603 - the arguments are ours
+            [sys.executable, "-m", "opentrail.cli.main", "serve", "--config", str(config)],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            env=environment | {"PYTHONUNBUFFERED": "1"},
         )
+        try:
+            yield Server(process, output)
+        finally:
+            process.terminate()
+            try:
+                process.wait(STOP_S_MAX)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """All that runs."""
+
+    endpoint: str
+    """Of OpenTrail."""
+    settings: Settings
+    server: Server
+    user: Key
+    root: Key
+
+    @property
+    def admin(self) -> Key:
+        """The administrator's key, which may ask CloudTrail's API."""
+        key: AccessKey = read_credentials(credentials_file(self.settings), ACCOUNT)
+        return Key(key.access_key_id, key.secret_access_key)
+
+    def client_settings(self) -> Variables:
+        """Return the environment of a client, with the administrator's secret key."""
+        return client_variables(self.settings)
 
 
 @contextmanager
@@ -155,7 +149,7 @@ def world(clock: Clock, ids: Ids) -> Iterator[World]:
         user, root = _new_key(ids), _new_key(ids)
         config = directory / "opentrail.toml"
         config.write_text(_config(directory / "data", sandbox.url, moto.url, user, root))
-        server = running.enter_context(Server(config))
+        server = running.enter_context(_serve(config))
         endpoint = server.endpoint(clock)
         address = {"listen.address": endpoint.removeprefix("http://")}
         yield World(endpoint, load(config, {}, address), server, user, root)

@@ -73,7 +73,8 @@ def client_variables(settings: Settings) -> Variables:
     }
 
 
-def _sh(variables: Variables) -> str:
+def sh_form(variables: Variables) -> str:
+    """Return ``variables`` as a POSIX shell sets them."""
     return "\n".join(f"export {name}={shlex.quote(value)}" for name, value in variables.items())
 
 
@@ -114,7 +115,7 @@ def _terraform(variables: Variables) -> str:
 
 
 _FORMS = {
-    "sh": _sh,
+    "sh": sh_form,
     "fish": _fish,
     "powershell": _powershell,
     "dotenv": _dotenv,

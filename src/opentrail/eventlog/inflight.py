@@ -98,8 +98,10 @@ class InFlight:
         A crash before 3 is done: the next open returns the same again. Records made twice are
         told by their eventID. (A table that is not in use is made anew when ``slots`` changes.)
 
-        Raises: Corrupt: the header is damaged. OSError.
+        Raises: Corrupt: the header is damaged. ValueError: more than SLOTS_MAX slots. OSError.
         """
+        if slots > SLOTS_MAX:
+            raise ValueError(f"{slots} slots; {SLOTS_MAX} at most")
         if not path.exists():
             _create(path, slots, boot_id, files)
         table = _map(path)

@@ -94,7 +94,9 @@ class SegmentReader:
             return _read_one(segment, position)
         except BadBytes as error:
             # Either nothing begins there or it is damaged: what lies around it tells which.
-            self._frame_start(segment, position, self.durable_end(), KeyError(position))
+            absent = KeyError(position)
+            if self._frame_start(segment, position, self.durable_end(), absent) == position:
+                raise absent from None
             raise segment.corrupt(error, position) from error
 
     def segment_header(self, first: int) -> SegmentHeader:

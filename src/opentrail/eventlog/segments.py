@@ -5,11 +5,9 @@ After docs/format.md.
 """
 
 import errno
-import threading
 import uuid
-from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
@@ -18,13 +16,14 @@ from opentrail.durable import OS_FILES, Files, make_dir
 from opentrail.errors import Corrupt, Unavailable, UsageError
 from opentrail.eventlog.base import RECORD_BYTES_MAX, Draft, Entry
 from opentrail.eventlog.blob import DICTIONARY_PATH, BlobCodec
+from opentrail.eventlog.commit import GroupCommit, Pending
 from opentrail.eventlog.frame import FRAMES_BYTES_MAX, RECORDS_MAX, SegmentHeader, build_frame
 from opentrail.eventlog.lock import DataLock
 from opentrail.eventlog.published import NAME as PUBLISHED_NAME
 from opentrail.eventlog.published import Published, create_published
 from opentrail.eventlog.reader import SegmentReader
 from opentrail.eventlog.recovery import Tail, recover
-from opentrail.eventlog.segment import create_segment, list_firsts, segment_path
+from opentrail.eventlog.segment import DAMAGE_HINT, create_segment, list_firsts, segment_path
 
 SEGMENT_BYTES_MAX = 64 * 1024 * 1024
 """Small enough that checking the last one at start takes under a second; some 250,000 records."""
@@ -50,20 +49,6 @@ class LogOptions:
     """zstd dictionary of new segments; None is the one that comes with OpenTrail."""
 
 
-@dataclass(slots=True)
-class _Pending:
-    """An append that waits for its commit."""
-
-    blobs: list[tuple[int, bytes]]
-    size: int
-    """Uncompressed bytes."""
-    positions: list[int] = field(default_factory=list)
-    error: Unavailable | None = None
-    done: bool = False
-    wake: "threading.Lock | None" = None
-    """Held while a follower sleeps; released when it is done or is to lead."""
-
-
 class Segments:
     """An EventLog in ``<data>/log``. One per data directory, held by a lock."""
 
@@ -80,10 +65,7 @@ class Segments:
         given = options.dictionary
         self._dictionary = DICTIONARY_PATH.read_bytes() if given is None else given
         self._codec = BlobCodec(self._dictionary)
-        self._queue: deque[_Pending] = deque()
-        self._queue_lock = threading.Lock()
-        self._leading = False
-        self._commit_lock = threading.Lock()
+        self._commits = GroupCommit(self._write)
         self._refusal = ""
         self._low_disk = ""
         self._disk_checked_s = float("-inf")
@@ -105,7 +87,7 @@ class Segments:
 
         A log whose acknowledged records do not check out opens read-only: see ``damage``.
         Raises: UsageError: another process has it, or it cannot be written. Corrupt:
-        ``log/durable`` is damaged, so not even reading is safe.
+        ``log/durable`` is damaged or missing, so not even reading is safe.
         """
         options = options or LogOptions()
         lock = None
@@ -130,7 +112,11 @@ class Segments:
         2. recover what is there
         3. make the first segment      (a crash before it: step 1 finds its work done)
         """
-        if not (self._dir / PUBLISHED_NAME).exists() and not list_firsts(self._dir):
+        published = self._dir / PUBLISHED_NAME
+        if not published.exists():
+            if list_firsts(self._dir):
+                # Without it nothing tells an acknowledged record from a torn one.
+                raise Corrupt("the file is missing", str(published), DAMAGE_HINT)
             create_published(self._dir, uuid.UUID(uuid4_text(ids)).bytes, self._files)
         self._published = Published(self._dir, write=True)
         self._reader = SegmentReader(self._dir)
@@ -206,7 +192,7 @@ class Segments:
         """
         if not drafts:
             return []
-        pending = _Pending([], _checked_size(drafts))
+        pending = Pending([], _checked_size(drafts))
         refusal = self.writable()
         if refusal:
             raise Unavailable("the log refuses", refusal)
@@ -214,64 +200,23 @@ class Segments:
         pending.blobs = [
             (int(draft.origin), blob) for draft, blob in zip(drafts, blobs, strict=True)
         ]
-        self._wait_or_lead(pending)
+        self._commits.settle(pending)
         if pending.error is not None:
             raise Unavailable(pending.error.message, pending.error.hint)
         return pending.positions
 
-    def _wait_or_lead(self, pending: _Pending) -> None:
-        """Return when ``pending`` is settled.
-
-        The first to come leads: it commits what is queued, itself included. Those that come while
-        it writes sleep; when it is done it wakes those that it served, and the first of the others
-        leads next. A lock that all of them wait for would wake them one after another instead.
-        """
-        with self._queue_lock:
-            self._queue.append(pending)
-            if self._leading:
-                pending.wake = threading.Lock()
-                pending.wake.acquire()
-            self._leading = True
-        if pending.wake is not None:
-            pending.wake.acquire()
-            if pending.done:
-                return
-        try:
-            with self._commit_lock:
-                self._commit()
-        finally:
-            with self._queue_lock:
-                self._leading = bool(self._queue)
-                if self._leading:
-                    _wake(self._queue[0])
-
-    def _commit(self) -> None:
-        """Commit what is queued, as far as one frame takes it, and settle each waiting append."""
-        group = self._next_group()
-        interrupted = Unavailable("the append was interrupted", _RESTART)
-        error: Unavailable | None = interrupted
+    def _write(self, group: list[Pending]) -> Unavailable | None:
+        """Write ``group`` and return what went wrong; if even that is not known, refuse."""
+        known = False
         try:
             error = self._try_write(group)
+            known = True
         finally:
-            if error is interrupted:
-                self._refusal = str(error)
-            for pending in group:
-                pending.error = error
-                pending.done = True
-                _wake(pending)
+            if not known:
+                self._refusal = f"an append was interrupted: {_RESTART}"
+        return error
 
-    def _next_group(self) -> list[_Pending]:
-        group = [self._queue.popleft()]
-        size, count = group[0].size, len(group[0].blobs)
-        while self._queue:
-            size += self._queue[0].size
-            count += len(self._queue[0].blobs)
-            if size > FRAMES_BYTES_MAX or count > RECORDS_MAX:
-                break
-            group.append(self._queue.popleft())
-        return group
-
-    def _try_write(self, group: list[_Pending]) -> Unavailable | None:
+    def _try_write(self, group: list[Pending]) -> Unavailable | None:
         """Write one frame with all of ``group``; return what went wrong.
 
             1. begin a new segment if this one is full
@@ -320,7 +265,7 @@ class Segments:
     def _roll(self) -> None:
         """Begin a new segment at the end of the log.
 
-            1. sync log/durable          (so that it is never older than the last segment's begin)
+            1. sync log/durable          (so that a start after a power loss checks one segment)
             2. make the segment durable  (a crash after it: an empty last segment)
             3. append to it from now on
         Once tried it is tried again until it works: the new file may be there, so that nothing
@@ -369,7 +314,7 @@ class Segments:
 
         Raises: Unavailable: nothing or some of it may be deleted.
         """
-        with self._commit_lock:
+        with self._commits.exclusive:
             if self._refusal:
                 raise Unavailable("the log refuses", self._refusal)
             try:
@@ -397,22 +342,22 @@ class Segments:
         return gone
 
     def close(self) -> None:
-        """Stop appending and let another process have the log. A second call does nothing."""
-        with self._commit_lock:
+        """Stop appending and let another process have the log. A second call does nothing.
+
+        Raises: Unavailable: ``log/durable`` was not synced; nothing acknowledged is lost by that.
+        """
+        with self._commits.exclusive:
             self._refusal = self._refusal or "the log is closed"
             try:
                 if self._fd >= 0:
                     self._files.close(self._fd)
                     self._fd = -1
                     self._published.sync(self._files)
+            except OSError as error:
+                message = f"log/durable was not synced: {error.strerror}"
+                raise Unavailable(message, "the next start finds the end by itself") from error
             finally:
                 self._lock.release()
-
-
-def _wake(pending: _Pending) -> None:
-    """Wake the thread of ``pending``, if it sleeps."""
-    if pending.wake is not None and pending.wake.locked():
-        pending.wake.release()
 
 
 def _checked_size(drafts: Sequence[Draft]) -> int:

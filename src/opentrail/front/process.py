@@ -270,11 +270,12 @@ class Front:
         )
 
     def _measure(self, backend: Backend) -> None:
-        self.metrics.log_end.set(self.log.durable_end())
-        self.metrics.indexed.set(backend.indexed_to)
-        self.metrics.log_writable.set(0 if self.refusing() else 1)
-        self.metrics.conflicts.set(self.keys.conflicts)
-        self.metrics.back_restarts.set(max(backend.restarts, 0))
+        metrics = self.metrics
+        metrics.log_end = self.log.durable_end()
+        metrics.indexed_to = backend.indexed_to
+        metrics.log_writable = not self.refusing()
+        metrics.identity_conflicts = self.keys.conflicts
+        metrics.back_restarts = max(backend.restarts, 0)
 
     async def _reset(self, commit: GroupCommit, backend: Backend) -> Page:
         """Begin a new, empty log under a new log id.

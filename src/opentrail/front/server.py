@@ -8,6 +8,7 @@ import socket
 from collections.abc import Iterator
 
 import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from opentrail.capture.arrival import Receive, Scope, Send
 from opentrail.capture.gateway import Gateway
@@ -19,6 +20,8 @@ SHUTDOWN_TIMEOUT_S = 90
 """Calls that were forwarded get this long to end: past every upstream timeout's default."""
 BACKLOG = 2048
 """Connections that may wait to be accepted."""
+HEAD_BYTES_MAX = 64 * 1024
+"""Longest request line and headers: a session token and a presigned query have some KB each."""
 
 
 class App:
@@ -39,6 +42,40 @@ class App:
 _PREFIX = PREFIX.encode()
 
 
+class Connection(HttpToolsProtocol):
+    """uvicorn's HTTP/1.1, where headers end: in number, and where the body begins."""
+
+    _in_head = True
+    _heads = 0
+    _head_bytes = 0
+
+    def data_received(self, data: bytes) -> None:
+        """Parse what came; refuse a head that does not end."""
+        in_head, heads = self._in_head, self._heads
+        super().data_received(data)
+        if in_head and heads == self._heads:
+            self._head_bytes += len(data)
+            if self._head_bytes > HEAD_BYTES_MAX and not self.transport.is_closing():
+                self.send_400_response(f"The headers are longer than {HEAD_BYTES_MAX} bytes.")
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header. What follows a body (RFC 9110, 6.5.1) must not be taken for one."""
+        if self._in_head:
+            super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        """Begin the call."""
+        self._in_head = False
+        self._heads += 1
+        self._head_bytes = 0
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """End the call's body; what comes next is another head."""
+        self._in_head = True
+        super().on_message_complete()
+
+
 class Server(uvicorn.Server):
     """uvicorn without its signal handlers: it would end the process before our own end."""
 
@@ -52,7 +89,7 @@ def uvicorn_config(app: App) -> uvicorn.Config:
     """Return how uvicorn serves: it adds nothing to what the upstreams answer."""
     return uvicorn.Config(
         app,
-        http="httptools",
+        http=Connection,
         ws="none",
         lifespan="off",
         access_log=False,

@@ -31,8 +31,10 @@ ATTRIBUTES = (
 )
 """What an event can be looked up by; AWS's names."""
 
-_READS = re.compile(r"(?:Describe|Get|List|Head|Search|Query|BatchGet|BatchDescribe|Lookup|Render)")
-"""Begins of the names of reading operations, for records from before ``readOnly`` existed."""
+_READS = re.compile(
+    r"(?:Describe|Get|List|Head|Search|Query|BatchGet|BatchDescribe|Lookup|Render)(?![a-z])"
+)
+"""First words of the names of reading operations, for records from before ``readOnly`` existed."""
 
 _TIMES_CACHED = 4096
 """Distinct seconds remembered: a batch of the log spans few."""

@@ -97,7 +97,7 @@ def create(kind: Kind, request: Request) -> Members:
     members = dict(request.members)
     for name, pattern in kind.noun.generated.items():
         members[name] = pattern.format(request.ids.random_bytes(6).hex())
-    arn = _arn(kind, request, members)
+    arn = _built_arn(kind, request, members)
     if arn in request.scope.resources:
         raise request.taken(f'Cannot create already existing {kind.words} "{arn}".')
     request.scope.room_for(1, request.limit_code)
@@ -128,7 +128,10 @@ def update(kind: Kind, request: Request) -> Members:
     resource = find(kind, request)
     _check_refers(kind, request)
     resource.members |= {
-        name: value for name, value in request.members.items() if name != kind.arn_member
+        # A name may be given as an ARN or in another case: it stays as it was made.
+        name: value
+        for name, value in request.members.items()
+        if name not in (kind.arn_member, kind.name_member)
     }
     resource.members |= kind.special.updated(request, resource)
     resource.changed_ms = request.now_ms
@@ -204,7 +207,7 @@ def halt(life: Life, resource: Resource, request: Request) -> None:
 
 def find(kind: Kind, request: Request) -> Resource:
     """Return the resource that a call names. Raises: ClientError when there is none."""
-    arn = _arn(kind, request, request.members)
+    arn = _arn(kind, request)
     found = request.scope.resources.get(arn)
     if found is None or found.noun != kind.noun.name:
         raise request.not_found(f'Could not find {kind.words} "{arn}".')
@@ -249,12 +252,16 @@ def _grown(life: Life, first: str, request: Request) -> tuple[Step, Step]:
     return Step(request.now_ms, first), Step(request.now_ms + wait_ms, life.settled)
 
 
-def _arn(kind: Kind, request: Request, members: Members) -> str:
+def _arn(kind: Kind, request: Request) -> str:
     """Return the ARN that a call means: given as such, or built from the names in it."""
     for member in (kind.arn_member, kind.name_member):
-        given = members.get(member)
-        if isinstance(given, str) and given.startswith("arn:"):
+        given = request.text(member)
+        if given.startswith("arn:"):
             return given
+    return _built_arn(kind, request, request.members)
+
+
+def _built_arn(kind: Kind, request: Request, members: Members) -> str:
     scope = request.scope
     path = _FIELD.sub(lambda found: _filled(found, members), kind.noun.path)
     return f"arn:aws:{kind.service}:{scope.region}:{scope.account}:{path}"
@@ -275,7 +282,7 @@ def _check_refers(kind: Kind, request: Request) -> None:
         _check_refers_by_arn(kind, request)
     for member, noun in kind.noun.refers.items():
         value = request.text(member)
-        if value and named(request, noun, value) is None:
+        if member in request.members and named(request, noun, value) is None:
             raise _missing(request, noun, value)
 
 
@@ -283,7 +290,7 @@ def _check_refers_by_arn(kind: Kind, request: Request) -> None:
     for member, noun in REFERS_BY_ARN.items():
         arn = request.text(member)
         resource = request.scope.resources.get(arn)
-        if not arn or member == kind.arn_member:
+        if member not in request.members or member == kind.arn_member:
             continue
         if resource is None or resource.noun != noun:
             raise request.not_found(f"Could not find {noun} {arn}.")

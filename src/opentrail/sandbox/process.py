@@ -92,15 +92,17 @@ def wait_until_ready(running: Running, path: str, clock: Clock) -> Running:
     Raises: Unavailable: it ended, or did not answer within READY_S_MAX.
     """
     deadline = clock.monotonic() + READY_S_MAX
-    while not _answers(running.url, path):
-        try:
-            running.process.wait(POLL_S)
-        except subprocess.TimeoutExpired:
-            if clock.monotonic() < deadline:
-                continue
-        text = _last_output(running)
-        running.stop()
-        raise Unavailable(f"a server for {running.url} did not start: {text}")
+    with ExitStack() as undo:
+        undo.callback(running.stop)  # also when Ctrl-C ends the wait
+        while not _answers(running.url, path):
+            try:
+                running.process.wait(POLL_S)
+            except subprocess.TimeoutExpired:
+                if clock.monotonic() < deadline:
+                    continue
+            text = _last_output(running)
+            raise Unavailable(f"a server for {running.url} did not start: {text}")
+        undo.pop_all()
     return running
 
 

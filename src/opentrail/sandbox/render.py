@@ -37,13 +37,13 @@ def render(operation: Operation, json_version: str, members: Members, request_id
 
 
 def _bound(operation: Operation, shown: Members) -> list[Header]:
-    """Return the members that travel as headers."""
+    """Return the members that travel as headers; a line break in one would end the header."""
     assert operation.output is not None or not shown
     members = operation.output.members if operation.output else {}
     return [
-        (members[name].wire.lower().encode(), str(value).encode())
+        (members[name].wire.lower().encode(), str(value).encode("latin-1", "replace"))
         for name, value in shown.items()
-        if members[name].location == "header"
+        if members[name].location == "header" and str(value).isprintable()
     ]
 
 

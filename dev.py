@@ -1,0 +1,84 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Set everything up, then run one thing: the demo, the tests, the checks, or a command.
+
+Needs Python 3.11 or newer and git, nothing else. What it installs goes to ``.venv`` beside this
+file, in the versions of ``uv.lock``.
+
+    python3 dev.py demo           the main job: record real calls, show them, find them again
+    python3 dev.py test           all checks and all tests; more arguments go to pytest
+    python3 dev.py check          formatting, lint, types, layers
+    python3 dev.py run COMMAND    a command of the environment: run opentrail serve --help
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+VENV = ROOT / ".venv"
+BIN = VENV / "bin"
+UV = "uv==0.13.8"
+"""The version that made uv.lock."""
+
+CHECKS = [
+    ["ruff", "format", "--check", "."],
+    ["ruff", "check", "."],
+    ["mypy"],
+    ["lint-imports"],
+]
+
+
+def set_up() -> None:
+    """Make the environment what ``uv.lock`` says; quick when it is that already."""
+    tools = ROOT / ".venv-uv"
+    if not (tools / "bin" / "uv").exists():
+        print("setting up: this takes a minute the first time", file=sys.stderr)
+        shutil.rmtree(tools, ignore_errors=True)
+        venv.create(tools, with_pip=True)
+        _run([str(tools / "bin" / "python"), "-m", "pip", "install", "--quiet", UV])
+    uv = str(tools / "bin" / "uv")
+    environment = {**os.environ, "UV_PROJECT_ENVIRONMENT": str(VENV)}
+    _run([uv, "sync", "--quiet", "--frozen", "--python", sys.executable], environment)
+
+
+def check() -> None:
+    """Run everything that needs no test to run."""
+    for command in CHECKS:
+        print("+", *command, flush=True)
+        _run([str(BIN / command[0]), *command[1:]])
+
+
+def main(arguments: list[str]) -> int:
+    """Do what ``arguments`` say; return the exit code."""
+    if sys.version_info < (3, 11):
+        print("OpenTrail needs Python 3.11 or newer", file=sys.stderr)
+        return 2
+    if not arguments or arguments[0] not in ("demo", "test", "check", "run"):
+        print(__doc__, file=sys.stderr)
+        return 2
+    set_up()
+    task, rest = arguments[0], arguments[1:]
+    if task == "run":
+        command = [str(BIN / rest[0]), *rest[1:]] if rest else [str(BIN / "opentrail"), "--help"]
+    elif task == "demo":
+        command = [str(BIN / "opentrail"), "demo", *rest]
+    else:
+        check()
+        if task == "check":
+            return 0
+        command = [str(BIN / "pytest"), *rest]
+    return subprocess.run(command, check=False, cwd=None if task != "test" else ROOT).returncode
+
+
+def _run(command: list[str], environment: dict[str, str] | None = None) -> None:
+    done = subprocess.run(command, check=False, cwd=ROOT, env=environment)
+    if done.returncode != 0:
+        sys.exit(done.returncode)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

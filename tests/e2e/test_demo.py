@@ -1,0 +1,231 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The demo as its users run it: what it says, how it ends, and that it leaves nothing behind."""
+
+import json
+import os
+import pty
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from support.aws_clients import Key, client
+
+from opentrail.cli.demo import check_extra
+from opentrail.cli.demo_calls import Callers, Made
+from opentrail.cli.demo_find import VISIBLE_S_MAX, Finder
+from opentrail.cli.demo_show import Summary
+from opentrail.cli.demo_steps import STEPS
+from opentrail.cli.demo_world import world
+from opentrail.clock import SystemClock, SystemIds
+from opentrail.errors import UsageError
+
+DEMO = [sys.executable, "-m", "opentrail.cli.main", "demo"]
+RUN_S_MAX = 60
+SUMMARY = re.compile(r"(\d+) of \1 calls recorded and found")
+
+
+def environment(tmp_path):
+    """Return an environment whose own settings would lead the demo astray if it listened to them."""
+    return os.environ | {
+        "TMPDIR": str(tmp_path),
+        "OPENTRAIL_DATA": str(tmp_path / "mine"),
+        "OPENTRAIL_UPSTREAM": "http://127.0.0.1:9",
+        "AWS_ACCESS_KEY_ID": "AKIANOTTHISONE000000",
+        "AWS_ENDPOINT_URL": "http://127.0.0.1:9",
+        "AWS_PROFILE": "no-such-profile",
+        "HTTP_PROXY": "http://127.0.0.1:9",
+    }
+
+
+def processes_of(tmp_path):
+    """Return the processes that were started by the demo: they have its environment."""
+    found = []
+    mark = f"TMPDIR={tmp_path}".encode()
+    for path in Path("/proc").glob("[0-9]*/environ"):
+        try:
+            if mark in path.read_bytes().split(b"\0"):
+                found.append(int(path.parent.name))
+        except OSError:
+            continue
+    return found
+
+
+@contextmanager
+def demo(tmp_path, *flags, stdout=subprocess.PIPE):
+    """Run the demo, and check that nothing of it is left."""
+    process = subprocess.Popen(
+        [*DEMO, *flags],
+        env=environment(tmp_path),
+        stdout=stdout,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        bufsize=1,
+    )
+    try:
+        yield process
+        process.wait(RUN_S_MAX)
+    finally:
+        process.kill()
+        process.wait()
+        if process.stdout is not None:
+            process.stdout.close()
+    assert list(tmp_path.iterdir()) == []
+    assert processes_of(tmp_path) == []
+
+
+def test_one_json_document_says_what_was_called_and_found(tmp_path):
+    with demo(tmp_path, "--format", "json") as process:
+        text, _ = process.communicate(timeout=RUN_S_MAX)
+    document = json.loads(text)
+    calls, events = document["calls"], document["events"]
+
+    assert process.returncode == 0
+    assert document["found"] == document["made"] == len(calls) == len(events) >= len(STEPS)
+    assert [call["problems"] for call in calls] == [[]] * len(calls)
+    assert [call["event_id"] for call in calls] == [event["eventID"] for event in events]
+    assert len({event["eventID"] for event in events}) == len(events)
+    assert {event["userIdentity"]["type"] for event in events} == {"IAMUser", "AssumedRole", "Root"}
+    assert {event["eventSource"].partition(".")[0] for event in events} == {
+        "sagemaker",
+        "personalize",
+        "devops-guru",
+        "sts",
+    }
+    assert sum("errorCode" in event for event in events) >= 6
+    assert {event["eventCategory"] for event in events} == {"Management", "Data"}
+    assert 0 < document["visible_ms"]["median"] < 1000
+    assert "client" not in document
+    assert "secret" not in text.lower().replace("hidden_due_to_security_reasons", "")
+
+
+def test_keep_leaves_it_running_for_clients_until_ctrl_c(tmp_path):
+    with demo(tmp_path, "--keep") as process:
+        assert process.stdout is not None
+        lines = []
+        for line in process.stdout:
+            lines.append(line)
+            if line.startswith("export AWS_DISABLE_HOST_PREFIX"):
+                break
+        variables = dict(re.findall(r"export (\w+)=(\S+)", "".join(lines)))
+        key = Key(variables["AWS_ACCESS_KEY_ID"], variables["AWS_SECRET_ACCESS_KEY"].strip("'"))
+        cloudtrail = client("cloudtrail", variables["AWS_ENDPOINT_URL"], key)
+        answer = cloudtrail.lookup_events(
+            LookupAttributes=[{"AttributeKey": "EventName", "AttributeValue": "CreateEndpoint"}]
+        )
+        process.send_signal(signal.SIGINT)
+
+    assert [event["Username"] for event in answer["Events"]] == ["ada"]
+    assert SUMMARY.search("".join(lines))
+    assert process.returncode == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_interrupted_in_the_middle_it_tidies_up(tmp_path, number):
+    with demo(tmp_path) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if "CreateTrainingJob" in line:
+                break
+        process.send_signal(number)
+    assert process.returncode == 130
+
+
+def test_interrupted_while_it_starts_it_tidies_up(tmp_path):
+    with demo(tmp_path) as process:
+        while not list(tmp_path.iterdir()):
+            with pytest.raises(subprocess.TimeoutExpired):
+                process.wait(0.02)
+        process.send_signal(signal.SIGINT)
+    assert process.returncode == 130
+
+
+def test_a_terminal_gets_a_table(tmp_path):
+    ours, theirs = pty.openpty()
+    shown = b""
+    with demo(tmp_path, stdout=theirs) as process:
+        os.close(theirs)
+        while True:
+            try:
+                shown += os.read(ours, 65_536)
+            except OSError:  # Linux says so when the other end is closed
+                break
+    os.close(ours)
+    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown.decode())
+    assert process.returncode == 0
+    assert SUMMARY.search(text)
+    assert b"\x1b[" in shown
+    assert "DescribeAccountHealth" in text.rpartition("checked")[2]
+
+
+@pytest.fixture(scope="module")
+def finder_and_callers():
+    clock = SystemClock()
+    with world(clock, SystemIds()) as here:
+        callers = Callers(here, clock)
+        cloudtrail = callers.client("cloudtrail", here.admin)
+        yield Finder(cloudtrail, here.settings.data_dir / "log", here.server, clock), callers
+
+
+def step_named(name):
+    return next(step for step in STEPS if step.operation == name and not step.error)
+
+
+@pytest.mark.parametrize(
+    ("step", "problem"),
+    [
+        (replace(step_named("ListModels"), read_only=False), "readOnly is True, not False"),
+        (replace(step_named("ListModels"), error="Throttled"), "answered with success"),
+        (replace(step_named("ListModels"), data=True), "LookupEvents shows a data event"),
+    ],
+)
+def test_what_is_not_as_it_must_be_is_said(finder_and_callers, step, problem):
+    finder, callers = finder_and_callers
+    found = [finder.find(made) for made in callers.run([step, step_named("ListDatasetGroups")])]
+    found = [finder.confirm(each) for each in found]
+    assert any(problem in said for said in found[0].problems)
+    assert not Summary(found).all_good
+
+
+def test_a_call_without_an_event_is_not_found(finder_and_callers):
+    finder, _ = finder_and_callers
+    clock = SystemClock()
+    began = clock.monotonic()
+    made = Made(step_named("ListModels"), "AKIA", "no-such-request", "", began)
+    found = finder.find(made)
+    assert not found.text
+    assert finder.confirm(found) == found
+    assert VISIBLE_S_MAX <= clock.monotonic() - began < VISIBLE_S_MAX + 2
+    assert not Summary([found]).all_good
+    assert not Summary([]).all_good
+
+
+def test_without_the_extra_it_says_what_to_install():
+    with pytest.raises(UsageError, match=r"needs no_such_module.*pip install 'opentrail\[demo\]'"):
+        check_extra(("boto3", "no_such_module"))
+
+
+def test_without_the_extra_the_command_ends_with_one_line(tmp_path):
+    shadow = tmp_path / "moto"
+    hidden = "import sys, importlib.util as u; real = u.find_spec\n"
+    hidden += "u.find_spec = lambda name, *a: None if name == 'moto' else real(name, *a)\n"
+    shadow.mkdir()
+    (shadow / "sitecustomize.py").write_text(hidden)
+    done = subprocess.run(
+        DEMO,
+        env=os.environ | {"PYTHONPATH": str(shadow)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=RUN_S_MAX,
+    )
+    shutil.rmtree(shadow)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.count("\n") == 1
+    assert "pip install 'opentrail[demo]'" in done.stderr
