@@ -54,9 +54,6 @@ def check() -> None:
 
 def main(arguments: list[str]) -> int:
     """Do what ``arguments`` say; return the exit code."""
-    if sys.version_info < (3, 11):
-        print("OpenTrail needs Python 3.11 or newer", file=sys.stderr)
-        return 2
     if not arguments or arguments[0] not in ("demo", "test", "check", "run"):
         print(__doc__, file=sys.stderr)
         return 2

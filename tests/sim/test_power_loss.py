@@ -12,6 +12,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
@@ -95,7 +96,7 @@ class PowerLoss(RuleBasedStateMachine):
 
     def texts(self, count: int, size: int) -> list[bytes]:
         self.number += 1
-        filler = self.random.randbytes(size).hex().encode()
+        filler = self.random.randbytes(size).replace(b"\n", b" ")
         return [b"%d-%d-%s" % (self.number, index, filler) for index in range(count)]
 
     def stop(self) -> None:
@@ -208,13 +209,15 @@ class PowerLoss(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """Faults stop; then it opens, is whole, and can be appended to."""
-        self.restart()
-        assert self.log is not None
-        self.append(2, 10)
-        self.what_was_acknowledged_is_there()
-        assert list(LogCheck(self.files.root / "log").findings()) == []
-        self.stop()
-        shutil.rmtree(self.top)
+        try:
+            self.restart()
+            assert self.log is not None
+            self.append(2, 10)
+            self.what_was_acknowledged_is_there()
+            assert list(LogCheck(self.files.root / "log").findings()) == []
+            self.stop()
+        finally:
+            shutil.rmtree(self.top)
 
 
 TestPowerLoss = PowerLoss.TestCase
@@ -224,3 +227,39 @@ TestPowerLoss.settings = settings(
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
 )
+
+
+def fill(root: Path, steps: int) -> ForgetfulFiles:
+    """Append until a second segment begins, stopping there after ``steps`` operations."""
+    (root / "log").mkdir(parents=True)
+    files = ForgetfulFiles(root)
+    log = Segments.open(root, HandClock(), SeededIds(3), OPTIONS, files)
+    filler = random.Random(1).randbytes(500).replace(b"\n", b" ")
+    log.append([Draft(Origin.CAPTURE, b"first-" + filler)])
+    files.steps = steps
+    with contextlib.suppress(PowerCut):
+        log.append([Draft(Origin.CAPTURE, b"second-" + filler)])
+    with contextlib.suppress(PowerCut):
+        log.close()
+    files.steps = None
+    return files
+
+
+@pytest.mark.parametrize("steps", range(14))
+def test_every_step_of_a_new_segment(tmp_path_factory, steps):
+    """Killed at any step, started again, appended to, and then the power goes."""
+    for seed in range(12):
+        root = tmp_path_factory.mktemp("roll")
+        files = fill(root / "disk", steps)
+        log = Segments.open(root / "disk", HandClock(), SeededIds(3), OPTIONS, files)
+        acknowledged = [entry.data for entry in log.entries(0)]
+        assert len(acknowledged) in {1, 2}
+        log.append([Draft(Origin.CAPTURE, b"third")])
+        with contextlib.suppress(PowerCut):
+            files.steps = 0
+            log.close()
+        files.lose_power(random.Random(seed), root / "left")
+        log = Segments.open(root / "left", HandClock(), SeededIds(3), OPTIONS)
+        assert log.damage is None
+        assert [entry.data for entry in log.entries(0)] == [*acknowledged, b"third"]
+        log.close()

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """The index on disk: what makes it start anew, what fsck finds, what a damaged run does."""
 
+import threading
 from pathlib import Path
 
 import msgspec
 import numpy as np
 import pytest
+from support.brittle_files import BrittleFiles
 from support.history_oracle import NOW_S, FixedClock, record
 from support.memory_log import MemoryLog
 
@@ -143,6 +145,9 @@ def test_terms_that_collide_show_nothing_wrong(tmp_path: Path):
     assert history.rebuilt_because == ""
     assert numbers(history, Lookup(*scope(), attribute=event_id)) == []
     assert numbers(history) == [5, 6, 7, 8]
+    earlier = MemoryLog()
+    earlier.append([record(number, NOW_S - number - 9) for number in range(4)])
+    assert numbers(History.open(tmp_path, earlier, FixedClock(), sizes=SMALL)) == []
     elsewhere = MemoryLog()
     elsewhere.append([record(n, NOW_S - n, awsRegion="eu-west-1") for n in range(4)])
     assert numbers(History.open(tmp_path, elsewhere, FixedClock(), sizes=SMALL)) == []
@@ -173,7 +178,9 @@ def test_many_runs_become_one_and_expired_ones_go(tmp_path: Path):
     positions = [entry.position for entry in log.entries(0)]
     log.expire(positions[11])
     assert history.step() is False
+    log.reads = 0
     assert numbers(history) == [11]
+    assert log.reads == 1
     log.append([record(12, NOW_S - 12)])
     log.expire(log.durable_end())
     while history.step():
@@ -190,6 +197,48 @@ def test_leftovers_of_a_crash_are_deleted_and_other_files_are_not(tmp_path: Path
     History.open(tmp_path, log, FixedClock(), sizes=SMALL)
     left = {path.name for path in tmp_path.iterdir() if path.suffix != ".run"}
     assert left == {NAME, "notes.txt"}
+
+
+class RecordingFiles(BrittleFiles):
+    """Notes what becomes durable, in order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.done: list[str] = []
+        self._names: dict[int, str] = {}
+
+    def open(self, path: Path) -> int:
+        fd = super().open(path)
+        self._names[fd] = path.name
+        return fd
+
+    def sync(self, fd: int) -> None:
+        super().sync(fd)
+        self.done.append(f"sync {self._names[fd]}")
+
+    def rename(self, old: Path, new: Path) -> None:
+        super().rename(old, new)
+        self.done.append(f"name {new.name}")
+
+    def sync_dir(self, path: Path) -> None:
+        super().sync_dir(path)
+        self.done.append("sync directory")
+
+
+def test_a_run_is_durable_before_the_manifest_names_it(tmp_path: Path):
+    files = RecordingFiles()
+    history = History.open(tmp_path / "h", full_log(4), FixedClock(), sizes=SMALL, files=files)
+    files.done.clear()
+    assert history.step() is True
+    (run,) = (tmp_path / "h").glob("*.run")
+    assert files.done == [
+        f"sync {run.name}.tmp",
+        f"name {run.name}",
+        "sync directory",
+        f"sync {NAME}.tmp",
+        f"name {NAME}",
+        "sync directory",
+    ]
 
 
 def test_a_directory_that_cannot_be_used(tmp_path: Path):
@@ -224,9 +273,10 @@ def test_bounds_are_inclusive_and_may_be_absurd(tmp_path: Path):
         assert numbers(history, Lookup(*scope(), end_s=-(1 << 90))) == []
 
 
-def test_pages_stay_as_they_were_while_events_arrive_and_runs_merge(tmp_path: Path):
+@pytest.mark.parametrize("sizes", [SMALL, Sizes()], ids=["runs", "memtable"])
+def test_pages_stay_as_they_were_while_events_arrive_and_runs_merge(tmp_path: Path, sizes: Sizes):
     log = MemoryLog()
-    history = History.open(tmp_path, log, FixedClock(), sizes=SMALL)
+    history = History.open(tmp_path, log, FixedClock(), sizes=sizes)
     log.append([record(number, NOW_S - number // 3) for number in range(40)])
     while history.step():
         pass
@@ -265,3 +315,26 @@ def test_records_that_are_no_events_are_counted(tmp_path: Path):
     log.append([b"7", b'{"eventTime":"soon"}'])
     assert indexed(tmp_path, log).unindexed == 2
     assert indexed(tmp_path, log).unindexed == 2
+
+
+def test_lookups_of_another_thread_see_whole_answers_while_it_indexes(tmp_path: Path):
+    log = MemoryLog()
+    log.append([record(number, NOW_S - 400 + number) for number in range(400)])
+    history = History.open(tmp_path, log, FixedClock(), sizes=SMALL)
+    wrong: list[list[int]] = []
+    done = threading.Event()
+
+    def look() -> None:
+        while not done.is_set():
+            found = numbers(history, Lookup(*scope(), limit=1000))
+            if found != list(range(len(found) - 1, -1, -1)):
+                wrong.append(found)
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    while history.step():
+        pass
+    done.set()
+    thread.join()
+    assert wrong == []
+    assert len(numbers(history, Lookup(*scope(), limit=1000))) == 400

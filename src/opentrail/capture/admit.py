@@ -9,6 +9,7 @@ from opentrail.access.keys import KeyTable
 from opentrail.access.sigv4 import needs_body_hash
 from opentrail.aws.request import Credential, RequestHead
 from opentrail.capture.arrival import RequestBody
+from opentrail.capture.call import BODY_KEPT_MAX
 from opentrail.capture.upstream import INSTANCE_HEADER
 from opentrail.errors import ClientError
 
@@ -52,27 +53,44 @@ class Admission:
                 " another address.",
                 508,
             )
-        try:
-            self._prove(request, now_ms)
-        except ClientError as error:
-            required = self._verify_own if request.own else self._verify_calls
-            refusal = refusals.in_protocol(error, request.protocol) if required else None
-            return False, refusal or self._too_long(request)
-        return True, self._too_long(request)
-
-    @staticmethod
-    def _too_long(request: Request) -> ClientError | None:
         if request.own and not (request.body.done and request.body.size <= REQUEST_BYTES_MAX):
-            return ClientError(
-                "RequestEntityTooLargeException",
-                f"The request is longer than {REQUEST_BYTES_MAX} bytes.",
-                413,
-            )
-        return None
+            return False, _too_long()
+        required = self._verify_own if request.own else self._verify_calls
+        try:
+            self._prove(request, now_ms, required=required)
+        except ClientError as error:
+            return False, refusals.in_protocol(error, request.protocol) if required else None
+        return True, None
 
-    def _prove(self, request: Request, now_ms: int) -> None:
-        head, credential = request.head, request.credential
-        digest = ""
+    def _prove(self, request: Request, now_ms: int, *, required: bool) -> None:
+        """Check the signature; of a body that is still streaming, what it declares of itself."""
+        head, credential, body = request.head, request.credential, request.body
+        digest = declared = ""
         if credential is not None and needs_body_hash(head, credential):
-            digest = request.body.sha256()
+            digest = body.sha256()
+            if not digest:
+                digest = declared = head.headers.get("x-amz-content-sha256", "")
+            if not digest:
+                raise refusals.bad_signature(
+                    f"A body longer than {BODY_KEPT_MAX} bytes can be checked only when"
+                    " 'X-Amz-Content-Sha256' says its hash."
+                )
         authenticate(head, credential, digest, self._keys, now_ms)
+        if declared and required:
+            body.expect_sha256(declared)
+
+
+def _too_long() -> ClientError:
+    return ClientError(
+        "RequestEntityTooLargeException",
+        f"The request is longer than {REQUEST_BYTES_MAX} bytes.",
+        413,
+    )
+
+
+def wrong_body() -> ClientError:
+    """Return the error of a body that is not the one whose hash was signed, in S3's words."""
+    return ClientError(
+        "XAmzContentSHA256Mismatch",
+        "The provided 'x-amz-content-sha256' header does not match what was computed.",
+    )

@@ -23,6 +23,10 @@ class ClientGone(ConnectionError):
     """The client closed the connection before its request was complete."""
 
 
+class WrongBody(ConnectionError):
+    """The body that came is not the one that was signed: it must not become complete."""
+
+
 @dataclass(frozen=True, slots=True)
 class Arrival:
     """What is known of a request before its body."""
@@ -97,6 +101,10 @@ class RequestBody:
         self.done = False
         self.gone = False
         """Whether the client vanished before the end."""
+        self.wrong = False
+        """Whether the body was not the one that was signed."""
+        self._expected = ""
+        self._hash = hashlib.sha256()
 
     async def begin(self) -> None:
         """Read a body that can be kept whole, and of a longer one no more than its first piece.
@@ -123,15 +131,30 @@ class RequestBody:
             return self._stream()
         return bytes(self._kept) or None
 
+    def expect_sha256(self, digest: str) -> None:
+        """Have the rest of the body pass only if all of it hashes to ``digest`` (lower-case hex).
+
+        Its last piece is held back until that is known: no upstream acts on half a body.
+        """
+        self._expected = digest
+        self._hash.update(self._kept)
+
     async def _stream(self) -> AsyncIterator[bytes]:
-        yield bytes(self._kept)
+        held = bytes(self._kept)
         while not self.done:
             chunk = await self._next()
             room = BODY_KEPT_MAX - len(self._kept)
             if room > 0:
                 self._kept += chunk[:room]
+            if self._expected:
+                self._hash.update(chunk)
             if chunk:
-                yield chunk
+                yield held
+                held = chunk
+        if self._expected and self._hash.hexdigest() != self._expected:
+            self.wrong = True
+            raise WrongBody
+        yield held
 
     def kept(self) -> Body:
         """Return what was kept so far; a body that has not ended is never complete."""

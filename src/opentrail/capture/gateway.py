@@ -10,7 +10,7 @@ from typing import Protocol
 from opentrail.aws.protocol import render_error
 from opentrail.aws.request import Credential
 from opentrail.aws.route import identify, parse_credential
-from opentrail.capture.admit import Admission, Request
+from opentrail.capture.admit import Admission, Request, wrong_body
 from opentrail.capture.arrival import (
     Arrival,
     ClientGone,
@@ -216,6 +216,8 @@ class Gateway:
             call.additional["upstream"] = error.message
             return self._refused(call, _unavailable(error), Outcome.UNREACHABLE)
         except Unavailable as error:
+            if body.wrong:
+                return self._refused(call, wrong_body())
             reason = "the client closed the connection" if body.gone else error.message
             call.additional["outcomeReason"] = reason
             return self._refused(call, _unavailable(error), Outcome.UNKNOWN)

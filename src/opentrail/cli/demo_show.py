@@ -101,14 +101,16 @@ class TableShow:
         self.rows.append(found)
         if self.live is not None:
             # A terminal cannot draw anew what has scrolled away.
-            self.live.update(_table(self.rows[-max(1, self.console.height - LINES_BESIDE) :]))
+            newest = self.rows[-max(1, self.console.height - LINES_BESIDE) :]
+            self.live.update(_table(newest, self.console.width))
 
     def end(self, summary: Summary, client: Variables | None) -> None:
         """See ``Show``."""
-        self.console.print(_table(summary.found))
+        self.console.print(_table(summary.found, self.console.width))
         for line in _problems(summary):
-            self.console.print(Text(line, style="red"))
-        self.console.print(summary.line(), style="green" if summary.all_good else "bold red")
+            self.console.print(Text(line, style="red"), soft_wrap=True)
+        style = "green" if summary.all_good else "bold red"
+        self.console.print(Text(summary.line(), style=style), soft_wrap=True)
         _print_client(client)
 
 
@@ -178,14 +180,26 @@ def _call(found: Found) -> dict[str, object]:
     }
 
 
-_COLUMNS = ("who", "service", "event", "category", "answer", "visible", "checked")
+_COLUMNS = {
+    "who": 4,
+    "service": 14,
+    "event": 22,
+    "kind": 4,
+    "answer": 15,
+    "visible": 7,
+    "found": 5,
+}
+"""Title -> most characters on a terminal of 80 columns; what is longer gets an ellipsis."""
+WIDE_COLUMNS = 120
+"""From here on a terminal shows everything."""
 
 
-def _table(rows: Sequence[Found]) -> Table:
-    table = Table(box=None, header_style="bold")
-    for title in _COLUMNS:
+def _table(rows: Sequence[Found], columns: int) -> Table:
+    table = Table(box=None, header_style="bold", padding=(0, 1, 0, 0))
+    for title, width in _COLUMNS.items():
         # One line a row, however narrow the terminal is: it must not scroll.
-        table.add_column(title, no_wrap=True, overflow="ellipsis")
+        widest = None if columns >= WIDE_COLUMNS else width
+        table.add_column(title, no_wrap=True, overflow="ellipsis", max_width=widest)
     for found in rows:
         style = "red" if found.problems else "yellow" if found.made.error else ""
         table.add_row(*map(Text, _cells(found)), style=style)
@@ -207,7 +221,7 @@ def _cells(found: Found) -> tuple[str, ...]:
         made.step.actor,
         made.step.service,
         made.step.operation,
-        "data" if made.step.data else "management",
+        "data" if made.step.data else "mgmt",
         made.error or "ok",
         f"{found.visible_ms:.0f} ms" if found.text else "-",
         "WRONG" if found.problems else "yes",

@@ -65,8 +65,11 @@ def main() -> None:
         cli.main(standalone_mode=False)
     except click.exceptions.Abort:
         sys.exit(130)
-    except click.ClickException as error:
+    except click.exceptions.NoArgsIsHelpError as error:
         error.show()
+        sys.exit(error.exit_code)
+    except click.ClickException as error:
+        click.echo(f"opentrail: {error.format_message()}{_help_for(error)}", err=True)
         sys.exit(error.exit_code)
     except OpenTrailError as error:
         click.echo(f"opentrail: {error}", err=True)

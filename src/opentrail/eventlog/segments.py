@@ -49,6 +49,16 @@ class LogOptions:
     """zstd dictionary of new segments; None is the one that comes with OpenTrail."""
 
 
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A frame that is written and not yet durable."""
+
+    positions: list[int]
+    size: int
+    """Bytes of the frame."""
+    append_ms: int
+
+
 class Segments:
     """An EventLog in ``<data>/log``. One per data directory, held by a lock."""
 
@@ -192,18 +202,55 @@ class Segments:
         """
         if not drafts:
             return []
-        pending = Pending([], _checked_size(drafts))
-        refusal = self.writable()
-        if refusal:
-            raise Unavailable("the log refuses", refusal)
-        blobs = self._codec.compress([draft.data for draft in drafts])
-        pending.blobs = [
-            (int(draft.origin), blob) for draft, blob in zip(drafts, blobs, strict=True)
-        ]
+        pending = Pending(*self._compressed(drafts))
         self._commits.settle(pending)
         if pending.error is not None:
             raise Unavailable(pending.error.message, pending.error.hint)
         return pending.positions
+
+    def begin(self, drafts: Sequence[Draft]) -> Written:
+        """Write ``drafts``, which are not durable yet; ``sync``, then ``finish`` must follow.
+
+        For an event loop that cannot wait for the disk: these three are ``append`` in parts. Until
+        ``finish`` no other append goes on. Raises: as ``append``.
+        """
+        blobs, _ = self._compressed(drafts)
+        self._commits.exclusive.acquire()
+        written: Written | Unavailable = Unavailable("the append was interrupted", _RESTART)
+        try:
+            written = self._put(blobs)
+        finally:
+            if isinstance(written, Unavailable):
+                self._commits.exclusive.release()
+        if isinstance(written, Unavailable):
+            raise written
+        return written
+
+    def sync(self) -> None:
+        """Make what ``begin`` wrote durable; safe on any thread. Raises: OSError."""
+        self._files.sync(self._fd)
+
+    def finish(self, written: Written, error: OSError | None) -> list[int]:
+        """Acknowledge what was written; ``error`` is what ``sync`` raised.
+
+        Raises: Unavailable: nothing of it is acknowledged.
+        """
+        try:
+            unavailable = self._settle(written, error)
+        finally:
+            self._commits.exclusive.release()
+        if unavailable is not None:
+            raise unavailable
+        return written.positions
+
+    def _compressed(self, drafts: Sequence[Draft]) -> tuple[list[tuple[int, bytes]], int]:
+        size = _checked_size(drafts)
+        refusal = self.writable()
+        if refusal:
+            raise Unavailable("the log refuses", refusal)
+        blobs = self._codec.compress([draft.data for draft in drafts])
+        pairs = zip(drafts, blobs, strict=True)
+        return [(int(draft.origin), blob) for draft, blob in pairs], size
 
     def _write(self, group: list[Pending]) -> Unavailable | None:
         """Write ``group`` and return what went wrong; if even that is not known, refuse."""
@@ -226,10 +273,25 @@ class Segments:
         A crash before 3 returned: the frame was not acknowledged; the next start keeps it whole
         or cuts it off. After 3: it is kept.
         """
+        written = self._put([blob for pending in group for blob in pending.blobs])
+        if isinstance(written, Unavailable):
+            return written
+        try:
+            self.sync()
+        except OSError as error:
+            return self._settle(written, error)
+        unavailable = self._settle(written, None)
+        at = 0
+        for pending in group:
+            pending.positions = written.positions[at : at + len(pending.blobs)]
+            at += len(pending.blobs)
+        return unavailable
+
+    def _put(self, blobs: list[tuple[int, bytes]]) -> Written | Unavailable:
+        """Do steps 1 and 2 of ``_try_write``."""
         if self._refusal:
             return Unavailable("the log refuses", self._refusal)
         append_ms = max(self._append_ms, self._clock.now_ms())
-        blobs = [blob for pending in group for blob in pending.blobs]
         frame, positions = build_frame(self._end, append_ms, blobs)
         try:
             if self._is_full(len(frame), append_ms):
@@ -237,18 +299,16 @@ class Segments:
             self._files.write(self._fd, frame, self._offset())
         except OSError as error:
             return self._cut_back(error, again=error.errno in _DISK_FULL)
-        try:
-            self._files.sync(self._fd)
-        except OSError as error:
+        return Written(positions, len(frame), append_ms)
+
+    def _settle(self, written: Written, error: OSError | None) -> Unavailable | None:
+        """Do step 4, if step 3 was no error."""
+        if error is not None:
             # The kernel may have dropped the pages and would report success the next time.
             return self._cut_back(error, again=False)
-        self._end += len(frame)
-        self._append_ms = append_ms
+        self._end += written.size
+        self._append_ms = written.append_ms
         self._published.store_end(self._end)
-        at = 0
-        for pending in group:
-            pending.positions = positions[at : at + len(pending.blobs)]
-            at += len(pending.blobs)
         return None
 
     def _offset(self) -> int:

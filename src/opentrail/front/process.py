@@ -39,6 +39,8 @@ from opentrail.wire.app import Principal
 
 EXPIRE_INTERVAL_S = 60.0
 """How often old segments are looked for: one holds 64 MiB, so they age slowly."""
+GC_OBJECTS = 50_000
+"""New objects before a collection: calls make hardly any cycles, so looking often is wasted."""
 RESET_POLLS_MAX = 3000
 """A reset waits 30 s for the calls in flight: half of an upstream's default timeout."""
 RESET_POLL_S = 0.01
@@ -224,6 +226,7 @@ class Front:
         await backend.ready.wait()
         gc.collect()
         gc.freeze()  # what is built now lives as long as the process
+        gc.set_threshold(GC_OBJECTS, 10, 10)
         host, port = sock.getsockname()[:2]
         started(Started(host, port, self.recovered))
 

@@ -5,7 +5,6 @@ It reads beside a running server and changes nothing.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 
 from opentrail.errors import Corrupt
 from opentrail.eventlog.base import LogReader
+from opentrail.eventlog.check import Finding
 from opentrail.history.manifest import RunRef, load
 from opentrail.history.memtable import Memtable, View
 from opentrail.history.run import REBUILD_HINT, Run
@@ -26,16 +26,6 @@ _BATCH_ENTRIES = 4096
 
 _READ_TRIES = 3
 """A running server may replace runs while they are opened: then the manifest is read again."""
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """Something that is not as it must be."""
-
-    where: str
-    """A file of the index."""
-    what: str
-    hint: str
 
 
 def check(directory: Path, log: LogReader) -> Iterator[Finding]:

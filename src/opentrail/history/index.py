@@ -188,7 +188,6 @@ class History:
             return False
         self._runs.add(self._memtable.view(), self._next, self._unindexed)
         self._memtable = Memtable()
-        self._show()
         return True
 
     def _index(self) -> bool:

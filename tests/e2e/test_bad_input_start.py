@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What keeps the server from starting is one line that says what to do, and exit code 2."""
+
+import os
+import socket
+import tempfile
+from pathlib import Path
+
+import pytest
+from support.server import OpenTrail, clean_environment, run
+
+NOBODY = 65534
+"""The user who may write nowhere."""
+
+
+def complaint(*arguments: str, home: Path, environment: dict[str, str] | None = None) -> str:
+    """Run a command that must fail at once, and return its one line without the program's name."""
+    done = run(*arguments, home=home, environment=environment)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.count("\n") == 1
+    name, _, text = done.stderr.strip().partition(": ")
+    assert name == "opentrail"
+    return text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["serve", "--lisen", "x"], "No such option '--lisen'. Did you mean"),
+        (["serve", "--listen", "4540"], "'4540' is not HOST:PORT (for example 127.0.0.1:4540)"),
+        (["serve", "--listen", "127.0.0.1:65536"], "is not HOST:PORT"),
+        (["serve", "--listen", "0.0.0.0:0"], "--allow-insecure"),
+        (["serve", "--account", "12"], "account"),
+        (["serve", "--region", "../../x"], "region"),
+        (["serve", "--auth", "maybe"], "'maybe' is not one of 'verify', 'off'"),
+        (["serve", "--upstream", "ftp://x"], "'ftp://x' is not an http(s) URL"),
+        (["serve", "--upstream", "http://x/path"], "must not have a path"),
+        (["serve", "--upstream", "s3="], "write URL or SERVICE=URL"),
+        (["serve", "--default-identity", "alice"], "arn:aws:iam::123456789012:user/NAME"),
+        (["serve", "--config", "absent.toml"], "cannot read absent.toml"),
+        (["sevre"], "No such command 'sevre'"),
+        (["env"], "start `opentrail serve` once"),
+    ],
+)
+def test_flags(tmp_path: Path, arguments: list[str], says: str) -> None:
+    assert says in complaint(*arguments, home=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("OPENTRAIL_LISTEN_ADRESS", "did you mean listen.address?"),
+        ("OPENTRAIL_ACOUNT", "did you mean account?"),
+        ("OPENTRAIL_FORWARD_TIMEOUT", "did you mean forward.timeout_s?"),
+        ("OPENTRAIL_LOG_DISK_RESERVE_BYTES", "disk_reserve_bytes"),
+    ],
+)
+def test_variables(tmp_path: Path, name: str, says: str) -> None:
+    assert says in complaint("serve", home=tmp_path, environment={name: "x"})
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("acount = '123456789012'", "unknown setting acount; did you mean account?"),
+        ("[listen]\nalow_reset = true", "did you mean listen.allow_reset?"),
+        ("[upstream.s3]\nurl = 'http://x'\ntrusted = true", "upstream.s3.trusted_identity?"),
+        ("[access_keys.AKIA]\nsecret = 'x'", "did you mean access_keys.AKIA.secret_access_key?"),
+        ("[forward]\ntimeout_s = 0", "timeout_s"),
+        ("[forward]\nmode = 'resign'", "mode"),
+        ("[listen]\ntrusted_proxies = ['10.0.0.1/8']", "trusted_proxies"),
+        ("[log]\nretention_days = 'x'", "retention_days"),
+        ("= =", "is not TOML"),
+        ("[access_keys.AKIA]\npolicies = ['Nope']", "CloudTrailReadOnlyAccess"),
+    ],
+)
+def test_settings_files(tmp_path: Path, text: str, says: str) -> None:
+    file = tmp_path / "opentrail.toml"
+    file.write_text(text)
+    line = complaint("serve", "--config", str(file), home=tmp_path)
+    assert says in line
+
+
+def test_a_bad_setting_never_shows_a_secret(tmp_path: Path) -> None:
+    file = tmp_path / "opentrail.toml"
+    file.write_text("[access_keys.AKIA]\nsecret_access_key = ['hush-hush']\n")
+    assert "hush" not in complaint("serve", "--config", str(file), home=tmp_path)
+
+
+@pytest.mark.parametrize("where", ["a file", "beneath a file", "nowhere"])
+def test_a_data_directory_that_cannot_be_one(tmp_path: Path, where: str) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    data = {"a file": file, "beneath a file": file / "data", "nowhere": Path("/proc/data")}[where]
+    line = complaint("serve", "--data", str(data), "--listen", "127.0.0.1:0", home=tmp_path)
+    assert "cannot write to the data directory" in line
+    assert "choose another with --data" in line
+
+
+def test_a_data_directory_in_use(tmp_path: Path) -> None:
+    with OpenTrail(tmp_path / "data") as server:
+        before = server.health()["log"]["id"]
+        line = complaint(
+            "serve", "--data", str(server.data), "--listen", "127.0.0.1:0", home=tmp_path
+        )
+        assert "data" in line
+        assert "use" in line
+        assert server.health()["log"]["id"] == before
+
+
+def test_a_port_in_use(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = "127.0.0.1:{}".format(taken.getsockname()[1])
+        line = complaint("serve", "--listen", address, home=tmp_path)
+    assert line.startswith(f"cannot listen on {address}")
+    assert "--listen" in line
+    assert not (tmp_path / "opentrail-data").exists()
+
+
+def test_a_read_only_data_directory() -> None:
+    """A user who may not write there: root may write everywhere, so root becomes nobody."""
+    with tempfile.TemporaryDirectory() as name:
+        data = Path(name)
+        data.chmod(0o555)
+        read, write = os.pipe()
+        child = os.fork()
+        if child == 0:
+            os.dup2(write, 2)
+            if os.geteuid() == 0:
+                os.setuid(NOBODY)
+            _serve_in_this_process(data)
+        os.close(write)
+        with os.fdopen(read) as errors:
+            line = errors.read()
+        _, status = os.waitpid(child, 0)
+        data.chmod(0o700)
+    assert os.waitstatus_to_exitcode(status) == 2
+    assert line.count("\n") == 1
+    assert line.startswith(f"opentrail: cannot write to the data directory {data}: Permission")
+
+
+def _serve_in_this_process(data: Path) -> None:
+    """Run the command in this (forked) process: another user may not reach its program's files."""
+    from opentrail.cli import main, serve
+
+    assert serve.command
+    os.environ.clear()
+    os.environ.update(clean_environment(data))
+    main.sys.argv = ["opentrail", "serve", "--data", str(data), "--listen", "127.0.0.1:0"]
+    code = 99
+    try:
+        main.main()
+    except SystemExit as error:
+        code = int(error.code or 0)
+    finally:
+        os._exit(code)
