@@ -5,7 +5,9 @@ It owns no truth: the log is front's, the index is rebuilt from it. Started by f
 ``python -m opentrail.back FD`` with one end of a socketpair; it ends when that closes.
 """
 
+import fcntl
 import logging
+import os
 import signal
 import socket
 import sys
@@ -16,6 +18,7 @@ from pathlib import Path
 import msgspec
 
 from opentrail.clock import SystemClock
+from opentrail.durable import make_dir
 from opentrail.errors import Corrupt, Unavailable
 from opentrail.eventlog.link import Hello, Kind, Link, LinkedLog
 from opentrail.history.index import History
@@ -42,6 +45,7 @@ class Back:
         self._link = link
         data = Path(hello.data)
         clock = SystemClock()
+        self._alone = _wait_alone(data / "history")
         self._log = LinkedLog(data / "log", link.send)
         self._history = History.open(
             data / "history", self._log, clock=clock, lookup_window_s=int(hello.lookup_window_s)
@@ -110,9 +114,25 @@ class Back:
         return indexed_to
 
 
+def _wait_alone(directory: Path) -> int:
+    """Return a lock on the index, once no other back process writes there.
+
+    One whose front was killed ends by itself, after the step that it is at.
+    """
+    make_dir(directory)
+    lock = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        _log.warning("event history waits for the back process of a killed server to end")
+        fcntl.flock(lock, fcntl.LOCK_EX)
+    return lock
+
+
 def main() -> int:
     """Run the back process."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for front, which then ends us
+    for number in (signal.SIGINT, signal.SIGTERM):  # for front, which ends us when it is done
+        signal.signal(number, signal.SIG_IGN)
     logging.basicConfig(format="%(message)s", stream=sys.stderr)
     link = Link(socket.socket(fileno=int(sys.argv[1])))
     for kind, _, payload in link.frames():

@@ -25,8 +25,7 @@ def server(upstream: Upstream, tmp_path_factory: pytest.TempPathFactory):
     data = tmp_path_factory.mktemp("unsigned") / "data"
     with OpenTrail(data, "--allow-reset", upstream=upstream.url, config=config) as found:
         yield found
-        assert found.errors().count("\n") == 1
-        assert "reset is allowed" in found.errors()
+        assert found.errors().count("\n") == 1  # the warning at its start
 
 
 def ask(

@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from botocore.exceptions import ClientError
@@ -149,7 +150,6 @@ def test_every_resource_that_was_made_is_in_the_log_in_full_or_as_unknown(afterm
         if event["eventName"] == "CreateModel" and not is_unknown(event)
     } == set(full)
     # Without calls in flight at the moment of a kill, nothing was tested.
-    print(len(noted.answered), noted.broken, len(unknown))
     assert noted.broken
     assert unknown
 
@@ -178,6 +178,23 @@ def test_lookup_events_shows_all_after_the_last_restart(aftermath):
     }
     assert len({event["eventID"] for event in shown}) == len(shown)
     assert all(logged[event["eventID"]] == event for event in shown)
+
+
+def test_a_back_that_outlives_its_front_keeps_the_next_one_from_the_index(tmp_path):
+    server = OpenTrail(tmp_path / "data")
+    with server, ThreadPoolExecutor(1) as starter:
+        server.client("cloudtrail").lookup_events()
+        left_over = server.back_pid
+        os.kill(left_over, signal.SIGSTOP)
+        server.kill()
+        started = starter.submit(server.start)
+        try:
+            wait_until(lambda: "waits for the back process" in server.errors())
+            assert not server.health()["back"]["up"]
+        finally:
+            os.kill(left_over, signal.SIGCONT)
+        started.result()
+        assert [event["EventName"] for event in server.lookup()][-1] == "LookupEvents"
 
 
 def test_the_data_directory_checks_out_afterwards(aftermath, tmp_path):

@@ -1,15 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
 """The implementations of EventLog that the contract suite runs over: a new one is one row here."""
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+import asyncio
+import socket
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 
 from support.seeded_ids import SeededIds
 
 from opentrail.clock import Clock
-from opentrail.eventlog.base import EventLog
+from opentrail.errors import Unavailable
+from opentrail.eventlog.base import Draft, EventLog
+from opentrail.eventlog.link import (
+    Kind,
+    Link,
+    LinkedLog,
+    decode_drafts,
+    encode_positions,
+)
 from opentrail.eventlog.segments import LogOptions, Segments
+from opentrail.front.commit import GroupCommit
 
 Opener = Callable[[Path, Clock], AbstractContextManager[EventLog]]
 
@@ -35,4 +47,78 @@ def small_segments(data: Path, clock: Clock) -> Iterator[EventLog]:
         log.close()
 
 
-OPENERS: dict[str, Opener] = {"segments": segments, "small-segments": small_segments}
+class _Loop:
+    """An event loop on a thread, as front has one, with the group commit in it."""
+
+    def __init__(self, log: Segments) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever)
+        self._thread.start()
+        self._commit = asyncio.run_coroutine_threadsafe(self._made(log), self._loop).result()
+
+    @staticmethod
+    async def _made(log: Segments) -> GroupCommit:
+        return GroupCommit(log)
+
+    async def _append(self, drafts: Sequence[Draft]) -> list[int]:
+        return await self._commit.append(drafts)
+
+    def append(self, drafts: Sequence[Draft]) -> list[int]:
+        """Append as a call in the loop does, and wait for it."""
+        return asyncio.run_coroutine_threadsafe(self._append(drafts), self._loop).result()
+
+    def close(self) -> None:
+        """End the loop and its thread."""
+        self._commit.close()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+
+def _serve(link: Link, loop: _Loop) -> None:
+    """Answer back's appends, as front does."""
+    for kind, number, payload in link.frames():
+        assert kind is Kind.APPEND
+        try:
+            positions = loop.append(decode_drafts(payload))
+        except Unavailable as error:
+            link.send(Kind.REFUSED, number, str(error).encode())
+        else:
+            link.send(Kind.APPENDED, number, encode_positions(positions))
+
+
+def _receive(link: Link, log: LinkedLog) -> None:
+    for kind, number, payload in link.frames():
+        log.answered(kind, number, payload)
+
+
+@contextmanager
+def linked(data: Path, clock: Clock) -> Iterator[EventLog]:
+    """The log as back sees it: files to read, the socket and front's group commit to append."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs, closing(Segments.open(data, clock, SeededIds(1))) as segments_log:
+        loop = _Loop(segments_log)
+        link = Link(ours)
+        log = LinkedLog(data / "log", link.send)
+        threads = [
+            threading.Thread(target=_serve, args=(Link(theirs), loop)),
+            threading.Thread(target=_receive, args=(link, log)),
+        ]
+        for thread in threads:
+            thread.start()
+        try:
+            yield log
+        finally:
+            for sock in (ours, theirs):
+                sock.shutdown(socket.SHUT_RDWR)
+            for thread in threads:
+                thread.join()
+            log.close()
+            loop.close()
+
+
+OPENERS: dict[str, Opener] = {
+    "segments": segments,
+    "small-segments": small_segments,
+    "linked": linked,
+}

@@ -75,6 +75,8 @@ class Admission:
                     f"A body longer than {BODY_KEPT_MAX} bytes can be checked only when"
                     " 'X-Amz-Content-Sha256' says its hash."
                 )
+        elif credential is not None and request.own:
+            raise refusals.bad_signature("The signature must cover the body: send its SHA-256.")
         authenticate(head, credential, digest, self._keys, now_ms)
         if declared and required:
             body.expect_sha256(declared)

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The gateway: an ASGI reverse proxy that records every call before it is answered."""
 
-import asyncio
 import zlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
+
+import msgspec
 
 from opentrail.aws.protocol import render_error
 from opentrail.aws.request import Credential
@@ -21,12 +22,13 @@ from opentrail.capture.arrival import (
     Send,
     arrive,
 )
-from opentrail.capture.build import BuildSettings, Built, build, response_recorded
+from opentrail.capture.build import BuildSettings, Built, Skipped, build, response_recorded
 from opentrail.capture.call import BODY_KEPT_MAX, Body, Call, Outcome
 from opentrail.capture.identity import Identities
 from opentrail.capture.recover import remember
+from opentrail.capture.reply import Reply, once, take
 from opentrail.capture.sts import teaches
-from opentrail.capture.upstream import Answer, BrokenAnswer, Unreachable, Upstreams
+from opentrail.capture.upstream import Answer, Unreachable, Upstreams
 from opentrail.clock import Clock, Ids, uuid4_text, uuid_bytes
 from opentrail.errors import ClientError, Unavailable
 from opentrail.eventlog.base import Draft, Origin
@@ -36,6 +38,16 @@ OWN_SOURCES = frozenset({"cloudtrail.amazonaws.com", "cloudtrail-data.amazonaws.
 """Calls for these services are answered by OpenTrail itself."""
 
 
+BUILD_ERRORS = (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    RecursionError,
+    TypeError,
+    ValueError,
+    msgspec.MsgspecError,
+)
+"""What a mistake of ours in reading a hostile body would raise."""
 HTTP_ERROR = 400
 """The first HTTP status that is an error (RFC 9110, 15.5)."""
 
@@ -130,14 +142,14 @@ class Gateway:
         why = self._parts.refusing()
         if why:
             self._parts.counts.failed("log_refuses")
-            await _Reply(self._refused(call, _log_refuses(why)), body, receive).send(send)
+            await Reply(self._refused(call, _log_refuses(why)), body, receive).send(send)
             return
         try:
             answer = await self._settle(call, arrival, credential, body, refusal)
         except Unavailable as error:
             self._parts.counts.failed("append")
             answer = self._refused(call, _log_refuses(error.message))
-        await _Reply(answer, body, receive).send(send)
+        await Reply(answer, body, receive).send(send)
 
     def _open(
         self, arrival: Arrival, body: RequestBody
@@ -216,11 +228,15 @@ class Gateway:
             call.additional["upstream"] = error.message
             return self._refused(call, _unavailable(error), Outcome.UNREACHABLE)
         except Unavailable as error:
-            if body.wrong:
-                return self._refused(call, wrong_body())
-            reason = "the client closed the connection" if body.gone else error.message
-            call.additional["outcomeReason"] = reason
-            return self._refused(call, _unavailable(error), Outcome.UNKNOWN)
+            return self._broken_off(call, error, body)
+
+    def _broken_off(self, call: Call, error: Unavailable, body: RequestBody) -> Answer:
+        """Return what the client is told of a call that was sent, or partly, without an answer."""
+        if body.wrong:
+            return self._refused(call, wrong_body())
+        reason = "the client closed the connection" if body.gone else error.message
+        call.additional["outcomeReason"] = reason
+        return self._refused(call, _unavailable(error), Outcome.UNKNOWN)
 
     async def _forward(
         self, call: Call, arrival: Arrival, credential: Credential | None, body: RequestBody
@@ -243,7 +259,7 @@ class Gateway:
         call.status = answer.status
         call.response_headers = answer.header_map()
         if self._needs_body(call) or (trusted and teaches(call.target)):
-            data, answer.chunks, broken = await _take(answer.chunks)
+            data, answer.chunks, broken = await take(answer.chunks)
             if broken:
                 call.additional["responseIncomplete"] = True
                 return answer
@@ -257,9 +273,19 @@ class Gateway:
         """Whether the answer's body says something for the record: an error, or what was made."""
         return call.status >= HTTP_ERROR or response_recorded(call.target, self._settings.build)
 
+    def _built(self, call: Call) -> Built | Skipped:
+        """Build the record; a body that ``build`` stumbles over must not cost the whole record."""
+        try:
+            return build(call, self._settings.build)
+        except BUILD_ERRORS as error:
+            call.additional["recordIncomplete"] = type(error).__name__
+            call.request = Body(b"", call.request.size + 1)
+            call.response = Body(b"", call.response.size + 1)
+            return build(call, self._settings.build)
+
     async def _record(self, call: Call) -> None:
         """Append the call's record, or count why it has none. Raises: Unavailable."""
-        built = build(call, self._settings.build)
+        built = self._built(call)
         if isinstance(built, Built):
             await self._parts.append(Draft(Origin.CAPTURE, built.data))
             self._parts.counts.recorded()
@@ -286,7 +312,7 @@ class Gateway:
             error.status,
             call.request_id,
         )
-        return Answer(status, headers, _once(body))
+        return Answer(status, headers, once(body))
 
 
 def _text(header: str) -> str:
@@ -300,74 +326,6 @@ def _log_refuses(why: str) -> ClientError:
 
 def _unavailable(error: Unavailable) -> ClientError:
     return ClientError("ServiceUnavailable", f"OpenTrail: {error.message}.", 503)
-
-
-@dataclass(slots=True)
-class _Reply:
-    """An answer on its way to the client."""
-
-    answer: Answer
-    request: RequestBody
-    receive: Receive
-    _watch: asyncio.Task[None] | None = None
-
-    async def send(self, send: Send) -> None:
-        """Send it; a body that breaks off closes the connection, as the upstream did."""
-        answer = self.answer
-        try:
-            await send(
-                {"type": "http.response.start", "status": answer.status, "headers": answer.headers}
-            )
-            async for chunk in answer.chunks:
-                await send({"type": "http.response.body", "body": chunk, "more_body": True})
-                if self._watch is None and answer.streams and self.request.done:
-                    self._watch = asyncio.create_task(self._drop_when_gone())
-            await send({"type": "http.response.body", "body": b""})
-        except BrokenAnswer:
-            return
-        finally:
-            if self._watch is not None:
-                self._watch.cancel()
-            answer.close()
-
-    async def _drop_when_gone(self) -> None:
-        """Stop reading from the upstream once nobody is left to read it for."""
-        while (await self.receive())["type"] != "http.disconnect":
-            pass
-        self.answer.close()
-
-
-async def _once(body: bytes) -> AsyncIterator[bytes]:
-    yield body
-
-
-async def _take(chunks: AsyncIterator[bytes]) -> tuple[Body, AsyncIterator[bytes], bool]:
-    """Read up to BODY_KEPT_MAX; return what was kept, all of the stream, and whether it broke."""
-    kept: list[bytes] = []
-    size = 0
-    try:
-        async for chunk in chunks:
-            kept.append(chunk)
-            size += len(chunk)
-            if size > BODY_KEPT_MAX:
-                data = b"".join(kept)
-                return Body(data[:BODY_KEPT_MAX], size), _joined(data, chunks), False
-    except BrokenAnswer as error:
-        data = b"".join(kept)
-        return Body(data, size + 1), _broken(data, error), True
-    data = b"".join(kept)
-    return Body(data, size), _once(data), False
-
-
-async def _joined(data: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    yield data
-    async for chunk in rest:
-        yield chunk
-
-
-async def _broken(data: bytes, error: BrokenAnswer) -> AsyncIterator[bytes]:
-    yield data
-    raise error
 
 
 def _readable(body: Body, encoding: str) -> Body:

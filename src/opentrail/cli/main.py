@@ -76,5 +76,10 @@ def main() -> None:
         sys.exit(exit_code(error))
 
 
+def _help_for(error: click.ClickException) -> str:
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    return f" See {context.command_path} --help." if context is not None else ""
+
+
 if __name__ == "__main__":
     main()

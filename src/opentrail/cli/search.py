@@ -20,7 +20,7 @@ from rich.table import Table
 from opentrail.cli.exits import EXIT_NO
 from opentrail.cli.options import Command, settings_of, settings_options
 from opentrail.clock import iso_seconds
-from opentrail.errors import UsageError
+from opentrail.errors import Corrupt, UsageError
 from opentrail.eventlog.base import LogReader
 from opentrail.eventlog.reader import SegmentReader
 from opentrail.history.derive import Derived, derive
@@ -73,22 +73,33 @@ class Result:
     searched: int = 0
     oldest_s: int = 0
     newest_s: int = 0
+    damage: Corrupt | None = None
+    """Where the log could not be read on."""
+
+    def saw(self, time_s: int) -> None:
+        """Count an event of that time."""
+        self.searched += 1
+        self.oldest_s = min(self.oldest_s or time_s, time_s)
+        self.newest_s = max(self.newest_s, time_s)
 
 
 def search(log: LogReader, wanted: Filter, limit: int) -> Result:
-    """Return the newest ``limit`` events that ``wanted`` takes. Raises: Corrupt."""
+    """Return the newest ``limit`` events that ``wanted`` takes.
+
+    Of a damaged log, what lies before the damage.
+    """
     result = Result()
     heap: list[tuple[int, int, bytes, Derived]] = []
-    for position, data, derived in _derived(log):
-        result.searched += 1
-        time_s = derived.event_time_s
-        result.oldest_s = min(result.oldest_s or time_s, time_s)
-        result.newest_s = max(result.newest_s, time_s)
-        if wanted.takes(derived):
-            result.matched += 1
-            heapq.heappush(heap, (time_s, position, data, derived))
-            if len(heap) > limit:
-                heapq.heappop(heap)
+    try:
+        for position, data, derived in _derived(log):
+            result.saw(derived.event_time_s)
+            if wanted.takes(derived):
+                result.matched += 1
+                heapq.heappush(heap, (derived.event_time_s, position, data, derived))
+                if len(heap) > limit:
+                    heapq.heappop(heap)
+    except Corrupt as damage:
+        result.damage = damage
     result.newest = sorted(heap, reverse=True)
     return result
 
@@ -155,6 +166,8 @@ def command(
     )
     result = search(SegmentReader(log_dir), wanted, max_results)
     _FORMS[form](result)
+    if result.damage is not None:
+        raise result.damage
     if not result.matched:
         click.echo(_nothing(result), err=True)
         sys.exit(EXIT_NO)

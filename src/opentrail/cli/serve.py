@@ -66,7 +66,7 @@ def _announce(settings: Settings, started: Started) -> None:
     lines = [f"OpenTrail is ready on http://{host}:{started.port}"]
     lines += [f"  {title:<10}{text}" for title, text in _facts(settings, started)]
     click.echo("\n".join(lines))
-    for warning in _warnings(settings):
+    for warning in _warnings(settings, started):
         click.secho(f"  warning   {warning}", fg="red", err=True)
     sys.stdout.flush()
 
@@ -108,8 +108,10 @@ def _env_flags(settings: Settings, started: Started) -> str:
     return f" --data {settings.data_dir.resolve()} --listen {started.host}:{started.port}"
 
 
-def _warnings(settings: Settings) -> list[str]:
+def _warnings(settings: Settings, started: Started) -> list[str]:
     warnings = []
+    if started.refuses:
+        warnings.append(f"no call is taken: {started.refuses}")
     if settings.listen.allow_insecure:
         warnings.append("listening without TLS beyond loopback: calls can be read and forged")
     if settings.api.auth == "off":

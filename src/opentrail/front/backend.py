@@ -66,6 +66,7 @@ class Backend:
         self.ready = asyncio.Event()
         self.indexed_to = 0
         self.restarts = -1
+        self._asked = False
 
     async def run(self) -> None:
         """Keep back running until cancelled."""
@@ -78,8 +79,10 @@ class Backend:
                 await self._run_once()
             finally:
                 await self._gone()
-            delay = 0 if loop.time() - began > HEALTHY_AFTER_S else delay
-            _log.error("the back process ended; starting it again in %s s", RESTART_DELAYS_S[delay])
+            delay = 0 if self._asked or loop.time() - began > HEALTHY_AFTER_S else delay
+            if not self._asked:
+                _log.error("back ended; starting it again in %s s", RESTART_DELAYS_S[delay])
+            self._asked = False
             await asyncio.sleep(RESTART_DELAYS_S[delay])
             delay = min(delay + 1, len(RESTART_DELAYS_S) - 1)
 
@@ -171,6 +174,8 @@ class Backend:
     def restart(self) -> None:
         """Have back start anew, on the log that there is now."""
         if self._process is not None and self._process.returncode is None:
+            self._asked = True
+            self.indexed_to = 0  # of the log that was; retention must not go by it
             self.ready.clear()
             self._process.kill()
 

@@ -57,6 +57,8 @@ class Started:
     port: int
     recovered: int
     """Records made of calls that were in flight when the last process died."""
+    refuses: str
+    """Why the log takes no record, and so no call is taken; "" when all is well."""
 
 
 class Front:
@@ -228,7 +230,7 @@ class Front:
         gc.freeze()  # what is built now lives as long as the process
         gc.set_threshold(GC_OBJECTS, 10, 10)
         host, port = sock.getsockname()[:2]
-        started(Started(host, port, self.recovered))
+        started(Started(host, port, self.recovered, self.refusing()))
 
     async def _expire(self, commit: GroupCommit, backend: Backend) -> None:
         """Own the loop of retention: old segments go once history has read them."""
