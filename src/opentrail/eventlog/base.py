@@ -43,6 +43,24 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
     """The very bytes that were appended."""
 
 
+class MarkKind(IntEnum):
+    """What a frame without records says. On disk: the frame's kind."""
+
+    CUT = 2
+    """Log files end here. Payload: ``trails.trail.Cut``, JSON."""
+    CONTROL = 3
+    """From here on a trail has this configuration. Payload: ``trails.trail.Control``, JSON."""
+
+
+class Mark(msgspec.Struct, frozen=True, gc=False):
+    """A frame without records."""
+
+    position: int
+    append_ms: int
+    kind: MarkKind
+    payload: bytes
+
+
 class LogReader(Protocol):
     """Reading. Safe from any thread and any process while one writer appends."""
 
@@ -67,6 +85,17 @@ class LogReader(Protocol):
         """
         ...
 
+    def items(self, start: int, end: int | None = None) -> Iterator[Entry | Mark]:
+        """Yield records and marks of ``[start, end)`` in log order. Raises: Corrupt.
+
+        ``start`` may also be the position of a mark.
+        """
+        ...
+
+    def marks(self, start: int, end: int | None = None) -> Iterator[Mark]:
+        """Yield the marks only, without decompressing the records between. Raises: Corrupt."""
+        ...
+
     def read(self, position: int) -> Entry:
         """Return the one record at ``position`` without reading its neighbours.
 
@@ -85,6 +114,13 @@ class EventLog(LogReader, Protocol):
         All or none is acknowledged. Safe from several threads; one fsync may serve many.
         Raises: Unavailable: the outcome is unknown, or the log refuses (disk reserve, a failed
         fdatasync, read-only); ``writable()`` says why.
+        """
+        ...
+
+    def append_marks(self, marks: Sequence[tuple[MarkKind, bytes]]) -> list[int]:
+        """Append frames without records, next to each other; as ``append`` otherwise.
+
+        All or none is acknowledged. Raises: Unavailable.
         """
         ...
 

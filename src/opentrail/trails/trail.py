@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A trail: its configuration, and what is kept of its deliveries. Data only.
+
+The log decides: each change of a trail is a control frame that holds the whole configuration, right
+behind a cut frame that closes what was written under the one before. State is what follows from
+those frames and from what was delivered; an old copy of it repeats deliveries, byte for byte.
+"""
+
+import msgspec
+
+
+
+class DataResource(msgspec.Struct, frozen=True, rename="pascal", omit_defaults=True):
+    """Part of a basic selector, in AWS's words."""
+
+    type: str | None = None
+    values: tuple[str, ...] | None = None
+
+
+class EventSelector(msgspec.Struct, frozen=True, rename="pascal", omit_defaults=True):
+    """A basic selector as given, defaults filled in."""
+
+    read_write_type: str = "All"
+    include_management_events: bool = True
+    data_resources: tuple[DataResource, ...] = ()
+    exclude_management_event_sources: tuple[str, ...] = ()
+
+
+class FieldSelector(msgspec.Struct, frozen=True, rename="pascal", omit_defaults=True):
+    """One field of an advanced selector; None: that operator was not given."""
+
+    field: str
+    equals: tuple[str, ...] | None = None
+    starts_with: tuple[str, ...] | None = None
+    ends_with: tuple[str, ...] | None = None
+    not_equals: tuple[str, ...] | None = None
+    not_starts_with: tuple[str, ...] | None = None
+    not_ends_with: tuple[str, ...] | None = None
+
+
+class AdvancedSelector(msgspec.Struct, frozen=True, rename="pascal", omit_defaults=True):
+    """An advanced selector as given."""
+
+    field_selectors: tuple[FieldSelector, ...]
+    name: str | None = None
+
+
+class Trail(msgspec.Struct, frozen=True, kw_only=True):
+    """A trail's whole configuration. Unset optional texts are ""."""
+
+    id: str
+    """A UUID of ours: a trail made anew under the same name has another."""
+    name: str
+    account: str
+    home_region: str
+    bucket: str
+    prefix: str = ""
+    sns_topic: str = ""
+    """As given: a name or an ARN."""
+    include_global_service_events: bool = True
+    is_multi_region: bool = False
+    log_file_validation: bool = False
+    log_group_arn: str = ""
+    log_role_arn: str = ""
+    kms_key_id: str = ""
+    is_organization: bool = False
+    event_selectors: tuple[EventSelector, ...] | None = None
+    """None with ``advanced_selectors`` None: the default selector."""
+    advanced_selectors: tuple[AdvancedSelector, ...] | None = None
+    logging: bool = False
+    started_ms: int = 0
+    """Last StartLogging; 0: never. Digest windows are anchored here."""
+    stopped_ms: int = 0
+    deleted: bool = False
+
+    @property
+    def arn(self) -> str:
+        """The trail's ARN."""
+        return f"arn:aws:cloudtrail:{self.home_region}:{self.account}:trail/{self.name}"
+
+
+class Cut(msgspec.Struct, frozen=True):
+    """Payload (JSON) of a cut frame: files end here."""
+
+    cut_ms: int
+    """Never before an earlier cut's, whatever the clock does; milliseconds since 1970 UTC."""
+
+
+class Control(msgspec.Struct, frozen=True):
+    """Payload (JSON) of a control frame: what holds for a trail from here on."""
+
+    change: str
+    """The operation that made it: "CreateTrail", "StartLogging", "PutEventSelectors" …"""
+    trail: Trail
+
+
+class DeliveredFile(msgspec.Struct, frozen=True):
+    """A log file that is in its bucket; what its digest says of it. State: ``delivered_key``."""
+
+    bucket: str
+    key: str
+    sha256: str
+    """Hex, of the uncompressed bytes."""
+    oldest_ms: int
+    newest_ms: int
+    """eventTime of the records, milliseconds (whole seconds)."""
+    records: int
+    cut_ms: int
+    account: str
+    region: str
+    folder: str
+    """"CloudTrail"."""
+
+
+def trail_key(trail: Trail) -> str:
+    """Return where state keeps a trail's newest configuration."""
+    return f"trail/{trail.account}/{trail.home_region}/{trail.name}"
+
+
+def cursor_key(trail_id: str) -> str:
+    """Return where state keeps how far a trail is delivered: a log position, as decimal text."""
+    return f"cursor/{trail_id}"
+
+
+def delivered_key(trail_id: str, account: str, region: str, cut_position: int, part: int) -> str:
+    """Return where state keeps a delivered file until its digest is written."""
+    return f"delivered/{trail_id}/{account}/{region}/{cut_position:020d}/{part:06d}"
