@@ -24,6 +24,14 @@ Working so far: {works} of {total}.
 
 What differs for the ones that work:
 
+- CreateTrail, UpdateTrail: what nothing would be delivered to is refused before anything happens:
+  `SnsTopicName`, `CloudWatchLogsLogGroupArn` with its role, `KmsKeyId`, `IsOrganizationTrail`; so is
+  `RecursiveLogging` true, because OpenTrail's own deliveries cause no events. All with
+  `UnsupportedOperationException`. ARNs are of the partition `aws`.
+- PutEventSelectors: any `resources.type` of the form `AWS::X::Y` is taken, CloudTrail's list of them
+  is not enforced. Of a data event with several resources, one must match a selector's type and ARN.
+- GetTrailStatus: nothing is said of notifications and CloudWatch Logs, as there are none.
+- ListTrails, ListTags, ListPublicKeys: all on one page.
 - LookupEvents: there are no Insights events yet, so `EventCategory` `insight` finds imported ones only.
   There is no limit of two requests a second. The error codes are CloudTrail's; most of its
   message texts are not published, so ours are our own. A page token is bound to all parameters,

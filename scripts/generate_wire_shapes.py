@@ -14,7 +14,24 @@ from pathlib import Path
 import msgspec
 from botocore.loaders import Loader
 
-BUILT = ("LookupEvents",)
+BUILT = (
+    "AddTags",
+    "CreateTrail",
+    "DeleteTrail",
+    "DescribeTrails",
+    "GetEventSelectors",
+    "GetTrail",
+    "GetTrailStatus",
+    "ListPublicKeys",
+    "ListTags",
+    "ListTrails",
+    "LookupEvents",
+    "PutEventSelectors",
+    "RemoveTags",
+    "StartLogging",
+    "StopLogging",
+    "UpdateTrail",
+)
 """Operations that OpenTrail answers: only their shapes are generated."""
 
 OUTPUT = Path(__file__).parent.parent / "src/opentrail/wire/shapes.py"

@@ -17,11 +17,15 @@ from pathlib import Path
 
 import msgspec
 
-from opentrail.clock import SystemClock
+from opentrail.clock import SystemClock, SystemIds
 from opentrail.durable import make_dir
 from opentrail.errors import Corrupt, Unavailable
 from opentrail.eventlog.link import Hello, Kind, Link, LinkedLog
 from opentrail.history.index import History
+from opentrail.objects.table import BucketTable
+from opentrail.state.sqlite import SqliteState
+from opentrail.trails.keys import DigestKeys
+from opentrail.trails.registry import Registry
 from opentrail.wire.app import ApiRequest, CloudTrailApi
 from opentrail.wire.rooms import Rooms
 
@@ -31,6 +35,9 @@ RETRY_WAIT_S = 1.0
 """A full disk is looked at again after this."""
 API_THREADS = 4
 """Calls answered at once; each waits for disk now and then, none computes for long."""
+
+REGION_DEFAULT = "us-east-1"
+"""Where S3 endpoints are whose setting names no region."""
 
 _log = logging.getLogger("opentrail.back")
 _request = msgspec.msgpack.Decoder(ApiRequest).decode
@@ -50,7 +57,17 @@ class Back:
         self._history = History.open(
             data / "history", self._log, clock=clock, lookup_window_s=int(hello.lookup_window_s)
         )
-        self._api = CloudTrailApi(Rooms(self._history, clock, hello.token_key))
+        self._state = SqliteState.open(data / "state.db")
+        self._api = CloudTrailApi(
+            Rooms(
+                history=self._history,
+                trails=Registry.open(self._log, self._state, clock, SystemIds()),
+                buckets=BucketTable({}, data / "buckets", clock, REGION_DEFAULT),
+                public_keys=DigestKeys.open(data / "keys", self._state).public_keys,
+                clock=clock,
+                token_key=hello.token_key,
+            )
+        )
         self._calls = ThreadPoolExecutor(API_THREADS, thread_name_prefix="api")
         self._news = threading.Event()
         self._stopping = threading.Event()
@@ -68,6 +85,7 @@ class Back:
             self._news.set()
             self._log.close()
             self._calls.shutdown(cancel_futures=True)
+            self._state.close()
             indexer.join()
 
     def _take(self, kind: Kind, number: int, payload: bytes) -> None:

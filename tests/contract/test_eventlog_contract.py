@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from support.log_files import HandClock
 from support.open_logs import OPENERS, Opener
 
-from opentrail.eventlog.base import RECORD_BYTES_MAX, Draft, Origin
+from opentrail.eventlog.base import RECORD_BYTES_MAX, Draft, Entry, Mark, MarkKind, Origin
 
 CAPTURED = Origin.CAPTURE
 
@@ -39,6 +39,7 @@ def test_nothing_appended_is_nothing_done(open_log, tmp_path):
     with open_log(tmp_path, HandClock()) as log:
         before = log.durable_end()
         assert log.append([]) == []
+        assert log.append_marks([]) == []
         assert log.durable_end() == before
 
 
@@ -127,6 +128,82 @@ def test_the_longest_record_is_taken(open_log, tmp_path):
         assert next(log.entries(position)).data == longest
 
 
+def test_marks_are_read_back_where_they_were_put(open_log, tmp_path):
+    clock = HandClock()
+    with open_log(tmp_path, clock) as log:
+        one, two = log.append(drafts("a", "b"))
+        cut, control = log.append_marks([(MarkKind.CUT, b"{}"), (MarkKind.CONTROL, b'{"a":1}')])
+        clock.ms += 5
+        (three,) = log.append(drafts("c"))
+        (last,) = log.append_marks([(MarkKind.CUT, b'{"a":2}')])
+        positions = [one, two, cut, control, three, last]
+        assert positions == sorted(set(positions))
+        assert log.durable_end() > last
+        items = list(log.items(0))
+        assert [item.position for item in items] == positions
+        marks = [item for item in items if isinstance(item, Mark)]
+        assert [item for item in items if isinstance(item, Entry)] == list(log.entries(0))
+        assert marks == [
+            Mark(cut, clock.ms - 5, MarkKind.CUT, b"{}"),
+            Mark(control, clock.ms - 5, MarkKind.CONTROL, b'{"a":1}'),
+            Mark(last, clock.ms, MarkKind.CUT, b'{"a":2}'),
+        ]
+        assert list(log.marks(0)) == marks
+        assert [entry.data for entry in log.entries(0)] == [b"a", b"b", b"c"]
+        for mark in marks:
+            with pytest.raises(KeyError):
+                log.read(mark.position)
+
+
+def test_items_begin_and_end_at_records_and_marks(open_log, tmp_path):
+    with open_log(tmp_path, HandClock()) as log:
+        log.append(drafts("a", "b"))
+        log.append_marks([(MarkKind.CUT, b"1"), (MarkKind.CONTROL, b"2")])
+        log.append(drafts("c", "d", "e"))
+        log.append_marks([(MarkKind.CUT, b"3")])
+        items = list(log.items(0))
+        assert len(items) == 8
+        stops = [(item.position, index) for index, item in enumerate(items)]
+        stops.append((log.durable_end(), len(items)))
+        for start, first in stops:
+            assert list(log.items(start)) == items[first:]
+            for end, last in stops:
+                between = items[first:last]
+                assert list(log.items(start, end)) == between
+                assert list(log.marks(start, end)) == [m for m in between if isinstance(m, Mark)]
+                found = list(log.entries(start, end))
+                assert found == [e for e in between if isinstance(e, Entry)]
+
+
+def test_a_log_of_marks_only_has_no_record(open_log, tmp_path):
+    with open_log(tmp_path, HandClock()) as log:
+        log.append_marks([(MarkKind.CUT, b"{}")])
+        assert log.first() == log.durable_end()
+        assert list(log.entries(0)) == []
+        before = list(log.marks(0))
+    with open_log(tmp_path, HandClock()) as log:
+        assert list(log.marks(0)) == before
+        (position,) = log.append(drafts("a"))
+        assert log.first() == position > before[0].position
+
+
+def test_marks_do_not_take_the_clock_back(open_log, tmp_path):
+    clock = HandClock()
+    with open_log(tmp_path, clock) as log:
+        log.append(drafts("a"))
+        clock.ms -= 1_000
+        log.append_marks([(MarkKind.CUT, b"{}")])
+        log.append(drafts("b"))
+        assert [item.append_ms for item in log.items(0)] == [clock.ms + 1_000] * 3
+
+
+def test_a_long_mark_is_taken(open_log, tmp_path):
+    payload = bytes(33 + index * 7 % 90 for index in range(3 * RECORD_BYTES_MAX))
+    with open_log(tmp_path, HandClock()) as log:
+        log.append_marks([(MarkKind.CONTROL, payload), (MarkKind.CUT, b"")])
+        assert [mark.payload for mark in log.marks(0)] == [payload, b""]
+
+
 @settings(max_examples=25, deadline=None)
 @given(
     st.lists(
@@ -143,6 +220,28 @@ def test_any_bytes_come_back(name, groups):
         entries = list(log.entries(0))
         assert [entry.data for entry in entries] == expected
         assert [log.read(entry.position) for entry in entries] == entries
+
+
+ANY_DATA = st.binary(max_size=300).filter(lambda data: b"\n" not in data)
+ANY_MARKS = st.lists(st.tuples(st.sampled_from(MarkKind), ANY_DATA), min_size=1, max_size=3)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.lists(ANY_DATA, min_size=1, max_size=4) | ANY_MARKS, max_size=8))
+@pytest.mark.parametrize("name", list(OPENERS))
+def test_records_and_marks_in_any_order_come_back(name, groups):
+    expected: list[object] = []
+    with tempfile.TemporaryDirectory() as folder, OPENERS[name](Path(folder), HandClock()) as log:
+        for group in groups:
+            if isinstance(group[0], bytes):
+                log.append([Draft(CAPTURED, data) for data in group])
+            else:
+                log.append_marks(group)
+            expected += group
+        items = list(log.items(0))
+    assert expected == [
+        item.data if isinstance(item, Entry) else (item.kind, item.payload) for item in items
+    ]
 
 
 def test_threads_share_commits_and_lose_nothing(open_log, tmp_path):
@@ -167,3 +266,27 @@ def test_threads_share_commits_and_lose_nothing(open_log, tmp_path):
         assert indexes == list(range(indexes[0], indexes[0] + len(positions)))
         for index, number in enumerate(indexes):
             assert entries[number].data == f"{worker}-{turn}-{index}".encode()
+
+
+def test_marks_of_one_append_stay_together_among_threads(open_log, tmp_path):
+    pairs: list[list[int]] = []
+
+    def work(log, worker: int) -> None:
+        for turn in range(10):
+            if worker % 2:
+                log.append(drafts(f"{worker}-{turn}"))
+            else:
+                pairs.append(log.append_marks([(MarkKind.CUT, b"{}"), (MarkKind.CONTROL, b"{}")]))
+
+    with open_log(tmp_path, HandClock()) as log:
+        threads = [threading.Thread(target=work, args=(log, worker)) for worker in range(6)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        items = list(log.items(0))
+    at = {item.position: index for index, item in enumerate(items)}
+    assert len(items) == 3 * 10 + 3 * 10 * 2
+    for cut, control in pairs:
+        assert at[control] == at[cut] + 1
+        assert [items[at[cut]].kind, items[at[control]].kind] == [MarkKind.CUT, MarkKind.CONTROL]

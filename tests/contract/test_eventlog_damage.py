@@ -10,13 +10,14 @@ from support.log_files import HandClock
 from support.seeded_ids import SeededIds
 
 from opentrail.errors import Corrupt, Unavailable
-from opentrail.eventlog.base import Draft, Entry, Origin
+from opentrail.eventlog.base import Draft, Entry, Mark, MarkKind, Origin
 from opentrail.eventlog.check import LogCheck
 from opentrail.eventlog.frame import FRAME_HEADER_BYTES
+from opentrail.eventlog.options import LogOptions
 from opentrail.eventlog.published import Published
 from opentrail.eventlog.reader import SegmentReader
 from opentrail.eventlog.segment import list_firsts, segment_path
-from opentrail.eventlog.segments import LogOptions, Segments
+from opentrail.eventlog.segments import Segments
 
 OPTIONS = LogOptions(segment_bytes_max=400, dictionary=b"")
 
@@ -254,10 +255,68 @@ def test_a_kind_that_is_not_known_is_checked_and_skipped(tmp_path):
     assert check.totals.records == len(entries) + 2
 
 
+def test_any_flipped_bit_of_a_mark_is_seen(tmp_path):
+    log = open_log(tmp_path)
+    log.append([Draft(Origin.CAPTURE, b"a")])
+    log.append_marks([(MarkKind.CUT, b'{"cut_ms":1}'), (MarkKind.CONTROL, b'{"change":"x"}')])
+    log.append([Draft(Origin.CAPTURE, b"b")])
+    items = list(log.items(0))
+    log.close()
+    check = LogCheck(tmp_path / "log")
+    assert not list(check.findings())
+    assert (check.totals.marks, check.totals.records, check.totals.frames) == (2, 2, 4)
+    path = segment_path(tmp_path / "log", 0)
+    good = path.read_bytes()
+    marks = [item for item in items if isinstance(item, Mark)]
+    base = len(good) - Published(tmp_path / "log").end()
+    for at in range(base + marks[0].position, base + items[-1].position - FRAME_HEADER_BYTES):
+        bad = bytearray(good)
+        bad[at] ^= 1 << (at % 8)
+        path.write_bytes(bad)
+        reader = SegmentReader(tmp_path / "log")
+        for read in (reader.items, reader.marks, reader.entries):
+            with pytest.raises(Corrupt):
+                list(read(0))
+        assert list(LogCheck(tmp_path / "log").findings()), f"byte {at}"
+
+
+def test_a_mark_that_says_that_it_has_records_is_found(tmp_path):
+    log = open_log(tmp_path)
+    log.append_marks([(MarkKind.CUT, b"{}")])
+    log.close()
+    path = segment_path(tmp_path / "log", 0)
+    data = path.read_bytes()
+    frame = data[-FRAME_HEADER_BYTES - 2 :]
+    checked = frame[8:12] + struct.pack("<I", 1) + frame[16:40]
+    head = frame[:4] + struct.pack("<I", google_crc32c.value(checked)) + checked
+    path.write_bytes(data[: -len(frame)] + head + frame[40:])
+    (finding,) = LogCheck(tmp_path / "log").findings()
+    assert "mark" in finding.what
+
+
+def test_a_torn_control_leaves_its_cut(tmp_path):
+    """The change was not acknowledged; a cut alone ends files there, as any does."""
+    log = open_log(tmp_path)
+    log.append([Draft(Origin.CAPTURE, b"a")])
+    before = log.durable_end()
+    log.append_marks([(MarkKind.CUT, b"{}"), (MarkKind.CONTROL, b"{}")])
+    log.close()
+    path = segment_path(tmp_path / "log", 0)
+    path.write_bytes(path.read_bytes()[:-1])
+    durable = tmp_path / "log/durable"
+    data = bytearray(durable.read_bytes())
+    data[32:48] = struct.pack("<QQ", before, before ^ (2**64 - 1))
+    durable.write_bytes(data)
+    log = open_log(tmp_path)
+    assert log.damage is None
+    assert [mark.kind for mark in log.marks(0)] == [MarkKind.CUT]
+    log.close()
+
+
 def test_a_start_where_nothing_begins_is_the_callers_mistake(tmp_path):
     entries = write_log(tmp_path)
     reader = SegmentReader(tmp_path / "log")
-    with pytest.raises(ValueError, match="no record begins"):
+    with pytest.raises(ValueError, match="nothing begins"):
         next(reader.entries(entries[3].position + 1))
 
 

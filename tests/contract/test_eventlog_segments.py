@@ -9,13 +9,13 @@ from support.log_files import Fault, FaultFiles, HandClock
 from support.seeded_ids import SeededIds
 
 from opentrail.errors import Unavailable, UsageError
-from opentrail.eventlog import segments as module
-from opentrail.eventlog.base import RECORD_BYTES_MAX, Draft, Origin
+from opentrail.eventlog.base import RECORD_BYTES_MAX, Draft, MarkKind, Origin
 from opentrail.eventlog.check import LogCheck
-from opentrail.eventlog.frame import FRAMES_BYTES_MAX, RECORDS_MAX
+from opentrail.eventlog.frame import FRAMES_BYTES_MAX, MARKS_BYTES_MAX, MARKS_MAX, RECORDS_MAX
+from opentrail.eventlog.options import DISK_CHECK_INTERVAL_S, SEGMENT_AGE_MS_MAX, LogOptions
 from opentrail.eventlog.reader import SegmentReader
 from opentrail.eventlog.segment import list_firsts
-from opentrail.eventlog.segments import LogOptions, Segments
+from opentrail.eventlog.segments import Segments
 
 DAY_MS = 24 * 3600 * 1000
 SMALL = LogOptions(segment_bytes_max=1_000, dictionary=b"")
@@ -33,6 +33,9 @@ class Opened:
 
     def put(self, *texts: bytes) -> list[int]:
         return self.log.append([Draft(Origin.CAPTURE, text) for text in texts])
+
+    def mark(self, *payloads: bytes) -> list[int]:
+        return self.log.append_marks([(MarkKind.CUT, payload) for payload in payloads])
 
     def texts(self) -> list[bytes]:
         return [entry.data for entry in self.log.entries(0)]
@@ -93,7 +96,7 @@ def test_segments_stay_below_their_bound(opened):
 def test_a_segment_older_than_a_day_is_followed(tmp_path):
     opened = Opened(tmp_path, LogOptions())
     opened.put(b"a")
-    opened.clock.ms += module.SEGMENT_AGE_MS_MAX - 1
+    opened.clock.ms += SEGMENT_AGE_MS_MAX - 1
     opened.put(b"b")
     assert len(segments_of(opened)) == 1
     opened.clock.ms += 1
@@ -192,7 +195,7 @@ def test_below_the_disk_reserve_it_refuses_and_recovers(opened):
 def test_free_space_is_not_asked_for_at_each_append(opened):
     opened.put(b"a")
     opened.files.free = 0
-    opened.clock.step_s = module.DISK_CHECK_INTERVAL_S * 0.49
+    opened.clock.step_s = DISK_CHECK_INTERVAL_S * 0.49
     opened.put(b"b")
     opened.put(b"c")
     assert opened.log.writable() != ""
@@ -296,11 +299,94 @@ def test_durable_means_that_the_sync_came_before_the_end(opened):
     assert opened.log.durable_end() > before
 
 
+def test_each_mark_is_durable_before_the_next_is_written(opened):
+    seen: list[tuple[str, int]] = []
+    opened.files.watch = lambda operation: seen.append((operation, opened.log.durable_end()))
+    before = opened.log.durable_end()
+    opened.mark(b"a", b"b")
+    assert seen == [("write", before), ("sync", before)] * 2
+    assert len(list(opened.log.marks(0))) == 2
+
+
+@pytest.mark.parametrize("fault", [Fault.LOST, Fault.KEPT])
+@pytest.mark.parametrize("call", range(4))
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO])
+def test_marks_that_fail_half_way_are_not_shown(opened, call, fault, code):
+    opened.put(b"a")
+    calls = 0
+
+    def watch(operation: str) -> None:
+        nonlocal calls
+        if calls == call:
+            opened.files.fail(operation, fault, code)
+        calls += operation != "truncate"
+
+    opened.files.watch = watch
+    with pytest.raises(Unavailable):
+        opened.mark(b"b", b"c")
+    opened.files.watch = lambda _: None
+    # The first write to a full disk did no harm; past that nothing may be tried again.
+    assert (opened.log.writable() == "") == (call == 0 and code == errno.ENOSPC)
+    assert list(opened.log.marks(0)) == []
+    again = opened.again()
+    assert again.log.damage is None
+    assert list(again.log.marks(0)) == []
+    again.mark(b"d", b"e")
+    assert [mark.payload for mark in again.log.marks(0)] == [b"d", b"e"]
+    assert again.texts() == [b"a"]
+
+
+def test_marks_of_one_append_share_a_segment(opened):
+    opened.put(incompressible(600))
+    opened.mark(incompressible(100), incompressible(200))
+    (first, second) = [mark.position for mark in opened.log.marks(0)]
+    assert segments_of(opened) == [0, first]
+    assert second > first
+
+
+def test_an_append_has_room_for_so_many_marks(opened):
+    with pytest.raises(ValueError, match="too many"):
+        opened.mark(*[b"x"] * (MARKS_MAX + 1))
+    with pytest.raises(ValueError, match="too many"):
+        opened.mark(b"x" * MARKS_BYTES_MAX, b"x")
+    assert list(opened.log.marks(0)) == []
+    assert len(opened.mark(*[b"x"] * MARKS_MAX)) == MARKS_MAX
+    opened.mark(b"x" * MARKS_BYTES_MAX)
+    assert [len(mark.payload) for mark in opened.log.marks(0)] == [1] * MARKS_MAX + [
+        MARKS_BYTES_MAX
+    ]
+    assert list(LogCheck(opened.data / "log").findings()) == []
+
+
+def test_below_the_disk_reserve_marks_are_refused_too(opened):
+    opened.files.free = SMALL.disk_reserve_bytes - 1
+    with pytest.raises(Unavailable, match="reserve"):
+        opened.mark(b"a")
+    opened.files.free = SMALL.disk_reserve_bytes
+    opened.mark(b"a")
+
+
+def test_retention_goes_by_marks_too(opened):
+    opened.mark(incompressible(600))
+    opened.clock.ms += DAY_MS
+    opened.mark(incompressible(600))
+    opened.put(b"a")
+    second = list(opened.log.marks(0))[1].position
+    # The newest frame of the first segment is a mark of a day ago; a reader at it protects it.
+    assert opened.log.expire(opened.clock.ms - DAY_MS, opened.log.durable_end()) == 0
+    assert opened.log.expire(opened.clock.ms, second - 1) == 0
+    assert opened.log.expire(opened.clock.ms, second) == 1
+    assert [mark.position for mark in opened.log.marks(0)] == [second]
+    assert opened.again().texts() == [b"a"]
+
+
 def test_a_closed_log_refuses(opened):
     opened.log.close()
     opened.log.close()
     with pytest.raises(Unavailable, match="closed"):
         opened.put(b"a")
+    with pytest.raises(Unavailable, match="closed"):
+        opened.mark(b"a")
 
 
 def test_a_reader_without_a_log_says_so(tmp_path):

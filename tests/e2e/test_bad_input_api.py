@@ -171,7 +171,7 @@ def test_invalid_lookups(server: OpenTrail, body: bytes, code: str) -> None:
         ("SageMaker.DeleteModel", "UnknownOperationException"),
         ("CloudTrail_20131101.", "UnknownOperationException"),
         ("../../x", "UnknownOperationException"),
-        ("CloudTrail_20131101.CreateTrail", "UnsupportedOperationException"),
+        ("CloudTrail_20131101.CreateChannel", "UnsupportedOperationException"),
     ],
 )
 def test_what_cloudtrail_does_not_have_is_never_forwarded(
@@ -206,7 +206,7 @@ def test_the_longest_request(server: OpenTrail, over: int) -> None:
 def test_what_boto3_shows_of_an_error(server: OpenTrail) -> None:
     client = server.client("cloudtrail")
     with pytest.raises(client.exceptions.UnsupportedOperationException):
-        client.create_trail(Name="t", S3BucketName="b")
+        client.list_channels()
     with pytest.raises(ClientError) as error:
         server.client("cloudtrail", STRANGER).lookup_events()
     assert error.value.response["Error"]["Code"] == "UnrecognizedClientException"

@@ -20,13 +20,18 @@ from support.log_files import Fault, ForgetfulFiles, HandClock, PowerCut
 from support.seeded_ids import SeededIds
 
 from opentrail.errors import Unavailable
-from opentrail.eventlog.base import Draft, Origin
+from opentrail.eventlog.base import Draft, Entry, Mark, MarkKind, Origin
 from opentrail.eventlog.check import LogCheck
-from opentrail.eventlog.segments import LogOptions, Segments
+from opentrail.eventlog.options import LogOptions
+from opentrail.eventlog.segments import Segments
 
 MEMORY = Path("/dev/shm")
 """Where there is one: a disk that only pretends needs no real syncs."""
 OPTIONS = LogOptions(segment_bytes_max=900, dictionary=b"")
+
+
+def bytes_of(item: Entry | Mark) -> bytes:
+    return item.data if isinstance(item, Entry) else item.payload
 
 
 class FailingDisk(ForgetfulFiles):
@@ -63,7 +68,9 @@ class PowerLoss(RuleBasedStateMachine):
         self.random = random.Random(0)
         self.acknowledged: dict[int, bytes] = {}
         self.unknown: list[list[bytes]] = []
-        """Appends that were not acknowledged: each is there whole, as the last, or not at all."""
+        """What an append that was not acknowledged may leave, as the last: all of it or nothing;
+        of marks the first few.
+        """
         self.floor = 0
         """Retention was told that all below is read."""
         self.number = 0
@@ -83,15 +90,16 @@ class PowerLoss(RuleBasedStateMachine):
 
     def learn(self, log: Segments) -> None:
         """Check what is there after a restart; from now on it counts as acknowledged."""
-        known = {at: data for at, data in self.acknowledged.items() if at >= log.first()}
+        items = list(log.items(0))
+        first = items[0].position if items else log.durable_end()
+        known = {at: data for at, data in self.acknowledged.items() if at >= first}
         missing = self.acknowledged.keys() - known.keys()
         assert all(position < self.floor for position in missing)
-        entries = list(log.entries(0))
-        kept = entries[: len(known)]
-        assert {entry.position: entry.data for entry in kept} == known
-        more = [entry.data for entry in entries[len(known) :]]
+        kept = items[: len(known)]
+        assert {item.position: bytes_of(item) for item in kept} == known
+        more = [bytes_of(item) for item in items[len(known) :]]
         assert more == [] or more in self.unknown
-        self.acknowledged = {entry.position: entry.data for entry in entries}
+        self.acknowledged = {item.position: bytes_of(item) for item in items}
         self.unknown = []
 
     def texts(self, count: int, size: int) -> list[bytes]:
@@ -121,6 +129,23 @@ class PowerLoss(RuleBasedStateMachine):
         else:
             self.acknowledged |= dict(zip(positions, texts, strict=True))
 
+    @rule(count=st.integers(1, 3), size=st.integers(0, 150))
+    def append_marks(self, count: int, size: int) -> None:
+        if self.log is None:
+            return
+        texts = self.texts(count, size)
+        kinds = [MarkKind.CUT, MarkKind.CONTROL, MarkKind.CUT][:count]
+        prefixes = [texts[: 1 + index] for index in range(count)]
+        try:
+            positions = self.log.append_marks(list(zip(kinds, texts, strict=True)))
+        except Unavailable:
+            self.unknown += prefixes
+        except PowerCut:
+            self.unknown += prefixes
+            self.stop()
+        else:
+            self.acknowledged |= dict(zip(positions, texts, strict=True))
+
     @rule(steps=st.integers(0, 40))
     def stop_after(self, steps: int) -> None:
         """The process will stop after so many file operations."""
@@ -131,6 +156,12 @@ class PowerLoss(RuleBasedStateMachine):
     def stop_in_an_append(self, steps: int, size: int) -> None:
         self.stop_after(steps)
         self.append(1, size)
+        self.files.steps = None
+
+    @rule(steps=st.integers(0, 9), size=st.integers(0, 150))
+    def stop_between_marks(self, steps: int, size: int) -> None:
+        self.stop_after(steps)
+        self.append_marks(2, size)
         self.files.steps = None
 
     @rule(
@@ -200,8 +231,8 @@ class PowerLoss(RuleBasedStateMachine):
     def what_was_acknowledged_is_there(self) -> None:
         if self.log is None:
             return
-        first = self.log.first()
-        shown = {entry.position: entry.data for entry in self.log.entries(0)}
+        shown = {item.position: bytes_of(item) for item in self.log.items(0)}
+        first = next(iter(shown), self.log.durable_end())
         known = {at: data for at, data in self.acknowledged.items() if at >= first}
         assert shown == known
         assert list(shown) == sorted(shown)
@@ -262,4 +293,31 @@ def test_every_step_of_a_new_segment(tmp_path_factory, steps):
         log = Segments.open(root / "left", HandClock(), SeededIds(3), OPTIONS)
         assert log.damage is None
         assert [entry.data for entry in log.entries(0)] == [*acknowledged, b"third"]
+        log.close()
+
+
+@pytest.mark.parametrize("steps", range(5))
+def test_every_step_of_a_cut_and_its_control(tmp_path_factory, steps):
+    """The power goes at any step: never the control without the cut, and nothing is damaged."""
+    for seed in range(12):
+        root = tmp_path_factory.mktemp("marks")
+        files = ForgetfulFiles(root / "disk")
+        log = Segments.open(root / "disk", HandClock(), SeededIds(3), LogOptions(), files)
+        log.append([Draft(Origin.CAPTURE, b"before")])
+        files.steps = steps
+        acknowledged = False
+        with contextlib.suppress(PowerCut, Unavailable):
+            log.append_marks([(MarkKind.CUT, b"cut"), (MarkKind.CONTROL, b"control")])
+            acknowledged = True
+        assert acknowledged == (steps == 4)
+        files.steps = 0
+        with contextlib.suppress(PowerCut):
+            log.close()
+        files.lose_power(random.Random(seed), root / "left")
+        log = Segments.open(root / "left", HandClock(), SeededIds(3), LogOptions())
+        assert log.damage is None
+        found = [bytes_of(item) for item in log.items(0)]
+        wanted = [b"before", b"cut", b"control"]
+        assert found in ([wanted] if acknowledged else [wanted[:1], wanted[:2], wanted])
+        log.append_marks([(MarkKind.CUT, b"cut"), (MarkKind.CONTROL, b"control")])
         log.close()

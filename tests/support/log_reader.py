@@ -9,6 +9,7 @@ import google_crc32c
 import zstandard
 
 ORIGINS = {1: "capture", 2: "intake", 3: "import", 4: "internal"}
+MARKS = {2: "cut", 3: "control"}
 
 
 def check(wanted: int, data: bytes, what: str) -> None:
@@ -41,8 +42,10 @@ def read_segment_header(data: bytes, log_id: bytes) -> tuple[int, int, bytes]:
     return size, first, data[60 : size - 4]
 
 
-def read_frames(data: bytes, position: int, durable: int) -> Iterator[tuple[int, int, int, bytes]]:
-    """Yield (position, append_ms, count, payload) of the frames of records in ``data``."""
+def read_frames(
+    data: bytes, position: int, durable: int
+) -> Iterator[tuple[int, int, int, int, bytes]]:
+    """Yield (position, append_ms, kind, count, payload) of the frames in ``data``."""
     at = 0
     while at < len(data) and position < durable:
         magic, checksum = struct.unpack_from("<4sI", data, at)
@@ -54,14 +57,13 @@ def read_frames(data: bytes, position: int, durable: int) -> Iterator[tuple[int,
         check(checksum, data[at + 8 : at + 40], f"frame header at {position}")
         payload = data[at + 40 : at + 40 + size]
         check(payload_checksum, payload, f"frame at {position}")
-        if kind == 1:
-            yield position, append_ms, count, payload
+        yield position, append_ms, kind, count, payload
         at += 40 + size
         position += 40 + size
 
 
 def read_log(log_dir: Path) -> Iterator[tuple[int, int, str, bytes]]:
-    """Yield (position, append_ms, origin, JSON) of every acknowledged record."""
+    """Yield (position, append_ms, origin or kind of mark, JSON) of all that is acknowledged."""
     log_id, durable, kept = read_durable(log_dir / "durable")
     for path in sorted(log_dir.glob("*.seg")):
         data = path.read_bytes()
@@ -72,9 +74,12 @@ def read_log(log_dir: Path) -> Iterator[tuple[int, int, str, bytes]]:
             raise ValueError(f"{path} is of another place")
         trained = zstandard.ZstdCompressionDict(dictionary) if dictionary else None
         unpack = zstandard.ZstdDecompressor(dict_data=trained).decompress
-        for start, append_ms, count, payload in read_frames(data[header_size:], first, durable):
+        frames = read_frames(data[header_size:], first, durable)
+        for start, append_ms, kind, count, payload in frames:
+            if kind in MARKS:
+                yield start, append_ms, MARKS[kind], payload
             at = 0
-            for _ in range(count):
+            for _ in range(count if kind == 1 else 0):
                 size, back, origin, _, checksum = struct.unpack_from("<IIBBI", payload, at)
                 check(checksum, payload[at : at + 10], f"record at {start + back}")
                 if back != at + 40:

@@ -8,19 +8,22 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 
+from support.memory_log import MemoryLog
 from support.seeded_ids import SeededIds
 
 from opentrail.clock import Clock
 from opentrail.errors import Unavailable
-from opentrail.eventlog.base import Draft, EventLog
+from opentrail.eventlog.base import Draft, EventLog, MarkKind
 from opentrail.eventlog.link import (
     Kind,
     Link,
     LinkedLog,
     decode_drafts,
+    decode_marks,
     encode_positions,
 )
-from opentrail.eventlog.segments import LogOptions, Segments
+from opentrail.eventlog.options import LogOptions
+from opentrail.eventlog.segments import Segments
 from opentrail.front.commit import GroupCommit
 
 Opener = Callable[[Path, Clock], AbstractContextManager[EventLog]]
@@ -63,9 +66,17 @@ class _Loop:
     async def _append(self, drafts: Sequence[Draft]) -> list[int]:
         return await self._commit.append(drafts)
 
-    def append(self, drafts: Sequence[Draft]) -> list[int]:
+    async def _append_marks(self, marks: Sequence[tuple[MarkKind, bytes]]) -> list[int]:
+        return await self._commit.append_marks(marks)
+
+    def answer(self, kind: Kind, payload: bytes) -> list[int]:
         """Append as a call in the loop does, and wait for it."""
-        return asyncio.run_coroutine_threadsafe(self._append(drafts), self._loop).result()
+        if kind is Kind.APPEND:
+            appending = self._append(decode_drafts(payload))
+        else:
+            assert kind is Kind.MARKS
+            appending = self._append_marks(decode_marks(payload))
+        return asyncio.run_coroutine_threadsafe(appending, self._loop).result()
 
     def close(self) -> None:
         """End the loop and its thread."""
@@ -78,9 +89,8 @@ class _Loop:
 def _serve(link: Link, loop: _Loop) -> None:
     """Answer back's appends, as front does."""
     for kind, number, payload in link.frames():
-        assert kind is Kind.APPEND
         try:
-            positions = loop.append(decode_drafts(payload))
+            positions = loop.answer(kind, payload)
         except Unavailable as error:
             link.send(Kind.REFUSED, number, str(error).encode())
         else:
@@ -117,8 +127,21 @@ def linked(data: Path, clock: Clock) -> Iterator[EventLog]:
             loop.close()
 
 
+_kept: dict[Path, MemoryLog] = {}
+"""So that a log opened again is the same one."""
+
+
+@contextmanager
+def memory(data: Path, clock: Clock) -> Iterator[EventLog]:
+    """The fake that other tests use."""
+    log = _kept.setdefault(data, MemoryLog())
+    log.now_ms = clock.now_ms
+    yield log
+
+
 OPENERS: dict[str, Opener] = {
     "segments": segments,
     "small-segments": small_segments,
     "linked": linked,
+    "memory": memory,
 }

@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 from support.aws_clients import Key
 from support.memory_log import MemoryLog
+from support.trail_rooms import TrailRooms
 
 from opentrail.clock import iso_seconds
 from opentrail.errors import Corrupt
@@ -166,9 +167,19 @@ def record(number: int, **changes: object) -> bytes:
     return msgspec.json.encode(fields | changes)
 
 
-def api(history: Lookups) -> CloudTrailApi:
-    """Return the API over ``history``."""
-    return CloudTrailApi(Rooms(history=history, clock=StoppedClock(), token_key=TOKEN_KEY))
+def api(history: Lookups, rooms: TrailRooms | None = None) -> CloudTrailApi:
+    """Return the API over ``history`` and the trails of ``rooms``; there are none without."""
+    trails = rooms or TrailRooms()
+    return CloudTrailApi(
+        Rooms(
+            history=history,
+            trails=trails.registry,
+            buckets=trails.buckets,
+            public_keys=trails.public_keys,
+            clock=trails.clock,
+            token_key=TOKEN_KEY,
+        )
+    )
 
 
 def request(operation: str = "LookupEvents", body: bytes = b"{}", **changes: Any) -> ApiRequest:
@@ -188,9 +199,9 @@ def request(operation: str = "LookupEvents", body: bytes = b"{}", **changes: Any
 
 
 @contextmanager
-def serving(history: Lookups) -> Iterator[str]:
-    """Yield the endpoint of a server that answers CloudTrail's API from ``history``."""
-    answering = api(history)
+def serving(history: Lookups, rooms: TrailRooms | None = None) -> Iterator[str]:
+    """Yield the endpoint of a server that answers CloudTrail's API from what ``api`` is given."""
+    answering = api(history, rooms)
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"

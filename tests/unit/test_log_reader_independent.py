@@ -8,8 +8,9 @@ from support import log_reader
 from support.log_files import HandClock
 from support.seeded_ids import SeededIds
 
-from opentrail.eventlog.base import Draft, Origin
-from opentrail.eventlog.segments import LogOptions, Segments
+from opentrail.eventlog.base import Draft, Entry, MarkKind, Origin
+from opentrail.eventlog.options import LogOptions
+from opentrail.eventlog.segments import Segments
 
 
 @pytest.mark.parametrize("options", [None, LogOptions(segment_bytes_max=3_000, dictionary=b"")])
@@ -21,12 +22,19 @@ def test_a_stranger_reads_what_we_wrote(tmp_path, options):
         origins = list(Origin)[: 1 + group % 4]
         texts = [b'{"eventID":"%d-%d"}' % (group, origin) for origin in origins]
         log.append([Draft(origin, text) for origin, text in zip(origins, texts, strict=True)])
-    ours = list(log.entries(0))
+        if group % 7 == 0:
+            log.append_marks(
+                [(MarkKind.CUT, b'{"cut_ms":%d}' % clock.ms), (MarkKind.CONTROL, b"{}")]
+            )
+    ours = list(log.items(0))
     theirs = list(log_reader.read_log(tmp_path / "log"))
     log.close()
-    assert len(ours) == 150
+    assert len(ours) == 150 + 18
     assert theirs == [
-        (entry.position, entry.append_ms, entry.origin.name.lower(), entry.data) for entry in ours
+        (item.position, item.append_ms, item.origin.name.lower(), item.data)
+        if isinstance(item, Entry)
+        else (item.position, item.append_ms, item.kind.name.lower(), item.payload)
+        for item in ours
     ]
 
 

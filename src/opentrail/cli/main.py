@@ -17,6 +17,7 @@ COMMANDS = {
     "search": "opentrail.cli.search",
     "lookup": "opentrail.cli.search",
     "fsck": "opentrail.cli.fsck",
+    "verify": "opentrail.cli.verify",
     "demo": "opentrail.cli.demo",
     "sandbox": "opentrail.cli.sandbox",
 }

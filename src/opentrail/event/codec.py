@@ -100,6 +100,8 @@ def _patient(parts: Fields) -> Record:
         management_event=_boolean(parts, "managementEvent"),
         recipient_account_id=_text(parts, "recipientAccountId"),
         event_category=_text(parts, "eventCategory"),
+        vpc_endpoint_id=_text(parts, "vpcEndpointId"),
+        session_credential_from_console=_text(parts, "sessionCredentialFromConsole"),
     )
 
 

@@ -108,3 +108,6 @@ class Record(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     recipient_account_id: str = ""
     event_category: str = ""
     """"Management", "Data", "NetworkActivity", "Insight"; empty before eventVersion 1.07."""
+    vpc_endpoint_id: str = ""
+    session_credential_from_console: str = ""
+    """"true" (text) when a console session's credentials made the call, else absent."""

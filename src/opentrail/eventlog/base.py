@@ -120,7 +120,8 @@ class EventLog(LogReader, Protocol):
     def append_marks(self, marks: Sequence[tuple[MarkKind, bytes]]) -> list[int]:
         """Append frames without records, next to each other; as ``append`` otherwise.
 
-        All or none is acknowledged. Raises: Unavailable.
+        All or none is acknowledged. Raises: Unavailable: the outcome is unknown; the first few may
+        be in the log, never a later one without those before it.
         """
         ...
 

@@ -40,6 +40,8 @@ class Totals:
     records: int = 0
     record_bytes: int = 0
     """Of the records' JSON."""
+    marks: int = 0
+    """Cut and control frames."""
     file_bytes: int = 0
     unacknowledged_bytes: int = 0
     """Past the durable end: kept or cut off at the next start, or being written just now."""
@@ -107,6 +109,9 @@ class LogCheck:
         if header.append_ms < self._append_ms:
             return "append_ms goes back"
         self._append_ms = header.append_ms
+        if header.mark_kind is not None:
+            self.totals.marks += 1
+            return "a mark says that it has records" if header.count else ""
         try:
             records = records_of(header, payload)
             for position in records.positions:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import google_crc32c
 import msgspec
 
-from opentrail.eventlog.base import RECORD_BYTES_MAX, Origin
+from opentrail.eventlog.base import RECORD_BYTES_MAX, Draft, MarkKind, Origin
 
 VERSION = 1
 SEGMENT_MAGIC = b"OTRLSEG\0"
@@ -21,6 +21,10 @@ FRAMES_BYTES_MAX = 8 * 1024 * 1024
 """Uncompressed record bytes in one frame: what a reader must hold at once, 32 of the largest records."""
 RECORDS_MAX = 65_536
 """Records in one frame; with the bound above, what a reader must hold at once."""
+MARKS_BYTES_MAX = FRAMES_BYTES_MAX
+"""Payload bytes of the marks of one append: far above a trail with all the selectors there may be."""
+MARKS_MAX = 16
+"""Marks of one append, each with an fdatasync of its own while all others wait; a change has two."""
 
 _SEGMENT = struct.Struct("<8sII16sQQQI")
 _FRAME = struct.Struct("<4sIBBHIIIQQ")
@@ -41,6 +45,7 @@ PAYLOAD_BYTES_MAX = (
 """The longest payload that the writer can make; a length past it is a damaged header."""
 
 _ORIGINS = {int(origin): origin for origin in Origin}
+_MARK_KINDS = {int(kind): kind for kind in MarkKind}
 
 checksum = google_crc32c.value
 
@@ -120,6 +125,11 @@ class FrameHeader(msgspec.Struct, frozen=True, gc=False):
         """Position past the frame."""
         return self.position + FRAME_HEADER_BYTES + self.payload_size
 
+    @property
+    def mark_kind(self) -> MarkKind | None:
+        """The kind of the mark that this frame is; None when it is none."""
+        return _MARK_KINDS.get(self.kind)
+
 
 def parse_frame_header(data: bytes, offset: int, position: int) -> FrameHeader:
     """Parse the frame header at ``data[offset:]`` that must be the one of ``position``.
@@ -168,10 +178,27 @@ def build_frame(
         positions.append(position + back)
         back += RECORD_HEADER_BYTES + len(blob)
     payload = b"".join(parts)
+    head = _frame_header(KIND_RECORDS, len(blobs), payload, position, append_ms)
+    return head + payload, positions
+
+
+def build_marks(
+    position: int, append_ms: int, marks: Sequence[tuple[MarkKind, bytes]]
+) -> list[tuple[int, bytes]]:
+    """Return (position, frame) of each of ``marks``; a mark's position is its frame's."""
+    frames: list[tuple[int, bytes]] = []
+    for kind, payload in marks:
+        frame = _frame_header(kind, 0, payload, position, append_ms) + payload
+        frames.append((position, frame))
+        position += len(frame)
+    return frames
+
+
+def _frame_header(kind: int, count: int, payload: bytes, position: int, append_ms: int) -> bytes:
     checked = _FRAME_CHECKED.pack(
-        VERSION, KIND_RECORDS, 0, len(blobs), len(payload), checksum(payload), position, append_ms
+        VERSION, kind, 0, count, len(payload), checksum(payload), position, append_ms
     )
-    return b"".join((FRAME_MAGIC, _U32.pack(checksum(checked)), checked, payload)), positions
+    return b"".join((FRAME_MAGIC, _U32.pack(checksum(checked)), checked))
 
 
 def parse_record_header(data: bytes, offset: int) -> tuple[int, int, Origin]:
@@ -201,7 +228,7 @@ class Records(msgspec.Struct, frozen=True, gc=False):
 def records_of(header: FrameHeader, payload: bytes) -> Records:
     """Return the records of a payload that ``check_payload`` passed, in log order.
 
-    A frame of a kind that this version does not know has none. Raises: BadBytes: the payload
+    A mark has none, nor has a frame of a kind that this version does not know. Raises: BadBytes: the payload
     checks out but was not built by these rules.
     """
     records = Records([], [], [])
@@ -222,3 +249,24 @@ def records_of(header: FrameHeader, payload: bytes) -> Records:
     if at != end:
         raise BadBytes("the frame's records do not fill it")
     return records
+
+
+def checked_size(drafts: Sequence[Draft]) -> int:
+    """Return the bytes of ``drafts``. Raises: ValueError: they break the contract."""
+    size = 0
+    for draft in drafts:
+        if len(draft.data) > RECORD_BYTES_MAX:
+            raise ValueError(f"a record of {len(draft.data)} bytes; {RECORD_BYTES_MAX} at most")
+        if b"\n" in draft.data:
+            raise ValueError("a record with a newline; minify it first")
+        size += len(draft.data)
+    if size > FRAMES_BYTES_MAX or len(drafts) > RECORDS_MAX:
+        raise ValueError(f"{len(drafts)} records of {size} bytes are too many for one append")
+    return size
+
+
+def check_marks(marks: Sequence[tuple[MarkKind, bytes]]) -> None:
+    """Check that one append takes ``marks``. Raises: ValueError: it does not."""
+    size = sum(len(payload) for _, payload in marks)
+    if size > MARKS_BYTES_MAX or len(marks) > MARKS_MAX:
+        raise ValueError(f"{len(marks)} marks of {size} bytes are too many for one append")

@@ -18,7 +18,7 @@ from pathlib import Path
 import msgspec
 
 from opentrail.errors import Unavailable
-from opentrail.eventlog.base import Draft, Entry, Origin
+from opentrail.eventlog.base import Draft, Entry, Mark, MarkKind, Origin
 from opentrail.eventlog.reader import SegmentReader
 
 FRAME_BYTES_MAX = 64 * 1024 * 1024
@@ -44,13 +44,15 @@ class Kind(IntEnum):
     APPEND = 5
     """back -> front: append these drafts."""
     APPENDED = 6
-    """front -> back: their positions; they are durable."""
+    """front -> back: the positions of what was appended; it is durable."""
     REFUSED = 7
-    """front -> back: they were not acknowledged; the payload says why."""
+    """front -> back: it was not acknowledged; the payload says why."""
     CALL = 8
     """front -> back: a call of CloudTrail's API, authenticated."""
     REPLY = 9
     """back -> front: its answer."""
+    MARKS = 10
+    """back -> front: append these marks."""
 
 
 class Hello(msgspec.Struct, frozen=True):
@@ -67,6 +69,7 @@ class Hello(msgspec.Struct, frozen=True):
 
 _encode = msgspec.msgpack.Encoder().encode
 _drafts = msgspec.msgpack.Decoder(list[tuple[int, bytes]])
+_marks = msgspec.msgpack.Decoder(list[tuple[MarkKind, bytes]])
 _positions = msgspec.msgpack.Decoder(list[int])
 
 
@@ -94,6 +97,16 @@ def encode_drafts(drafts: Sequence[Draft]) -> bytes:
 def decode_drafts(payload: bytes) -> list[Draft]:
     """Return the drafts of an APPEND."""
     return [Draft(Origin(origin), data) for origin, data in _drafts.decode(payload)]
+
+
+def encode_marks(marks: Sequence[tuple[MarkKind, bytes]]) -> bytes:
+    """Return the payload of a MARKS."""
+    return _encode(marks)
+
+
+def decode_marks(payload: bytes) -> list[tuple[MarkKind, bytes]]:
+    """Return the marks of a MARKS."""
+    return _marks.decode(payload)
 
 
 def encode_positions(positions: Sequence[int]) -> bytes:
@@ -173,6 +186,14 @@ class LinkedLog:
         """See ``LogReader``."""
         return self._reader.entries(start, end)
 
+    def items(self, start: int, end: int | None = None) -> Iterator[Entry | Mark]:
+        """See ``LogReader``."""
+        return self._reader.items(start, end)
+
+    def marks(self, start: int, end: int | None = None) -> Iterator[Mark]:
+        """See ``LogReader``."""
+        return self._reader.marks(start, end)
+
     def read(self, position: int) -> Entry:
         """See ``LogReader``."""
         return self._reader.read(position)
@@ -183,6 +204,14 @@ class LinkedLog:
 
     def append(self, drafts: Sequence[Draft]) -> list[int]:
         """See ``EventLog``: front appends, and answers when it is durable."""
+        return self._ask(Kind.APPEND, encode_drafts(drafts))
+
+    def append_marks(self, marks: Sequence[tuple[MarkKind, bytes]]) -> list[int]:
+        """See ``EventLog``: front appends, and answers when they are durable."""
+        return self._ask(Kind.MARKS, encode_marks(marks))
+
+    def _ask(self, kind: Kind, payload: bytes) -> list[int]:
+        """Return the positions that front answers with. Raises: Unavailable."""
         waiting: Future[list[int]] = Future()
         with self._lock:
             if self._closed:
@@ -191,10 +220,10 @@ class LinkedLog:
             number = self._last
             self._waiting[number] = waiting
         try:
-            self._send(Kind.APPEND, number, encode_drafts(drafts))
+            self._send(kind, number, payload)
             return waiting.result(timeout=APPEND_TIMEOUT_S)
         except FutureTimeoutError as error:
-            raise Unavailable("front did not answer; the records may be in the log") from error
+            raise Unavailable("front did not answer; what was sent may be in the log") from error
         finally:
             with self._lock:
                 self._waiting.pop(number, None)
@@ -217,4 +246,4 @@ class LinkedLog:
             waiting = list(self._waiting.values())
             self._waiting.clear()
         for future in waiting:
-            future.set_exception(Unavailable("front is gone; the records may be in the log"))
+            future.set_exception(Unavailable("front is gone; what was sent may be in the log"))

@@ -13,7 +13,7 @@ from itertools import repeat
 from pathlib import Path
 
 from opentrail.errors import Corrupt
-from opentrail.eventlog.base import Entry
+from opentrail.eventlog.base import Entry, Mark
 from opentrail.eventlog.frame import (
     FRAME_HEADER_BYTES,
     RECORD_HEADER_BYTES,
@@ -68,20 +68,31 @@ class SegmentReader:
         return self._published.end()
 
     def entries(self, start: int, end: int | None = None) -> Iterator[Entry]:
-        """See ``LogReader``. Raises: ValueError: no record begins at ``start``."""
+        """See ``LogReader``. Raises: ValueError: nothing begins at ``start``."""
         durable = self.durable_end()
         stop = durable if end is None else min(end, durable)
         for segment, header, payload in self._frames(start, stop, durable):
-            try:
-                records = records_of(header, payload)
-                data = segment.codec.decompress(records.blobs)
-            except BadBytes as error:
-                raise segment.corrupt(error, header.position) from error
-            whole = map(Entry, records.positions, repeat(header.append_ms), records.origins, data)
-            if start <= header.position and header.end <= stop:
-                yield from whole
+            yield from _entries_of(segment, header, payload, start, stop)
+
+    def items(self, start: int, end: int | None = None) -> Iterator[Entry | Mark]:
+        """See ``LogReader``. Raises: ValueError: nothing begins at ``start``."""
+        durable = self.durable_end()
+        stop = durable if end is None else min(end, durable)
+        for segment, header, payload in self._frames(start, stop, durable):
+            kind = header.mark_kind
+            if kind is None:
+                yield from _entries_of(segment, header, payload, start, stop)
             else:
-                yield from (entry for entry in whole if start <= entry.position < stop)
+                yield Mark(header.position, header.append_ms, kind, payload)
+
+    def marks(self, start: int, end: int | None = None) -> Iterator[Mark]:
+        """See ``LogReader``. Raises: ValueError: nothing begins at ``start``."""
+        durable = self.durable_end()
+        stop = durable if end is None else min(end, durable)
+        for _, header, payload in self._frames(start, stop, durable):
+            kind = header.mark_kind
+            if kind is not None:
+                yield Mark(header.position, header.append_ms, kind, payload)
 
     def read(self, position: int) -> Entry:
         """See ``LogReader``."""
@@ -121,7 +132,7 @@ class SegmentReader:
             return
         segment = self._segment_at(position)
         if segment is not None:
-            absent = ValueError(f"no record begins at {position}")
+            absent = ValueError(f"nothing begins at {position}")
             position = self._frame_start(segment, position, durable, absent)
         while position < stop:
             if segment is None:
@@ -207,6 +218,21 @@ class SegmentReader:
         """Whether the last segment known still is the one for ``position``."""
         last = self._open.get(self._firsts[-1])
         return last is not None and position < last.end()
+
+
+def _entries_of(
+    segment: SegmentFile, header: FrameHeader, payload: bytes, start: int, stop: int
+) -> Iterator[Entry]:
+    """Return the records of a frame that lie in ``[start, stop)``. Raises: Corrupt."""
+    try:
+        records = records_of(header, payload)
+        data = segment.codec.decompress(records.blobs)
+    except BadBytes as error:
+        raise segment.corrupt(error, header.position) from error
+    whole = map(Entry, records.positions, repeat(header.append_ms), records.origins, data)
+    if start <= header.position and header.end <= stop:
+        return whole
+    return (entry for entry in whole if start <= entry.position < stop)
 
 
 def _frame_start_quick(segment: SegmentFile, position: int) -> int:

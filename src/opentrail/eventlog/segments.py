@@ -1,62 +1,45 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The embedded event log: append-only segment files with group commit.
-
-After docs/format.md.
-"""
+"""The embedded event log: append-only segment files with group commit, after docs/format.md."""
 
 import errno
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Self
 
 from opentrail.clock import Clock, Ids, uuid4_text
 from opentrail.durable import OS_FILES, Files, make_dir
 from opentrail.errors import Corrupt, Unavailable, UsageError
-from opentrail.eventlog.base import RECORD_BYTES_MAX, Draft, Entry
+from opentrail.eventlog.base import Draft, Entry, Mark, MarkKind
 from opentrail.eventlog.blob import DICTIONARY_PATH, BlobCodec
 from opentrail.eventlog.commit import GroupCommit, Pending
-from opentrail.eventlog.frame import FRAMES_BYTES_MAX, RECORDS_MAX, SegmentHeader, build_frame
+from opentrail.eventlog.disk import DiskReserve
+from opentrail.eventlog.frame import build_frame, build_marks, check_marks, checked_size
+from opentrail.eventlog.last import LastSegment
 from opentrail.eventlog.lock import DataLock
+from opentrail.eventlog.options import LogOptions
 from opentrail.eventlog.published import NAME as PUBLISHED_NAME
 from opentrail.eventlog.published import Published, create_published
 from opentrail.eventlog.reader import SegmentReader
-from opentrail.eventlog.recovery import Tail, recover
-from opentrail.eventlog.segment import DAMAGE_HINT, create_segment, list_firsts, segment_path
+from opentrail.eventlog.recovery import recover
+from opentrail.eventlog.segment import DAMAGE_HINT, list_firsts, segment_path
 
-SEGMENT_BYTES_MAX = 64 * 1024 * 1024
-"""Small enough that checking the last one at start takes under a second; some 250,000 records."""
-SEGMENT_AGE_MS_MAX = 24 * 3600 * 1000
-"""Retention deletes whole segments: without this a quiet log would never have one to delete."""
-DISK_RESERVE_BYTES = 256 * 1024 * 1024
-"""Room for a new segment, the index's next runs and the operator, once the log refuses."""
-DISK_CHECK_INTERVAL_S = 0.1
-"""At 1 GB/s, a disk's worth of writes, less than half of the reserve goes by unseen."""
 _DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
 _RESTART = "restart OpenTrail: it then checks what the disk holds"
 
 
 @dataclass(frozen=True, slots=True)
-class LogOptions:
-    """What may differ between logs."""
-
-    address: str = ""
-    """Where the server listens, for the message to a second one."""
-    disk_reserve_bytes: int = DISK_RESERVE_BYTES
-    segment_bytes_max: int = SEGMENT_BYTES_MAX
-    dictionary: bytes | None = None
-    """zstd dictionary of new segments; None is the one that comes with OpenTrail."""
-
-
-@dataclass(frozen=True, slots=True)
 class Written:
-    """A frame that is written and not yet durable."""
+    """A frame that is written and not yet durable, and marks that follow it once it is."""
 
     positions: list[int]
-    size: int
-    """Bytes of the frame."""
+    end: int
+    """Position past all of it."""
     append_ms: int
+    rest: tuple[tuple[int, bytes], ...] = ()
+    """Position and frame of each further mark."""
 
 
 class Segments:
@@ -66,21 +49,17 @@ class Segments:
         self, data: Path, clock: Clock, options: LogOptions, files: Files, lock: DataLock
     ) -> None:
         """See ``open``: this one only sets up what is in memory."""
-        self._data = data
         self._dir = data / "log"
         self._clock = clock
         self._options = options
         self._files = files
+        self._reserve = DiskReserve(self._dir, options.disk_reserve_bytes, clock, files)
         self._lock = lock
         given = options.dictionary
         self._dictionary = DICTIONARY_PATH.read_bytes() if given is None else given
         self._codec = BlobCodec(self._dictionary)
         self._commits = GroupCommit(self._write)
         self._refusal = ""
-        self._low_disk = ""
-        self._disk_checked_s = float("-inf")
-        self._must_roll = False
-        self._fd = -1
         self.damage: Corrupt | None = None
         """Why the log is read-only, if it is since it was opened."""
 
@@ -105,7 +84,7 @@ class Segments:
             make_dir(data / "log", files)
             lock = DataLock.take(data, options.address)
             log = cls(data, clock, options, files, lock)
-            log._begin(ids)
+            log._open(ids)
         except BaseException as error:
             if lock is not None:
                 lock.release()
@@ -115,7 +94,7 @@ class Segments:
             raise
         return log
 
-    def _begin(self, ids: Ids) -> None:
+    def _open(self, ids: Ids) -> None:
         """Recover, then make sure that there is a segment to append to.
 
         1. make log/durable            (a crash after it: a log without segments, at 0)
@@ -130,6 +109,7 @@ class Segments:
             create_published(self._dir, uuid.UUID(uuid4_text(ids)).bytes, self._files)
         self._published = Published(self._dir, write=True)
         self._reader = SegmentReader(self._dir)
+        self._last = LastSegment(self._dir, self._published, self._options, self._files)
         self._end = self._published.end()
         self._append_ms = 0
         try:
@@ -141,15 +121,9 @@ class Segments:
         if tail is None:
             self._roll()
         else:
-            self._continue(tail)
-
-    def _continue(self, tail: Tail) -> None:
-        self._header = tail.header
-        self._end = tail.end
-        self._append_ms = tail.append_ms
-        self._fd = self._files.open(segment_path(self._dir, tail.header.first))
-        # All records of a process are compressed with one dictionary, before they are queued.
-        self._must_roll = tail.header.dictionary != self._dictionary
+            self._end = tail.end
+            self._append_ms = tail.append_ms
+            self._last.go_on(tail.header, self._dictionary)
 
     @property
     def log_id(self) -> str:
@@ -165,8 +139,16 @@ class Segments:
         return self._published.end()
 
     def entries(self, start: int, end: int | None = None) -> Iterator[Entry]:
-        """See ``LogReader``. Raises: ValueError: no record begins at ``start``."""
+        """See ``LogReader``. Raises: ValueError: nothing begins at ``start``."""
         return self._reader.entries(start, end)
+
+    def items(self, start: int, end: int | None = None) -> Iterator[Entry | Mark]:
+        """See ``LogReader``. Raises: ValueError: nothing begins at ``start``."""
+        return self._reader.items(start, end)
+
+    def marks(self, start: int, end: int | None = None) -> Iterator[Mark]:
+        """See ``LogReader``. Raises: ValueError: nothing begins at ``start``."""
+        return self._reader.marks(start, end)
 
     def read(self, position: int) -> Entry:
         """See ``LogReader``."""
@@ -174,32 +156,15 @@ class Segments:
 
     def writable(self) -> str:
         """See ``EventLog``."""
-        if self._refusal:
-            return self._refusal
-        now_s = self._clock.monotonic()
-        if now_s - self._disk_checked_s >= DISK_CHECK_INTERVAL_S:
-            self._disk_checked_s = now_s
-            self._low_disk = self._check_disk()
-        return self._low_disk
+        return self._refusal or self._reserve.refusal()
 
-    def _check_disk(self) -> str:
-        reserve = self._options.disk_reserve_bytes
-        try:
-            free = self._files.free_bytes(self._dir)
-        except OSError as error:
-            return f"{self._dir} does not answer: {error.strerror}"
-        if free >= reserve:
-            return ""
-        return (
-            f"{free} bytes are free at {self._dir}, fewer than the reserve of {reserve}: make room"
-        )
+    def _check_writable(self) -> None:
+        refusal = self.writable()
+        if refusal:
+            raise Unavailable("the log refuses", refusal)
 
     def append(self, drafts: Sequence[Draft]) -> list[int]:
-        """See ``EventLog``.
-
-        Raises: ValueError: a record is too long, has a newline, or they are too many for one
-        commit (FRAMES_BYTES_MAX, RECORDS_MAX). Unavailable.
-        """
+        """See ``EventLog``. Raises also: ValueError, as ``checked_size``."""
         if not drafts:
             return []
         pending = Pending(*self._compressed(drafts))
@@ -208,6 +173,25 @@ class Segments:
             raise Unavailable(pending.error.message, pending.error.hint)
         return pending.positions
 
+    def append_marks(self, marks: Sequence[tuple[MarkKind, bytes]]) -> list[int]:
+        """See ``EventLog``.
+
+        Raises: ValueError: they are too many for one commit (MARKS_BYTES_MAX, MARKS_MAX).
+        Unavailable: the first few of them may be in the log after the next start.
+        """
+        if not marks:
+            return []
+        written = self.begin_marks(marks)
+        error: OSError | None = OSError(errno.EINTR, "fdatasync was interrupted")
+        try:
+            self.sync(written)
+            error = None
+        except OSError as known:
+            error = known
+        finally:
+            positions = self.finish(written, error)
+        return positions
+
     def begin(self, drafts: Sequence[Draft]) -> Written:
         """Write ``drafts``, which are not durable yet; ``sync``, then ``finish`` must follow.
 
@@ -215,10 +199,23 @@ class Segments:
         ``finish`` no other append goes on. Raises: as ``append``.
         """
         blobs, _ = self._compressed(drafts)
+        return self._begin(partial(self._put, blobs))
+
+    def begin_marks(self, marks: Sequence[tuple[MarkKind, bytes]]) -> Written:
+        """Write the first of ``marks``, of which there is one; as ``begin`` otherwise.
+
+        The others are written by ``sync``. Raises: as ``append_marks``.
+        """
+        check_marks(marks)
+        self._check_writable()
+        return self._begin(partial(self._put_marks, marks))
+
+    def _begin(self, put: Callable[[], Written | Unavailable]) -> Written:
+        """Have ``put`` write while nobody else does, and keep it so if it could."""
         self._commits.exclusive.acquire()
         written: Written | Unavailable = Unavailable("the append was interrupted", _RESTART)
         try:
-            written = self._put(blobs)
+            written = put()
         finally:
             if isinstance(written, Unavailable):
                 self._commits.exclusive.release()
@@ -226,9 +223,16 @@ class Segments:
             raise written
         return written
 
-    def sync(self) -> None:
-        """Make what ``begin`` wrote durable; safe on any thread. Raises: OSError."""
-        self._files.sync(self._fd)
+    def sync(self, written: Written) -> None:
+        """Make what ``begin`` wrote durable; safe on any thread. Raises: OSError.
+
+        Each further mark is written only when what is before it is on disk: a torn frame is then
+        always the last one of the log, which is what recovery goes by.
+        """
+        self._last.sync()
+        for position, frame in written.rest:
+            self._last.write(position, frame)
+            self._last.sync()
 
     def finish(self, written: Written, error: OSError | None) -> list[int]:
         """Acknowledge what was written; ``error`` is what ``sync`` raised.
@@ -244,10 +248,8 @@ class Segments:
         return written.positions
 
     def _compressed(self, drafts: Sequence[Draft]) -> tuple[list[tuple[int, bytes]], int]:
-        size = _checked_size(drafts)
-        refusal = self.writable()
-        if refusal:
-            raise Unavailable("the log refuses", refusal)
+        size = checked_size(drafts)
+        self._check_writable()
         blobs = self._codec.compress([draft.data for draft in drafts])
         pairs = zip(drafts, blobs, strict=True)
         return [(int(draft.origin), blob) for draft, blob in pairs], size
@@ -277,7 +279,7 @@ class Segments:
         if isinstance(written, Unavailable):
             return written
         try:
-            self.sync()
+            self.sync(written)
         except OSError as error:
             return self._settle(written, error)
         unavailable = self._settle(written, None)
@@ -289,71 +291,50 @@ class Segments:
 
     def _put(self, blobs: list[tuple[int, bytes]]) -> Written | Unavailable:
         """Do steps 1 and 2 of ``_try_write``."""
-        if self._refusal:
-            return Unavailable("the log refuses", self._refusal)
         append_ms = max(self._append_ms, self._clock.now_ms())
         frame, positions = build_frame(self._end, append_ms, blobs)
+        return self._put_first(frame, Written(positions, self._end + len(frame), append_ms))
+
+    def _put_marks(self, marks: Sequence[tuple[MarkKind, bytes]]) -> Written | Unavailable:
+        """Do steps 1 and 2 of ``_try_write`` for the first of ``marks``."""
+        append_ms = max(self._append_ms, self._clock.now_ms())
+        frames = build_marks(self._end, append_ms, marks)
+        positions = [position for position, _ in frames]
+        end = positions[-1] + len(frames[-1][1])
+        return self._put_first(frames[0][1], Written(positions, end, append_ms, tuple(frames[1:])))
+
+    def _put_first(self, frame: bytes, written: Written) -> Written | Unavailable:
+        """Write the first ``frame`` of ``written``, in a segment that takes all of it."""
+        if self._refusal:
+            return Unavailable("the log refuses", self._refusal)
         try:
-            if self._is_full(len(frame), append_ms):
+            if self._last.is_full(self._end, written.end - self._end, written.append_ms):
                 self._roll()
-            self._files.write(self._fd, frame, self._offset())
+            self._last.write(self._end, frame)
         except OSError as error:
             return self._cut_back(error, again=error.errno in _DISK_FULL)
-        return Written(positions, len(frame), append_ms)
+        return written
 
     def _settle(self, written: Written, error: OSError | None) -> Unavailable | None:
         """Do step 4, if step 3 was no error."""
         if error is not None:
             # The kernel may have dropped the pages and would report success the next time.
             return self._cut_back(error, again=False)
-        self._end += written.size
+        self._end = written.end
         self._append_ms = written.append_ms
         self._published.store_end(self._end)
         return None
 
-    def _offset(self) -> int:
-        return self._header.size + self._end - self._header.first
-
-    def _is_full(self, frame_size: int, now_ms: int) -> bool:
-        if self._end == self._header.first:
-            return self._must_roll
-        old = now_ms - self._header.created_ms >= SEGMENT_AGE_MS_MAX
-        return (
-            self._must_roll or old or self._offset() + frame_size > self._options.segment_bytes_max
-        )
-
     def _roll(self) -> None:
-        """Begin a new segment at the end of the log.
-
-            1. sync log/durable          (so that a start after a power loss checks one segment)
-            2. make the segment durable  (a crash after it: an empty last segment)
-            3. append to it from now on
-        Once tried it is tried again until it works: the new file may be there, so that nothing
-        may be appended to the old one. Raises: OSError.
-        """
-        self._must_roll = True
-        self._published.sync(self._files)
+        """Begin a new segment at the end of the log. Raises: OSError."""
         created_ms = max(self._append_ms, self._clock.now_ms())
-        header = SegmentHeader(
-            self._published.log_id,
-            self._end,
-            created_ms,
-            self._append_ms,
-            self._dictionary,
-        )
-        create_segment(self._dir, header, self._files)
-        fd = self._files.open(segment_path(self._dir, self._end))
-        if self._fd >= 0:
-            self._files.close(self._fd)
-        self._fd = fd
-        self._header = header
-        self._must_roll = False
+        self._last.roll(self._end, self._append_ms, created_ms, self._dictionary)
 
     def _cut_back(self, error: OSError, *, again: bool) -> Unavailable:
         """Cut the segment back to the durable end; ``again``: later appends may be tried."""
         message = f"the log cannot be written: {error.strerror}"
         try:
-            self._files.truncate(self._fd, self._offset())
+            self._last.cut(self._end)
         except OSError:
             again = False
         answer = Unavailable(message, "make room on the disk" if again else _RESTART)
@@ -383,7 +364,7 @@ class Segments:
                 raise Unavailable(f"retention cannot delete: {error.strerror}") from error
 
     def _expire(self, before_ms: int, floor_position: int) -> int:
-        whole = self._header.first < self._end <= floor_position
+        whole = self._last.first < self._end <= floor_position
         if whole and self._append_ms < before_ms:
             self._roll()
         firsts = list_firsts(self._dir)
@@ -409,26 +390,10 @@ class Segments:
         with self._commits.exclusive:
             self._refusal = self._refusal or "the log is closed"
             try:
-                if self._fd >= 0:
-                    self._files.close(self._fd)
-                    self._fd = -1
+                if self._last.close():
                     self._published.sync(self._files)
             except OSError as error:
                 message = f"log/durable was not synced: {error.strerror}"
                 raise Unavailable(message, "the next start finds the end by itself") from error
             finally:
                 self._lock.release()
-
-
-def _checked_size(drafts: Sequence[Draft]) -> int:
-    """Return the bytes of ``drafts``. Raises: ValueError: they break the contract."""
-    size = 0
-    for draft in drafts:
-        if len(draft.data) > RECORD_BYTES_MAX:
-            raise ValueError(f"a record of {len(draft.data)} bytes; {RECORD_BYTES_MAX} at most")
-        if b"\n" in draft.data:
-            raise ValueError("a record with a newline; minify it first")
-        size += len(draft.data)
-    if size > FRAMES_BYTES_MAX or len(drafts) > RECORDS_MAX:
-        raise ValueError(f"{len(drafts)} records of {size} bytes are too many for one append")
-    return size

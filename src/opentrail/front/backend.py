@@ -5,7 +5,7 @@ import asyncio
 import logging
 import socket
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import msgspec
 
@@ -13,15 +13,16 @@ from opentrail.aws.request import Credential
 from opentrail.capture.call import Call
 from opentrail.capture.upstream import Answer, NoAnswer, Unreachable
 from opentrail.errors import Unavailable
-from opentrail.eventlog.base import Draft
 from opentrail.eventlog.link import (
     HEAD_BYTES,
     Kind,
     decode_drafts,
+    decode_marks,
     encode_positions,
     frame,
     parse_head,
 )
+from opentrail.front.commit import GroupCommit
 from opentrail.wire.app import ApiRequest, ApiResponse, Principal
 
 ANSWER_TIMEOUT_S = 60.0
@@ -39,7 +40,6 @@ _encode = msgspec.msgpack.Encoder().encode
 _answer = msgspec.msgpack.Decoder(ApiResponse).decode
 
 AsPrincipal = Callable[[Call, Credential | None], Principal]
-Append = Callable[[Sequence[Draft]], Awaitable[list[int]]]
 
 
 class Backend:
@@ -49,13 +49,13 @@ class Backend:
         self,
         hello: bytes,
         as_principal: AsPrincipal,
-        append: Append,
+        commit: GroupCommit,
         durable_end: Callable[[], int],
     ) -> None:
         """``hello`` is what back is told first: its settings (msgpack)."""
         self._hello = hello
         self._as_principal = as_principal
-        self._append = append
+        self._commit = commit
         self._durable_end = durable_end
         self._writer: asyncio.StreamWriter | None = None
         self._answers: dict[int, asyncio.Future[bytes]] = {}
@@ -112,17 +112,23 @@ class Backend:
             if answer is not None and not answer.done():
                 answer.set_result(payload)
         elif kind is Kind.APPEND:
-            task = asyncio.create_task(self._append_for_back(number, payload))
-            self._appends.add(task)
-            task.add_done_callback(self._appends.discard)
+            self._append(number, self._commit.append(decode_drafts(payload)))
+        elif kind is Kind.MARKS:
+            self._append(number, self._commit.append_marks(decode_marks(payload)))
         elif kind is Kind.INDEXED:
             self.indexed_to = number
         elif kind is Kind.READY:
             self.ready.set()
 
-    async def _append_for_back(self, number: int, payload: bytes) -> None:
+    def _append(self, number: int, appending: Awaitable[list[int]]) -> None:
+        """Have back told what comes of ``appending``."""
+        task = asyncio.create_task(self._answer_append(number, appending))
+        self._appends.add(task)
+        task.add_done_callback(self._appends.discard)
+
+    async def _answer_append(self, number: int, appending: Awaitable[list[int]]) -> None:
         try:
-            positions = await self._append(decode_drafts(payload))
+            positions = await appending
         except Unavailable as error:
             self._send(Kind.REFUSED, number, error.message.encode())
         else:

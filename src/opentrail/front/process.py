@@ -27,7 +27,8 @@ from opentrail.errors import Unavailable
 from opentrail.eventlog.base import Draft, Origin
 from opentrail.eventlog.inflight import Ended, InFlight, InFlightEntry
 from opentrail.eventlog.link import Hello
-from opentrail.eventlog.segments import LogOptions, Segments
+from opentrail.eventlog.options import LogOptions
+from opentrail.eventlog.segments import Segments
 from opentrail.front.backend import Backend
 from opentrail.front.commit import GroupCommit
 from opentrail.front.datadir import discard, prepare, set_aside
@@ -199,9 +200,7 @@ class Front:
             token_key(self._settings, self._ids),
         )
         commit = GroupCommit(self.log)
-        backend = Backend(
-            msgspec.msgpack.encode(hello), self._principal, commit.append, self.durable_end
-        )
+        backend = Backend(msgspec.msgpack.encode(hello), self._principal, commit, self.durable_end)
         commit.on_durable(backend.durable)
         async with self._upstreams() as upstreams:
             app = App(

@@ -13,6 +13,7 @@ import msgspec
 
 from opentrail.errors import Corrupt
 from opentrail.event.codec import decode
+from opentrail.event.place import account_of, category_of
 from opentrail.event.record import Record, UserIdentity
 from opentrail.history.resources import Resource, resources_of
 
@@ -121,23 +122,6 @@ def epoch_s(text: str) -> int | None:
     except ValueError:
         return None
     return int((when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp() // 1)
-
-
-def account_of(record: Record) -> str:
-    """Return the account that received the event, as AWS's own processing library falls back."""
-    identity = record.user_identity
-    return (
-        record.recipient_account_id
-        or identity.account_id
-        or identity.session_context.session_issuer.account_id
-    )
-
-
-def category_of(record: Record) -> str:
-    """Return eventCategory; records older than it (1.07) are told by ``managementEvent``."""
-    if record.event_category:
-        return record.event_category
-    return "Data" if record.management_event is False else "Management"
 
 
 def read_only_of(record: Record) -> str:

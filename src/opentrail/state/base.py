@@ -45,6 +45,7 @@ class State(Protocol):
     def commit(self, changes: Sequence[Change]) -> None:
         """Make all of ``changes`` or none, durably (fsync has returned).
 
-        Raises: Conflict: nothing was changed. Unavailable: the outcome is unknown.
+        Raises: Conflict: nothing was changed. Unavailable: the outcome is unknown. ValueError: a key
+        is in ``changes`` twice.
         """
         ...

@@ -8,41 +8,7 @@ those frames and from what was delivered; an old copy of it repeats deliveries, 
 
 import msgspec
 
-
-
-class DataResource(msgspec.Struct, frozen=True, rename="pascal", omit_defaults=True):
-    """Part of a basic selector, in AWS's words."""
-
-    type: str | None = None
-    values: tuple[str, ...] | None = None
-
-
-class EventSelector(msgspec.Struct, frozen=True, rename="pascal", omit_defaults=True):
-    """A basic selector as given, defaults filled in."""
-
-    read_write_type: str = "All"
-    include_management_events: bool = True
-    data_resources: tuple[DataResource, ...] = ()
-    exclude_management_event_sources: tuple[str, ...] = ()
-
-
-class FieldSelector(msgspec.Struct, frozen=True, rename="pascal", omit_defaults=True):
-    """One field of an advanced selector; None: that operator was not given."""
-
-    field: str
-    equals: tuple[str, ...] | None = None
-    starts_with: tuple[str, ...] | None = None
-    ends_with: tuple[str, ...] | None = None
-    not_equals: tuple[str, ...] | None = None
-    not_starts_with: tuple[str, ...] | None = None
-    not_ends_with: tuple[str, ...] | None = None
-
-
-class AdvancedSelector(msgspec.Struct, frozen=True, rename="pascal", omit_defaults=True):
-    """An advanced selector as given."""
-
-    field_selectors: tuple[FieldSelector, ...]
-    name: str | None = None
+from opentrail.event.selectors import AdvancedSelector, EventSelector
 
 
 class Trail(msgspec.Struct, frozen=True, kw_only=True):

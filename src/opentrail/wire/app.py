@@ -12,7 +12,7 @@ import msgspec
 
 from opentrail.access.policy import authorize
 from opentrail.access.refusals import access_denied, in_protocol
-from opentrail.errors import ClientError, Corrupt
+from opentrail.errors import ClientError, Corrupt, Unavailable
 from opentrail.wire.operations import ANSWERED, REFUSED
 from opentrail.wire.rooms import Rooms, Scope
 from opentrail.wire.shapes import OPERATIONS, TARGET_PREFIX
@@ -82,6 +82,11 @@ class CloudTrailApi:
             # Which file is damaged is not the client's to know: fsck tells the operator.
             message = "A stored event does not check out; run opentrail fsck on the server."
             return _error(request, ClientError("InternalFailure", message, 500))
+        except Unavailable:
+            message = (
+                "It may or may not have happened: a disk or a bucket did not answer. Try again."
+            )
+            return _error(request, ClientError("ServiceUnavailable", message, 503))
         return ApiResponse(200, _headers(request), body)
 
     def _answer(self, request: ApiRequest) -> bytes:

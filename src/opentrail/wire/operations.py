@@ -12,16 +12,24 @@ from typing import Final, TypeVar
 import msgspec
 
 from opentrail.errors import ClientError
+from opentrail.wire import shapes
+from opentrail.wire.op_describe import describe_trails, get_trail, get_trail_status, list_trails
 from opentrail.wire.op_lookup import lookup_events
-from opentrail.wire.rooms import Rooms, Scope
-from opentrail.wire.shapes import (
-    DATA_OPERATIONS,
-    OPERATIONS,
-    LookupEventsRequest,
+from opentrail.wire.op_public_keys import list_public_keys
+from opentrail.wire.op_selectors import get_event_selectors, put_event_selectors
+from opentrail.wire.op_tags import add_tags, list_tags, remove_tags
+from opentrail.wire.op_trails import (
+    create_trail,
+    delete_trail,
+    start_logging,
+    stop_logging,
+    update_trail,
 )
+from opentrail.wire.rooms import Rooms, Scope
+from opentrail.wire.shapes import DATA_OPERATIONS, OPERATIONS
 
 Handler = Callable[[Rooms, Scope, bytes], bytes]
-"""(rooms, scope, request body) -> response body. Raises: ClientError, Corrupt."""
+"""(rooms, scope, request body) -> response body. Raises: ClientError, Corrupt, Unavailable."""
 
 RequestT = TypeVar("RequestT", bound=msgspec.Struct)
 ResponseT = TypeVar("ResponseT", bound=msgspec.Struct)
@@ -56,7 +64,22 @@ def _decode(decoder: msgspec.json.Decoder[RequestT], body: bytes) -> RequestT:
 
 
 ANSWERED: Final[Mapping[str, Handler]] = {
-    "LookupEvents": _typed(LookupEventsRequest, lookup_events),
+    "AddTags": _typed(shapes.AddTagsRequest, add_tags),
+    "CreateTrail": _typed(shapes.CreateTrailRequest, create_trail),
+    "DeleteTrail": _typed(shapes.DeleteTrailRequest, delete_trail),
+    "DescribeTrails": _typed(shapes.DescribeTrailsRequest, describe_trails),
+    "GetEventSelectors": _typed(shapes.GetEventSelectorsRequest, get_event_selectors),
+    "GetTrail": _typed(shapes.GetTrailRequest, get_trail),
+    "GetTrailStatus": _typed(shapes.GetTrailStatusRequest, get_trail_status),
+    "ListPublicKeys": _typed(shapes.ListPublicKeysRequest, list_public_keys),
+    "ListTags": _typed(shapes.ListTagsRequest, list_tags),
+    "ListTrails": _typed(shapes.ListTrailsRequest, list_trails),
+    "LookupEvents": _typed(shapes.LookupEventsRequest, lookup_events),
+    "PutEventSelectors": _typed(shapes.PutEventSelectorsRequest, put_event_selectors),
+    "RemoveTags": _typed(shapes.RemoveTagsRequest, remove_tags),
+    "StartLogging": _typed(shapes.StartLoggingRequest, start_logging),
+    "StopLogging": _typed(shapes.StopLoggingRequest, stop_logging),
+    "UpdateTrail": _typed(shapes.UpdateTrailRequest, update_trail),
 }
 """Operation of ``cloudtrail`` -> what answers it."""
 

@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """What an operation of CloudTrail's API works with: the rooms it reads, and who asks."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from opentrail.clock import Clock
 from opentrail.history.lookup import Lookup, Page
+from opentrail.objects.base import Buckets
+from opentrail.trails.keys import PublicKey
+from opentrail.trails.registry import Registry
 
 
 class Lookups(Protocol):
@@ -19,11 +23,18 @@ class Lookups(Protocol):
         ...
 
 
+PublicKeys = Callable[[int, int], Sequence[PublicKey]]
+"""(start_ms, end_ms), inclusive, milliseconds since 1970 UTC -> the keys valid at some time of it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Rooms:
     """All that operations may touch."""
 
     history: Lookups
+    trails: Registry
+    buckets: Buckets
+    public_keys: PublicKeys
     clock: Clock
     token_key: bytes = field(repr=False)
     """Signs page tokens. Secret; tokens made under another key are refused."""

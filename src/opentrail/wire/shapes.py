@@ -28,6 +28,13 @@ class Modelled:
 TARGET_PREFIX: Final = "com.amazonaws.cloudtrail.v20131101.CloudTrail_20131101"
 """What the model puts before ``.Operation`` in X-Amz-Target."""
 
+READ_WRITE_TYPE_VALUES: Final = (
+    "ReadOnly",
+    "WriteOnly",
+    "All",
+)
+"""What the model allows for ``ReadWriteType``."""
+
 LOOKUP_ATTRIBUTE_KEY_VALUES: Final = (
     "EventId",
     "EventName",
@@ -42,6 +49,261 @@ LOOKUP_ATTRIBUTE_KEY_VALUES: Final = (
 
 EVENT_CATEGORY_VALUES: Final = ("insight",)
 """What the model allows for ``EventCategory``."""
+
+
+class Tag(msgspec.Struct, frozen=True, rename="pascal", omit_defaults=True):
+    """CloudTrail's ``Tag``."""
+
+    key: str | None = None
+    value: str | None = None
+
+
+class AddTagsRequest(msgspec.Struct, frozen=True, rename="pascal", omit_defaults=True):
+    """CloudTrail's ``AddTagsRequest``."""
+
+    resource_id: str | None = None
+    tags_list: list[Tag] | None = None
+
+
+class AddTagsResponse(msgspec.Struct, frozen=True, rename="pascal", omit_defaults=True):
+    """CloudTrail's ``AddTagsResponse``."""
+
+
+class CreateTrailRequest(msgspec.Struct, frozen=True, rename="pascal", omit_defaults=True):
+    """CloudTrail's ``CreateTrailRequest``."""
+
+    name: str | None = None
+    s3_bucket_name: str | None = None
+    s3_key_prefix: str | None = None
+    sns_topic_name: str | None = None
+    include_global_service_events: bool | None = None
+    is_multi_region_trail: bool | None = None
+    enable_log_file_validation: bool | None = None
+    cloud_watch_logs_log_group_arn: str | None = None
+    cloud_watch_logs_role_arn: str | None = None
+    kms_key_id: str | None = None
+    is_organization_trail: bool | None = None
+    tags_list: list[Tag] | None = None
+    recursive_logging: bool | None = None
+
+
+class CreateTrailResponse(msgspec.Struct, frozen=True, rename="pascal", omit_defaults=True):
+    """CloudTrail's ``CreateTrailResponse``."""
+
+    name: str | None = None
+    s3_bucket_name: str | None = None
+    s3_key_prefix: str | None = None
+    sns_topic_name: str | None = None
+    sns_topic_arn: str | None = msgspec.field(default=None, name="SnsTopicARN")
+    include_global_service_events: bool | None = None
+    is_multi_region_trail: bool | None = None
+    trail_arn: str | None = msgspec.field(default=None, name="TrailARN")
+    log_file_validation_enabled: bool | None = None
+    cloud_watch_logs_log_group_arn: str | None = None
+    cloud_watch_logs_role_arn: str | None = None
+    kms_key_id: str | None = None
+    is_organization_trail: bool | None = None
+    recursive_logging: bool | None = None
+
+
+class DeleteTrailRequest(msgspec.Struct, frozen=True, rename="pascal", omit_defaults=True):
+    """CloudTrail's ``DeleteTrailRequest``."""
+
+    name: str | None = None
+
+
+class DeleteTrailResponse(msgspec.Struct, frozen=True, rename="pascal", omit_defaults=True):
+    """CloudTrail's ``DeleteTrailResponse``."""
+
+
+class DescribeTrailsRequest(msgspec.Struct, frozen=True, rename="pascal", omit_defaults=True):
+    """CloudTrail's ``DescribeTrailsRequest``."""
+
+    trail_name_list: list[str] | None = msgspec.field(default=None, name="trailNameList")
+    include_shadow_trails: bool | None = msgspec.field(default=None, name="includeShadowTrails")
+
+
+class Trail(msgspec.Struct, frozen=True, rename="pascal", omit_defaults=True):
+    """CloudTrail's ``Trail``."""
+
+    name: str | None = None
+    s3_bucket_name: str | None = None
+    s3_key_prefix: str | None = None
+    sns_topic_name: str | None = None
+    sns_topic_arn: str | None = msgspec.field(default=None, name="SnsTopicARN")
+    include_global_service_events: bool | None = None
+    is_multi_region_trail: bool | None = None
+    home_region: str | None = None
+    trail_arn: str | None = msgspec.field(default=None, name="TrailARN")
+    log_file_validation_enabled: bool | None = None
+    cloud_watch_logs_log_group_arn: str | None = None
+    cloud_watch_logs_role_arn: str | None = None
+    kms_key_id: str | None = None
+    has_custom_event_selectors: bool | None = None
+    has_insight_selectors: bool | None = None
+    is_organization_trail: bool | None = None
+    recursive_logging: bool | None = None
+
+
+class DescribeTrailsResponse(msgspec.Struct, frozen=True, rename="pascal", omit_defaults=True):
+    """CloudTrail's ``DescribeTrailsResponse``."""
+
+    trail_list: list[Trail] | None = msgspec.field(default=None, name="trailList")
+
+
+class GetEventSelectorsRequest(msgspec.Struct, frozen=True, rename="pascal", omit_defaults=True):
+    """CloudTrail's ``GetEventSelectorsRequest``."""
+
+    trail_name: str | None = None
+
+
+class DataResource(msgspec.Struct, frozen=True, rename="pascal", omit_defaults=True):
+    """CloudTrail's ``DataResource``."""
+
+    type: str | None = None
+    values: list[str] | None = None
+
+
+class EventSelector(msgspec.Struct, frozen=True, rename="pascal", omit_defaults=True):
+    """CloudTrail's ``EventSelector``."""
+
+    read_write_type: str | None = None
+    include_management_events: bool | None = None
+    data_resources: list[DataResource] | None = None
+    exclude_management_event_sources: list[str] | None = None
+
+
+class AdvancedFieldSelector(msgspec.Struct, frozen=True, rename="pascal", omit_defaults=True):
+    """CloudTrail's ``AdvancedFieldSelector``."""
+
+    field: str | None = None
+    equals: list[str] | None = None
+    starts_with: list[str] | None = None
+    ends_with: list[str] | None = None
+    not_equals: list[str] | None = None
+    not_starts_with: list[str] | None = None
+    not_ends_with: list[str] | None = None
+
+
+class AdvancedEventSelector(msgspec.Struct, frozen=True, rename="pascal", omit_defaults=True):
+    """CloudTrail's ``AdvancedEventSelector``."""
+
+    name: str | None = None
+    field_selectors: list[AdvancedFieldSelector] | None = None
+
+
+class GetEventSelectorsResponse(msgspec.Struct, frozen=True, rename="pascal", omit_defaults=True):
+    """CloudTrail's ``GetEventSelectorsResponse``."""
+
+    trail_arn: str | None = msgspec.field(default=None, name="TrailARN")
+    event_selectors: list[EventSelector] | None = None
+    advanced_event_selectors: list[AdvancedEventSelector] | None = None
+
+
+class GetTrailRequest(msgspec.Struct, frozen=True, rename="pascal", omit_defaults=True):
+    """CloudTrail's ``GetTrailRequest``."""
+
+    name: str | None = None
+
+
+class GetTrailResponse(msgspec.Struct, frozen=True, rename="pascal", omit_defaults=True):
+    """CloudTrail's ``GetTrailResponse``."""
+
+    trail: Trail | None = None
+
+
+class GetTrailStatusRequest(msgspec.Struct, frozen=True, rename="pascal", omit_defaults=True):
+    """CloudTrail's ``GetTrailStatusRequest``."""
+
+    name: str | None = None
+
+
+class GetTrailStatusResponse(msgspec.Struct, frozen=True, rename="pascal", omit_defaults=True):
+    """CloudTrail's ``GetTrailStatusResponse``."""
+
+    is_logging: bool | None = None
+    latest_delivery_error: str | None = None
+    latest_notification_error: str | None = None
+    latest_delivery_time: float | None = None
+    latest_notification_time: float | None = None
+    start_logging_time: float | None = None
+    stop_logging_time: float | None = None
+    latest_cloud_watch_logs_delivery_error: str | None = None
+    latest_cloud_watch_logs_delivery_time: float | None = None
+    latest_digest_delivery_time: float | None = None
+    latest_digest_delivery_error: str | None = None
+    latest_delivery_attempt_time: str | None = None
+    latest_notification_attempt_time: str | None = None
+    latest_notification_attempt_succeeded: str | None = None
+    latest_delivery_attempt_succeeded: str | None = None
+    time_logging_started: str | None = None
+    time_logging_stopped: str | None = None
+
+
+class ListPublicKeysRequest(msgspec.Struct, frozen=True, rename="pascal", omit_defaults=True):
+    """CloudTrail's ``ListPublicKeysRequest``."""
+
+    start_time: float | None = None
+    end_time: float | None = None
+    next_token: str | None = None
+
+
+class PublicKey(msgspec.Struct, frozen=True, rename="pascal", omit_defaults=True):
+    """CloudTrail's ``PublicKey``."""
+
+    value: bytes | None = None
+    validity_start_time: float | None = None
+    validity_end_time: float | None = None
+    fingerprint: str | None = None
+
+
+class ListPublicKeysResponse(msgspec.Struct, frozen=True, rename="pascal", omit_defaults=True):
+    """CloudTrail's ``ListPublicKeysResponse``."""
+
+    public_key_list: list[PublicKey] | None = None
+    next_token: str | None = None
+
+
+class ListTagsRequest(msgspec.Struct, frozen=True, rename="pascal", omit_defaults=True):
+    """CloudTrail's ``ListTagsRequest``."""
+
+    resource_id_list: list[str] | None = None
+    next_token: str | None = None
+
+
+class ResourceTag(msgspec.Struct, frozen=True, rename="pascal", omit_defaults=True):
+    """CloudTrail's ``ResourceTag``."""
+
+    resource_id: str | None = None
+    tags_list: list[Tag] | None = None
+
+
+class ListTagsResponse(msgspec.Struct, frozen=True, rename="pascal", omit_defaults=True):
+    """CloudTrail's ``ListTagsResponse``."""
+
+    resource_tag_list: list[ResourceTag] | None = None
+    next_token: str | None = None
+
+
+class ListTrailsRequest(msgspec.Struct, frozen=True, rename="pascal", omit_defaults=True):
+    """CloudTrail's ``ListTrailsRequest``."""
+
+    next_token: str | None = None
+
+
+class TrailInfo(msgspec.Struct, frozen=True, rename="pascal", omit_defaults=True):
+    """CloudTrail's ``TrailInfo``."""
+
+    trail_arn: str | None = msgspec.field(default=None, name="TrailARN")
+    name: str | None = None
+    home_region: str | None = None
+
+
+class ListTrailsResponse(msgspec.Struct, frozen=True, rename="pascal", omit_defaults=True):
+    """CloudTrail's ``ListTrailsResponse``."""
+
+    trails: list[TrailInfo] | None = None
+    next_token: str | None = None
 
 
 class LookupAttribute(msgspec.Struct, frozen=True, rename="pascal", omit_defaults=True):
@@ -88,6 +350,89 @@ class LookupEventsResponse(msgspec.Struct, frozen=True, rename="pascal", omit_de
 
     events: list[Event] | None = None
     next_token: str | None = None
+
+
+class PutEventSelectorsRequest(msgspec.Struct, frozen=True, rename="pascal", omit_defaults=True):
+    """CloudTrail's ``PutEventSelectorsRequest``."""
+
+    trail_name: str | None = None
+    event_selectors: list[EventSelector] | None = None
+    advanced_event_selectors: list[AdvancedEventSelector] | None = None
+
+
+class PutEventSelectorsResponse(msgspec.Struct, frozen=True, rename="pascal", omit_defaults=True):
+    """CloudTrail's ``PutEventSelectorsResponse``."""
+
+    trail_arn: str | None = msgspec.field(default=None, name="TrailARN")
+    event_selectors: list[EventSelector] | None = None
+    advanced_event_selectors: list[AdvancedEventSelector] | None = None
+
+
+class RemoveTagsRequest(msgspec.Struct, frozen=True, rename="pascal", omit_defaults=True):
+    """CloudTrail's ``RemoveTagsRequest``."""
+
+    resource_id: str | None = None
+    tags_list: list[Tag] | None = None
+
+
+class RemoveTagsResponse(msgspec.Struct, frozen=True, rename="pascal", omit_defaults=True):
+    """CloudTrail's ``RemoveTagsResponse``."""
+
+
+class StartLoggingRequest(msgspec.Struct, frozen=True, rename="pascal", omit_defaults=True):
+    """CloudTrail's ``StartLoggingRequest``."""
+
+    name: str | None = None
+
+
+class StartLoggingResponse(msgspec.Struct, frozen=True, rename="pascal", omit_defaults=True):
+    """CloudTrail's ``StartLoggingResponse``."""
+
+
+class StopLoggingRequest(msgspec.Struct, frozen=True, rename="pascal", omit_defaults=True):
+    """CloudTrail's ``StopLoggingRequest``."""
+
+    name: str | None = None
+
+
+class StopLoggingResponse(msgspec.Struct, frozen=True, rename="pascal", omit_defaults=True):
+    """CloudTrail's ``StopLoggingResponse``."""
+
+
+class UpdateTrailRequest(msgspec.Struct, frozen=True, rename="pascal", omit_defaults=True):
+    """CloudTrail's ``UpdateTrailRequest``."""
+
+    name: str | None = None
+    s3_bucket_name: str | None = None
+    s3_key_prefix: str | None = None
+    sns_topic_name: str | None = None
+    include_global_service_events: bool | None = None
+    is_multi_region_trail: bool | None = None
+    enable_log_file_validation: bool | None = None
+    cloud_watch_logs_log_group_arn: str | None = None
+    cloud_watch_logs_role_arn: str | None = None
+    kms_key_id: str | None = None
+    is_organization_trail: bool | None = None
+    recursive_logging: bool | None = None
+
+
+class UpdateTrailResponse(msgspec.Struct, frozen=True, rename="pascal", omit_defaults=True):
+    """CloudTrail's ``UpdateTrailResponse``."""
+
+    name: str | None = None
+    s3_bucket_name: str | None = None
+    s3_key_prefix: str | None = None
+    sns_topic_name: str | None = None
+    sns_topic_arn: str | None = msgspec.field(default=None, name="SnsTopicARN")
+    include_global_service_events: bool | None = None
+    is_multi_region_trail: bool | None = None
+    trail_arn: str | None = msgspec.field(default=None, name="TrailARN")
+    log_file_validation_enabled: bool | None = None
+    cloud_watch_logs_log_group_arn: str | None = None
+    cloud_watch_logs_role_arn: str | None = None
+    kms_key_id: str | None = None
+    is_organization_trail: bool | None = None
+    recursive_logging: bool | None = None
 
 
 OPERATIONS: Final[Mapping[str, Modelled]] = {

@@ -1,0 +1,248 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A bucket behind an S3 endpoint, over a botocore client.
+
+Amazon S3 API Reference: PutObject, GetObject, HeadObject, ListObjectsV2, GetBucketAcl.
+"""
+
+import base64
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
+from typing import Protocol, cast
+
+import msgspec
+from botocore import exceptions as driver
+
+from opentrail.errors import ClientError, Unavailable
+from opentrail.objects.base import Head, Listed, Put
+from opentrail.objects.names import OBJECT_BYTES_MAX
+
+PAGE_KEYS = 1000
+"""As many as S3 gives at once."""
+
+Answer = Mapping[str, object]
+
+
+class S3Client(Protocol):
+    """The part of botocore's S3 client that is called."""
+
+    def put_object(self, **arguments: object) -> Answer:
+        """PutObject."""
+        ...
+
+    def get_object(self, **arguments: object) -> Answer:
+        """GetObject."""
+        ...
+
+    def head_object(self, **arguments: object) -> Answer:
+        """HeadObject."""
+        ...
+
+    def list_objects_v2(self, **arguments: object) -> Answer:
+        """ListObjectsV2."""
+        ...
+
+    def get_bucket_acl(self, **arguments: object) -> Answer:
+        """GetBucketAcl."""
+        ...
+
+
+class _Body(Protocol):
+    def read(self) -> bytes: ...
+
+    def close(self) -> None: ...
+
+
+class _ObjectAnswer(msgspec.Struct, frozen=True, rename="pascal"):
+    """What GetObject and HeadObject say beside the bytes."""
+
+    content_length: int
+    last_modified: datetime
+    etag: str = msgspec.field(name="ETag")
+    content_type: str = "binary/octet-stream"
+    content_encoding: str = ""
+    metadata: dict[str, str] = {}
+    server_side_encryption: str = ""
+    kms_key_id: str = msgspec.field(name="SSEKMSKeyId", default="")
+
+    def head(self) -> Head:
+        encryption = {
+            "ServerSideEncryption": self.server_side_encryption,
+            "SSEKMSKeyId": self.kms_key_id,
+        }
+        return Head(
+            size=self.content_length,
+            etag=self.etag,
+            modified_ms=_ms(self.last_modified),
+            content_type=self.content_type,
+            content_encoding=self.content_encoding,
+            metadata=self.metadata,
+            encryption={name: value for name, value in encryption.items() if value},
+        )
+
+
+class _Item(msgspec.Struct, frozen=True, rename="pascal"):
+    key: str
+    size: int
+    last_modified: datetime
+    etag: str = msgspec.field(name="ETag")
+
+
+class _Page(msgspec.Struct, frozen=True, rename="pascal"):
+    contents: list[_Item] = []
+    is_truncated: bool = False
+    next_continuation_token: str = ""
+
+
+class S3Bucket:
+    """``objects.base.Bucket`` at an S3 endpoint. Safe from several threads, as its client is.
+
+    ``encryption`` is sent when an object names no KMS key: "AES256", or "" to leave it to the
+    bucket's own default (on AWS that is AES256; other servers may know no encryption at all).
+    """
+
+    def __init__(self, client: S3Client, name: str, encryption: str = "") -> None:
+        self.name = name
+        self._client = client
+        self._encryption = encryption
+
+    def put(self, key: str, data: bytes, how: Put) -> None:
+        """See ``Bucket``."""
+        digest = hashlib.md5(data, usedforsecurity=False).digest()
+        _call(
+            self._client.put_object,
+            Bucket=self.name,
+            Key=key,
+            Body=data,
+            # The one checksum that every S3 knows, and that a bucket with Object Lock demands.
+            ContentMD5=base64.b64encode(digest).decode(),
+            ContentType=how.content_type,
+            Metadata=dict(how.metadata),
+            ACL=how.acl,
+            **({"ContentEncoding": how.content_encoding} if how.content_encoding else {}),
+            **self._encrypted(how),
+        )
+
+    def get(self, key: str) -> tuple[Head, bytes]:
+        """See ``Bucket``. Raises: ClientError EntityTooLarge: more than OBJECT_BYTES_MAX."""
+        answer = _call(self._client.get_object, Bucket=self.name, Key=key)
+        head = msgspec.convert(answer, _ObjectAnswer).head()
+        body = cast("_Body", answer["Body"])
+        if head.size > OBJECT_BYTES_MAX:
+            body.close()
+            raise ClientError("EntityTooLarge", f"{key} is longer than {OBJECT_BYTES_MAX} bytes")
+        return head, _read(body)
+
+    def head(self, key: str) -> Head:
+        """See ``Bucket``."""
+        answer = _call(self._client.head_object, Bucket=self.name, Key=key)
+        return msgspec.convert(answer, _ObjectAnswer).head()
+
+    def list(self, prefix: str, after: str = "", limit: int = 1000) -> Iterator[Listed]:
+        """See ``Bucket``. One request for every PAGE_KEYS objects."""
+        where: dict[str, object] = {"StartAfter": after} if after else {}
+        while limit > 0:
+            answer = _call(
+                self._client.list_objects_v2,
+                Bucket=self.name,
+                Prefix=prefix,
+                MaxKeys=min(limit, PAGE_KEYS),
+                **where,
+            )
+            page = msgspec.convert(answer, _Page)
+            for item in page.contents[:limit]:
+                limit -= 1
+                yield Listed(item.key, item.size, item.etag, _ms(item.last_modified))
+            if not page.is_truncated:
+                return
+            where = {"ContinuationToken": page.next_continuation_token}
+
+    def acl_readable(self) -> None:
+        """See ``Bucket``."""
+        _call(self._client.get_bucket_acl, Bucket=self.name)
+
+    def _encrypted(self, how: Put) -> dict[str, str]:
+        if not how.kms_key_id:
+            return {"ServerSideEncryption": self._encryption} if self._encryption else {}
+        context = base64.b64encode(msgspec.json.encode(dict(how.kms_context))).decode()
+        return {
+            "ServerSideEncryption": "aws:kms",
+            "SSEKMSKeyId": how.kms_key_id,
+            **({"SSEKMSEncryptionContext": context} if how.kms_context else {}),
+        }
+
+
+def _ms(when: datetime) -> int:
+    return int(when.timestamp() * 1000)
+
+
+def _call(operation: Callable[..., Answer], **arguments: object) -> Answer:
+    try:
+        return operation(**arguments)
+    except (driver.ClientError, driver.BotoCoreError) as error:
+        raise mapped(error) from error
+
+
+def _read(body: _Body) -> bytes:
+    try:
+        return body.read()
+    except driver.BotoCoreError as error:
+        raise mapped(error) from error
+
+
+_UNKNOWN_CODES = frozenset(
+    ("InternalError", "RequestTimeout", "RequestTimeoutException", "ServiceUnavailable", "SlowDown",
+     "Throttling", "ThrottlingException", "TooManyRequests", "OperationAborted")
+)  # fmt: skip
+"""Answers after which the same call may succeed."""
+_SERVER_ERROR_MIN = 500
+_HEAD_CODES = {
+    "404": "NoSuchKey",
+    "403": "AccessDenied",
+    "301": "PermanentRedirect",
+    "400": "BadRequest",
+}
+"""HeadObject has no body, so botocore knows the status only."""
+
+_CHECK_SETTINGS = "check the bucket's settings: endpoint, region, credentials"
+
+DRIVER_ERRORS: tuple[tuple[type[Exception], str], ...] = (
+    (driver.ParamValidationError, "InvalidArgument"),
+    (driver.ValidationError, "InvalidArgument"),
+    (driver.InvalidDNSNameError, "InvalidBucketName"),
+    (driver.UnsupportedS3ArnError, "InvalidBucketName"),
+    (driver.HTTPClientError, ""),
+    (driver.ConnectionError, ""),
+    (driver.IncompleteReadError, ""),
+    (driver.ChecksumError, ""),
+    (driver.FlexibleChecksumError, ""),
+    (driver.BotoCoreError, _CHECK_SETTINGS),
+)
+"""botocore's error -> an S3 code (one word), or the hint with which the outcome is unknown."""
+
+
+def mapped(error: driver.ClientError | driver.BotoCoreError) -> ClientError | Unavailable:
+    """Return what a caller of a bucket is to see of botocore's ``error``.
+
+    The texts of credential errors may quote what a credential process printed: only their kind
+    is told.
+    """
+    if isinstance(error, driver.ClientError):
+        return _answered(error)
+    kind = type(error).__name__
+    found = next(said for known, said in DRIVER_ERRORS if isinstance(error, known))
+    if found and " " not in found:
+        return ClientError(found, f"{kind}: {error}")
+    if found:
+        return Unavailable(f"the bucket's endpoint cannot be asked: {kind}", found)
+    return Unavailable(f"the bucket's endpoint did not answer: {error}")
+
+
+def _answered(error: driver.ClientError) -> ClientError | Unavailable:
+    said = error.response.get("Error", {})
+    status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 400))
+    code = str(said.get("Code", "")) or "BadRequest"
+    code, message = _HEAD_CODES.get(code, code), str(said.get("Message", ""))
+    if status >= _SERVER_ERROR_MIN or code in _UNKNOWN_CODES:
+        return Unavailable(f"the bucket's endpoint answered {code}: {message}")
+    return ClientError(code, message, status)

@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Buckets by name: a configured directory or endpoint, else the upstream's S3, else a directory."""
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, cast
+
+import botocore.session
+import msgspec
+from botocore import exceptions as driver
+from botocore.config import Config
+
+from opentrail.clock import Clock
+from opentrail.errors import Unavailable, UsageError
+from opentrail.objects.base import Bucket
+from opentrail.objects.localdir import LocalDir
+from opentrail.objects.names import check_name
+from opentrail.objects.s3 import S3Bucket, S3Client
+
+CONNECT_TIMEOUT_S = 5
+READ_TIMEOUT_S = 60
+ATTEMPTS_MAX = 3
+"""Of one call; who called tries again later, so a dead endpoint must not hold it up for long."""
+POOL_CONNECTIONS = 10
+_HINT = "check the bucket's settings and the AWS shared files, then restart"
+
+
+class BucketSetting(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Where one bucket is: a directory or an S3 endpoint."""
+
+    directory: str = ""
+    """The bucket is this directory; it must be there. Empty: an S3 endpoint."""
+    endpoint: str = ""
+    """URL of the S3 endpoint; empty: AWS's own for the region."""
+    region: str = ""
+    """Empty: OpenTrail's own region."""
+    credentials_profile: str = ""
+    """A profile of the AWS shared files; empty: botocore's usual search."""
+    addressing: Literal["auto", "path", "virtual"] = "path"
+    ca: str = ""
+    """A file with the certificates that the endpoint is trusted by; empty: the usual ones."""
+    encryption: Literal["", "AES256"] = ""
+    """Asked for with each object that has no KMS key; empty: the bucket's own default."""
+
+
+@dataclass(frozen=True, slots=True)
+class Upstream:
+    """The S3 behind OpenTrail, for buckets that are not configured."""
+
+    endpoint: str
+    """URL; empty: AWS's own."""
+    credentials_profile: str = ""
+    access_key_id: str = ""
+    """Used when botocore's usual search finds no credentials: an emulator takes any."""
+    secret_access_key: str = field(default="", repr=False)
+
+
+class BucketTable:
+    """``objects.base.Buckets``. Safe from several threads."""
+
+    def __init__(
+        self,
+        settings: Mapping[str, BucketSetting],
+        buckets_dir: Path,
+        clock: Clock,
+        region: str,
+        upstream: Upstream | None = None,
+    ) -> None:
+        """``buckets_dir`` is where buckets that are directories by default are made.
+
+        Raises: UsageError: a setting that cannot be meant.
+        """
+        for name, setting in settings.items():
+            _check(name, setting)
+            _check_profile(setting.credentials_profile)
+        _check_profile(upstream.credentials_profile if upstream else "")
+        self._settings = settings
+        self._dir = buckets_dir
+        self._clock = clock
+        self._region = region
+        self._upstream = upstream
+        self._found: dict[str, Bucket] = {}
+        self._clients: dict[BucketSetting, S3Client] = {}
+        self._finding = threading.Lock()
+
+    def find(self, name: str) -> Bucket:
+        """See ``Buckets``. Raises: ClientError InvalidBucketName. Unavailable: a setting is bad."""
+        directory = self.directory(name)
+        if directory is not None:
+            return directory
+        with self._finding:
+            if name not in self._found:
+                setting = self._settings.get(name) or self._default()
+                self._found[name] = S3Bucket(self._client(setting), name, setting.encryption)
+            return self._found[name]
+
+    def directory(self, name: str) -> LocalDir | None:
+        """Return the directory bucket of that name; None: it is at an S3 endpoint.
+
+        Raises: ClientError InvalidBucketName.
+        """
+        check_name(name)
+        setting = self._settings.get(name)
+        configured = setting is not None and setting.directory
+        if not configured and (setting is not None or self._upstream is not None):
+            return None
+        with self._finding:
+            found = self._found.get(name)
+            if not isinstance(found, LocalDir):
+                path = Path(setting.directory) if setting and configured else self._dir / name
+                found = LocalDir(path, name, self._clock, create=not configured)
+                self._found[name] = found
+            return found
+
+    def _default(self) -> BucketSetting:
+        assert self._upstream is not None
+        endpoint, profile = self._upstream.endpoint, self._upstream.credentials_profile
+        return BucketSetting(endpoint=endpoint, credentials_profile=profile)
+
+    def _client(self, setting: BucketSetting) -> S3Client:
+        """Return the client of an endpoint: making one takes a tenth of a second and memory."""
+        client = self._clients.get(setting)
+        if client is None:
+            client = _make_client(setting, setting.region or self._region, self._upstream)
+            self._clients[setting] = client
+        return client
+
+
+def _make_client(setting: BucketSetting, region: str, upstream: Upstream | None) -> S3Client:
+    """Return a client that asks nothing else than ``setting`` says.
+
+    Raises: Unavailable: the shared files or the endpoint cannot be used.
+    """
+    config = Config(
+        connect_timeout=CONNECT_TIMEOUT_S,
+        read_timeout=READ_TIMEOUT_S,
+        max_pool_connections=POOL_CONNECTIONS,
+        retries={"mode": "standard", "total_max_attempts": ATTEMPTS_MAX},
+        # Servers other than AWS's do not all know the newer checksums; Content-MD5 is sent.
+        request_checksum_calculation="when_required",
+        response_checksum_validation="when_required",
+        s3={"addressing_style": setting.addressing},
+    )
+    session = botocore.session.Session(profile=setting.credentials_profile or None)
+    fallback = _fallback(session, setting, upstream)
+    try:
+        client = session.create_client(
+            "s3",
+            region_name=region,
+            endpoint_url=setting.endpoint or None,
+            verify=setting.ca or None,
+            config=config,
+            aws_access_key_id=fallback[0],
+            aws_secret_access_key=fallback[1],
+        )
+    except (driver.BotoCoreError, ValueError) as error:
+        raise Unavailable(
+            f"no S3 client for {setting.endpoint or region}: {error}", _HINT
+        ) from error
+    return cast("S3Client", client)
+
+
+def _fallback(
+    session: botocore.session.Session, setting: BucketSetting, upstream: Upstream | None
+) -> tuple[str | None, str | None]:
+    """Return the upstream's own key where nothing else was configured to sign with."""
+    if upstream is None or setting.endpoint != upstream.endpoint or setting.credentials_profile:
+        return None, None
+    if not upstream.access_key_id:
+        return None, None
+    try:
+        known = session.get_credentials()
+    except driver.BotoCoreError as error:
+        raise Unavailable(f"no credentials: {type(error).__name__}", _HINT) from error
+    return (None, None) if known else (upstream.access_key_id, upstream.secret_access_key)
+
+
+def _check_profile(profile: str) -> None:
+    """Raise UsageError for a profile that is not there: at start, not at the first delivery."""
+    if not profile:
+        return
+    try:
+        botocore.session.Session(profile=profile).get_scoped_config()
+    except driver.BotoCoreError as error:
+        raise UsageError(f"credentials profile {profile}: {error}") from error
+
+
+def _check(name: str, setting: BucketSetting) -> None:
+    others = (setting.endpoint, setting.region, setting.credentials_profile, setting.ca)
+    if setting.directory and any(others):
+        raise UsageError(f"buckets.{name}: a directory has no endpoint, region, credentials or ca")
+    if setting.directory and not Path(setting.directory).is_absolute():
+        raise UsageError(f"buckets.{name}.directory: {setting.directory!r} is not an absolute path")
+    if setting.ca and not Path(setting.ca).is_file():
+        raise UsageError(f"buckets.{name}.ca: there is no file {setting.ca!r}")
+    if setting.endpoint and not setting.endpoint.startswith(("http://", "https://")):
+        raise UsageError(f"buckets.{name}.endpoint: {setting.endpoint!r} is not an http(s) URL")

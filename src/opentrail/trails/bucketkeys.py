@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the key of an object in a trail's bucket says. Pure.
+
+Source: CloudTrail User Guide, "CloudTrail log file name format" and "CloudTrail digest file
+structure".
+"""
+
+import datetime as dt
+import re
+from dataclasses import dataclass
+
+_ROOT = r"(?P<root>(?:.+/)?AWSLogs/(?:o-[a-z0-9]+/)?)(?P<account>\d{12})/"
+_DAY = r"\d{4}/\d{2}/\d{2}/"
+_DIGEST = re.compile(
+    _ROOT + r"CloudTrail-Digest/(?P<region>[a-z0-9-]+)/" + _DAY
+    + r"(?P=account)_CloudTrail-Digest_(?P=region)_(?P<trail>[^/]+)_(?P<home>[a-z0-9-]+)_"
+    r"(?P<end>\d{8}T\d{6}Z)(?P<backfill>_backfill)?\.json\.gz"
+)  # fmt: skip
+_LOG = re.compile(
+    _ROOT + r"(?P<folder>CloudTrail(?:-Insight|-NetworkActivity|-Aggregated)?)/"
+    r"(?P<region>[a-z0-9-]+)/(?P<rest>.+)"
+)
+_LOG_NAME = re.compile(
+    _DAY + r"(?P<account>\d{12})_(?P<folder>CloudTrail[A-Za-z-]*)_(?P<region>[a-z0-9-]+)_"
+    r"(?P<minute>\d{8}T\d{4}Z)_\w+\.json\.gz"
+)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Place:
+    """Where files of one account and region lie, whichever trail's they are."""
+
+    root: str
+    """What stands before the account: ``[prefix/]AWSLogs/[o-id/]``."""
+    account: str
+    region: str
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class ChainName:
+    """Whose digests follow one another."""
+
+    place: Place
+    trail: str
+    home_region: str
+    backfill: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DigestName:
+    """A digest's key, taken apart."""
+
+    key: str
+    chain: ChainName
+    end_s: int
+    """When its window ends, seconds since 1970 UTC."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogName:
+    """The key of an object where log files lie, taken apart."""
+
+    key: str
+    place: Place
+    minute_s: int
+    """Beginning of the minute of its delivery; -1: no log file has such a name."""
+
+
+def digest_name(key: str) -> DigestName | None:
+    """Return what a digest's key says; None: it is no digest's."""
+    found = _DIGEST.fullmatch(key)
+    end_s = seconds_of(found["end"], "%Y%m%dT%H%M%SZ") if found else -1
+    if found is None or end_s < 0:
+        return None
+    place = Place(found["root"], found["account"], found["region"])
+    chain = ChainName(place, found["trail"], found["home"], backfill=bool(found["backfill"]))
+    return DigestName(key, chain, end_s)
+
+
+def log_name(key: str) -> LogName | None:
+    """Return what a log file's key says; None: it is not where log files are."""
+    found = _LOG.fullmatch(key)
+    if found is None:
+        return None
+    place = Place(found["root"], found["account"], found["region"])
+    name = _LOG_NAME.fullmatch(found["rest"])
+    if name is None or name["account"] != place.account or name["region"] != place.region:
+        return LogName(key, place, -1)
+    return LogName(key, place, seconds_of(name["minute"], "%Y%m%dT%H%MZ"))
+
+
+def seconds_of(text: str, form: str) -> int:
+    """Return seconds since 1970 UTC of a time in ``form`` (strptime's); -1: it is not in it."""
+    try:
+        return int(dt.datetime.strptime(text, form).replace(tzinfo=dt.UTC).timestamp())
+    except ValueError:
+        return -1

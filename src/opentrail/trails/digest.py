@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Signs what was delivered: a chain of digests for each trail, account and region.
+
+Source: CloudTrail User Guide, "Validating CloudTrail log file integrity". The home region has a
+digest for every window; another region from its first file on, with its own chain, until the chain
+ends. Windows are planned where the cursor moves (``progress.plan``): what a digest says is in state
+before it is put, and follows from the log alone.
+"""
+
+from dataclasses import dataclass
+
+import msgspec
+
+from opentrail.clock import Clock
+from opentrail.errors import ClientError, Unavailable
+from opentrail.objects.base import Buckets, Put
+from opentrail.state.base import Change, Conflict, Entry, State
+from opentrail.trails.digestfile import write_digest
+from opentrail.trails.gzipped import gzipped
+from opentrail.trails.keys import SIGNATURE_ALGORITHM, DigestKeys
+from opentrail.trails.progress import (
+    DUE_PREFIX,
+    PROGRESS_PREFIX,
+    Chain,
+    Due,
+    Progress,
+    chain_key,
+    chain_prefix,
+    delivered_prefix,
+    due_prefix,
+    edge_prefix,
+)
+from opentrail.trails.retry import Retry
+from opentrail.trails.status import DigestStatus, delivery_status_key, digest_status_key
+from opentrail.trails.trail import DeliveredFile, Trail, cursor_key
+
+_encode = msgspec.json.Encoder().encode
+_decode_due = msgspec.json.Decoder(Due).decode
+_decode_file = msgspec.json.Decoder(DeliveredFile).decode
+_decode_chain = msgspec.json.Decoder(Chain).decode
+_decode_status = msgspec.json.Decoder(DigestStatus).decode
+_decode_progress = msgspec.json.Decoder(Progress).decode
+
+Scope = tuple[str, str]
+"""Account and region."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Window:
+    """A closed window: what its digests say."""
+
+    entry: Entry
+    due: Due
+    files: dict[Scope, list[DeliveredFile]]
+    listed: list[str]
+    """State's keys of all of ``files``."""
+    previous: dict[Scope, Chain | None]
+    """One digest for each: None begins a chain."""
+
+
+class Digests:
+    """Puts the digests of closed windows. One thread; one per data directory."""
+
+    def __init__(self, state: State, buckets: Buckets, keys: DigestKeys, clock: Clock) -> None:
+        """Begin where state says."""
+        self._state = state
+        self._buckets = buckets
+        self._keys = keys
+        self._clock = clock
+        self._retry = Retry(clock)
+
+    def step(self) -> bool:
+        """Put the digests of one window of one trail; return whether there was anything to do.
+
+        A bucket that refuses or fails makes its own trail wait, and its status says why. A trail's
+        later windows wait for the earlier ones. Raises: Unavailable: the state store.
+        """
+        tried: set[str] = set()
+        for entry in self._state.scan(DUE_PREFIX):
+            trail_id = entry.key.removeprefix(DUE_PREFIX).partition("/")[0]
+            if trail_id not in tried and not self._retry.waits(trail_id):
+                tried.add(trail_id)
+                if self._close(entry):
+                    return True
+        return self._sweep()
+
+    def _close(self, entry: Entry) -> bool:
+        """Put the digests of a window.
+
+        1. read what they say from state     (whoever repeats this reads the same: only 3 changes it)
+        2. sign and put them                 (same text, same key: the same bytes at the same place)
+        3. one commit: the chains' new ends; the window and its files are done with; the status
+        A crash before 3, or a 3 that was lost, repeats all. A 3 whose outcome is unknown: the next
+        step finds the window, or finds it gone.
+        """
+        window = self._window(entry)
+        trail = window.due.trail
+        try:
+            chains = {scope: self._put(window, scope) for scope in sorted(window.previous)}
+        except (ClientError, Unavailable) as error:
+            self._failed(trail, error)
+            return False
+        self._retry.worked(trail.id)
+        status = DigestStatus(delivered_ms=self._clock.now_ms())
+        changes = [Change(entry.key, None, entry.version)]
+        changes += [Change(key, None, None) for key in window.listed]
+        changes += [
+            Change(chain_key(trail.id, *scope), _encode(chain), None)
+            for scope, chain in chains.items()
+        ]
+        changes.append(Change(digest_status_key(trail.id), _encode(status), None))
+        try:
+            self._state.commit(changes)
+        except Conflict:
+            return True  # the window is done with: the next step sees that
+        return True
+
+    def _window(self, entry: Entry) -> _Window:
+        due = _decode_due(entry.value)
+        trail = due.trail
+        files: dict[Scope, list[DeliveredFile]] = {}
+        listed: list[str] = []
+        for found in self._state.scan(delivered_prefix(trail.id)):
+            file = _decode_file(found.value)
+            position = int(found.key.split("/")[-2])
+            if position <= due.through and file.cut_ms <= due.end_s * 1000:
+                files.setdefault((file.account, file.region), []).append(file)
+                listed.append(found.key)
+        chains = self._chains(due)
+        scopes = {(trail.account, trail.home_region), *files, *chains}
+        previous = {scope: chains.get(scope) for scope in scopes}
+        return _Window(entry, due, files, listed, previous)
+
+    def _chains(self, due: Due) -> dict[Scope, Chain]:
+        """Return the ends of the chains that the window belongs to."""
+        chains: dict[Scope, Chain] = {}
+        for entry in self._state.scan(chain_prefix(due.trail.id)):
+            chain = _decode_chain(entry.value)
+            if chain.chain == due.chain:
+                _, account, region = entry.key.rsplit("/", 2)
+                chains[account, region] = chain
+        return chains
+
+    def _put(self, window: _Window, scope: Scope) -> Chain:
+        """Put the digest of one account and region. Raises: ClientError. Unavailable."""
+        due = window.due
+        key = self._keys.signing_key(due.end_s)
+        files, previous = window.files.get(scope, ()), window.previous[scope]
+        digest = write_digest(due, scope, files, previous, key.public.fingerprint)
+        signature = key.sign(digest.to_sign)
+        metadata = {"signature": signature, "signature-algorithm": SIGNATURE_ALGORITHM}
+        bucket = self._buckets.find(due.trail.bucket)
+        bucket.put(digest.key, gzipped(digest.data), Put(metadata=metadata))
+        return Chain(due.chain, due.trail.bucket, digest.key, digest.sha256, signature)
+
+    def _failed(self, trail: Trail, error: ClientError | Unavailable) -> None:
+        """Let the trail wait, and its status say why."""
+        self._retry.failed(trail.id)
+        key = digest_status_key(trail.id)
+        entry = self._state.get(key)
+        before = DigestStatus() if entry is None else _decode_status(entry.value)
+        code = error.code if isinstance(error, ClientError) else "ServiceUnavailable"
+        status = msgspec.structs.replace(before, error=code)
+        self._state.commit([Change(key, _encode(status), None)])
+
+    def _sweep(self) -> bool:
+        """Drop what state has of a deleted trail that has nothing left to be signed.
+
+        Return whether there was one. Delivery is past its end too: its last commit says "deleted".
+        """
+        for entry in self._state.scan(PROGRESS_PREFIX):
+            trail = _decode_progress(entry.value).trail
+            if trail.deleted and next(self._state.scan(due_prefix(trail.id)), None) is None:
+                prefixes = (chain_prefix, edge_prefix, delivered_prefix)
+                keys = [each.key for of in prefixes for each in self._state.scan(of(trail.id))]
+                keys += [delivery_status_key(trail.id), digest_status_key(trail.id)]
+                keys += [cursor_key(trail.id), entry.key]
+                self._state.commit([Change(key, None, None) for key in keys])
+                return True
+        return False

@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: Apache-2.0
+"""When to try a failed delivery again: soon at first, then ever more rarely, each trail alone."""
+
+from opentrail.clock import Clock
+
+RETRY_FIRST_S = 1.0
+"""A bucket that was just made, a policy that is on its way: seconds."""
+RETRY_LONGEST_S = 300.0
+"""CloudTrail's own rhythm: a bucket that is back gets its files within one file interval."""
+
+
+class Retry:
+    """Waiting times by trail id, in memory: a restart tries everything at once."""
+
+    def __init__(self, clock: Clock) -> None:
+        """Measure with ``clock``'s monotonic time: the wall clock may jump."""
+        self._clock = clock
+        self._waits: dict[str, tuple[float, float]] = {}
+
+    def waits(self, trail_id: str) -> bool:
+        """Return whether it is too early for this trail."""
+        until, _ = self._waits.get(trail_id, (0.0, 0.0))
+        return until > self._clock.monotonic()
+
+    def failed(self, trail_id: str) -> None:
+        """Wait, and longer than the last time."""
+        _, last_s = self._waits.get(trail_id, (0.0, 0.0))
+        wait_s = min(max(2 * last_s, RETRY_FIRST_S), RETRY_LONGEST_S)
+        self._waits[trail_id] = (self._clock.monotonic() + wait_s, wait_s)
+
+    def worked(self, trail_id: str) -> None:
+        """Begin anew with the shortest wait."""
+        self._waits.pop(trail_id, None)

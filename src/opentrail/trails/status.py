@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What GetTrailStatus tells of a trail's deliveries. Data only; deliveries and digests write it.
+
+Source: CloudTrail API Reference, "GetTrailStatus". An error stays beside the last success until a
+delivery succeeds.
+"""
+
+import msgspec
+
+
+class DeliveryStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """Of the log files. Milliseconds since 1970 UTC; 0: never. State: ``delivery_status_key``."""
+
+    delivered_ms: int = 0
+    """The last put that succeeded (LatestDeliveryTime, LatestDeliveryAttemptSucceeded)."""
+    attempted_ms: int = 0
+    """The last put that was tried (LatestDeliveryAttemptTime)."""
+    error: str = ""
+    """S3's error code of the last put; "" when it succeeded (LatestDeliveryError)."""
+
+
+class DigestStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """Of the digests. State: ``digest_status_key``."""
+
+    delivered_ms: int = 0
+    """LatestDigestDeliveryTime."""
+    error: str = ""
+    """LatestDigestDeliveryError."""
+
+
+class TrailStatus(msgspec.Struct, frozen=True):
+    """Both."""
+
+    delivery: DeliveryStatus = DeliveryStatus()
+    digest: DigestStatus = DigestStatus()
+
+
+def delivery_status_key(trail_id: str) -> str:
+    """Return where state keeps a trail's ``DeliveryStatus``, as JSON."""
+    return f"status/{trail_id}/delivery"
+
+
+def digest_status_key(trail_id: str) -> str:
+    """Return where state keeps a trail's ``DigestStatus``, as JSON."""
+    return f"status/{trail_id}/digest"

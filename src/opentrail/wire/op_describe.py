@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: Apache-2.0
+"""GetTrail, DescribeTrails, ListTrails, GetTrailStatus.
+
+Follows the CloudTrail API Reference, operations of these names; what is not set is left out, but
+for the old texts of GetTrailStatus, which are there and empty.
+"""
+
+from opentrail.clock import iso_seconds
+from opentrail.trails.trail import Trail
+from opentrail.wire import shapes
+from opentrail.wire.op_selectors import has_custom_selectors
+from opentrail.wire.rooms import Rooms, Scope
+from opentrail.wire.shapes import (
+    DescribeTrailsRequest,
+    DescribeTrailsResponse,
+    GetTrailRequest,
+    GetTrailResponse,
+    GetTrailStatusRequest,
+    GetTrailStatusResponse,
+    ListTrailsRequest,
+    ListTrailsResponse,
+    TrailInfo,
+)
+from opentrail.wire.which_trail import check_given, is_arn, unknown_trail, visible_trail
+
+
+def get_trail(rooms: Rooms, scope: Scope, request: GetTrailRequest) -> GetTrailResponse:
+    """Return one trail. Raises: ClientError: there is none; it is named, even if its ARN was given."""
+    given = check_given(request.name)
+    trail = rooms.trails.find(scope.account, scope.region, given)
+    if trail is None:
+        raise unknown_trail(scope, given.rpartition("/")[2] if is_arn(given) else given)
+    return GetTrailResponse(trail=described(trail))
+
+
+def describe_trails(
+    rooms: Rooms, scope: Scope, request: DescribeTrailsRequest
+) -> DescribeTrailsResponse:
+    """Return the region's trails and the shadows in it, or those asked for; unknown ones are skipped.
+
+    Raises: ClientError: a name or ARN whose syntax is wrong.
+    """
+    asked = dict.fromkeys(check_given(name) for name in request.trail_name_list or ())
+    if asked:
+        found = (rooms.trails.find(scope.account, scope.region, name) for name in asked)
+        shown = list({trail.arn: trail for trail in found if trail is not None}.values())
+    else:
+        shown = rooms.trails.visible(scope.account, scope.region)
+    if request.include_shadow_trails is False:
+        shown = [trail for trail in shown if trail.home_region == scope.region]
+    return DescribeTrailsResponse(trail_list=[described(trail) for trail in shown])
+
+
+def list_trails(rooms: Rooms, scope: Scope, _request: ListTrailsRequest) -> ListTrailsResponse:
+    """Return the account's trails of all regions, in one page."""
+    mine = [trail for trail in rooms.trails.trails() if trail.account == scope.account]
+    return ListTrailsResponse(
+        trails=[
+            TrailInfo(trail_arn=trail.arn, name=trail.name, home_region=trail.home_region)
+            for trail in mine
+        ]
+    )
+
+
+def get_trail_status(
+    rooms: Rooms, scope: Scope, request: GetTrailStatusRequest
+) -> GetTrailStatusResponse:
+    """Return what a trail does and how its deliveries went. Raises: ClientError. Unavailable."""
+    trail = visible_trail(rooms, scope, request.name)
+    status = rooms.trails.status(trail.id)
+    delivery, digest = status.delivery, status.digest
+    return GetTrailStatusResponse(
+        is_logging=trail.logging,
+        latest_delivery_error=delivery.error or None,
+        latest_delivery_time=_seconds(delivery.delivered_ms),
+        start_logging_time=_seconds(trail.started_ms),
+        stop_logging_time=_seconds(trail.stopped_ms),
+        latest_digest_delivery_time=_seconds(digest.delivered_ms),
+        latest_digest_delivery_error=digest.error or None,
+        latest_delivery_attempt_time=_text(delivery.attempted_ms),
+        latest_notification_attempt_time="",
+        latest_notification_attempt_succeeded="",
+        latest_delivery_attempt_succeeded=_text(delivery.delivered_ms),
+        time_logging_started=_text(trail.started_ms),
+        time_logging_stopped=_text(trail.stopped_ms),
+    )
+
+
+def described(trail: Trail) -> shapes.Trail:
+    """Return how a trail is shown."""
+    return shapes.Trail(
+        name=trail.name,
+        s3_bucket_name=trail.bucket,
+        s3_key_prefix=trail.prefix or None,
+        include_global_service_events=trail.include_global_service_events,
+        is_multi_region_trail=trail.is_multi_region,
+        home_region=trail.home_region,
+        trail_arn=trail.arn,
+        log_file_validation_enabled=trail.log_file_validation,
+        has_custom_event_selectors=has_custom_selectors(trail),
+        has_insight_selectors=False,
+        is_organization_trail=trail.is_organization,
+        # Our deliveries do not pass through the gateway, so they cause no events.
+        recursive_logging=False,
+    )
+
+
+def _seconds(epoch_ms: int) -> float | None:
+    return epoch_ms / 1000 if epoch_ms else None
+
+
+def _text(epoch_ms: int) -> str:
+    return iso_seconds(epoch_ms) if epoch_ms else ""

@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: Apache-2.0
+"""CreateTrail, UpdateTrail, DeleteTrail, StartLogging, StopLogging.
+
+Follows the CloudTrail API Reference, operations of these names; order and texts of the checks as
+the service has them where that is known. They come one at a time.
+"""
+
+from typing import TypeVar
+
+import msgspec
+
+from opentrail.errors import ClientError
+from opentrail.trails.names import check_name, check_prefix
+from opentrail.trails.trail import Trail
+from opentrail.wire.op_describe import described
+from opentrail.wire.op_tags import check_count, tags_of
+from opentrail.wire.preflight import preflight
+from opentrail.wire.rooms import Rooms, Scope
+from opentrail.wire.shapes import (
+    CreateTrailRequest,
+    CreateTrailResponse,
+    DeleteTrailRequest,
+    DeleteTrailResponse,
+    StartLoggingRequest,
+    StartLoggingResponse,
+    StopLoggingRequest,
+    StopLoggingResponse,
+    UpdateTrailRequest,
+    UpdateTrailResponse,
+)
+from opentrail.wire.which_trail import own_trail
+
+TRAILS_MAX = 5
+"""Trails that a region shows, shadows of other regions' trails included; CloudTrail's quota."""
+
+GivenT = TypeVar("GivenT", str, bool)
+
+_LOG_GROUP_PAIR = "You must specify a log group and a role ARN."
+
+
+def create_trail(rooms: Rooms, scope: Scope, request: CreateTrailRequest) -> CreateTrailResponse:
+    """Make a trail. It does not log until StartLogging.
+
+    1. check what is asked, then that there is room for it
+    2. try the bucket              (may leave empty objects there)
+    3. put the tags                (of an id that no trail has yet: a crash here leaves only them)
+    4. append the trail to the log (from here on it is there)
+    Raises: ClientError. Unavailable: the trail may or may not be there. Corrupt.
+    """
+    name = request.name or ""
+    check_name(name)
+    trail = Trail(
+        id=rooms.trails.new_id(),
+        name=name,
+        account=scope.account,
+        home_region=scope.region,
+        bucket=request.s3_bucket_name or "",
+        prefix=request.s3_key_prefix or "",
+        include_global_service_events=request.include_global_service_events is not False,
+        is_multi_region=request.is_multi_region_trail is True,
+        log_file_validation=request.enable_log_file_validation is True,
+    )
+    tags = tags_of(request.tags_list)
+    check_count(tags)
+    with rooms.trails.changing():
+        _check_room(rooms, trail)
+        _check(trail, request)
+        preflight(rooms.buckets, trail)
+        if tags:
+            rooms.trails.put_tags(trail.id, tags)
+        rooms.trails.change(trail, "CreateTrail")
+    return msgspec.convert(described(trail), CreateTrailResponse, from_attributes=True)
+
+
+def update_trail(rooms: Rooms, scope: Scope, request: UpdateTrailRequest) -> UpdateTrailResponse:
+    """Change what is given of a trail, for what is recorded from now on; "" clears a text.
+
+    Raises: ClientError: the trail is as before. Unavailable: it may or may not be. Corrupt.
+    """
+    with rooms.trails.changing():
+        trail = _updated(own_trail(rooms, scope, request.name), request)
+        _check(trail, request)
+        preflight(rooms.buckets, trail)
+        rooms.trails.change(trail, "UpdateTrail")
+    return msgspec.convert(described(trail), UpdateTrailResponse, from_attributes=True)
+
+
+def delete_trail(rooms: Rooms, scope: Scope, request: DeleteTrailRequest) -> DeleteTrailResponse:
+    """Delete a trail; its bucket keeps what was delivered, and what was logged still arrives.
+
+    Raises: ClientError. Unavailable: it may or may not be deleted. Corrupt.
+    """
+    with rooms.trails.changing():
+        rooms.trails.delete(own_trail(rooms, scope, request.name))
+    return DeleteTrailResponse()
+
+
+def start_logging(rooms: Rooms, scope: Scope, request: StartLoggingRequest) -> StartLoggingResponse:
+    """Let a trail log; nothing happens when it does. Raises: ClientError. Unavailable. Corrupt."""
+    with rooms.trails.changing():
+        rooms.trails.start(own_trail(rooms, scope, request.name))
+    return StartLoggingResponse()
+
+
+def stop_logging(rooms: Rooms, scope: Scope, request: StopLoggingRequest) -> StopLoggingResponse:
+    """Stop a trail from logging; nothing happens when it does not.
+
+    Raises: ClientError. Unavailable. Corrupt.
+    """
+    with rooms.trails.changing():
+        rooms.trails.stop(own_trail(rooms, scope, request.name))
+    return StopLoggingResponse()
+
+
+def _updated(trail: Trail, request: UpdateTrailRequest) -> Trail:
+    """Return ``trail`` with what is given changed.
+
+    A trail that is made single-region stops taking global services' events, and one that is made
+    multi-region begins to, unless the request says otherwise.
+    """
+    multi_region = _given(request.is_multi_region_trail, trail.is_multi_region)
+    with_global = trail.include_global_service_events
+    if multi_region != trail.is_multi_region:
+        with_global = multi_region
+    return msgspec.structs.replace(
+        trail,
+        bucket=_given(request.s3_bucket_name, trail.bucket),
+        prefix=_given(request.s3_key_prefix, trail.prefix),
+        is_multi_region=multi_region,
+        include_global_service_events=_given(request.include_global_service_events, with_global),
+        log_file_validation=_given(request.enable_log_file_validation, trail.log_file_validation),
+    )
+
+
+def _given(value: GivenT | None, otherwise: GivenT) -> GivenT:
+    return otherwise if value is None else value
+
+
+def _check_room(rooms: Rooms, trail: Trail) -> None:
+    """Raise ClientError when the name is taken or a region that would show the trail is full."""
+    trails = rooms.trails
+    if trails.find(trail.account, trail.home_region, trail.name) is not None:
+        raise ClientError(
+            "TrailAlreadyExistsException",
+            f"Trail {trail.name} already exists for customer: {trail.account}",
+        )
+    regions = {trail.home_region: None}
+    if trail.is_multi_region:
+        mine = (each for each in trails.trails() if each.account == trail.account)
+        regions |= {each.home_region: None for each in mine}
+    for region in regions:
+        if len(trails.visible(trail.account, region)) >= TRAILS_MAX:
+            raise ClientError(
+                "MaximumNumberOfTrailsExceededException",
+                f"User: {trail.account} already has {TRAILS_MAX} trails in {region}.",
+            )
+
+
+def _check(trail: Trail, request: CreateTrailRequest | UpdateTrailRequest) -> None:
+    """Raise ClientError unless a trail may be so."""
+    if request.is_organization_trail:
+        raise _not_yet("IsOrganizationTrail", "has no organizations")
+    if trail.is_multi_region and not trail.include_global_service_events:
+        raise ClientError(
+            "InvalidParameterCombinationException",
+            "Multi-Region trail must include global service events.",
+        )
+    check_prefix(trail.prefix)
+    _check_targets(request)
+    if request.recursive_logging:
+        raise _not_yet("RecursiveLogging", "does not record its own deliveries")
+
+
+def _check_targets(request: CreateTrailRequest | UpdateTrailRequest) -> None:
+    """Raise ClientError when a target is asked for that nothing would be delivered to."""
+    group, role = request.cloud_watch_logs_log_group_arn, request.cloud_watch_logs_role_arn
+    if group and not role:
+        raise ClientError("InvalidCloudWatchLogsRoleArnException", _LOG_GROUP_PAIR)
+    if role and not group:
+        raise ClientError("InvalidCloudWatchLogsLogGroupArnException", _LOG_GROUP_PAIR)
+    if group:
+        raise _not_yet("CloudWatchLogsLogGroupArn", "does not deliver to CloudWatch Logs")
+    if request.sns_topic_name:
+        raise _not_yet("SnsTopicName", "does not notify SNS topics")
+    if request.kms_key_id:
+        raise _not_yet("KmsKeyId", "does not encrypt with KMS keys")
+
+
+def _not_yet(member: str, why: str) -> ClientError:
+    """Return the error for what is left out rather than taken and forgotten."""
+    return ClientError("UnsupportedOperationException", f"{member}: OpenTrail {why} yet.")

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From the name or ARN that a request gives to the trail that it means.
+
+Follows what the service answers: a bare name is of the region that is asked, an ARN also of another
+region where the trail shows as a shadow; only its home region changes a trail.
+"""
+
+from opentrail.errors import ClientError
+from opentrail.trails.names import check_name, parse_arn
+from opentrail.trails.trail import Trail
+from opentrail.wire.rooms import Rooms, Scope
+
+
+def visible_trail(rooms: Rooms, scope: Scope, given: str | None) -> Trail:
+    """Return the trail that ``given`` means, its own or a shadow.
+
+    1. the syntax of the name or ARN
+    2. the ARN's region            (shadows of multi-region trails are visible everywhere)
+    3. whether there is one
+    Raises: ClientError: InvalidTrailNameException, CloudTrailARNInvalidException,
+    TrailNotFoundException.
+    """
+    name = check_given(given)
+    found = rooms.trails.find(scope.account, scope.region, name)
+    if found is not None:
+        return found
+    if not is_arn(name):
+        arn = f"arn:aws:cloudtrail:{scope.region}:{scope.account}:trail/{name}"
+        raise unknown_trail(scope, arn)
+    if parse_arn(name).region != scope.region:
+        raise ClientError(
+            "CloudTrailARNInvalidException",
+            f"Region in ARN is wrong, you can only access resources in region {scope.region}.",
+        )
+    raise unknown_trail(scope, name)
+
+
+def own_trail(rooms: Rooms, scope: Scope, given: str | None) -> Trail:
+    """Return the trail that ``given`` means, which may be changed here.
+
+    Raises: ClientError: as ``visible_trail``; InvalidHomeRegionException.
+    """
+    trail = visible_trail(rooms, scope, given)
+    if trail.home_region != scope.region:
+        raise ClientError(
+            "InvalidHomeRegionException",
+            f"The trail {trail.arn} can be changed in its home region {trail.home_region} only.",
+        )
+    return trail
+
+
+def check_given(given: str | None) -> str:
+    """Return a trail's name or ARN whose syntax is right. Raises: ClientError."""
+    name = given or ""
+    if not is_arn(name):
+        check_name(name)
+    elif parse_arn(name).kind != "trail":
+        raise ClientError("CloudTrailARNInvalidException", f"{name} is not the ARN of a trail.")
+    return name
+
+
+def is_arn(name_or_arn: str) -> bool:
+    """Return whether it is meant as an ARN; a name has no colon."""
+    return name_or_arn.startswith("arn:")
+
+
+def unknown_trail(scope: Scope, shown: str) -> ClientError:
+    """Return the error for a trail that is not there."""
+    message = f"Unknown trail: {shown} for the user: {scope.account}"
+    return ClientError("TrailNotFoundException", message)

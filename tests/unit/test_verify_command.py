@@ -1,0 +1,252 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`opentrail verify`: its targets, its output, its exit codes."""
+
+import gzip
+import json
+import os
+import shutil
+
+import msgspec
+import pytest
+from click.testing import CliRunner
+from support.open_buckets import SettableClock
+from support.s3_server import ACCOUNT, READER, door, serving
+from support.signed_bucket import START, TRAIL, SignedBucket, Signer
+
+from opentrail.cli.verify import command
+from opentrail.errors import OpenTrailError, UsageError
+from opentrail.objects.localdir import LocalDir
+from opentrail.state.base import Change
+from opentrail.state.sqlite import SqliteState
+from opentrail.trails.keys import PublicKey
+from opentrail.trails.progress import Chain, chain_key
+from opentrail.trails.trail import Trail, trail_key
+
+SIGNER = Signer()
+IT = Trail(
+    id="0f2b3e81-0000-4000-8000-000000000001",
+    name=TRAIL,
+    account=ACCOUNT,
+    home_region="us-east-1",
+    bucket="logs",
+    log_file_validation=True,
+)
+
+
+@pytest.fixture
+def data(tmp_path, monkeypatch):
+    for name in [name for name in os.environ if name.startswith(("AWS_", "OPENTRAIL_"))]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
+    monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def trail(data):
+    bucket = LocalDir(data / "buckets" / "logs", "logs", SettableClock())
+    found = SignedBucket(bucket, SIGNER)
+    found.chain(START, 2)
+    return found
+
+
+@pytest.fixture
+def keys(tmp_path):
+    file = tmp_path / "keys.json"
+    file.write_bytes(SIGNER.listed())
+    return str(file)
+
+
+@pytest.fixture
+def state(data, trail):
+    opened = SqliteState.open(data / "state.db")
+    key = PublicKey(SIGNER.der, 0, 1 << 45, SIGNER.fingerprint)
+    end = Chain(1, "logs", **trail.previous)
+    encode = msgspec.json.encode
+    opened.commit(
+        [
+            Change(trail_key(IT), encode(IT), None),
+            Change(f"public-key/{SIGNER.fingerprint}", encode(key), None),
+            Change(chain_key(IT.id, ACCOUNT, "us-east-1"), encode(end), None),
+        ]
+    )
+    return opened
+
+
+def run(data, *arguments):
+    result = CliRunner().invoke(command, ["--data", str(data), *arguments])
+    if isinstance(result.exception, OpenTrailError):
+        raise result.exception
+    return result.exit_code, result.stdout
+
+
+def here(data):
+    return str(data / "buckets" / "logs")
+
+
+def test_a_directory_that_is_valid(data, trail, keys):
+    code, output = run(data, here(data), "--public-keys", keys)
+    assert (code, output.splitlines()) == (
+        0,
+        ["3/3 digest files valid", "4/4 log files valid", "verdict: valid"],
+    )
+    assert trail.digests
+
+
+def test_every_file_is_named_when_asked(data, trail, keys):
+    code, output = run(data, here(data), "--public-keys", keys, "--verbose")
+    assert code == 0
+    assert f"Digest file\ts3://logs/{trail.digests[0]}\tvalid" in output.splitlines()
+    assert f"Log file\ts3://logs/{trail.logs[0]}\tvalid" in output.splitlines()
+
+
+def test_a_directory_that_is_not_valid(data, trail, keys):
+    (data / "buckets" / "logs" / trail.logs[0]).write_bytes(gzip.compress(b"{}"))
+    code, output = run(data, here(data), "--public-keys", keys)
+    assert code == 1
+    assert output.splitlines() == [
+        f"Log file\ts3://logs/{trail.logs[0]}\tINVALID: hash value doesn't match",
+        "3/3 digest files valid",
+        "3/4 log files valid, 1/4 log files INVALID",
+        "verdict: INVALID",
+    ]
+
+
+@pytest.mark.usefixtures("trail")
+def test_without_keys_it_cannot_tell_and_says_what_to_give(data):
+    code, output = run(data, here(data))
+    assert code == 2
+    assert output.splitlines()[-2:] == [
+        "no public keys: give --public-keys FILE, or --data of the server",
+        "verdict: cannot tell",
+    ]
+
+
+def test_an_empty_directory(data, tmp_path, keys):
+    (tmp_path / "empty").mkdir()
+    code, output = run(data, str(tmp_path / "empty"), "--public-keys", keys)
+    assert (code, output.splitlines()[0]) == (2, "No digests found")
+
+
+def test_a_copy_without_metadata(data, trail, keys, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(here(data), copy, ignore=shutil.ignore_patterns(".opentrail"))
+    code, output = run(data, str(copy), "--public-keys", keys, "--bucket", "logs")
+    assert code == 2
+    assert "its signature is not in this copy" in output
+    assert trail.digests[-1] in output
+
+
+@pytest.mark.usefixtures("state")
+def test_a_trail_by_its_name_and_by_its_arn(data):
+    for text in (TRAIL, IT.arn):
+        code, output = run(data, text)
+        assert (code, output.splitlines()[-1]) == (0, "verdict: valid")
+
+
+@pytest.mark.usefixtures("state")
+def test_a_trails_newest_digest_cannot_be_taken_away(data, trail):
+    (data / "buckets" / "logs" / trail.digests[-1]).unlink()
+    code, output = run(data, TRAIL, "--allow-unlisted")
+    assert code == 1
+    assert f"Digest file\ts3://logs/{trail.digests[-1]}\tINVALID: not found" in output
+    code, _ = run(data, here(data), "--allow-unlisted")
+    assert code == 0
+
+
+@pytest.mark.usefixtures("state")
+def test_a_trail_signed_with_a_key_of_their_own(data):
+    bucket = LocalDir(data / "buckets" / "logs", "logs", SettableClock())
+    stranger = Signer()
+    SignedBucket(bucket, stranger).chain(START, 2)
+    code, output = run(data, TRAIL)
+    assert code == 1
+    assert f"INVALID: public key not found for fingerprint {stranger.fingerprint}" in output
+
+
+@pytest.mark.usefixtures("state")
+def test_a_trail_that_is_not_there(data):
+    with pytest.raises(UsageError, match=f"there is no trail nope; trails: {TRAIL}"):
+        run(data, "nope")
+
+
+def test_a_trail_of_the_same_name_elsewhere(data, state):
+    other = msgspec.structs.replace(IT, home_region="eu-west-1")
+    state.commit([Change(trail_key(other), msgspec.json.encode(other), None)])
+    with pytest.raises(UsageError, match="several places"):
+        run(data, TRAIL)
+
+
+def test_a_target_that_is_nothing(data):
+    with pytest.raises(UsageError, match="name a trail of the server"):
+        run(data, "nope")
+
+
+def test_a_keys_file_that_is_none(data, tmp_path):
+    (tmp_path / "x.json").write_text("{}")
+    with pytest.raises(UsageError, match="list-public-keys"):
+        run(data, str(tmp_path), "--public-keys", str(tmp_path / "x.json"))
+
+
+@pytest.mark.usefixtures("trail")
+def test_times_bound_what_is_checked(data, keys):
+    code, output = run(
+        data, here(data), "--public-keys", keys, "--start-time", str(START + 1), "--end-time",
+        "2023-11-14T23:00:00Z",
+    )  # fmt: skip
+    assert code == 0
+    assert "1/1 digest files valid" in output
+    with pytest.raises(UsageError, match="is no time"):
+        run(data, here(data), "--start-time", "yesterday")
+
+
+@pytest.mark.usefixtures("trail")
+def test_a_document_for_machines(data, keys):
+    code, output = run(data, here(data), "--public-keys", keys, "--json")
+    document = json.loads(output)
+    assert code == 0
+    assert document["verdict"] == "valid"
+    assert len(document["findings"]) == 7
+    assert document["findings"][0]["verdict"] == "valid"
+
+
+@pytest.mark.usefixtures("trail")
+def test_a_table_for_people(data, keys):
+    code, output = run(data, here(data), "--public-keys", keys, "--format", "table", "--verbose")
+    assert code == 0
+    assert "What" in output
+    assert "verdict: valid" in output
+
+
+def test_what_a_terminal_would_act_on_is_shown(data, tmp_path, keys):
+    folder = tmp_path / "x" / "AWSLogs" / ACCOUNT / "CloudTrail" / "us-east-1"
+    bucket = LocalDir(tmp_path / "x", "x", SettableClock())
+    SignedBucket(bucket, SIGNER).chain(START, 1)
+    (folder / "\x1b[2J").write_bytes(b"")
+    for form in ("plain", "table"):
+        code, output = run(data, str(tmp_path / "x"), "--public-keys", keys, "--format", form)
+        assert code == 1
+        assert "\x1b" not in output
+
+
+@pytest.mark.usefixtures("trail")
+def test_a_bucket_at_an_endpoint(data, tmp_path, keys, monkeypatch):
+    opened, _ = door(data / "buckets")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", READER.access_key_id)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", READER.secret_access_key)
+    with serving(opened) as url:
+        for target in ("s3://logs", "s3://logs/"):
+            code, output = run(
+                tmp_path / "none", target, "--public-keys", keys, "--endpoint-url", url
+            )
+            assert (code, output.splitlines()[-1]) == (0, "verdict: valid"), output
+        code, _ = run(tmp_path, "s3://logs/pre", "--public-keys", keys, "--endpoint-url", url)
+        assert code == 2
+
+
+def test_a_bucket_of_the_server_here(data, trail, state):
+    code, output = run(data, "s3://logs")
+    assert (code, output.splitlines()[-1]) == (0, "verdict: valid")
+    assert trail.digests
+    assert state.get("public-key/" + SIGNER.fingerprint)
