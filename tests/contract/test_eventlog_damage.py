@@ -13,10 +13,11 @@ from opentrail.errors import Corrupt, Unavailable
 from opentrail.eventlog.base import Draft, Entry, Origin
 from opentrail.eventlog.check import LogCheck
 from opentrail.eventlog.frame import FRAME_HEADER_BYTES
+from opentrail.eventlog.options import LogOptions
 from opentrail.eventlog.published import Published
 from opentrail.eventlog.reader import SegmentReader
 from opentrail.eventlog.segment import list_firsts, segment_path
-from opentrail.eventlog.segments import LogOptions, Segments
+from opentrail.eventlog.segments import Segments
 
 OPTIONS = LogOptions(segment_bytes_max=400, dictionary=b"")
 

@@ -9,13 +9,14 @@ from support.log_files import Fault, FaultFiles, HandClock
 from support.seeded_ids import SeededIds
 
 from opentrail.errors import Unavailable, UsageError
-from opentrail.eventlog import segments as module
+from opentrail.eventlog import options as module
 from opentrail.eventlog.base import RECORD_BYTES_MAX, Draft, Origin
 from opentrail.eventlog.check import LogCheck
 from opentrail.eventlog.frame import FRAMES_BYTES_MAX, RECORDS_MAX
+from opentrail.eventlog.options import LogOptions
 from opentrail.eventlog.reader import SegmentReader
 from opentrail.eventlog.segment import list_firsts
-from opentrail.eventlog.segments import LogOptions, Segments
+from opentrail.eventlog.segments import Segments
 
 DAY_MS = 24 * 3600 * 1000
 SMALL = LogOptions(segment_bytes_max=1_000, dictionary=b"")

@@ -52,7 +52,13 @@ def test_an_origin_is_refused(server: OpenTrail, method: str, path: str, origin:
 @pytest.mark.parametrize(("method", "path"), ENDPOINTS)
 @pytest.mark.parametrize(
     "host",
-    ["evil.example", "127.0.0.1.evil.example", "localhost.evil.example:4540", "", "evil.example:80"],
+    [
+        "evil.example",
+        "127.0.0.1.evil.example",
+        "localhost.evil.example:4540",
+        "",
+        "evil.example:80",
+    ],
 )
 def test_a_foreign_host_is_refused(server: OpenTrail, method: str, path: str, host: str) -> None:
     before = server.health()["log"]["id"]

@@ -217,9 +217,14 @@ def test_long_headers_pass(server: OpenTrail, upstream: Upstream, length: int) -
 
 
 def test_no_content(server: OpenTrail, upstream: Upstream) -> None:
-    upstream.script = lambda exchange: bool(
-        (exchange.read(), exchange.send(upstreams.head(204, (("x-amz-request-id", "R"),))))
-    )
+    answer = upstreams.head(204, (("x-amz-request-id", "R"),))
+
+    def script(exchange: upstreams.Exchange) -> bool:
+        exchange.read()
+        exchange.send(answer)
+        return True
+
+    upstream.script = script
     with raw_http.connection(server.endpoint) as connection:
         for _ in range(2):
             connection.send(raw_http.request("/b/k", method="DELETE"))

@@ -22,7 +22,8 @@ from support.seeded_ids import SeededIds
 from opentrail.errors import Unavailable
 from opentrail.eventlog.base import Draft, Origin
 from opentrail.eventlog.check import LogCheck
-from opentrail.eventlog.segments import LogOptions, Segments
+from opentrail.eventlog.options import LogOptions
+from opentrail.eventlog.segments import Segments
 
 MEMORY = Path("/dev/shm")
 """Where there is one: a disk that only pretends needs no real syncs."""

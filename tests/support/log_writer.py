@@ -11,7 +11,8 @@ from pathlib import Path
 
 from opentrail.clock import SystemClock, SystemIds
 from opentrail.eventlog.base import Draft, Origin
-from opentrail.eventlog.segments import LogOptions, Segments
+from opentrail.eventlog.options import LogOptions
+from opentrail.eventlog.segments import Segments
 
 OPTIONS = LogOptions(segment_bytes_max=20_000, disk_reserve_bytes=0, dictionary=b"")
 

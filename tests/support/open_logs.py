@@ -20,7 +20,8 @@ from opentrail.eventlog.link import (
     decode_drafts,
     encode_positions,
 )
-from opentrail.eventlog.segments import LogOptions, Segments
+from opentrail.eventlog.options import LogOptions
+from opentrail.eventlog.segments import Segments
 from opentrail.front.commit import GroupCommit
 
 Opener = Callable[[Path, Clock], AbstractContextManager[EventLog]]

@@ -14,9 +14,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
-from typing import IO, Any, Self
+from typing import Any, Self
 from urllib.request import ProxyHandler, build_opener
 
 from support.aws_clients import Key, client
@@ -26,6 +27,8 @@ from opentrail.eventlog.reader import SegmentReader
 PROGRAM = str(Path(sys.executable).parent / "opentrail")
 READY_S_MAX = 30.0
 STOP_S_MAX = 30.0
+ERRORS_BYTES_MAX = 1 << 20
+"""How much of standard error is looked at."""
 ADDRESS = re.compile(r"ready on (http://127\.0\.0\.1:(\d+))")
 _open = build_opener(ProxyHandler({})).open
 
@@ -52,7 +55,8 @@ class OpenTrail:
         self._config = config
         self._port = port
         self._process: subprocess.Popen[str] | None = None
-        self._errors: IO[bytes] = tempfile.TemporaryFile()
+        self._held = ExitStack()
+        self._errors = self._held.enter_context(tempfile.TemporaryFile())
 
     def __enter__(self) -> Self:
         self.start()
@@ -99,8 +103,7 @@ class OpenTrail:
 
     def errors(self) -> str:
         """Return what the server wrote on standard error so far."""
-        with os.fdopen(os.dup(self._errors.fileno()), "rb") as file:
-            return os.pread(file.fileno(), 1 << 20, 0).decode()
+        return os.pread(self._errors.fileno(), ERRORS_BYTES_MAX, 0).decode()
 
     @property
     def pid(self) -> int:
@@ -110,12 +113,9 @@ class OpenTrail:
 
     @property
     def back_pid(self) -> int:
-        """Return the back process's id."""
-        listed = subprocess.run(
-            ["ps", "-A", "-o", "pid=,ppid="], capture_output=True, text=True, check=True
-        )
-        rows = [line.split() for line in listed.stdout.splitlines()]
-        return next(int(pid) for pid, parent in rows if int(parent) == self.pid)
+        """Return the back process's id; waits for it while it is being started again."""
+        wait_until(lambda: _children(self.pid))
+        return _children(self.pid)[0]
 
     @property
     def admin(self) -> Key:
@@ -169,11 +169,12 @@ class OpenTrail:
         )
 
     def wait_indexed(self) -> None:
-        """Wait until all that is durable is indexed."""
+        """Wait until the API answers and all that is durable is indexed."""
 
         def indexed() -> bool:
             health = self.health()
-            return bool(health["back"]["indexed_to"] == health["log"]["durable_end"])
+            back, log = health["back"], health["log"]
+            return bool(back["up"] and back["indexed_to"] == log["durable_end"])
 
         wait_until(indexed)
 
@@ -216,7 +217,15 @@ class OpenTrail:
             self.kill()
             raise
         finally:
-            self._errors.close()
+            self._held.close()
+
+
+def _children(parent: int) -> list[int]:
+    listed = subprocess.run(
+        ["ps", "-A", "-o", "pid=,ppid="], capture_output=True, text=True, check=True
+    )
+    rows = [line.split() for line in listed.stdout.splitlines()]
+    return [int(pid) for pid, its_parent in rows if int(its_parent) == parent]
 
 
 def clean_environment(home: Path) -> dict[str, str]:
@@ -230,7 +239,7 @@ def run(
     """Run ``opentrail`` to its end; the caller looks at the exit code."""
     return subprocess.run(
         [PROGRAM, *arguments],
-        env=clean_environment(home) | (environment or {}),
+        env={**clean_environment(home), **(environment or {})},
         cwd=home,
         capture_output=True,
         text=True,
@@ -239,7 +248,7 @@ def run(
     )
 
 
-def wait_until(holds: Any, *, seconds_max: float = 10.0) -> None:
+def wait_until(holds: Callable[[], object], *, seconds_max: float = 10.0) -> None:
     """Wait until ``holds()`` is true; fail when it never is."""
     deadline = time.monotonic() + seconds_max
     while not holds():

@@ -9,7 +9,8 @@ from support.log_files import HandClock
 from support.seeded_ids import SeededIds
 
 from opentrail.eventlog.base import Draft, Origin
-from opentrail.eventlog.segments import LogOptions, Segments
+from opentrail.eventlog.options import LogOptions
+from opentrail.eventlog.segments import Segments
 
 
 @pytest.mark.parametrize("options", [None, LogOptions(segment_bytes_max=3_000, dictionary=b"")])

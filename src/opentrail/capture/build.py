@@ -73,7 +73,7 @@ class Gap:
     """A stretch in which calls may be missing from the log."""
 
     reason: str
-    """A short code: "power-loss", "log-refused"."""
+    """A short code: "power-loss"."""
     from_ms: int
     """Milliseconds since 1970 UTC."""
     to_ms: int

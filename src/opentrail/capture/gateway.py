@@ -244,7 +244,9 @@ class Gateway:
         signing_name = credential.signing_name if credential else ""
         upstream = self._parts.upstreams.find(call.target.service, signing_name)
         if upstream is None:
-            raise Unreachable(f"no upstream is configured for {call.target.event_source}")
+            raise Unreachable(
+                f"no upstream is configured for {call.target.event_source or 'this service'}"
+            )
         answer = await self._parts.upstreams.send(
             upstream, call.head.method, arrival.raw_target, arrival.raw_headers, body.forwarded()
         )

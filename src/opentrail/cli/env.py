@@ -26,7 +26,9 @@ Variables = dict[str, str]
     help="Whose form to print.",
 )
 def command(config: Path | None, form: str, **flags: str | None) -> None:
-    """Print a client's settings: endpoint, key, region, and two traps avoided.
+    """Print a client's settings, in the form of its shell.
+
+    The endpoint, a key, the region, no proxy for it, and no prefixes before its name.
 
       eval "$(opentrail env)"                          sh, bash, zsh
       opentrail env --format fish | source             fish
@@ -57,6 +59,8 @@ def client_variables(settings: Settings) -> Variables:
         )
     key = read_credentials(file, settings.account)
     host, port = split_address(settings.listen.address)
+    if not port:
+        raise UsageError("port 0 is chosen at each start: name the server's with --listen")
     shown = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
     bracketed = f"[{shown}]" if ":" in shown else shown
     return {

@@ -31,9 +31,9 @@ from opentrail.history.index import History
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
 def command(config: Path | None, *, rebuild: bool, as_json: bool, **flags: str | None) -> None:
-    """Check the data directory: every frame of the log, its durable end, the index against it.
+    """Check the data directory: the log, and the index against it.
 
-    It reads beside a running server. Exit code 0: all checks out. 4: something does not, and
+    Every frame of the log up to its durable end is read. It reads beside a running server. Exit code 0: all checks out. 4: something does not, and
     the lines say where and how to go on.
 
       opentrail fsck

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """``opentrail``: the commands, and what becomes of their errors."""
 
+import difflib
 import importlib
 import sys
 
@@ -31,12 +32,12 @@ class _Commands(click.Group):
         del ctx
         return [name for name in COMMANDS if name != "lookup"]
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Return one command."""
-        del ctx
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command:
+        """Return one command; of an unknown name, say which is nearest."""
         module = COMMANDS.get(cmd_name)
         if module is None:
-            return None
+            near = difflib.get_close_matches(cmd_name, COMMANDS, n=1, cutoff=0.0)[0]
+            ctx.fail(f"No such command {cmd_name!r}. Did you mean {near}?")
         command: click.Command = importlib.import_module(module).command
         return command
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import google_crc32c
 import msgspec
 
-from opentrail.eventlog.base import RECORD_BYTES_MAX, Origin
+from opentrail.eventlog.base import RECORD_BYTES_MAX, Draft, Origin
 
 VERSION = 1
 SEGMENT_MAGIC = b"OTRLSEG\0"
@@ -222,3 +222,17 @@ def records_of(header: FrameHeader, payload: bytes) -> Records:
     if at != end:
         raise BadBytes("the frame's records do not fill it")
     return records
+
+
+def checked_size(drafts: Sequence[Draft]) -> int:
+    """Return the bytes of ``drafts``. Raises: ValueError: they break the contract."""
+    size = 0
+    for draft in drafts:
+        if len(draft.data) > RECORD_BYTES_MAX:
+            raise ValueError(f"a record of {len(draft.data)} bytes; {RECORD_BYTES_MAX} at most")
+        if b"\n" in draft.data:
+            raise ValueError("a record with a newline; minify it first")
+        size += len(draft.data)
+    if size > FRAMES_BYTES_MAX or len(drafts) > RECORDS_MAX:
+        raise ValueError(f"{len(drafts)} records of {size} bytes are too many for one append")
+    return size

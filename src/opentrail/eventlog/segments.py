@@ -14,39 +14,20 @@ from typing import Self
 from opentrail.clock import Clock, Ids, uuid4_text
 from opentrail.durable import OS_FILES, Files, make_dir
 from opentrail.errors import Corrupt, Unavailable, UsageError
-from opentrail.eventlog.base import RECORD_BYTES_MAX, Draft, Entry
+from opentrail.eventlog.base import Draft, Entry
 from opentrail.eventlog.blob import DICTIONARY_PATH, BlobCodec
 from opentrail.eventlog.commit import GroupCommit, Pending
-from opentrail.eventlog.frame import FRAMES_BYTES_MAX, RECORDS_MAX, SegmentHeader, build_frame
+from opentrail.eventlog.frame import SegmentHeader, build_frame, checked_size
 from opentrail.eventlog.lock import DataLock
+from opentrail.eventlog.options import DISK_CHECK_INTERVAL_S, SEGMENT_AGE_MS_MAX, LogOptions
 from opentrail.eventlog.published import NAME as PUBLISHED_NAME
 from opentrail.eventlog.published import Published, create_published
 from opentrail.eventlog.reader import SegmentReader
 from opentrail.eventlog.recovery import Tail, recover
 from opentrail.eventlog.segment import DAMAGE_HINT, create_segment, list_firsts, segment_path
 
-SEGMENT_BYTES_MAX = 64 * 1024 * 1024
-"""Small enough that checking the last one at start takes under a second; some 250,000 records."""
-SEGMENT_AGE_MS_MAX = 24 * 3600 * 1000
-"""Retention deletes whole segments: without this a quiet log would never have one to delete."""
-DISK_RESERVE_BYTES = 256 * 1024 * 1024
-"""Room for a new segment, the index's next runs and the operator, once the log refuses."""
-DISK_CHECK_INTERVAL_S = 0.1
-"""At 1 GB/s, a disk's worth of writes, less than half of the reserve goes by unseen."""
 _DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
 _RESTART = "restart OpenTrail: it then checks what the disk holds"
-
-
-@dataclass(frozen=True, slots=True)
-class LogOptions:
-    """What may differ between logs."""
-
-    address: str = ""
-    """Where the server listens, for the message to a second one."""
-    disk_reserve_bytes: int = DISK_RESERVE_BYTES
-    segment_bytes_max: int = SEGMENT_BYTES_MAX
-    dictionary: bytes | None = None
-    """zstd dictionary of new segments; None is the one that comes with OpenTrail."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,11 +176,7 @@ class Segments:
         )
 
     def append(self, drafts: Sequence[Draft]) -> list[int]:
-        """See ``EventLog``.
-
-        Raises: ValueError: a record is too long, has a newline, or they are too many for one
-        commit (FRAMES_BYTES_MAX, RECORDS_MAX). Unavailable.
-        """
+        """See ``EventLog``. Raises also: ValueError, as ``checked_size``."""
         if not drafts:
             return []
         pending = Pending(*self._compressed(drafts))
@@ -244,7 +221,7 @@ class Segments:
         return written.positions
 
     def _compressed(self, drafts: Sequence[Draft]) -> tuple[list[tuple[int, bytes]], int]:
-        size = _checked_size(drafts)
+        size = checked_size(drafts)
         refusal = self.writable()
         if refusal:
             raise Unavailable("the log refuses", refusal)
@@ -418,17 +395,3 @@ class Segments:
                 raise Unavailable(message, "the next start finds the end by itself") from error
             finally:
                 self._lock.release()
-
-
-def _checked_size(drafts: Sequence[Draft]) -> int:
-    """Return the bytes of ``drafts``. Raises: ValueError: they break the contract."""
-    size = 0
-    for draft in drafts:
-        if len(draft.data) > RECORD_BYTES_MAX:
-            raise ValueError(f"a record of {len(draft.data)} bytes; {RECORD_BYTES_MAX} at most")
-        if b"\n" in draft.data:
-            raise ValueError("a record with a newline; minify it first")
-        size += len(draft.data)
-    if size > FRAMES_BYTES_MAX or len(drafts) > RECORDS_MAX:
-        raise ValueError(f"{len(drafts)} records of {size} bytes are too many for one append")
-    return size

@@ -10,16 +10,16 @@ import errno
 import queue
 import threading
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
-from opentrail.errors import OpenTrailError, Unavailable
+from opentrail.errors import Unavailable
 from opentrail.eventlog.base import Draft
+from opentrail.eventlog.frame import FRAMES_BYTES_MAX, RECORDS_MAX
 from opentrail.eventlog.segments import Segments, Written
 
-BATCH_BYTES_MAX = 8 * 1024 * 1024
-"""Most bytes of one commit: bounds what one slow caller's neighbours wait for, and memory."""
-
-Work = Callable[[], None]
+_CLOSED = "the log is being closed"
 
 
 @dataclass(slots=True)
@@ -27,6 +27,25 @@ class _Waiting:
     drafts: Sequence[Draft]
     size: int
     positions: asyncio.Future[list[int]]
+
+    def settle(self, positions: list[int] | Unavailable) -> None:
+        """Tell the caller, unless it has gone."""
+        if self.positions.done():
+            return
+        if isinstance(positions, Unavailable):
+            error = Unavailable(positions.message, positions.hint)
+            self.positions.set_exception(error)
+        else:
+            self.positions.set_result(positions)
+
+
+@dataclass(frozen=True, slots=True)
+class _Synced:
+    """What came of one fdatasync."""
+
+    batch: list[_Waiting]
+    written: Written
+    error: OSError | None
 
 
 class GroupCommit:
@@ -37,11 +56,15 @@ class GroupCommit:
         self._loop = asyncio.get_running_loop()
         self._on_durable: Callable[[], None] | None = None
         self._waiting: list[_Waiting] = []
-        self._jobs: list[Work] = []
+        self._alone = 0
+        self._jobs: list[tuple[Callable[[], object], asyncio.Future[None]]] = []
         self._busy = False
-        self._work: queue.SimpleQueue[Work | None] = queue.SimpleQueue()
+        self._closed = False
+        self._synced: _Synced | None = None
+        self._work: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="log", daemon=True)
         self._thread.start()
+        self._job_thread = ThreadPoolExecutor(1, "log-job")
 
     def on_durable(self, call: Callable[[], None]) -> None:
         """Have ``call`` called in the loop after every commit."""
@@ -66,9 +89,9 @@ class GroupCommit:
         return (await self.append((draft,)))[0]
 
     async def run(self, work: Callable[[], object]) -> None:
-        """Run ``work`` on the thread, between two commits. Raises what it raises."""
+        """Run ``work`` on a thread, between two commits. Raises what it raises."""
         done = self._loop.create_future()
-        self._jobs.append(lambda: self._report(work, done))
+        self._jobs.append((work, done))
         self._go_on_soon()
         await done
 
@@ -83,8 +106,12 @@ class GroupCommit:
             self._loop.call_soon(self._go_on)
 
     def _go_on(self) -> None:
-        if self._jobs:
-            self._work.put(self._jobs.pop(0))
+        if self._closed:
+            self._refuse_all()
+        elif self._jobs:
+            work, done = self._jobs.pop(0)
+            job = self._loop.run_in_executor(self._job_thread, work)
+            job.add_done_callback(partial(self._ran, done))
         elif self._waiting:
             self._commit(self._next_batch())
         else:
@@ -92,12 +119,14 @@ class GroupCommit:
 
     def _next_batch(self) -> list[_Waiting]:
         """Take as much of what waits as one commit takes."""
-        size = count = 0
+        size = records = count = 0
         for waiting in self._waiting:
-            if count and size + waiting.size > BATCH_BYTES_MAX:
-                break
             size += waiting.size
+            records += len(waiting.drafts)
+            if count and (size > FRAMES_BYTES_MAX or records > RECORDS_MAX or self._alone):
+                break
             count += 1
+        self._alone = max(0, self._alone - count)
         batch, self._waiting = self._waiting[:count], self._waiting[count:]
         return batch
 
@@ -111,11 +140,23 @@ class GroupCommit:
         drafts = [draft for waiting in batch for draft in waiting.drafts]
         try:
             written = self._log.begin(drafts)
-        except (Unavailable, ValueError) as error:
-            self._failed(batch, Unavailable(str(error)))
-            self._go_on()
-            return
-        self._work.put(lambda: self._sync(batch, written))
+        except Unavailable as error:
+            self._refuse(batch, error)
+        except ValueError as error:
+            if len(batch) == 1:
+                self._refuse(batch, Unavailable(f"the log does not take the record: {error}"))
+            else:
+                # Nothing was written; alone, only the one that is wrong fails.
+                self._alone = len(batch)
+                self._waiting = batch + self._waiting
+                self._loop.call_soon(self._go_on)
+        else:
+            self._work.put(partial(self._sync, batch, written))
+
+    def _refuse(self, batch: list[_Waiting], error: Unavailable) -> None:
+        for waiting in batch:
+            waiting.settle(error)
+        self._loop.call_soon(self._go_on)
 
     def _sync(self, batch: list[_Waiting], written: Written) -> None:
         """Wait for the disk, and have the loop told, whatever comes of it."""
@@ -126,45 +167,57 @@ class GroupCommit:
         except OSError as known:
             error = known
         finally:
-            self._loop.call_soon_threadsafe(self._synced, batch, written, error)
+            self._synced = _Synced(batch, written, error)
+            self._loop.call_soon_threadsafe(self._acknowledge)
 
-    def _synced(self, batch: list[_Waiting], written: Written, error: OSError | None) -> None:
+    def _acknowledge(self) -> None:
+        """Tell the callers what came of the fdatasync, and go on."""
+        synced, self._synced = self._synced, None
+        if synced is None:
+            return  # ``close`` was here first
         try:
-            positions = self._log.finish(written, error)
-        except Unavailable as failed:
-            self._failed(batch, failed)
-        else:
-            first = 0
-            for waiting in batch:
-                last = first + len(waiting.drafts)
-                if not waiting.positions.cancelled():
-                    waiting.positions.set_result(positions[first:last])
-                first = last
-            if self._on_durable is not None:
-                self._on_durable()
+            positions = self._log.finish(synced.written, synced.error)
+        except Unavailable as error:
+            self._refuse(synced.batch, error)
+            return
+        first = 0
+        for waiting in synced.batch:
+            last = first + len(waiting.drafts)
+            waiting.settle(positions[first:last])
+            first = last
+        if self._on_durable is not None:
+            self._on_durable()
         self._go_on()
 
-    @staticmethod
-    def _failed(batch: list[_Waiting], error: Unavailable) -> None:
-        for waiting in batch:
-            if not waiting.positions.cancelled():
-                waiting.positions.set_exception(Unavailable(error.message, error.hint))
-
-    def _report(self, work: Callable[[], object], done: asyncio.Future[None]) -> None:
-        try:
-            work()
-        except (OpenTrailError, OSError) as error:
-            self._loop.call_soon_threadsafe(done.set_exception, error)
-        else:
-            self._loop.call_soon_threadsafe(done.set_result, None)
-        finally:
-            self._loop.call_soon_threadsafe(self._go_on)
+    def _ran(self, done: asyncio.Future[None], job: asyncio.Future[object]) -> None:
+        """Tell whoever waits for a job what came of it, and go on."""
+        if not done.done():
+            error = job.exception()
+            if error is None:
+                done.set_result(None)
+            else:
+                done.set_exception(error)
+        self._go_on()
 
     def _run(self) -> None:
         while (work := self._work.get()) is not None:
             work()
 
     def close(self) -> None:
-        """Wait for the running commit and end the thread."""
+        """Wait for the running commit or job, refuse what still waits, and end the threads."""
+        self._closed = True
         self._work.put(None)
         self._thread.join()
+        self._job_thread.shutdown()
+        self._acknowledge()
+        self._refuse_all()
+
+    def _refuse_all(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        jobs, self._jobs = self._jobs, []
+        for each in waiting:
+            each.settle(Unavailable(_CLOSED))
+        for _, done in jobs:
+            if not done.done():
+                done.set_exception(Unavailable(_CLOSED))
+        self._busy = False

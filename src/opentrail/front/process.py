@@ -27,7 +27,8 @@ from opentrail.errors import Unavailable
 from opentrail.eventlog.base import Draft, Origin
 from opentrail.eventlog.inflight import Ended, InFlight, InFlightEntry
 from opentrail.eventlog.link import Hello
-from opentrail.eventlog.segments import LogOptions, Segments
+from opentrail.eventlog.options import LogOptions
+from opentrail.eventlog.segments import Segments
 from opentrail.front.backend import Backend
 from opentrail.front.commit import GroupCommit
 from opentrail.front.datadir import discard, prepare, set_aside
@@ -64,12 +65,13 @@ class Started:
 class Front:
     """Everything of the front process, built once."""
 
-    def __init__(self, settings: Settings, clock: Clock, ids: Ids) -> None:
+    def __init__(self, settings: Settings, address: str, clock: Clock, ids: Ids) -> None:
         """Open the data directory and recover what the last process left.
 
-        Raises: UsageError: it cannot be used. Corrupt: only when not even reading is possible.
+        ``address`` is where it will listen, for whoever finds the directory in use. Raises: UsageError: it cannot be used. Corrupt: only when not even reading is possible.
         """
         self._settings = settings
+        self._address = address
         self._clock = clock
         self._ids = ids
         data = settings.data_dir
@@ -83,7 +85,7 @@ class Front:
 
     def _open_log(self) -> Segments:
         settings = self._settings
-        options = LogOptions(settings.listen.address, settings.log.disk_reserve_bytes)
+        options = LogOptions(self._address, settings.log.disk_reserve_bytes)
         return Segments.open(settings.data_dir, self._clock, self._ids, options)
 
     def _recover(self, leftovers: list[InFlightEntry], ended: Ended) -> int:
@@ -326,6 +328,7 @@ def run(settings: Settings, started: Callable[[Started], None]) -> None:
     """Run OpenTrail until it is told to stop. Raises: UsageError before anything is served."""
     sock = listen(settings.listen.address)
     with sock:
-        front = Front(settings, SystemClock(), SystemIds())
+        host, port = sock.getsockname()[:2]
+        front = Front(settings, f"{host}:{port}", SystemClock(), SystemIds())
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(front.serve(sock, started))
