@@ -270,6 +270,16 @@ def test_a_loop_is_refused_at_once(tmp_path) -> None:
         assert len(set(server.accounted())) == 1
 
 
+def test_a_loop_over_another_server_is_refused_at_the_second_visit(tmp_path) -> None:
+    port = upstreams.free_port()
+    with (
+        OpenTrail(tmp_path / "one", upstream=f"http://127.0.0.1:{port}") as one,
+        OpenTrail(tmp_path / "two", upstream=one.endpoint, port=port) as two,
+    ):
+        assert stop(one).status == 508
+        assert (len(one.events()), len(two.events())) == (2, 1)
+
+
 def test_sigterm_waits_for_what_was_forwarded(tmp_path) -> None:
     asked, go_on = threading.Event(), threading.Event()
 

@@ -263,6 +263,32 @@ def assume_role(exchange: Exchange) -> bool:
     return True
 
 
+def session_identity(assumed_at: str) -> dict[str, Any]:
+    """Return the userIdentity of the role's session."""
+    return {
+        "type": "AssumedRole",
+        "principalId": "AAAAAAAAAEXAMPLE:TestSession",
+        "arn": f"arn:aws:sts::{ACCOUNT}:assumed-role/TestRole/TestSession",
+        "accountId": ACCOUNT,
+        # The sample has a long-term key's documentation id; a session's begins with ASIA.
+        "accessKeyId": SESSION.access_key_id,
+        "sessionContext": {
+            "sessionIssuer": {
+                "type": "Role",
+                # The sample has a user's id and a made-up name: a role has its own id,
+                # the part before the colon, and the name that is in its ARN.
+                "principalId": "AAAAAAAAAEXAMPLE",
+                "arn": ROLE_ARN,
+                "accountId": ACCOUNT,
+                "userName": "TestRole",
+            },
+            # The sample has "webIdFederationData": {}, which records now leave out.
+            # Real records have creationDate first.
+            "attributes": {"creationDate": assumed_at, "mfaAuthenticated": "false"},
+        },
+    }
+
+
 def test_update_resource_collection_by_an_assumed_role(
     server: OpenTrail, upstream: Upstream
 ) -> None:
@@ -279,28 +305,7 @@ def test_update_resource_collection_by_an_assumed_role(
         server,
         {
             "eventVersion": "1.08",
-            "userIdentity": {
-                "type": "AssumedRole",
-                "principalId": "AAAAAAAAAEXAMPLE:TestSession",
-                "arn": f"arn:aws:sts::{ACCOUNT}:assumed-role/TestRole/TestSession",
-                "accountId": ACCOUNT,
-                # The sample has a long-term key's documentation id; a session's begins with ASIA.
-                "accessKeyId": SESSION.access_key_id,
-                "sessionContext": {
-                    "sessionIssuer": {
-                        "type": "Role",
-                        # The sample has a user's id and a made-up name: a role has its own id,
-                        # the part before the colon, and the name that is in its ARN.
-                        "principalId": "AAAAAAAAAEXAMPLE",
-                        "arn": ROLE_ARN,
-                        "accountId": ACCOUNT,
-                        "userName": "TestRole",
-                    },
-                    # The sample has "webIdFederationData": {}, which records now leave out.
-                    # Real records have creationDate first.
-                    "attributes": {"creationDate": assumed_at, "mfaAuthenticated": "false"},
-                },
-            },
+            "userIdentity": session_identity(assumed_at),
             "eventSource": "devops-guru.amazonaws.com",
             "eventName": "UpdateResourceCollection",
             "awsRegion": "us-east-1",

@@ -12,10 +12,8 @@ import re
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Self
 from urllib.request import ProxyHandler, build_opener
@@ -27,8 +25,6 @@ from opentrail.eventlog.reader import SegmentReader
 PROGRAM = str(Path(sys.executable).parent / "opentrail")
 READY_S_MAX = 30.0
 STOP_S_MAX = 30.0
-ERRORS_BYTES_MAX = 1 << 20
-"""How much of standard error is looked at."""
 ADDRESS = re.compile(r"ready on (http://127\.0\.0\.1:(\d+))")
 _open = build_opener(ProxyHandler({})).open
 
@@ -55,8 +51,7 @@ class OpenTrail:
         self._config = config
         self._port = port
         self._process: subprocess.Popen[str] | None = None
-        self._held = ExitStack()
-        self._errors = self._held.enter_context(tempfile.TemporaryFile())
+        self._errors = data.with_name(data.name + ".stderr")
 
     def __enter__(self) -> Self:
         self.start()
@@ -77,14 +72,15 @@ class OpenTrail:
 
     def start(self) -> None:
         """Start the server and wait until it takes calls."""
-        self._process = subprocess.Popen(
-            self.command(),
-            env=clean_environment(self.data.parent),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=self._errors,
-            text=True,
-        )
+        with self._errors.open("ab") as errors:
+            self._process = subprocess.Popen(
+                self.command(),
+                env=clean_environment(self.data.parent),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+            )
         self.ready_lines = self._read_ready_lines()
 
     def _read_ready_lines(self) -> list[str]:
@@ -103,7 +99,7 @@ class OpenTrail:
 
     def errors(self) -> str:
         """Return what the server wrote on standard error so far."""
-        return os.pread(self._errors.fileno(), ERRORS_BYTES_MAX, 0).decode()
+        return self._errors.read_text(encoding="utf-8")
 
     @property
     def pid(self) -> int:
@@ -216,8 +212,6 @@ class OpenTrail:
         except subprocess.TimeoutExpired:
             self.kill()
             raise
-        finally:
-            self._held.close()
 
 
 def _children(parent: int) -> list[int]:

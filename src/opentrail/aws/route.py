@@ -8,8 +8,10 @@ the awsJson, awsQuery, restJson, restXml and rpcv2Cbor protocols of Smithy 2.0.
 import functools
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from urllib.parse import parse_qsl
+
+import msgspec
 
 from opentrail.aws import catalog, tables
 from opentrail.aws.catalog import Group
@@ -236,7 +238,7 @@ def _as_signed(found: Target, credential: Credential | None) -> Target:
     """Return ``found`` under the name it was signed with: S3 Express is a source of its own."""
     if credential is None or not catalog.is_alias(credential.signing_name):
         return found
-    return replace(found, event_source=_scope_source(credential))
+    return msgspec.structs.replace(found, event_source=_scope_source(credential))
 
 
 def _scope_source(credential: Credential | None) -> str:

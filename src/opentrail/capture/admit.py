@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """May a call pass, and is its signature proven? Decided before anything is forwarded."""
 
-from dataclasses import dataclass
+import msgspec
 
 from opentrail.access import refusals
 from opentrail.access.authenticate import authenticate
@@ -17,8 +17,7 @@ REQUEST_BYTES_MAX = 256 * 1024
 """Longest request that OpenTrail's own API takes: no operation that is offered needs more."""
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(msgspec.Struct, frozen=True, gc=False):
     """What admission looks at."""
 
     head: RequestHead
@@ -46,7 +45,7 @@ class Admission:
         if not request.head.path.startswith("/"):
             # Put behind the upstream's address, "*@elsewhere" would lead elsewhere.
             return False, ClientError("InvalidURI", "The request target must begin with a slash.")
-        if request.head.headers.get(INSTANCE_HEADER) == self._instance:
+        if self._instance in request.head.headers.get(INSTANCE_HEADER, "").split(","):
             return False, ClientError(
                 "LoopDetectedException",
                 "This request was forwarded by this OpenTrail to itself: its upstream must be"

@@ -4,8 +4,9 @@
 import hashlib
 import ipaddress
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from opentrail.aws.request import RequestHead
 from opentrail.capture.call import BODY_KEPT_MAX, Body
@@ -27,8 +28,7 @@ class WrongBody(ConnectionError):
     """The body that came is not the one that was signed: it must not become complete."""
 
 
-@dataclass(frozen=True, slots=True)
-class Arrival:
+class Arrival(msgspec.Struct, frozen=True, gc=False):
     """What is known of a request before its body."""
 
     head: RequestHead

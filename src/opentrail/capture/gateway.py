@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The gateway: an ASGI reverse proxy that records every call before it is answered."""
 
-import zlib
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol
 
 import msgspec
@@ -23,10 +22,10 @@ from opentrail.capture.arrival import (
     arrive,
 )
 from opentrail.capture.build import BuildSettings, Built, Skipped, build, response_recorded
-from opentrail.capture.call import BODY_KEPT_MAX, Body, Call, Outcome
+from opentrail.capture.call import Body, Call, Outcome
 from opentrail.capture.identity import Identities
 from opentrail.capture.recover import remember
-from opentrail.capture.reply import Reply, once, take
+from opentrail.capture.reply import Reply, take
 from opentrail.capture.sts import teaches
 from opentrail.capture.upstream import Answer, Unreachable, Upstreams
 from opentrail.clock import Clock, Ids, uuid4_text, uuid_bytes
@@ -199,7 +198,7 @@ class Gateway:
             await self._record(call)
             return answer
         answer = await self._answer(call, arrival, credential, body, refusal)
-        call.request = _readable(body.kept(), call.head.headers.get("content-encoding", ""))
+        call.request = body.kept()
         try:
             await self._record(call)
         except Unavailable:
@@ -251,7 +250,7 @@ class Gateway:
             upstream, call.head.method, arrival.raw_target, arrival.raw_headers, body.forwarded()
         )
         if upstream.verifies_signatures and answer.status not in (401, 403):
-            call.caller = replace(call.caller, verified=True)
+            call.caller = msgspec.structs.replace(call.caller, verified=True)
         return await self._answered(call, answer, trusted=upstream.trusted_identity)
 
     async def _answered(self, call: Call, answer: Answer, *, trusted: bool) -> Answer:
@@ -261,12 +260,11 @@ class Gateway:
         call.status = answer.status
         call.response_headers = answer.header_map()
         if self._needs_body(call) or (trusted and teaches(call.target)):
-            data, answer.chunks, broken = await take(answer.chunks)
+            data, broken = await take(answer)
             if broken:
                 call.additional["responseIncomplete"] = True
                 return answer
-            encoding = call.response_headers.get("content-encoding", "")
-            call.response = _readable(data, encoding)
+            call.response = data
             if trusted:
                 self._parts.identities.learn(call, call.finished_ms)
         return answer
@@ -314,7 +312,7 @@ class Gateway:
             error.status,
             call.request_id,
         )
-        return Answer(status, headers, once(body))
+        return Answer(status, headers, whole=body)
 
 
 def _text(header: str) -> str:
@@ -328,15 +326,3 @@ def _log_refuses(why: str) -> ClientError:
 
 def _unavailable(error: Unavailable) -> ClientError:
     return ClientError("ServiceUnavailable", f"OpenTrail: {error.message}.", 503)
-
-
-def _readable(body: Body, encoding: str) -> Body:
-    """Return ``body`` decompressed for the record; what cannot be read stays as it is."""
-    if encoding.lower() != "gzip" or not body.data or not body.complete:
-        return body
-    unzip = zlib.decompressobj(wbits=31)
-    try:
-        data = unzip.decompress(body.data, BODY_KEPT_MAX)
-    except zlib.error:
-        return body
-    return Body(data, len(data) + (0 if unzip.eof else 1))

@@ -93,10 +93,14 @@ def _print(data: Path, totals: Totals, findings: list[dict[str, str]], rebuilt: 
     if rebuilt is not None:
         click.echo(f"event history is built anew over {rebuilt:,} bytes of log")
     click.echo(
-        f"{data}: {totals.records:,} records in {totals.frames:,} frames,"
-        f" {totals.segments:,} segments, {totals.file_bytes:,} bytes"
+        f"{data}: {_many(totals.records, 'record')} in {_many(totals.frames, 'frame')},"
+        f" {_many(totals.segments, 'segment')}, {_many(totals.file_bytes, 'byte')}"
     )
     for finding in findings:
         click.secho(f"{finding['part']}: {finding['where']}: {finding['what']}", fg="red")
         click.echo(f"  {finding['hint']}")
-    click.echo(f"{len(findings)} findings" if findings else "all of it checks out")
+    click.echo(_many(len(findings), "finding") if findings else "all of it checks out")
+
+
+def _many(count: int, noun: str) -> str:
+    return f"{count:,} {noun}" + ("" if count == 1 else "s")

@@ -8,6 +8,7 @@ data events, and what is older than the lookup window.
 import datetime as dt
 import heapq
 import json
+import math
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -161,8 +162,8 @@ def command(
         _CATEGORIES[category],
         flags["account"] or "",
         flags["region"] or "",
-        _seconds(flags["start_time"], 0),
-        _seconds(flags["end_time"], 1 << 62),
+        math.ceil(_seconds(flags["start_time"], 0)),
+        math.floor(_seconds(flags["end_time"], 1 << 62)),
     )
     result = search(SegmentReader(log_dir), wanted, max_results)
     _FORMS[form](result)
@@ -185,7 +186,7 @@ _FLAGS = {
 }
 
 
-def _seconds(text: str | None, otherwise: int) -> int:
+def _seconds(text: str | None, otherwise: int) -> float:
     if text is None:
         return otherwise
     if text.isdecimal():
@@ -196,7 +197,7 @@ def _seconds(text: str | None, otherwise: int) -> int:
         raise UsageError(
             f"{text!r} is no time: write 2026-01-31, 2026-01-31T10:00:00Z or epoch seconds"
         ) from error
-    return int((when if when.tzinfo else when.replace(tzinfo=dt.UTC)).timestamp())
+    return (when if when.tzinfo else when.replace(tzinfo=dt.UTC)).timestamp()
 
 
 def _nothing(result: Result) -> str:

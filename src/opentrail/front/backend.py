@@ -5,7 +5,7 @@ import asyncio
 import logging
 import socket
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 import msgspec
 
@@ -169,7 +169,7 @@ class Backend:
             raise NoAnswer("CloudTrail's own API did not answer in time") from error
         finally:
             self._answers.pop(number, None)
-        return Answer(response.status, response.headers, _once(response.body))
+        return Answer(response.status, response.headers, whole=response.body)
 
     def restart(self) -> None:
         """Have back start anew, on the log that there is now."""
@@ -193,7 +193,3 @@ class Backend:
             if process.returncode is None:
                 process.kill()
             await process.wait()
-
-
-async def _once(body: bytes) -> AsyncIterator[bytes]:
-    yield body

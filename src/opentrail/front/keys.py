@@ -119,5 +119,8 @@ def _policy(name: str) -> str:
         raise UsageError(
             f"policy {name!r} is neither built in ({names}) nor a readable JSON file"
         ) from error
-    check_policy(policy)
+    try:
+        check_policy(policy)
+    except UsageError as error:
+        raise UsageError(f"{name}: {error}") from error
     return policy

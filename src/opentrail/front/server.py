@@ -3,6 +3,7 @@
 
 import asyncio
 import contextlib
+import re
 import signal
 import socket
 from collections.abc import Iterator
@@ -40,6 +41,19 @@ class App:
 
 
 _PREFIX = PREFIX.encode()
+_UPGRADE = re.compile(rb"\r\nupgrade:", re.IGNORECASE)
+
+
+def _without_upgrade(data: bytes) -> bytes:
+    """Take back a head's offer to speak HTTP/2, which some clients always make (RFC 9110, 7.8).
+
+    The parser would otherwise take the body for the other protocol. Both headers end here anyway.
+    """
+    end = data.find(b"\r\n\r\n")
+    end = len(data) if end < 0 else end
+    if _UPGRADE.search(data, 0, end) is None:
+        return data
+    return _UPGRADE.sub(b"\r\ntrailer:", data[:end]) + data[end:]
 
 
 class Connection(HttpToolsProtocol):
@@ -52,16 +66,13 @@ class Connection(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Parse what came; refuse a head that does not end."""
         in_head, heads = self._in_head, self._heads
+        if in_head:
+            data = _without_upgrade(data)
         super().data_received(data)
         if in_head and heads == self._heads:
             self._head_bytes += len(data)
             if self._head_bytes > HEAD_BYTES_MAX and not self.transport.is_closing():
                 self.send_400_response(f"The headers are longer than {HEAD_BYTES_MAX} bytes.")
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a header. What follows a body (RFC 9110, 6.5.1) must not be taken for one."""
-        if self._in_head:
-            super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         """Begin the call."""
@@ -69,6 +80,7 @@ class Connection(HttpToolsProtocol):
         self._heads += 1
         self._head_bytes = 0
         super().on_headers_complete()
+        self.headers = []  # what follows the body (RFC 9110, 6.5.1) is not taken for a header
 
     def on_message_complete(self) -> None:
         """End the call's body; what comes next is another head."""
