@@ -11,7 +11,6 @@ import shutil
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -120,7 +119,7 @@ def cpu_s(pid: int) -> float:
 
 def measure(target: Target, request: bytes, connections: int, seconds: float) -> Figures:
     """Measure ``target`` once."""
-    asyncio.run(load(target.port, request, connections, WARM_UP_S))
+    asyncio.run(load(target.port, request, connections, min(WARM_UP_S, seconds)))
     before = cpu_s(target.pid)
     took = sorted(asyncio.run(load(target.port, request, connections, seconds)))
     used = cpu_s(target.pid) - before
@@ -209,7 +208,7 @@ def report(connections: int, all_figures: dict[str, list[Figures]]) -> None:
 
 
 def _median(rounds: list[Figures], name: str) -> float:
-    return statistics.median(getattr(each, name) for each in rounds)
+    return statistics.median(float(getattr(each, name)) for each in rounds)
 
 
 def run(directory: Path, rounds: int, seconds: float) -> None:
