@@ -24,6 +24,7 @@ PORT_MAX = 65_535
 LISTEN_DEFAULT = "127.0.0.1:4540"
 ACCOUNT_DEFAULT = "123456789012"
 """The account number of AWS's own documentation."""
+REGION_DEFAULT = "us-east-1"
 ENV_PREFIX = "OPENTRAIL_"
 ENV_NOT_SETTINGS = frozenset({"OPENTRAIL_CONFIG", "OPENTRAIL_SHARED"})
 """Variables with our prefix that are no settings: the file's path; the test suite's own data."""
@@ -132,7 +133,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     account: Account = ACCOUNT_DEFAULT
     accounts: tuple[Account, ...] = ()
     """Accounts that calls may claim besides ``account``."""
-    region: Region = "us-east-1"
+    region: Region = REGION_DEFAULT
     regions: tuple[Region, ...] = ()
     """Regions that calls may claim; empty: every well-formed one."""
     listen: Listen = Listen()

@@ -78,7 +78,9 @@ def test_what_botocore_signs_is_accepted_and_one_change_is_not(signer, request, 
     assert refusal(signed, secret=SECRET + "x").code == "InvalidSignatureException"
     moved = replace(signed, head=msgspec.structs.replace(signed.head, method="PATCH"))
     assert refusal(moved).code == "InvalidSignatureException"
-    elsewhere = replace(signed, head=msgspec.structs.replace(signed.head, path=signed.head.path + "x"))
+    elsewhere = replace(
+        signed, head=msgspec.structs.replace(signed.head, path=signed.head.path + "x")
+    )
     assert refusal(elsewhere).code == "InvalidSignatureException"
 
 

@@ -3,19 +3,22 @@
 
 import json
 import re
+import subprocess
 import tracemalloc
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from support.data_directories import data_directory, encoded, record
 from support.memory_log import MemoryLog
-from support.server import run
+from support.server import PROGRAM, clean_environment, run
 from support.terminal import lines_of, on_terminal
 
 from opentrail.cli.search import Filter, search
 from opentrail.eventlog.base import Entry, Origin
 
 EVIL = "\x1b[31m\x1b]0;owned\x07\x9b2J\u202e\r\n\x7f[bold]x[/bold][/]:smile:"
+FULL = Path("/dev/full")
 EVERYTHING = Filter({}, "", "", "", 0, 1 << 62)
 
 
@@ -108,6 +111,38 @@ def test_nothing_found_says_over_what_and_exits_1(home):
     )
     done = run("search", "--event-name", "Nope", "--json", home=home)
     assert (done.returncode, json.loads(done.stdout)) == (1, {"Records": []})
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="this system has no /dev/full")
+def test_an_output_that_is_full_is_one_line(home):
+    for form in ("table", "json", "ndjson"):
+        with FULL.open("w") as full:
+            done = subprocess.run(
+                [PROGRAM, "search", "--format", form],
+                env=clean_environment(home),
+                cwd=home,
+                stdout=full,
+                stderr=subprocess.PIPE,
+                text=True,
+                check=False,
+            )
+        assert done.returncode == 3
+        assert done.stderr == "opentrail: No space left on device\n"
+
+
+def test_who_reads_only_the_beginning_sees_no_error(tmp_path):
+    data_directory(tmp_path / "d", [record(number) for number in range(3000)])
+    command = f"{PROGRAM} search --data d --max-results 3000 | head -n 1"
+    done = subprocess.run(
+        command,
+        shell=True,
+        env=clean_environment(tmp_path),
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert (len(done.stdout.splitlines()), done.stderr) == (1, "")
 
 
 def test_an_empty_log_says_so(tmp_path):

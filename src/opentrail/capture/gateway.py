@@ -162,7 +162,7 @@ class Gateway:
         target = identify(head, credential, kept.data)
         own = target.event_source in OWN_SOURCES
         verified, refusal = parts.admission.check(
-            Request(head, credential, body, target.protocol, own), now_ms
+            Request(head, credential, body, target.protocol, own, arrival.repeated), now_ms
         )
         caller = parts.identities.caller(credential, now_ms, verified=verified)
         call = Call(
@@ -249,7 +249,8 @@ class Gateway:
         answer = await self._parts.upstreams.send(
             upstream, call.head.method, arrival.raw_target, arrival.raw_headers, body.forwarded()
         )
-        if upstream.verifies_signatures and answer.status not in (401, 403):
+        proven = upstream.verifies_signatures and answer.status < HTTP_ERROR
+        if proven and credential is not None:
             call.caller = msgspec.structs.replace(call.caller, verified=True)
         return await self._answered(call, answer, trusted=upstream.trusted_identity)
 

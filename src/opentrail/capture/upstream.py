@@ -36,6 +36,9 @@ STATUSES = range(200, 600)
 """What a final answer can have (RFC 9110, 15); 101 would turn the connection into another one."""
 NO_BODY = frozenset({204, 304})
 """Their Content-Length, if any, is not that of what follows (RFC 9110, 8.6): it stays behind."""
+_END_TO_END = (b"authorization", b"content-", b"host", b"smithy-protocol", b"x-amz")
+"""What makes the call: Connection may not name these, or the upstream would be asked for something
+else than what is recorded (RFC 9110, 7.6.1: it must not name what all recipients need)."""
 _UNSENDABLE = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 """Control characters: no field value may have them (RFC 9110, 5.5), and uvicorn sends none."""
 _NO_VALID_ANSWER = "the upstream closed the connection or sent no valid answer"
@@ -256,11 +259,11 @@ def end_to_end(headers: "tuple[tuple[bytes, bytes], ...]") -> list[tuple[bytes, 
 
 
 def _named_by_connection(headers: list[tuple[bytes, bytes]]) -> frozenset[bytes]:
-    for name, value in headers:
-        if name == b"connection":
-            named = {part.strip().lower() for part in value.split(b",")}
-            return frozenset(named - {b"close", b"keep-alive", b"host", b"authorization"})
-    return frozenset()
+    values = [value for name, value in headers if name == b"connection"]
+    if not values:
+        return frozenset()
+    named = {part.strip().lower() for part in b",".join(values).split(b",")}
+    return frozenset(name for name in named if not name.startswith(_END_TO_END))
 
 
 async def joined(data: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

@@ -3,12 +3,14 @@
 
 import difflib
 import importlib
+import os
 import sys
+from pathlib import Path
 
 import click
 
 from opentrail import __version__
-from opentrail.cli.exits import exit_code
+from opentrail.cli.exits import EXIT_UNAVAILABLE, exit_code
 from opentrail.cli.options import write_plain
 from opentrail.errors import OpenTrailError
 
@@ -75,6 +77,17 @@ def main() -> None:
     except OpenTrailError as error:
         click.echo(f"opentrail: {error}", err=True)
         sys.exit(exit_code(error))
+    except OSError as error:  # a file that may not be read, an output that is full
+        where = f"{error.filename}: " if error.filename else ""
+        click.echo(f"opentrail: {where}{error.strerror}", err=True)
+        _drop_output()
+        sys.exit(EXIT_UNAVAILABLE)
+
+
+def _drop_output() -> None:
+    """Let what is still buffered go nowhere: Python would complain once more at its exit."""
+    with Path(os.devnull).open("wb") as nowhere:
+        os.dup2(nowhere.fileno(), sys.stdout.fileno())
 
 
 def _help_for(error: click.ClickException) -> str:

@@ -9,7 +9,14 @@ from typing import Any
 
 import click
 
-from opentrail.config import ACCOUNT_DEFAULT, DATA_DEFAULT, LISTEN_DEFAULT, Settings, load
+from opentrail.config import (
+    ACCOUNT_DEFAULT,
+    DATA_DEFAULT,
+    LISTEN_DEFAULT,
+    REGION_DEFAULT,
+    Settings,
+    load,
+)
 from opentrail.errors import UsageError
 
 _Command = Callable[..., Any]
@@ -52,7 +59,7 @@ def settings_options(command: _Command) -> _Command:
     """Add the options that several commands share."""
     more = (
         click.option("--account", help=f"Default account.  [default: {ACCOUNT_DEFAULT}]"),
-        click.option("--region", help="Default region.  [default: us-east-1]"),
+        click.option("--region", help=f"Default region.  [default: {REGION_DEFAULT}]"),
     )
     return data_options(_with_options(command, *more))
 

@@ -19,11 +19,12 @@ from opentrail.eventlog.blob import DICTIONARY_PATH, BlobCodec
 from opentrail.eventlog.commit import GroupCommit, Pending
 from opentrail.eventlog.frame import SegmentHeader, build_frame, checked_size
 from opentrail.eventlog.lock import DataLock
-from opentrail.eventlog.options import DISK_CHECK_INTERVAL_S, SEGMENT_AGE_MS_MAX, LogOptions
+from opentrail.eventlog.options import SEGMENT_AGE_MS_MAX, LogOptions
 from opentrail.eventlog.published import NAME as PUBLISHED_NAME
 from opentrail.eventlog.published import Published, create_published
 from opentrail.eventlog.reader import SegmentReader
 from opentrail.eventlog.recovery import Tail, recover
+from opentrail.eventlog.room import DiskRoom
 from opentrail.eventlog.segment import DAMAGE_HINT, create_segment, list_firsts, segment_path
 
 _DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
@@ -58,8 +59,7 @@ class Segments:
         self._codec = BlobCodec(self._dictionary)
         self._commits = GroupCommit(self._write)
         self._refusal = ""
-        self._low_disk = ""
-        self._disk_checked_s = float("-inf")
+        self._room = DiskRoom(self._dir, options.disk_reserve_bytes, clock, files)
         self._must_roll = False
         self._fd = -1
         self.damage: Corrupt | None = None
@@ -157,23 +157,7 @@ class Segments:
         """See ``EventLog``."""
         if self._refusal:
             return self._refusal
-        now_s = self._clock.monotonic()
-        if now_s - self._disk_checked_s >= DISK_CHECK_INTERVAL_S:
-            self._disk_checked_s = now_s
-            self._low_disk = self._check_disk()
-        return self._low_disk
-
-    def _check_disk(self) -> str:
-        reserve = self._options.disk_reserve_bytes
-        try:
-            free = self._files.free_bytes(self._dir)
-        except OSError as error:
-            return f"{self._dir} does not answer: {error.strerror}"
-        if free >= reserve:
-            return ""
-        return (
-            f"{free} bytes are free at {self._dir}, fewer than the reserve of {reserve}: make room"
-        )
+        return self._room.refusal()
 
     def append(self, drafts: Sequence[Draft]) -> list[int]:
         """See ``EventLog``. Raises also: ValueError, as ``checked_size``."""
@@ -327,14 +311,16 @@ class Segments:
         self._must_roll = False
 
     def _cut_back(self, error: OSError, *, again: bool) -> Unavailable:
-        """Cut the segment back to the durable end; ``again``: later appends may be tried."""
+        """Cut the segment back to the durable end; ``again``: more is taken once there is room."""
         message = f"the log cannot be written: {error.strerror}"
         try:
             self._files.truncate(self._fd, self._offset())
         except OSError:
             again = False
         answer = Unavailable(message, "make room on the disk" if again else _RESTART)
-        if not again:
+        if again:
+            self._room.ran_out(str(answer))
+        else:
             self._refusal = str(answer)
         return answer
 

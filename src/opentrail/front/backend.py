@@ -77,6 +77,8 @@ class Backend:
             self.restarts += 1
             try:
                 await self._run_once()
+            except OSError as error:
+                _log.error("back cannot be started: %s", error.strerror)
             finally:
                 await self._gone()
             delay = 0 if self._asked or loop.time() - began > HEALTHY_AFTER_S else delay
@@ -151,14 +153,17 @@ class Backend:
         waiting: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         self._answers[number] = waiting
         headers = call.head.headers
+        principal = self._as_principal(call, credential)
         request = ApiRequest(
             target=headers.get("x-amz-target", ""),
             content_type=headers.get("content-type", ""),
             method=call.head.method,
             path=call.head.path,
             body=body,
-            principal=self._as_principal(call, credential),
-            account=call.caller.account,
+            principal=principal,
+            # Not the account that the call is recorded under: that is the default one where the
+            # caller's own is not accepted.
+            account=principal.account,
             region=call.caller.region,
             request_id=call.request_id,
         )

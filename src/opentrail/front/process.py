@@ -4,6 +4,7 @@
 import asyncio
 import gc
 import ipaddress
+import logging
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -48,6 +49,8 @@ RESET_POLL_S = 0.01
 """How often a reset looks whether the calls in flight have ended."""
 
 DAY_MS = 86_400_000
+
+_log = logging.getLogger("opentrail.front")
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +203,7 @@ class Front:
             self._settings.history.lookup_window_days * DAY_MS / 1000,
             token_key(self._settings, self._ids),
         )
-        commit = GroupCommit(self.log)
+        commit = GroupCommit(self.log, lambda: self._inflight.claimed() <= 1)
         backend = Backend(
             msgspec.msgpack.encode(hello), self._principal, commit.append, self.durable_end
         )
@@ -241,7 +244,10 @@ class Front:
             await asyncio.sleep(EXPIRE_INTERVAL_S)
             before_ms = self._clock.now_ms() - retention_ms
             floor = backend.indexed_to
-            await commit.run(partial(self.log.expire, before_ms, floor))
+            try:
+                await commit.run(partial(self.log.expire, before_ms, floor))
+            except Unavailable as error:
+                _log.error("%s; it is tried again in %s s", error, EXPIRE_INTERVAL_S)
 
     def _endpoints(self, commit: GroupCommit, backend: Backend) -> dict[str, Endpoint]:
         async def health() -> Page:
