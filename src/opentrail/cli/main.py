@@ -20,6 +20,7 @@ COMMANDS = {
     "search": "opentrail.cli.search",
     "lookup": "opentrail.cli.search",
     "fsck": "opentrail.cli.fsck",
+    "record": "opentrail.cli.record",
     "demo": "opentrail.cli.demo",
     "sandbox": "opentrail.cli.sandbox",
 }

@@ -10,7 +10,7 @@ import heapq
 import json
 import math
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -166,7 +166,7 @@ def command(
         math.floor(_seconds(flags["end_time"], 1 << 62)),
     )
     result = search(SegmentReader(log_dir), wanted, max_results)
-    _FORMS[form](result)
+    FORMS[form](result)
     if result.damage is not None:
         raise result.damage
     if not result.matched:
@@ -285,4 +285,4 @@ def _shown(data: bytes) -> bytes:
     return "".join(char if char.isprintable() else json.dumps(char)[1:-1] for char in text).encode()
 
 
-_FORMS = {"table": _table, "json": _json, "ndjson": _ndjson}
+FORMS: dict[str, Callable[[Result], None]] = {"table": _table, "json": _json, "ndjson": _ndjson}
