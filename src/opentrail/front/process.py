@@ -239,15 +239,21 @@ class Front:
 
     async def _expire(self, commit: GroupCommit, backend: Backend) -> None:
         """Own the loop of retention: old segments go once history has read them."""
-        retention_ms = int(self._settings.log.retention_days * DAY_MS)
         while True:
             await asyncio.sleep(EXPIRE_INTERVAL_S)
-            before_ms = self._clock.now_ms() - retention_ms
-            floor = backend.indexed_to
-            try:
-                await commit.run(partial(self.log.expire, before_ms, floor))
-            except Unavailable as error:
-                _log.error("%s; it is tried again in %s s", error, EXPIRE_INTERVAL_S)
+            await self.expire_once(commit, backend.indexed_to)
+
+    async def expire_once(self, commit: GroupCommit, floor_position: int) -> None:
+        """Delete the segments that are past their retention, as far as history has read them.
+
+        What cannot be deleted now is tried again: a full disk needs this most.
+        """
+        retention_ms = int(self._settings.log.retention_days * DAY_MS)
+        before_ms = self._clock.now_ms() - retention_ms
+        try:
+            await commit.run(partial(self.log.expire, before_ms, floor_position))
+        except Unavailable as error:
+            _log.error("%s; it is tried again in %s s", error, EXPIRE_INTERVAL_S)
 
     def _endpoints(self, commit: GroupCommit, backend: Backend) -> dict[str, Endpoint]:
         async def health() -> Page:

@@ -46,6 +46,8 @@ _UPGRADE = re.compile(rb"\r\nupgrade:", re.IGNORECASE)
 
 def _half_a_name(data: bytes) -> int:
     """Return how many bytes at the end of ``data`` become ``Upgrade:`` if the rest comes next."""
+    if data.endswith(b"\r"):
+        return 1
     line = data[data.rfind(b"\n") + 1 :].lower()
     return len(line) if b"upgrade:".startswith(line) else 0
 
