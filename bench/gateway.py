@@ -5,22 +5,36 @@ Every round measures all of them in turn; figures are medians over the rounds, w
 """
 
 import asyncio
+import json
 import os
+import shutil
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+from urllib.request import urlopen
 
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
+from bench.machine import spread_percent
+from bench.sample import write_log
+
 BENCH = Path(__file__).parent
+UPSTREAM = "upstream itself"
+BARE = "bare pass-through proxy"
+OPENTRAIL = "opentrail"
+INDEXING = "opentrail, back indexing"
+BACKLOG_RECORDS_S = 150_000
+"""More than back indexes in a second, so that it is at it as long as is measured."""
+CAUGHT_UP = 0.98
+"""Of the log: past it, back only follows what is measured."""
 BODY = (
     b'{"ModelName":"bench","PrimaryContainer":{"Image":"kmeans:latest","Environment":{"A":"b"}},'
     b'"ExecutionRoleArn":"arn:aws:iam::123456789012:role/bench-role"}'
@@ -105,28 +119,17 @@ def cpu_s(pid: int) -> float:
 
 def measure(target: Target, request: bytes, connections: int, seconds: float) -> Figures:
     """Measure ``target`` once."""
-    asyncio.run(load(target.port, request, connections, WARM_UP_S))
+    asyncio.run(load(target.port, request, connections, min(WARM_UP_S, seconds)))
     before = cpu_s(target.pid)
     took = sorted(asyncio.run(load(target.port, request, connections, seconds)))
     used = cpu_s(target.pid) - before
+    assert took, "not one call was answered"
     return Figures(
         calls_s=len(took) / seconds,
         p50_ms=took[len(took) // 2] * 1000,
         p99_ms=took[len(took) * 99 // 100] * 1000,
         cpu_us=used / len(took) * 1e6,
     )
-
-
-def fdatasync_ms(directory: Path, rounds: int = 200) -> float:
-    """Return the median of a bare write and fdatasync of one record's size."""
-    took = []
-    with (directory / "bare").open("wb", buffering=0) as file:
-        for _ in range(rounds):
-            begin = time.perf_counter()
-            file.write(b"x" * 300)
-            os.fdatasync(file.fileno())
-            took.append(time.perf_counter() - begin)
-    return statistics.median(took) * 1000
 
 
 def admin_key(data: Path) -> tuple[str, str]:
@@ -137,55 +140,93 @@ def admin_key(data: Path) -> tuple[str, str]:
 
 
 @contextmanager
+def server(data: Path, upstream_port: int, name: str) -> Iterator[Target]:
+    """Start OpenTrail over the directory ``data`` in front of the upstream."""
+    arguments = ["-m", "opentrail.cli.main", "serve", "--data", str(data)]
+    arguments += ["--listen", "127.0.0.1:0", "--upstream", f"http://127.0.0.1:{upstream_port}"]
+    with started(*arguments) as (port, pid):
+        yield Target(name, port, pid)
+
+
+@contextmanager
 def all_targets(data: Path) -> Iterator[list[Target]]:
     """Start the upstream, the bare proxy and OpenTrail."""
     with ExitStack() as stack:
         upstream = stack.enter_context(started(str(BENCH / "responder.py")))
         url = f"http://127.0.0.1:{upstream[0]}"
         proxy = stack.enter_context(started(str(BENCH / "passthrough.py"), url))
-        serve = ["-m", "opentrail.cli.main", "serve", "--data", str(data)]
-        serve += ["--listen", "127.0.0.1:0", "--upstream", url]
-        opentrail = stack.enter_context(started(*serve))
-        yield [
-            Target("upstream itself", *upstream),
-            Target("bare pass-through proxy", *proxy),
-            Target("opentrail", *opentrail),
-        ]
+        opentrail = stack.enter_context(server(data, upstream[0], OPENTRAIL))
+        yield [Target(UPSTREAM, *upstream), Target(BARE, *proxy), opentrail]
+
+
+class Backlog:
+    """A long log without an index: back has to read all of it, as fast as it can.
+
+    Each measurement starts the server anew, and the index with it.
+    """
+
+    def __init__(self, data: Path, records: int) -> None:
+        """Write the log to the new directory ``data``."""
+        self._data = data
+        self.still_indexing: list[bool] = []
+        """Whether back was still at it when a measurement ended."""
+        write_log(data, records)
+
+    def measure(self, upstream_port: int, connections: int, seconds: float) -> Figures:
+        """Measure OpenTrail while back indexes."""
+        shutil.rmtree(self._data / "history", ignore_errors=True)
+        with server(self._data, upstream_port, INDEXING) as target:
+            request = signed_request(target.port, admin_key(self._data))
+            figures = measure(target, request, connections, seconds)
+            with urlopen(f"http://127.0.0.1:{target.port}/_opentrail/health") as answer:
+                health = json.load(answer)
+        self.still_indexing.append(health["back"]["indexed_to"] < self._backlog_end(health))
+        return figures
+
+    def _backlog_end(self, health: dict[str, Any]) -> int:
+        """Return where back is done with all but what came just now."""
+        return int(health["log"]["durable_end"] * CAUGHT_UP)
 
 
 def report(connections: int, all_figures: dict[str, list[Figures]]) -> None:
     """Print medians, spread, and ratios to the bare proxy."""
-    print(f"\n{connections} connection(s)")
-    print(f"  {'':26}{'calls/s':>9}{'p50 ms':>9}{'p99 ms':>9}{'CPU us':>9}   CPU min-max, ratio")
-    bare = statistics.median(each.cpu_us for each in all_figures["bare pass-through proxy"])
+    print(f"\ngateway: {connections} connection(s)")
+    print(
+        f"  {'':28}{'calls/s':>9}{'p50 ms':>9}{'added':>9}{'p99 ms':>9}"
+        f"{'CPU us':>9}{'spread':>8}{'ratio':>8}"
+    )
+    bare_us = _median(all_figures[BARE], "cpu_us")
+    direct_ms = _median(all_figures[UPSTREAM], "p50_ms")
     for name, rounds in all_figures.items():
-        cpu = [each.cpu_us for each in rounds]
+        cpu_us, p50_ms = _median(rounds, "cpu_us"), _median(rounds, "p50_ms")
+        ratio = f"{cpu_us / bare_us:.2f}x" if bare_us else "-"
         print(
-            f"  {name:26}"
-            f"{statistics.median(each.calls_s for each in rounds):9.0f}"
-            f"{statistics.median(each.p50_ms for each in rounds):9.3f}"
-            f"{statistics.median(each.p99_ms for each in rounds):9.3f}"
-            f"{statistics.median(cpu):9.0f}"
-            f"   {min(cpu):.0f}-{max(cpu):.0f}, {statistics.median(cpu) / bare:.2f}x"
+            f"  {name:28}{_median(rounds, 'calls_s'):9.0f}{p50_ms:9.3f}{p50_ms - direct_ms:9.3f}"
+            f"{_median(rounds, 'p99_ms'):9.3f}{cpu_us:9.0f}"
+            f"{spread_percent([each.cpu_us for each in rounds]):7.0f}%{ratio:>8}"
         )
 
 
-def main(rounds: int, seconds: float) -> None:
+def _median(rounds: list[Figures], name: str) -> float:
+    return statistics.median(float(getattr(each, name)) for each in rounds)
+
+
+def run(directory: Path, rounds: int, seconds: float) -> None:
     """Measure and print."""
-    with tempfile.TemporaryDirectory() as folder, all_targets(Path(folder) / "data") as targets:
-        sync_before = fdatasync_ms(Path(folder))
+    data = directory / "gateway"
+    backlog = Backlog(directory / "backlog", int(BACKLOG_RECORDS_S * (seconds + WARM_UP_S)))
+    with all_targets(data) as targets:
+        key = admin_key(data)
         for connections in (1, 16):
             figures: dict[str, list[Figures]] = {target.name: [] for target in targets}
+            figures[INDEXING] = []
             for _ in range(rounds):
                 for target in targets:
-                    request = signed_request(target.port, admin_key(Path(folder) / "data"))
+                    request = signed_request(target.port, key)
                     figures[target.name].append(measure(target, request, connections, seconds))
+                figures[INDEXING].append(backlog.measure(targets[0].port, connections, seconds))
             report(connections, figures)
-        sync_after = fdatasync_ms(Path(folder))
         rss = Path(f"/proc/{targets[-1].pid}/status").read_text().split("VmRSS:")[1].split()[0]
-    print(f"\none bare write+fdatasync: {sync_before:.3f} ms before, {sync_after:.3f} ms after")
+    busy = sum(backlog.still_indexing)
+    print(f"\nback was still indexing at the end of {busy} of {len(backlog.still_indexing)} rounds")
     print(f"opentrail front, resident: {int(rss) / 1024:.0f} MB")
-
-
-if __name__ == "__main__":
-    main(rounds=5, seconds=3.0)

@@ -7,11 +7,12 @@ be a silent default. The names are the sections of ``docs/configuration.md``.
 
 import difflib
 import ipaddress
+import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Literal
-from urllib.parse import urlsplit
+from typing import Annotated, Literal, TypeVar
+from urllib.parse import SplitResult, urlsplit
 
 import msgspec
 
@@ -23,13 +24,22 @@ PORT_MAX = 65_535
 LISTEN_DEFAULT = "127.0.0.1:4540"
 ACCOUNT_DEFAULT = "123456789012"
 """The account number of AWS's own documentation."""
+REGION_DEFAULT = "us-east-1"
 ENV_PREFIX = "OPENTRAIL_"
 ENV_NOT_SETTINGS = frozenset({"OPENTRAIL_CONFIG", "OPENTRAIL_SHARED"})
 """Variables with our prefix that are no settings: the file's path; the test suite's own data."""
 
-Account = Annotated[str, msgspec.Meta(pattern=r"^\d{12}$", description="twelve digits")]
-Region = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9-]{1,32}$", description="a region's name")]
-Positive = Annotated[float, msgspec.Meta(gt=0)]
+TIMEOUT_S_MAX = 3600.0
+"""An hour: far past every synchronous answer of AWS, and no way to write "for ever"."""
+DAYS_MAX = 36_500.0
+"""A century: keeps times in milliseconds, and their differences, in range."""
+
+# \Z, for $ lets a newline pass at the end.
+Account = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{12}\Z")]
+Region = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9-]{1,32}\Z")]
+Directory = Annotated[str, msgspec.Meta(pattern=r"^[^\0]+\Z")]
+Timeout = Annotated[float, msgspec.Meta(gt=0, le=TIMEOUT_S_MAX)]
+Days = Annotated[float, msgspec.Meta(gt=0, le=DAYS_MAX)]
 
 
 class Listen(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -64,8 +74,8 @@ class Forward(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     """Refuse calls whose signature does not check out against a known key."""
     on_log_failure: Literal["refuse"] = "refuse"
     """When the log cannot be written, calls are refused before they are forwarded."""
-    connect_timeout_s: Positive = 5.0
-    timeout_s: Positive = 60.0
+    connect_timeout_s: Timeout = 5.0
+    timeout_s: Timeout = 60.0
     """Longest silence of an upstream. botocore's own read timeout is 60 s."""
     service_profile: Literal["current", "2023"] = "current"
     """Which edition of AWS's documentation says whether InvokeEndpoint is recorded."""
@@ -86,7 +96,7 @@ class Upstream(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 class Log(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The event log."""
 
-    retention_days: Positive = 400.0
+    retention_days: Days = 400.0
     disk_reserve_bytes: Annotated[int, msgspec.Meta(ge=0)] = 256 * 1024 * 1024
     """Below this much free space the log refuses, before the disk is full."""
 
@@ -94,7 +104,7 @@ class Log(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
 class History(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Event history."""
 
-    lookup_window_days: Positive = 90.0
+    lookup_window_days: Days = 90.0
     """How far back LookupEvents sees, by eventTime. AWS: 90 days."""
 
 
@@ -119,11 +129,11 @@ class AccessKeySetting(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """All settings."""
 
-    data: str = DATA_DEFAULT
+    data: Directory = DATA_DEFAULT
     account: Account = ACCOUNT_DEFAULT
     accounts: tuple[Account, ...] = ()
     """Accounts that calls may claim besides ``account``."""
-    region: Region = "us-east-1"
+    region: Region = REGION_DEFAULT
     regions: tuple[Region, ...] = ()
     """Regions that calls may claim; empty: every well-formed one."""
     listen: Listen = Listen()
@@ -147,35 +157,33 @@ def load(file: Path | None, environ: Mapping[str, str], flags: Mapping[str, obje
     ``flags`` maps dotted names ("listen.address") to values; None means not given.
     Raises: UsageError: one line that says which key, and what to write instead.
     """
-    tree: dict[str, object] = {}
-    source = str(file) if file is not None else "settings"
+    tree = _Tree(str(file) if file is not None else "settings")
     if file is not None:
-        tree = _read_file(file)
-    _expand_upstreams(tree)
+        tree.values = _read_file(file)
+    options = _upstream_options(tree.values)
     for name, text in environ.items():
         if name.startswith(ENV_PREFIX) and name not in ENV_NOT_SETTINGS:
-            _set(tree, _dotted(name), text)
+            tree.set(_dotted(name), text, name)
     for dotted, value in flags.items():
         if value is not None:
-            _set(tree, dotted, value)
-    _refuse_unknown(tree, Settings, "", source)
-    try:
-        settings = msgspec.convert(tree, Settings, strict=False)
-    except msgspec.ValidationError as error:
-        raise UsageError(f"{source}: {error}; see docs/configuration.md") from error
+            tree.set(dotted, value, "the command line")
+    _refuse_unknown(tree)
+    settings = _converted(tree, options)
     _check(settings)
     return settings
 
 
 def split_address(address: str) -> tuple[str, int]:
     """Return host and port of "HOST:PORT" (IPv6 in brackets). Raises: UsageError."""
-    host, _, port = address.rpartition(":")
-    host = host.strip("[]")
-    if not host or not port.isdigit() or int(port) > PORT_MAX:
+    found = _ADDRESS.fullmatch(address)
+    if found is None or int(found[3]) > PORT_MAX:
         raise UsageError(
             f"listen address {address!r} is not HOST:PORT (for example {LISTEN_DEFAULT})"
         )
-    return host, int(port)
+    return found[1] or found[2], int(found[3])
+
+
+_ADDRESS = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([^\[\]:\s\0]+)):([0-9]{1,5})")
 
 
 def is_loopback(host: str) -> bool:
@@ -197,21 +205,64 @@ def _read_file(file: Path) -> dict[str, object]:
         raise UsageError(f"{file} is not TOML: {error}") from error
 
 
-def _expand_upstreams(tree: dict[str, object]) -> None:
-    """Turn ``sagemaker = "http://…"`` into its table; options beside it hold for all of them."""
-    table = tree.get("upstream")
+class _Tree:
+    """Settings as nested tables, and where each of them was said."""
+
+    def __init__(self, source: str) -> None:
+        """``source`` says all that is not said elsewhere."""
+        self.values: dict[str, object] = {}
+        self._source = source
+        self._sources: dict[str, str] = {}
+
+    def source(self, dotted: str) -> str:
+        """Return who says ``dotted``: the file, a variable, the command line."""
+        return self._sources.get(dotted, self._source)
+
+    def set(self, dotted: str, value: object, source: str) -> None:
+        """Set one setting. Raises: UsageError: the file has something else where its table is."""
+        *path, last = dotted.split(".")
+        node = self.values
+        for part in path:
+            child = node.setdefault(part, {})
+            if not isinstance(child, dict):
+                raise UsageError(
+                    f"{self._source}: {part} is a table ([{part}]), not a value of its own"
+                )
+            node = child
+        if isinstance(value, str) and last in _LISTS:
+            value = [item.strip() for item in value.split(",") if item.strip()]
+        node[last] = value
+        self._sources[dotted] = source
+
+
+_LISTS = frozenset({"accounts", "regions", "hosts", "trusted_proxies"})
+_UPSTREAM_OPTIONS = ("trusted_identity", "verifies_signatures")
+_SECTIONS = ("listen", "api", "forward", "log", "history")
+_TABLES: dict[str, type[msgspec.Struct]] = {"upstream": Upstream, "access_keys": AccessKeySetting}
+
+
+def _upstream_options(values: dict[str, object]) -> dict[str, object]:
+    """Turn ``sagemaker = "http://…"`` into its table; return what holds for all upstreams."""
+    table = values.get("upstream")
     if not isinstance(table, dict):
-        return
-    options = {k: table.pop(k) for k in ("trusted_identity", "verifies_signatures") if k in table}
+        return {}
+    options = {name: table.pop(name) for name in _UPSTREAM_OPTIONS if name in table}
     for service, value in table.items():
-        entry = {"url": value} if isinstance(value, str) else value
-        table[service] = {**options, **entry} if isinstance(entry, dict) else entry
+        table[service] = {"url": value} if isinstance(value, str) else value
+    return options
 
 
 def _dotted(variable: str) -> str:
-    """Return "listen.address" for OPENTRAIL_LISTEN_ADDRESS, and so on."""
+    """Return "listen.address" for OPENTRAIL_LISTEN_ADDRESS, and so on.
+
+    Raises: UsageError: what it names can be set in the file only.
+    """
     name = variable.removeprefix(ENV_PREFIX).lower()
-    for section in ("listen", "api", "forward", "log", "history"):
+    if name.startswith("access_keys") or name.endswith(_UPSTREAM_OPTIONS):
+        raise UsageError(f"{variable}: this can be set in the settings file only (--config)")
+    if name in _SECTIONS:
+        raise UsageError(f"{variable}: {name} is a table; name a setting of it: {variable}_…")
+    for section in _SECTIONS:
         if name.startswith(section + "_"):
             return f"{section}.{name[len(section) + 1 :]}"
     if name == "upstream" or name.startswith("upstream_"):
@@ -220,43 +271,63 @@ def _dotted(variable: str) -> str:
     return name
 
 
-def _set(tree: dict[str, object], dotted: str, value: object) -> None:
-    *path, last = dotted.split(".")
-    node = tree
-    for part in path:
-        child = node.setdefault(part, {})
-        if not isinstance(child, dict):
-            raise UsageError(f"{dotted}: {part} is a table, not {child!r}")
-        node = child
-    if isinstance(value, str) and last in _LISTS:
-        node[last] = [item.strip() for item in value.split(",") if item.strip()]
-    else:
-        node[last] = value
+def _refuse_unknown(tree: _Tree) -> None:
+    """Refuse what is no setting, and name the nearest. Raises: UsageError."""
+    for prefix, table, shape in _shaped_tables(tree.values):
+        known = [field.encode_name for field in msgspec.structs.fields(shape)]
+        for key in table:
+            if key not in known:
+                near = difflib.get_close_matches(key, known, n=1, cutoff=0.0)[0]
+                said = f"{tree.source(prefix + key)}: unknown setting {prefix}{key}"
+                raise UsageError(f"{said}; did you mean {prefix}{near}?")
 
 
-_LISTS = frozenset({"accounts", "regions", "hosts", "trusted_proxies"})
+def _shaped_tables(
+    values: dict[str, object],
+) -> Iterator[tuple[str, dict[str, object], type[msgspec.Struct]]]:
+    """Yield each table that has a shape: its prefix, itself, its shape."""
+    yield "", values, Settings
+    for field in msgspec.structs.fields(Settings):
+        value = values.get(field.encode_name)
+        if not isinstance(value, dict):
+            continue
+        if field.encode_name in _SECTIONS:
+            yield f"{field.encode_name}.", value, field.type
+        for name, entry in value.items() if field.encode_name in _TABLES else ():
+            if isinstance(entry, dict):
+                yield f"{field.encode_name}.{name}.", entry, _TABLES[field.encode_name]
 
 
-def _refuse_unknown(tree: Mapping[str, object], shape: type, prefix: str, source: str) -> None:
-    known = {field.encode_name: field.type for field in msgspec.structs.fields(shape)}
-    for key, value in tree.items():
-        if key not in known:
-            near = difflib.get_close_matches(key, known, n=1, cutoff=0.0)
-            raise UsageError(
-                f"{source}: unknown setting {prefix}{key!s}; did you mean {prefix}{near[0]}?"
-            )
-        inner = known[key]
-        if (
-            isinstance(value, dict)
-            and isinstance(inner, type)
-            and issubclass(inner, msgspec.Struct)
-        ):
-            _refuse_unknown(value, inner, f"{prefix}{key}.", source)
-        for entry_shape, table in (("upstream", Upstream), ("access_keys", AccessKeySetting)):
-            if key == entry_shape and not prefix and isinstance(value, dict):
-                for name, entry in value.items():
-                    if isinstance(entry, dict):
-                        _refuse_unknown(entry, table, f"{key}.{name}.", source)
+def _converted(tree: _Tree, options: dict[str, object]) -> Settings:
+    """Return the typed settings. Raises: UsageError, which names the setting, never its value."""
+    values = dict(tree.values)
+    for section, shape in _TABLES.items():
+        table = values.get(section, {})
+        if isinstance(table, dict):
+            common = options if section == "upstream" else {}
+            values[section] = {
+                name: _convert(tree, f"{section}.{name}", _with(common, entry), shape)
+                for name, entry in table.items()
+            }
+    return _convert(tree, "", values, Settings)
+
+
+def _with(common: dict[str, object], entry: object) -> object:
+    return {**common, **entry} if isinstance(entry, dict) else entry
+
+
+_T = TypeVar("_T")
+
+
+def _convert(tree: _Tree, dotted: str, value: object, shape: type[_T]) -> _T:
+    try:
+        return msgspec.convert(value, shape, strict=False)
+    except msgspec.ValidationError as error:
+        said, _, path = str(error).partition(" - at `$.")
+        name = ".".join(filter(None, (dotted, path.rstrip("`"))))
+        raise UsageError(
+            f"{tree.source(name)}: {name}: {said}; see docs/configuration.md"
+        ) from error
 
 
 def _check(settings: Settings) -> None:
@@ -267,13 +338,29 @@ def _check(settings: Settings) -> None:
             " use a loopback address, or --allow-insecure if something else protects it"
         )
     for service, upstream in settings.upstream.items():
-        parts = urlsplit(upstream.url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise UsageError(f"upstream {service}: {upstream.url!r} is not an http(s) URL")
-        if parts.path not in ("", "/") or parts.query:
-            raise UsageError(f"upstream {service}: {upstream.url!r} must not have a path or query")
+        _check_url(service, upstream.url)
     for network in settings.listen.trusted_proxies:
         try:
             ipaddress.ip_network(network)
         except ValueError as error:
             raise UsageError(f"listen.trusted_proxies: {error}") from error
+
+
+def _check_url(service: str, url: str) -> None:
+    if "@" in url:  # and is not shown: it may have a password
+        raise UsageError(f"upstream {service}: the URL must not have a user name or password")
+    parts = _split_url(url)
+    if parts is None or parts.scheme not in ("http", "https") or not parts.hostname:
+        raise UsageError(f"upstream {service}: {url!r} is not an http(s) URL")
+    if parts.path not in ("", "/") or parts.query or parts.fragment:
+        raise UsageError(f"upstream {service}: {url!r} must not have a path or query")
+
+
+def _split_url(url: str) -> SplitResult | None:
+    """Return the parts of ``url``; None when its port or IPv6 address is none."""
+    try:
+        parts = urlsplit(url)
+        known = parts.port != 0
+    except ValueError:
+        return None
+    return parts if known else None

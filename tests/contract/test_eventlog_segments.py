@@ -392,3 +392,31 @@ def test_a_closed_log_refuses(opened):
 def test_a_reader_without_a_log_says_so(tmp_path):
     with pytest.raises(Unavailable, match="no log"):
         SegmentReader(tmp_path)
+
+
+class FullFiles(FaultFiles):
+    """A disk whose free bytes say nothing: a quota stops every write."""
+
+    full = False
+
+    def write(self, fd: int, data: bytes, offset: int) -> None:
+        if self.full:
+            raise OSError(errno.EDQUOT, "Disk quota exceeded")
+        super().write(fd, data, offset)
+
+
+def test_a_full_disk_is_refused_until_it_takes_bytes_again(tmp_path):
+    files = FullFiles()
+    opened = Opened(tmp_path, files=files)
+    opened.put(b"a")
+    files.full = True
+    with pytest.raises(Unavailable, match="quota"):
+        opened.put(b"b")
+    opened.clock.step_s = DISK_CHECK_INTERVAL_S
+    for _ in range(3):
+        assert "quota" in opened.log.writable()
+    files.full = False
+    assert opened.log.writable() == ""
+    opened.put(b"c")
+    assert opened.texts() == [b"a", b"c"]
+    assert [path.name for path in (tmp_path / "log").glob("*.tmp")] == []

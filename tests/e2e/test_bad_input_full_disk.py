@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 from support import upstreams
 from support.server import OpenTrail, wait_until
 
-FILLED_BYTES = 400 * 1024 * 1024
+FILLED_BYTES = 1024 * 1024 * 1024
 """Far more than what others write to the same disk meanwhile."""
 
 

@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 from support import raw_http, upstreams
 from support.aws_clients import Key
 from support.server import OpenTrail
-from support.signing import signed
+from support.signing import Signer
 from support.upstreams import Upstream
 
 from opentrail.capture.call import BODY_KEPT_MAX
@@ -99,7 +99,7 @@ def test_what_was_signed_passes_and_is_verified(server: OpenTrail, upstream: Ups
             "identityVerified" not in event["additionalEventData"]
         )
     for target in ("/b/k?x=1&a=2", "/b/k?a=%20&acl=", "/b/../k"):
-        request = signed(server.admin, "execute-api", path=target, method="GET", body=b"")
+        request = Signer(server.admin, "execute-api").sign(path=target, method="GET", body=b"")
         assert raw_http.call(server.endpoint, request).status == 200
 
 
@@ -128,7 +128,7 @@ def test_a_body_that_was_not_signed_never_arrives_whole(
     upstream.script = script
     body = bytes(size)
     declared = (("X-Amz-Content-SHA256", hashlib.sha256(body).hexdigest()),)
-    request = signed(server.admin, "s3", body, method="PUT", path="/b/k", headers=declared)
+    request = Signer(server.admin, "s3").sign(body, method="PUT", path="/b/k", headers=declared)
     answer = raw_http.call(server.endpoint, request[:-1] + b"!")
     assert (answer.status, b"XAmzContentSHA256Mismatch" in answer.body) == (400, True)
     assert complete == []
@@ -140,8 +140,8 @@ def test_a_long_body_that_declares_nothing_is_refused(
     server: OpenTrail, upstream: Upstream
 ) -> None:
     before = len(upstream.received)
-    request = signed(
-        server.admin, "sagemaker", bytes(BODY_KEPT_MAX + 1), target="SageMaker.CreateModel"
+    request = Signer(server.admin, "sagemaker").sign(
+        bytes(BODY_KEPT_MAX + 1), target="SageMaker.CreateModel"
     )
     answer = raw_http.call(server.endpoint, request)
     assert (answer.status, str(BODY_KEPT_MAX).encode() in answer.body) == (400, True)
@@ -152,7 +152,7 @@ def test_a_long_body_that_declares_nothing_is_refused(
 def test_another_hour_is_refused(server: OpenTrail, upstream: Upstream, hours: int) -> None:
     before = len(upstream.received)
     late = timedelta(hours=hours)
-    request = signed(server.admin, "sagemaker", target="SageMaker.ListModels", late=late)
+    request = Signer(server.admin, "sagemaker", late=late).sign(target="SageMaker.ListModels")
     assert raw_http.call(server.endpoint, request).status == 400
     assert server.events()[-1]["errorCode"] == "InvalidSignatureException"
     assert len(upstream.received) == before

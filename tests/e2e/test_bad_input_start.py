@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from support.server import OpenTrail, run
 
+
 def complaint(*arguments: str, home: Path, environment: dict[str, str] | None = None) -> str:
     """Run a command that must fail at once, and return its one line without the program's name."""
     done = run(*arguments, home=home, environment=environment)
@@ -60,7 +61,10 @@ def test_variables(tmp_path: Path, name: str, says: str) -> None:
         ("acount = '123456789012'", "unknown setting acount; did you mean account?"),
         ("[listen]\nalow_reset = true", "did you mean listen.allow_reset?"),
         ("[upstream.s3]\nurl = 'http://x'\ntrusted = true", "upstream.s3.trusted_identity?"),
-        ("[access_keys.AKIA]\nsecret_access = 'x'", "did you mean access_keys.AKIA.secret_access_key?"),
+        (
+            "[access_keys.AKIA]\nsecret_access = 'x'",
+            "did you mean access_keys.AKIA.secret_access_key?",
+        ),
         ("[forward]\ntimeout_s = 0", "timeout_s"),
         ("[forward]\nmode = 'resign'", "mode"),
         ("[listen]\ntrusted_proxies = ['10.0.0.1/8']", "trusted_proxies"),
@@ -105,7 +109,7 @@ def test_a_data_directory_in_use(tmp_path: Path) -> None:
 
 def test_a_port_in_use(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        address = "127.0.0.1:{}".format(taken.getsockname()[1])
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
         line = complaint("serve", "--listen", address, home=tmp_path)
     assert line.startswith(f"cannot listen on {address}")
     assert "--listen" in line

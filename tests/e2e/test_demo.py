@@ -125,6 +125,22 @@ def test_keep_leaves_it_running_for_clients_until_ctrl_c(tmp_path):
     assert process.returncode == 0
 
 
+def test_it_ends_when_opentrail_ends(tmp_path):
+    with demo(tmp_path, "--keep", "--format", "json") as process:
+        assert process.stdout is not None
+        text = ""
+        for line in process.stdout:
+            text += line
+            if line == "}\n":
+                break
+        for pid in processes_of(tmp_path):
+            if b"\0serve\0" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                os.kill(pid, signal.SIGKILL)
+    client_settings = json.loads(text)["client"]
+    assert client_settings["AWS_ENDPOINT_URL"].startswith("http://127.0.0.1:")
+    assert process.returncode == 3
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_interrupted_in_the_middle_it_tidies_up(tmp_path, number):
     with demo(tmp_path) as process:

@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """Upstreams that are slow, dying, lying or not there: the client gets an answer, the log a record."""
 
+import os
+import signal
 import socket
+import threading
 import time
 
 import pytest
 from botocore.exceptions import ClientError
 from support import raw_http, upstreams
 from support.aws_clients import Key
-from support.server import OpenTrail
+from support.server import OpenTrail, wait_until
 from support.upstreams import Upstream
 
 KEY = Key("AKIAIOSFODNN7EXAMPLE", "a-secret-that-nobody-checks")
@@ -35,7 +38,7 @@ def server(upstream: Upstream, tmp_path_factory: pytest.TempPathFactory):
     silent = socket.create_server(("127.0.0.1", 0), backlog=0)  # accepts nobody
     fillers = [socket.socket() for _ in range(2)]
     for filler in fillers:
-        filler.setblocking(False)
+        filler.settimeout(0)
         filler.connect_ex(silent.getsockname())
     config = f"""
         [forward]
@@ -265,3 +268,43 @@ def test_a_loop_is_refused_at_once(tmp_path) -> None:
         codes = [event["errorCode"] for event in server.events()]
         assert codes == ["LoopDetectedException"] * 2
         assert len(set(server.accounted())) == 1
+
+
+def test_a_loop_over_another_server_is_refused_at_the_second_visit(tmp_path) -> None:
+    port = upstreams.free_port()
+    with (
+        OpenTrail(tmp_path / "one", upstream=f"http://127.0.0.1:{port}") as one,
+        OpenTrail(tmp_path / "two", upstream=one.endpoint, port=port) as two,
+    ):
+        assert stop(one).status == 508
+        assert (len(one.events()), len(two.events())) == (2, 1)
+
+
+def test_sigterm_waits_for_what_was_forwarded(tmp_path) -> None:
+    asked, go_on = threading.Event(), threading.Event()
+
+    def script(exchange: upstreams.Exchange) -> bool:
+        exchange.read()
+        asked.set()
+        assert go_on.wait(10)
+        exchange.send(upstreams.head(200, (("Content-Length", "2"),)) + b"{}")
+        return True
+
+    with (
+        upstreams.upstream(script) as slow,
+        OpenTrail(tmp_path / "data", upstream=slow.url) as server,
+    ):
+        with raw_http.connection(server.endpoint) as connection:
+            connection.send(raw_http.request("/", BODY, headers=JSON))
+            assert asked.wait(10)
+            os.kill(server.pid, signal.SIGTERM)
+            with pytest.raises(ConnectionError):
+                wait_until(lambda: raw_http.call(server.endpoint, b"") is None)
+            go_on.set()
+            assert connection.answer().body == b"{}"
+        assert server.stop() == 0
+        (event,) = server.events()
+        assert event["eventName"] == "StopTrainingJob"
+        assert "outcome" not in event.get("additionalEventData", {})
+        server.start()
+        assert len(server.events()) == 1

@@ -146,6 +146,61 @@ def test_every_method_and_no_body(server: OpenTrail, upstream: Upstream, method:
     assert (got.method.decode(), got.size) == (method, 0)
 
 
+@pytest.mark.parametrize("body", [b"", b"abc\r\nUpgrade: kept\r\n\r\n"])
+def test_an_offer_of_http2_is_not_taken_up(
+    server: OpenTrail, upstream: Upstream, body: bytes
+) -> None:
+    headers = (
+        ("Connection", "Upgrade, HTTP2-Settings"),
+        ("Upgrade", "h2c"),
+        ("HTTP2-Settings", "AAMAAABkAAQCAAAAAAIAAAAA"),
+    )
+    upstream.script = upstreams.answer()
+    with raw_http.connection(server.endpoint) as connection:
+        for _ in range(2):
+            connection.send(raw_http.request("/k", body, headers=headers))
+            assert connection.answer().status == 200
+            assert upstream.last().body == body
+    names = {name for name, _ in upstream.last().headers()}
+    assert names <= {b"host", b"x-opentrail-instance", b"content-length", b"content-type"}
+
+
+SMUGGLED = b"0\r\n\r\nDELETE /b HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        b"Content-Length: 3\r\nTransfer-Encoding: chunked",
+        b"Content-Length: 3\r\nContent-Length: 4",
+        b"Content-Length: +3",
+        b"Transfer-Encoding: chunked, identity",
+        b"Transfer-Encoding: xchunked\r\nContent-Length: 3",
+        b"Transfer-Encoding : chunked",
+        b"X: a\r\n folded",
+        b"X: a\0b",
+        b"X: a\rY: b",
+    ],
+)
+def test_two_readings_of_one_request_are_refused(
+    server: OpenTrail, upstream: Upstream, lines: bytes
+) -> None:
+    before = len(upstream.received)
+    request = b"POST /a HTTP/1.1\r\nHost: x\r\n" + lines + b"\r\n\r\n" + SMUGGLED
+    assert raw_http.call(server.endpoint, request).status == 400
+    assert len(upstream.received) == before
+
+
+def test_pipelined_requests_are_answered_in_order(server: OpenTrail, upstream: Upstream) -> None:
+    upstream.script = upstreams.answer()
+    before = len(upstream.received)
+    paths = [b"/one", b"/two", b"/three"]
+    with raw_http.connection(server.endpoint) as connection:
+        connection.send(b"".join(raw_http.request(path, method="GET") for path in paths))
+        assert [connection.answer().status for _ in paths] == [200, 200, 200]
+    assert [received.target for received in upstream.received[before:]] == paths
+
+
 def test_trailers_do_not_become_headers(server: OpenTrail, upstream: Upstream) -> None:
     request = raw_http.request("/b/k", method="PUT", headers=(("Transfer-Encoding", "chunked"),))
     trailers = b"X-Amz-Target: SageMaker.DeleteModel\r\nX-Late: 1\r\n"
@@ -217,9 +272,14 @@ def test_long_headers_pass(server: OpenTrail, upstream: Upstream, length: int) -
 
 
 def test_no_content(server: OpenTrail, upstream: Upstream) -> None:
-    upstream.script = lambda exchange: bool(
-        (exchange.read(), exchange.send(upstreams.head(204, (("x-amz-request-id", "R"),))))
-    )
+    answer = upstreams.head(204, (("x-amz-request-id", "R"),))
+
+    def script(exchange: upstreams.Exchange) -> bool:
+        exchange.read()
+        exchange.send(answer)
+        return True
+
+    upstream.script = script
     with raw_http.connection(server.endpoint) as connection:
         for _ in range(2):
             connection.send(raw_http.request("/b/k", method="DELETE"))

@@ -4,6 +4,7 @@
 import json
 import os
 import signal
+import subprocess
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +13,7 @@ import pytest
 from botocore.exceptions import ClientError
 from support.aws_clients import Key, client
 from support.create_load import AGENT, Load
-from support.server import OpenTrail, run, wait_until
+from support.server import OpenTrail, clean_environment, run, wait_until
 from support.signed_requests import KEY_ID, SECRET
 
 from opentrail.sandbox.process import start_sandbox
@@ -21,6 +22,8 @@ ROUNDS = 20
 CALLS_BETWEEN = 25
 """Calls that are answered before each kill: all clients are at work then."""
 BACK_DOWN_S_MAX = 10.0
+START_S = 1.0
+"""A start takes about half of it on a quiet machine."""
 CONFIG = f"""
 [forward]
 verify = true
@@ -51,12 +54,22 @@ class Killer:
         self.server.kill()
         self.server.start()
 
-    def kill_both(self):
+    def kill_both(self, round_number):
+        """Kill both at once, and the next front at another moment of its start each time."""
         self.wait_for_calls()
         back = self.server.back_pid
         os.kill(self.server.pid, signal.SIGKILL)
         os.kill(back, signal.SIGKILL)
         self.server.kill()
+        starting = subprocess.Popen(
+            self.server.command(),
+            env=clean_environment(self.server.data.parent),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        time.sleep(START_S * round_number / ROUNDS)
+        starting.kill()
+        starting.wait()
         self.server.start()
 
     def kill_back(self):
@@ -114,10 +127,10 @@ def aftermath(tmp_path_factory):
         with server:
             with Load(server.endpoint, raw=4, boto=1) as noted:
                 killer = Killer(server, noted)
-                for _ in range(ROUNDS):
+                for round_number in range(ROUNDS):
                     killer.kill_back()
                     killer.kill_front()
-                    killer.kill_both()
+                    killer.kill_both(round_number)
             yield server, noted, killer, models(sandbox)
 
 

@@ -15,7 +15,7 @@ from support.aws_clients import Key
 from support.server import OpenTrail
 from support.upstreams import Exchange, Upstream
 
-from opentrail.event import codec
+from opentrail.event.record import FIELD_ORDER
 
 ACCOUNT = "123456789012"
 USER_AGENT = "sample-user-agent/1.0"
@@ -77,12 +77,13 @@ def server(upstream: Upstream, tmp_path_factory: pytest.TempPathFactory):
 
 def client(server: OpenTrail, service: str, key: Key, region: str, source_ip: str) -> Any:
     """Return a client that the server takes for one at ``source_ip``."""
-    found = server.client(service, key, region=region, user_agent=USER_AGENT)
+    found = server.client(service, key, region=region)
 
-    def add_address(request: Any, **_: Any) -> None:
+    def send_as(request: Any, **_: Any) -> None:  # neither header is signed
         request.headers["X-Forwarded-For"] = source_ip
+        request.headers["User-Agent"] = USER_AGENT
 
-    found.meta.events.register("before-sign", add_address)
+    found.meta.events.register("before-send", send_as)
     return found
 
 
@@ -99,7 +100,7 @@ def compare(server: OpenTrail, expected: dict[str, Any]) -> None:
     assert abs(datetime.now(UTC) - when) < timedelta(seconds=30)
     assert len(record["eventID"]) == 36
     assert {k: v for k, v in record.items() if k not in VARIES} == expected
-    places = [codec.FIELD_ORDER.index(name) for name in record]
+    places = [FIELD_ORDER.index(name) for name in record]
     assert places == sorted(places)
     for part in ("userIdentity", "requestParameters", "responseElements"):
         if expected[part]:
@@ -262,6 +263,32 @@ def assume_role(exchange: Exchange) -> bool:
     return True
 
 
+def session_identity(assumed_at: str) -> dict[str, Any]:
+    """Return the userIdentity of the role's session."""
+    return {
+        "type": "AssumedRole",
+        "principalId": "AAAAAAAAAEXAMPLE:TestSession",
+        "arn": f"arn:aws:sts::{ACCOUNT}:assumed-role/TestRole/TestSession",
+        "accountId": ACCOUNT,
+        # The sample has a long-term key's documentation id; a session's begins with ASIA.
+        "accessKeyId": SESSION.access_key_id,
+        "sessionContext": {
+            "sessionIssuer": {
+                "type": "Role",
+                # The sample has a user's id and a made-up name: a role has its own id,
+                # the part before the colon, and the name that is in its ARN.
+                "principalId": "AAAAAAAAAEXAMPLE",
+                "arn": ROLE_ARN,
+                "accountId": ACCOUNT,
+                "userName": "TestRole",
+            },
+            # The sample has "webIdFederationData": {}, which records now leave out.
+            # Real records have creationDate first.
+            "attributes": {"creationDate": assumed_at, "mfaAuthenticated": "false"},
+        },
+    }
+
+
 def test_update_resource_collection_by_an_assumed_role(
     server: OpenTrail, upstream: Upstream
 ) -> None:
@@ -278,28 +305,7 @@ def test_update_resource_collection_by_an_assumed_role(
         server,
         {
             "eventVersion": "1.08",
-            "userIdentity": {
-                "type": "AssumedRole",
-                "principalId": "AAAAAAAAAEXAMPLE:TestSession",
-                "arn": f"arn:aws:sts::{ACCOUNT}:assumed-role/TestRole/TestSession",
-                "accountId": ACCOUNT,
-                # The sample has a long-term key's documentation id; a session's begins with ASIA.
-                "accessKeyId": SESSION.access_key_id,
-                "sessionContext": {
-                    "sessionIssuer": {
-                        "type": "Role",
-                        # The sample has a user's id and a made-up name: a role has its own id,
-                        # the part before the colon, and the name that is in its ARN.
-                        "principalId": "AAAAAAAAAEXAMPLE",
-                        "arn": ROLE_ARN,
-                        "accountId": ACCOUNT,
-                        "userName": "TestRole",
-                    },
-                    # The sample has "webIdFederationData": {}, which records now leave out.
-                    # Real records have creationDate first.
-                    "attributes": {"creationDate": assumed_at, "mfaAuthenticated": "false"},
-                },
-            },
+            "userIdentity": session_identity(assumed_at),
             "eventSource": "devops-guru.amazonaws.com",
             "eventName": "UpdateResourceCollection",
             "awsRegion": "us-east-1",
@@ -319,5 +325,9 @@ def test_update_resource_collection_by_an_assumed_role(
         },
     )
     text = json.dumps(server.events())
-    for secret in (SESSION.secret_access_key, SESSION.session_token or "", INTERN.secret_access_key):
+    for secret in (
+        SESSION.secret_access_key,
+        SESSION.session_token or "",
+        INTERN.secret_access_key,
+    ):
         assert secret not in text

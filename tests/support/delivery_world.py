@@ -79,7 +79,7 @@ def record(number: int, account: str, region: str, **more: object) -> bytes:
             "eventSource": "s3.amazonaws.com",
             "eventName": "PutObject",
             "awsRegion": region,
-            "requestParameters": {"note": "x" * int(str(more.get("bulk", 0)))},
+            "requestParameters": {"note": more.get("note", "")},
             "responseElements": None,
             "eventID": str(number),
             "readOnly": more.get("read_only", False),

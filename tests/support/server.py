@@ -12,11 +12,10 @@ import re
 import signal
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import IO, Any, Self
+from typing import Any, Self
 from urllib.request import ProxyHandler, build_opener
 
 from support.aws_clients import Key, client
@@ -52,7 +51,7 @@ class OpenTrail:
         self._config = config
         self._port = port
         self._process: subprocess.Popen[str] | None = None
-        self._errors: IO[bytes] = tempfile.TemporaryFile()
+        self._errors = data.with_name(data.name + ".stderr")
 
     def __enter__(self) -> Self:
         self.start()
@@ -73,14 +72,15 @@ class OpenTrail:
 
     def start(self) -> None:
         """Start the server and wait until it takes calls."""
-        self._process = subprocess.Popen(
-            self.command(),
-            env=clean_environment(self.data.parent),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=self._errors,
-            text=True,
-        )
+        with self._errors.open("ab") as errors:
+            self._process = subprocess.Popen(
+                self.command(),
+                env=clean_environment(self.data.parent),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+            )
         self.ready_lines = self._read_ready_lines()
 
     def _read_ready_lines(self) -> list[str]:
@@ -99,8 +99,7 @@ class OpenTrail:
 
     def errors(self) -> str:
         """Return what the server wrote on standard error so far."""
-        with os.fdopen(os.dup(self._errors.fileno()), "rb") as file:
-            return os.pread(file.fileno(), 1 << 20, 0).decode()
+        return self._errors.read_text(encoding="utf-8")
 
     @property
     def pid(self) -> int:
@@ -110,12 +109,9 @@ class OpenTrail:
 
     @property
     def back_pid(self) -> int:
-        """Return the back process's id."""
-        listed = subprocess.run(
-            ["ps", "-A", "-o", "pid=,ppid="], capture_output=True, text=True, check=True
-        )
-        rows = [line.split() for line in listed.stdout.splitlines()]
-        return next(int(pid) for pid, parent in rows if int(parent) == self.pid)
+        """Return the back process's id; waits for it while it is being started again."""
+        wait_until(lambda: _children(self.pid))
+        return _children(self.pid)[0]
 
     @property
     def admin(self) -> Key:
@@ -169,11 +165,12 @@ class OpenTrail:
         )
 
     def wait_indexed(self) -> None:
-        """Wait until all that is durable is indexed."""
+        """Wait until the API answers and all that is durable is indexed."""
 
         def indexed() -> bool:
             health = self.health()
-            return bool(health["back"]["indexed_to"] == health["log"]["durable_end"])
+            back, log = health["back"], health["log"]
+            return bool(back["up"] and back["indexed_to"] == log["durable_end"])
 
         wait_until(indexed)
 
@@ -215,8 +212,14 @@ class OpenTrail:
         except subprocess.TimeoutExpired:
             self.kill()
             raise
-        finally:
-            self._errors.close()
+
+
+def _children(parent: int) -> list[int]:
+    listed = subprocess.run(
+        ["ps", "-A", "-o", "pid=,ppid="], capture_output=True, text=True, check=True
+    )
+    rows = [line.split() for line in listed.stdout.splitlines()]
+    return [int(pid) for pid, its_parent in rows if int(its_parent) == parent]
 
 
 def clean_environment(home: Path) -> dict[str, str]:
@@ -230,7 +233,7 @@ def run(
     """Run ``opentrail`` to its end; the caller looks at the exit code."""
     return subprocess.run(
         [PROGRAM, *arguments],
-        env=clean_environment(home) | (environment or {}),
+        env={**clean_environment(home), **(environment or {})},
         cwd=home,
         capture_output=True,
         text=True,
@@ -239,7 +242,7 @@ def run(
     )
 
 
-def wait_until(holds: Any, *, seconds_max: float = 10.0) -> None:
+def wait_until(holds: Callable[[], object], *, seconds_max: float = 10.0) -> None:
     """Wait until ``holds()`` is true; fail when it never is."""
     deadline = time.monotonic() + seconds_max
     while not holds():

@@ -198,6 +198,18 @@ def test_labels_are_percent_decoded_and_greedy_ones_keep_slashes():
     assert request_members(get, hosted, b"") == {"Bucket": "bucket", "Key": "key"}
 
 
+def test_a_map_of_query_parameters_has_nothing_of_a_presigned_query():
+    get = modelled("apigateway", "GetSdk", "rest-json")
+    query = "a=b&X-Amz-Security-Token=t&X-Amz-Signature=s&x-amz-credential=c"
+    head = RequestHead("GET", "/restapis/x/stages/y/sdks/java", query, {})
+    assert request_members(get, head, b"") == {
+        "restApiId": "x",
+        "stageName": "y",
+        "sdkType": "java",
+        "parameters": {"a": "b"},
+    }
+
+
 def test_text_on_the_wire_becomes_json_types():
     found = request_members(
         modelled("sagemaker-featurestore-runtime", "DeleteRecord", "rest-json"),

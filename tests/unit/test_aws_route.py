@@ -222,6 +222,12 @@ def test_an_action_in_the_query_string_of_a_form():
     assert (found.operation, found.known) == ("GetCallerIdentity", True)
 
 
+@pytest.mark.parametrize("kind", [FORM.title(), FORM.upper(), FORM + "; charset=utf-8"])
+def test_a_forms_content_type_in_any_case(kind):
+    found = signed("iam", query="Action=ListUsers", body=b"Action=DeleteUser", content_type=kind)
+    assert found.operation == "DeleteUser"
+
+
 def test_an_unknown_action():
     found = signed("iam", body=b"Action=MakeTea&Version=2010-05-08", content_type=FORM)
     assert (found.service, found.operation, found.known) == ("iam", "MakeTea", False)

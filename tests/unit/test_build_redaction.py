@@ -190,3 +190,24 @@ def test_writers_leave_out_what_is_not_of_their_shape():
         "hyperParameters": {"b": None, "c": "1"},
         "inputDataConfig": [None],
     }
+
+
+def test_letters_are_hidden_as_delivered_records_have_them():
+    parts = {"Subject": {"Data": SECRET}, "Body": {"Text": {"Data": SECRET}}}
+    sent = {"Source": "a@example.com", "Message": parts}
+    head, request = aws_requests.request(
+        aws_requests.service_model("ses").operation_model("SendEmail"),
+        {**sent, "Destination": {"ToAddresses": ["b@example.com"]}},
+        "query",
+        authorization=aws_requests.scope("ses"),
+    )
+    headers = dict(head.headers)
+    built = build(
+        Made("ses", "SendEmail", request, headers=headers, protocol="query").call(), EVERYTHING
+    )
+    assert isinstance(built, Built)
+    assert json.loads(built.data)["requestParameters"] == {
+        "source": "a@example.com",
+        "destination": {"toAddresses": ["b@example.com"]},
+        "message": HIDDEN,
+    }

@@ -1,19 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """Delivery: which ranges become which files, when, where; what a refusal does, and to whom."""
 
-import errno
 import json
-import tempfile
 from itertools import pairwise
 
 import pytest
 from support.delivery_world import ACCOUNTS, BUCKETS, NOW_MS, REGIONS, World, record
 from support.log_files import Fault
+from support.seeded_ids import SeededIds
 
 from opentrail.errors import Corrupt, Unavailable
 from opentrail.eventlog.base import MarkKind, Origin
 from opentrail.state.base import Change
 from opentrail.trails.deliver import Delivery, Rooms
+from opentrail.trails.logfile import SPOOL_MEMORY_BYTES
 from opentrail.trails.parts import Limits
 from opentrail.trails.retry import RETRY_FIRST_S, RETRY_LONGEST_S
 from opentrail.trails.scan import SAVE_INTERVAL_S, SCANNED_KEY
@@ -218,10 +218,10 @@ def waits(world, count):
     tries: list[float] = []
     while len(tries) <= count:
         before = world.registry.status(trail.id).delivery.attempted_ms
+        world.clock.ms += 1
         assert not world.delivery.step()
         if world.registry.status(trail.id).delivery.attempted_ms != before:
             tries.append(world.clock.seconds)
-        world.clock.ms += 1
         world.clock.seconds += 1.0
     return [later - earlier for earlier, later in pairwise(tries)]
 
@@ -348,20 +348,17 @@ def test_a_cursor_that_is_no_start_is_corrupt(world):
         world.delivery.step()
 
 
-@pytest.mark.usefixtures("trail")
-def test_a_full_spool_is_a_failure_like_any_other(tmp_path):
-    world = World(Limits(spool_dir=tmp_path / "gone"))
+def test_a_spool_that_cannot_be_written_is_a_failure_like_any_other(tmp_path):
+    world = World(Limits(spool_dir=tmp_path / "spool"))
     trail = world.registry.start(world.create())
-    for _ in range(60):
-        world.write(bulk=40_000)
-    world.registry.cut()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tempfile, "TemporaryFile", full_disk)
-        world.run()
-    assert world.registry.status(trail.id).delivery.error in ("", "ServiceUnavailable")
+    ids = SeededIds(7)
+    for _ in range(SPOOL_MEMORY_BYTES // 50_000):
+        world.write(note=ids.random_bytes(60_000).hex())
+    finish(world)
+    assert world.registry.status(trail.id).delivery.error == "ServiceUnavailable"
+    assert files(world) == []
+    (tmp_path / "spool").mkdir()
     world.run()
+    assert world.registry.status(trail.id).delivery.error == ""
     assert world.delivered() == world.expected()
-
-
-def full_disk(*_words, **_more):
-    raise OSError(errno.ENOSPC, "No space left on device")
+    assert list((tmp_path / "spool").iterdir()) == []

@@ -10,58 +10,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.open_buckets import SettableClock
-from support.signed_bucket import ACCOUNT, HOUR, START, TRAIL, SignedBucket, Signer, when
+from support.signed_bucket import ACCOUNT, HOUR, START, TRAIL, SignedBucket, when
+from support.verified_world import HOURS, LATER, RING, SIGNER, STRANGER, World, name
 
-from opentrail.errors import ClientError, UsageError
-from opentrail.objects.base import Put
+from opentrail.errors import ClientError
 from opentrail.objects.localdir import LocalDir
-from opentrail.trails.bucketkeys import digest_name, log_name
-from opentrail.trails.ungzip import DIGEST_BYTES_MAX, NotOneMember, sha256_of, unpacked
-from opentrail.trails.verdict import NOTE, Finding, KeyRing, Verdict, overall, read_key_ring
+from opentrail.trails.verdict import NOTE, Finding, KeyRing, Verdict, overall
 from opentrail.trails.verify import Asked, Link, Verifier, survey, verify
-
-LATER = START + 100 * HOUR
-SIGNER, STRANGER = Signer(), Signer()
-RING = KeyRing.of([SIGNER.der], complete=True)
-HOURS = 4
-
-
-class World:
-    """A directory bucket with a chain of HOURS hours."""
-
-    def __init__(self, root):
-        self.root = root
-        self.bucket = LocalDir(root, "logs", SettableClock())
-        self.trail = SignedBucket(self.bucket, SIGNER)
-        self.trail.chain(START, HOURS)
-
-    def verify(self, ring=RING, ends=(), unlisted=LATER, elsewhere=None, **asked):
-        where = Asked(bucket=asked.pop("bucket", "logs"), **asked)
-        verifier = Verifier(self.bucket, (elsewhere or {}).get, ring, where)
-        return list(verify(verifier, survey(self.bucket, where), ends, where, unlisted=unlisted))
-
-    def wrong(self, **options):
-        """Return (file name or span, verdict, reason) of all that is not valid."""
-        return [
-            (each.subject.rpartition("/")[2], each.verdict.name, each.reason)
-            for each in self.verify(**options)
-            if each.verdict is not Verdict.VALID
-        ]
-
-    def path(self, key):
-        return self.root / key
-
-    def rewrite(self, key, data):
-        self.path(key).write_bytes(data)
 
 
 @pytest.fixture
 def world(tmp_path):
     return World(tmp_path / "logs")
-
-
-def name(key):
-    return key.rpartition("/")[2]
 
 
 def test_an_untouched_bucket_is_valid(world):
@@ -267,52 +227,6 @@ def test_a_chain_that_begins_anew(world):
     assert note.subject == f"{when(START + HOURS * HOUR)} to {when(restart)}"
 
 
-def test_a_file_that_somebody_added(world):
-    planted = world.trail.log(START + 2 * HOUR + 900)
-    assert world.wrong() == [(name(planted["s3Object"]), "INVALID", "is in no digest")]
-    assert world.wrong(unlisted=None) == []
-
-
-@pytest.mark.parametrize("file", ["evil.json.gz", "2023/11/14/x.json", "2023/11/14/x/y.json.gz"])
-def test_a_file_that_no_trail_gives_such_a_name(world, file):
-    world.bucket.put(f"AWSLogs/{ACCOUNT}/CloudTrail/us-east-1/{file}", b"x", Put())
-    assert world.wrong() == [(name(file), "INVALID", "is not named as log files are")]
-
-
-def test_what_the_preflight_leaves_is_no_log_file(world):
-    for folder in ("CloudTrail", "CloudTrail-Digest"):
-        world.bucket.put(f"AWSLogs/{ACCOUNT}/{folder}/", b"", Put())
-    assert world.wrong() == []
-
-
-@pytest.mark.parametrize(("age_s", "doubted"), [(2 * HOUR, True), (2 * HOUR - 1, False)])
-def test_a_file_that_may_still_wait_for_its_digest(world, age_s, doubted):
-    minute = START + 2 * HOUR + 900
-    world.trail.log(minute)
-    assert bool(world.wrong(unlisted=minute + 60 + age_s)) == doubted
-
-
-def test_files_from_before_the_first_digest_are_only_told(world):
-    world.trail.log(START - 30 * 60)
-    world.trail.log(START - 90 * 60)
-    findings = world.verify()
-    assert overall(findings) is Verdict.VALID
-    (note,) = [each for each in findings if each.kind == NOTE]
-    assert note.reason == "2 log files before the first digest"
-
-
-def test_another_trails_files_are_not_in_doubt(world):
-    other = SignedBucket(world.bucket, SIGNER, trail="second")
-    other.chain(START + 1800, 2)
-    assert world.wrong(trail=TRAIL) == []
-    assert overall(world.verify()) is Verdict.VALID
-    for key in other.digests:
-        world.path(key).unlink()
-    wrong = world.wrong(trail=TRAIL)
-    assert {reason for _, _, reason in wrong} == {"is in no digest"}
-    assert len(wrong) == 4
-
-
 def test_accounts_regions_and_prefixes_are_told_apart(world):
     for other in (
         SignedBucket(world.bucket, SIGNER, account="444455556666"),
@@ -425,66 +339,3 @@ def test_nothing_there_cannot_be_told():
 def test_one_invalid_outweighs_all():
     findings = [Finding("x", "y", verdict) for verdict in (*Verdict, Verdict.UNKNOWN)]
     assert overall(findings) is Verdict.INVALID
-
-
-def test_a_key_ring_from_a_file():
-    ring = read_key_ring(SIGNER.listed(), "keys.json")
-    assert ring.keys == {SIGNER.fingerprint: SIGNER.der}
-    assert not ring.complete
-    for text in (b"", b"{}", b'{"PublicKeyList":[{"Value":"!"}]}', b"\xff"):
-        with pytest.raises(UsageError, match=r"keys.json is not what aws cloudtrail"):
-            read_key_ring(text, "keys.json")
-
-
-def test_a_key_goes_by_its_own_fingerprint_and_not_by_the_one_that_is_said(world):
-    lying = SIGNER.listed().replace(SIGNER.fingerprint.encode(), b"f" * 32)
-    assert world.wrong(ring=read_key_ring(lying, "x")) == []
-
-
-def test_a_key_that_is_none():
-    ring = KeyRing.of([b"junk"], complete=True)
-    (fingerprint,) = ring.keys
-    verdict, reason = ring.verify(fingerprint, b"", "00")
-    assert verdict is Verdict.UNKNOWN
-    assert reason == f"Unable to load PKCS #1 key with fingerprint {fingerprint}"
-
-
-def test_a_signature_that_is_not_hex():
-    found = RING.verify(SIGNER.fingerprint, b"", "zz")
-    assert found == (Verdict.INVALID, "signature verification failed")
-
-
-@pytest.mark.parametrize("over", [0, 1])
-def test_what_unpacks_to_more_than_a_digest_has(over):
-    data = gzip.compress(bytes(DIGEST_BYTES_MAX + over), 1)
-    if over:
-        with pytest.raises(NotOneMember, match="unpacks to more than"):
-            unpacked(data)
-    else:
-        assert len(unpacked(data)) == DIGEST_BYTES_MAX
-    assert len(sha256_of(data)) == 64
-
-
-def test_the_parts_of_a_digests_key(world):
-    found = digest_name(f"p/{world.trail.digests[0]}")
-    assert found is not None
-    assert (found.chain.place.root, found.chain.place.account) == ("p/AWSLogs/", ACCOUNT)
-    assert (found.chain.trail, found.chain.home_region, found.end_s) == (TRAIL, "us-east-1", START)
-    assert not found.chain.backfill
-    backfill = digest_name(world.trail.digests[0].replace(".json", "_backfill.json"))
-    assert backfill is not None
-    assert backfill.chain.backfill
-
-
-def test_the_parts_of_a_log_files_key(world):
-    found = log_name(world.trail.logs[0])
-    assert found is not None
-    assert found.minute_s == START + 600
-    org = log_name(world.trail.logs[0].replace("AWSLogs/", "AWSLogs/o-abc123/"))
-    assert org is not None
-    assert org.place.root == "AWSLogs/o-abc123/"
-    other = log_name(world.trail.logs[0].replace(f"/{ACCOUNT}_", "/999999999999_"))
-    assert other is not None
-    assert other.minute_s == -1
-    assert log_name("AWSLogs/x") is None
-    assert digest_name(world.trail.digests[0].replace("T", "T9", 1)) is None

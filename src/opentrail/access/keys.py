@@ -178,6 +178,10 @@ class KeyTable:
             key = self._sessions.get(access_key_id)
         return key
 
+    def accounts(self) -> frozenset[str]:
+        """Return the accounts of the operator's keys."""
+        return frozenset(key.account for key in self._configured.values())
+
     def disputed_until(self, access_key_id: str) -> int:
         """Return until when two answers name different owners of this id; 0: they never did."""
         return self._disputed.get(access_key_id, 0)

@@ -84,9 +84,16 @@ def _query(text: str) -> dict[str, list[str]]:
 def _others(
     query: Mapping[str, list[str]], literals: Mapping[str, list[str]], bound: Sequence[Member]
 ) -> dict[str, list[str]]:
-    """Return the parameters that are neither the template's nor another member's."""
+    """Return the parameters that are neither the template's, another member's nor the signature's.
+
+    A presigned query has the session token in it.
+    """
     named = {m.wire for m in bound if m.location == "querystring" and m.shape.kind != "map"}
-    return {n: v for n, v in query.items() if n not in named and n not in literals}
+    return {
+        n: v
+        for n, v in query.items()
+        if n not in named and n not in literals and not n.lower().startswith("x-amz-")
+    }
 
 
 def _query_value(member: Member, query: Mapping[str, Sequence[str]]) -> object:

@@ -2,11 +2,11 @@
 """What one observed HTTP request says: its head, its credential scope, its target."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 
-@dataclass(frozen=True, slots=True)
-class RequestHead:
+class RequestHead(msgspec.Struct, frozen=True, gc=False):
     """The first part of an HTTP request, as it arrived."""
 
     method: str
@@ -18,8 +18,7 @@ class RequestHead:
     """Names in lower case; the last value wins where a name repeats (latin-1)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Credential:
+class Credential(msgspec.Struct, frozen=True, gc=False):
     """The SigV4 credential scope and signature of a request, parsed but NOT verified."""
 
     access_key_id: str
@@ -33,9 +32,11 @@ class Credential:
     """Empty when there is none. Secret: never recorded, never logged."""
     presigned: bool = False
 
+    def __repr__(self) -> str:
+        return f"Credential({self.access_key_id!r}, {self.region!r}, {self.signing_name!r})"
 
-@dataclass(frozen=True, slots=True)
-class Target:
+
+class Target(msgspec.Struct, frozen=True, gc=False):
     """Which service and operation a request is for."""
 
     service: str

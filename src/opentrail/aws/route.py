@@ -8,8 +8,10 @@ the awsJson, awsQuery, restJson, restXml and rpcv2Cbor protocols of Smithy 2.0.
 import functools
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from urllib.parse import parse_qsl
+
+import msgspec
 
 from opentrail.aws import catalog, tables
 from opentrail.aws.catalog import Group
@@ -175,7 +177,8 @@ def _sent(head: RequestHead, group: Group | None, body: bytes) -> _Sent | None:
 
 def _form(head: RequestHead, group: Group | None, body: bytes) -> _Sent | None:
     """Return the Action of the body, if that is a form, else of the query string."""
-    is_form = head.headers.get("content-type", "").startswith("application/x-www-form-urlencoded")
+    kind = head.headers.get("content-type", "").lower()
+    is_form = kind.startswith("application/x-www-form-urlencoded")
     protocol = "ec2" if group is not None and "ec2" in group.protocols else "query"
     sent = _action(body, protocol) if is_form and head.method == "POST" else None
     return sent or _action(head.query.encode("latin-1", "replace"), protocol)
@@ -236,7 +239,7 @@ def _as_signed(found: Target, credential: Credential | None) -> Target:
     """Return ``found`` under the name it was signed with: S3 Express is a source of its own."""
     if credential is None or not catalog.is_alias(credential.signing_name):
         return found
-    return replace(found, event_source=_scope_source(credential))
+    return msgspec.structs.replace(found, event_source=_scope_source(credential))
 
 
 def _scope_source(credential: Credential | None) -> str:
@@ -251,7 +254,7 @@ def _plausible(name: str) -> str:
 
 
 def _json_version(head: RequestHead) -> str:
-    kind = head.headers.get("content-type", "")
+    kind = head.headers.get("content-type", "").lower()
     return "1.0" if kind.startswith("application/x-amz-json-1.0") else "1.1"
 
 
@@ -259,7 +262,7 @@ def _guessed_protocol(head: RequestHead, group: Group | None) -> str:
     """Return the protocol in which a client that asks for something unknown expects its error."""
     if group is not None:
         return group.default().protocol
-    kind = head.headers.get("content-type", "")
+    kind = head.headers.get("content-type", "").lower()
     for start, protocol in _CONTENT_TYPES:
         if kind.startswith(start):
             return protocol

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """May a call pass, and is its signature proven? Decided before anything is forwarded."""
 
-from dataclasses import dataclass
+import msgspec
 
 from opentrail.access import refusals
 from opentrail.access.authenticate import authenticate
@@ -17,8 +17,7 @@ REQUEST_BYTES_MAX = 256 * 1024
 """Longest request that OpenTrail's own API takes: no operation that is offered needs more."""
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(msgspec.Struct, frozen=True, gc=False):
     """What admission looks at."""
 
     head: RequestHead
@@ -27,6 +26,8 @@ class Request:
     protocol: str
     own: bool
     """Whether OpenTrail itself is the service that is called."""
+    repeated: str = ""
+    """A header that decides what the call is and stands more than once."""
 
 
 class Admission:
@@ -43,24 +44,35 @@ class Admission:
 
     def check(self, request: Request, now_ms: int) -> tuple[bool, ClientError | None]:
         """Return whether the signature is proven, and why the call must be refused, if it must."""
-        if not request.head.path.startswith("/"):
-            # Put behind the upstream's address, "*@elsewhere" would lead elsewhere.
-            return False, ClientError("InvalidURI", "The request target must begin with a slash.")
-        if request.head.headers.get(INSTANCE_HEADER) == self._instance:
-            return False, ClientError(
-                "LoopDetectedException",
-                "This request was forwarded by this OpenTrail to itself: its upstream must be"
-                " another address.",
-                508,
-            )
-        if request.own and not (request.body.done and request.body.size <= REQUEST_BYTES_MAX):
-            return False, _too_long()
+        fault = self._fault(request)
+        if fault is not None:
+            return False, fault
         required = self._verify_own if request.own else self._verify_calls
         try:
             self._prove(request, now_ms, required=required)
         except ClientError as error:
             return False, refusals.in_protocol(error, request.protocol) if required else None
         return True, None
+
+    def _fault(self, request: Request) -> ClientError | None:
+        """Return what is wrong with the request, whoever made it."""
+        if not request.head.path.startswith("/"):
+            # Put behind the upstream's address, "*@elsewhere" would lead elsewhere.
+            return ClientError("InvalidURI", "The request target must begin with a slash.")
+        if request.repeated:
+            return ClientError(
+                "InvalidRequest", f"The header '{request.repeated}' must not stand twice."
+            )
+        if self._instance in request.head.headers.get(INSTANCE_HEADER, "").split(","):
+            return ClientError(
+                "LoopDetectedException",
+                "This request was forwarded by this OpenTrail to itself: its upstream must be"
+                " another address.",
+                508,
+            )
+        if request.own and not (request.body.done and request.body.size <= REQUEST_BYTES_MAX):
+            return _too_long()
+        return None
 
     def _prove(self, request: Request, now_ms: int, *, required: bool) -> None:
         """Check the signature; of a body that is still streaming, what it declares of itself."""

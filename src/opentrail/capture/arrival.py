@@ -4,8 +4,9 @@
 import hashlib
 import ipaddress
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from opentrail.aws.request import RequestHead
 from opentrail.capture.call import BODY_KEPT_MAX, Body
@@ -19,6 +20,15 @@ Send = Callable[[Message], Awaitable[None]]
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
+DECISIVE = frozenset(
+    b"authorization content-type host smithy-protocol x-amz-content-sha256 x-amz-date"
+    b" x-amz-security-token x-amz-target".split()
+)
+"""Headers that say what is called, and by whom. One that stands twice is read differently by
+different servers (the first, the last, both joined): the record could then tell of another call
+than the one that was made."""
+
+
 class ClientGone(ConnectionError):
     """The client closed the connection before its request was complete."""
 
@@ -27,14 +37,15 @@ class WrongBody(ConnectionError):
     """The body that came is not the one that was signed: it must not become complete."""
 
 
-@dataclass(frozen=True, slots=True)
-class Arrival:
+class Arrival(msgspec.Struct, frozen=True, gc=False):
     """What is known of a request before its body."""
 
     head: RequestHead
     raw_headers: list[tuple[bytes, bytes]]
     raw_target: str
     source_ip: str
+    repeated: str = ""
+    """A decisive header that stands more than once; empty when none does."""
 
 
 def arrive(scope: Scope, trusted_proxies: Sequence[Network]) -> Arrival:
@@ -52,7 +63,13 @@ def arrive(scope: Scope, trusted_proxies: Sequence[Network]) -> Arrival:
         raw_headers,
         f"{path}?{query}" if query else path,
         peer,
+        _repeated(raw_headers) if len(headers) < len(raw_headers) else "",
     )
+
+
+def _repeated(raw_headers: Sequence[tuple[bytes, bytes]]) -> str:
+    names = [name for name, _ in raw_headers]
+    return next((name.decode() for name in DECISIVE if names.count(name) > 1), "")
 
 
 def _client_behind(

@@ -5,7 +5,6 @@ Source: CloudTrail User Guide, "CloudTrail record contents"; field order of deli
 """
 
 import functools
-import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -14,7 +13,7 @@ import msgspec
 
 from opentrail.aws.protocol import error_of, request_members, response_members
 from opentrail.aws.request import Target
-from opentrail.capture.call import BODY_KEPT_MAX, Body, Call, Outcome
+from opentrail.capture.call import Call, Outcome, plain
 from opentrail.capture.elements import Structure
 from opentrail.capture.limits import ADDITIONAL_BYTES_MAX, capped, omitted, truncated
 from opentrail.capture.plan import Category, Plan, plan
@@ -73,7 +72,7 @@ class Gap:
     """A stretch in which calls may be missing from the log."""
 
     reason: str
-    """A short code: "power-loss", "log-refused"."""
+    """A short code: "power-loss"."""
     from_ms: int
     """Milliseconds since 1970 UTC."""
     to_ms: int
@@ -182,7 +181,7 @@ def _error(call: Call) -> tuple[str, str] | None:
         return call.error_code, call.error_message
     if call.status < _ERROR_STATUS_MIN:
         return None
-    body = _plain(call.response, call.response_headers)
+    body = plain(call.response, call.response_headers)
     code, message = error_of(call.target, call.status, call.response_headers, body.data)
     if call.target.service == "ec2":
         code = f"{'Client' if call.status < _SERVER_ERROR_STATUS_MIN else 'Server'}.{code}"
@@ -196,7 +195,7 @@ def _request_members(call: Call, how: Plan) -> Mapping[str, object] | None:
         return {}
     if not how.request_body:
         return request_members(how.operation, call.head, b"")
-    body = _plain(call.request, call.head.headers)
+    body = plain(call.request, call.head.headers)
     return request_members(how.operation, call.head, body.data) if body.complete else None
 
 
@@ -213,7 +212,7 @@ def _response_elements(call: Call, how: Plan) -> bytes:
         return _NULL
     if how.response_body and not call.response.complete:
         return omitted("responseElements", call.response.size)
-    body = _plain(call.response, call.response_headers)
+    body = plain(call.response, call.response_headers)
     members = response_members(how.operation, call.status, call.response_headers, body.data)
     return _element("responseElements", how.response, members)
 
@@ -241,18 +240,6 @@ def _resources(call: Call, how: Plan, members: Mapping[str, object] | None) -> b
         return b""
     found = resources(how.data, members, call.caller.account, call.caller.region)
     return _json(found) if found else b""
-
-
-def _plain(body: Body, headers: Mapping[str, str]) -> Body:
-    """Undo gzip, at most BODY_KEPT_MAX bytes of it; what cannot be undone stays as it is."""
-    if headers.get("content-encoding", "").lower() != "gzip" or not body.complete:
-        return body
-    inflater = zlib.decompressobj(zlib.MAX_WBITS | 16)
-    try:
-        data = inflater.decompress(body.data, BODY_KEPT_MAX)
-    except zlib.error:
-        return body
-    return Body(data, len(data) + len(inflater.unconsumed_tail))
 
 
 def _built(call: Call, how: Plan, parts: _Parts, error: tuple[str, str] | None) -> Built:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """One observed request and its answer: all that a record is built from."""
 
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
@@ -27,8 +28,7 @@ class Outcome(Enum):
     """OpenTrail itself refused it before forwarding (bad signature, wrong region, loop)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Body:
+class Body(msgspec.Struct, frozen=True, gc=False):
     """A request or response body as far as it was kept."""
 
     data: bytes
@@ -45,8 +45,19 @@ class Body:
 EMPTY = Body(b"", 0)
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
+def plain(body: Body, headers: Mapping[str, str]) -> Body:
+    """Undo gzip, at most BODY_KEPT_MAX bytes of it; what cannot be undone stays as it is."""
+    if headers.get("content-encoding", "").lower() != "gzip" or not body.complete:
+        return body
+    inflater = zlib.decompressobj(zlib.MAX_WBITS | 16)
+    try:
+        data = inflater.decompress(body.data, BODY_KEPT_MAX)
+    except zlib.error:
+        return body
+    return Body(data, len(data) + len(inflater.unconsumed_tail))
+
+
+class Caller(msgspec.Struct, frozen=True, gc=False):
     """Who made the call, as the record will say it. Made by ``capture.identity``."""
 
     user_identity: msgspec.Raw
@@ -57,7 +68,7 @@ class Caller:
     """awsRegion."""
     verified: bool
     """Whether the signature was checked against a known secret (or by a verifying upstream)."""
-    additional: Mapping[str, object] = field(default_factory=dict)
+    additional: Mapping[str, object] = {}
     """Marks for additionalEventData: claims that were not accepted, conflicts."""
 
 

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The gateway: an ASGI reverse proxy that records every call before it is answered."""
 
-import zlib
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol
 
 import msgspec
@@ -23,10 +22,10 @@ from opentrail.capture.arrival import (
     arrive,
 )
 from opentrail.capture.build import BuildSettings, Built, Skipped, build, response_recorded
-from opentrail.capture.call import BODY_KEPT_MAX, Body, Call, Outcome
+from opentrail.capture.call import Body, Call, Outcome
 from opentrail.capture.identity import Identities
 from opentrail.capture.recover import remember
-from opentrail.capture.reply import Reply, once, take
+from opentrail.capture.reply import Reply, take
 from opentrail.capture.sts import teaches
 from opentrail.capture.upstream import Answer, Unreachable, Upstreams
 from opentrail.clock import Clock, Ids, uuid4_text, uuid_bytes
@@ -163,7 +162,7 @@ class Gateway:
         target = identify(head, credential, kept.data)
         own = target.event_source in OWN_SOURCES
         verified, refusal = parts.admission.check(
-            Request(head, credential, body, target.protocol, own), now_ms
+            Request(head, credential, body, target.protocol, own, arrival.repeated), now_ms
         )
         caller = parts.identities.caller(credential, now_ms, verified=verified)
         call = Call(
@@ -199,7 +198,7 @@ class Gateway:
             await self._record(call)
             return answer
         answer = await self._answer(call, arrival, credential, body, refusal)
-        call.request = _readable(body.kept(), call.head.headers.get("content-encoding", ""))
+        call.request = body.kept()
         try:
             await self._record(call)
         except Unavailable:
@@ -244,12 +243,15 @@ class Gateway:
         signing_name = credential.signing_name if credential else ""
         upstream = self._parts.upstreams.find(call.target.service, signing_name)
         if upstream is None:
-            raise Unreachable(f"no upstream is configured for {call.target.event_source}")
+            raise Unreachable(
+                f"no upstream is configured for {call.target.event_source or 'this service'}"
+            )
         answer = await self._parts.upstreams.send(
             upstream, call.head.method, arrival.raw_target, arrival.raw_headers, body.forwarded()
         )
-        if upstream.verifies_signatures and answer.status not in (401, 403):
-            call.caller = replace(call.caller, verified=True)
+        proven = upstream.verifies_signatures and answer.status < HTTP_ERROR
+        if proven and credential is not None:
+            call.caller = msgspec.structs.replace(call.caller, verified=True)
         return await self._answered(call, answer, trusted=upstream.trusted_identity)
 
     async def _answered(self, call: Call, answer: Answer, *, trusted: bool) -> Answer:
@@ -259,12 +261,11 @@ class Gateway:
         call.status = answer.status
         call.response_headers = answer.header_map()
         if self._needs_body(call) or (trusted and teaches(call.target)):
-            data, answer.chunks, broken = await take(answer.chunks)
+            data, broken = await take(answer)
             if broken:
                 call.additional["responseIncomplete"] = True
                 return answer
-            encoding = call.response_headers.get("content-encoding", "")
-            call.response = _readable(data, encoding)
+            call.response = data
             if trusted:
                 self._parts.identities.learn(call, call.finished_ms)
         return answer
@@ -312,7 +313,7 @@ class Gateway:
             error.status,
             call.request_id,
         )
-        return Answer(status, headers, once(body))
+        return Answer(status, headers, whole=body)
 
 
 def _text(header: str) -> str:
@@ -326,15 +327,3 @@ def _log_refuses(why: str) -> ClientError:
 
 def _unavailable(error: Unavailable) -> ClientError:
     return ClientError("ServiceUnavailable", f"OpenTrail: {error.message}.", 503)
-
-
-def _readable(body: Body, encoding: str) -> Body:
-    """Return ``body`` decompressed for the record; what cannot be read stays as it is."""
-    if encoding.lower() != "gzip" or not body.data or not body.complete:
-        return body
-    unzip = zlib.decompressobj(wbits=31)
-    try:
-        data = unzip.decompress(body.data, BODY_KEPT_MAX)
-    except zlib.error:
-        return body
-    return Body(data, len(data) + (0 if unzip.eof else 1))

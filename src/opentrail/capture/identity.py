@@ -69,6 +69,7 @@ class Identities:
         self._settings = settings
         self._keys = keys
         self._version = keys.version
+        self._accounts = settings.accounts | keys.accounts() | {settings.account}
         self._default = _default_identity(settings.default_identity)
         self._callers: dict[tuple[str, str, bool], tuple[Caller, int]] = {}
 
@@ -153,7 +154,7 @@ class Identities:
         return self._settings.account
 
     def _accepts(self, account: str) -> bool:
-        return account == self._settings.account or account in self._settings.accounts
+        return account in self._accounts
 
     def _supposed(self, access_key_id: str) -> AccessKey:
         """Return who an unknown key is taken for."""

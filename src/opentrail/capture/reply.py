@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from opentrail.capture.arrival import Receive, RequestBody, Send
 from opentrail.capture.call import BODY_KEPT_MAX, Body
-from opentrail.capture.upstream import Answer, BrokenAnswer
+from opentrail.capture.upstream import Answer, BrokenAnswer, joined
 
 
 @dataclass(slots=True)
@@ -26,17 +26,24 @@ class Reply:
             await send(
                 {"type": "http.response.start", "status": answer.status, "headers": answer.headers}
             )
-            async for chunk in answer.chunks:
-                await send({"type": "http.response.body", "body": chunk, "more_body": True})
-                if self._watch is None and answer.streams and self.request.done:
-                    self._watch = asyncio.create_task(self._drop_when_gone())
-            await send({"type": "http.response.body", "body": b""})
-        except BrokenAnswer:
-            return
+            if answer.chunks is None:
+                await send({"type": "http.response.body", "body": answer.whole})
+            else:
+                await self._stream(answer.chunks, send)
         finally:
             if self._watch is not None:
                 self._watch.cancel()
             answer.close()
+
+    async def _stream(self, chunks: AsyncIterator[bytes], send: Send) -> None:
+        try:
+            async for chunk in chunks:
+                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+                if self._watch is None and self.answer.streams and self.request.done:
+                    self._watch = asyncio.create_task(self._drop_when_gone())
+        except BrokenAnswer:
+            return
+        await send({"type": "http.response.body", "body": b""})
 
     async def _drop_when_gone(self) -> None:
         """Stop reading from the upstream once nobody is left to read it for."""
@@ -45,33 +52,32 @@ class Reply:
         self.answer.close()
 
 
-async def once(body: bytes) -> AsyncIterator[bytes]:
-    """Return a body that is all here as a stream."""
-    yield body
+async def take(answer: Answer) -> tuple[Body, bool]:
+    """Read up to BODY_KEPT_MAX; return what was kept, and whether the body broke off before.
 
-
-async def take(chunks: AsyncIterator[bytes]) -> tuple[Body, AsyncIterator[bytes], bool]:
-    """Read up to BODY_KEPT_MAX; return what was kept, all of the stream, and whether it broke."""
+    ``answer`` still has all of it to send.
+    """
     kept: list[bytes] = []
     size = 0
     try:
+        await answer.read_at_once()
+        chunks = answer.chunks
+        if chunks is None:
+            return Body(answer.whole[:BODY_KEPT_MAX], len(answer.whole)), False
         async for chunk in chunks:
             kept.append(chunk)
             size += len(chunk)
             if size > BODY_KEPT_MAX:
                 data = b"".join(kept)
-                return Body(data[:BODY_KEPT_MAX], size), _joined(data, chunks), False
+                answer.chunks = joined(data, chunks)
+                return Body(data[:BODY_KEPT_MAX], size), False
     except BrokenAnswer as error:
         data = b"".join(kept)
-        return Body(data, size + 1), _broken(data, error), True
-    data = b"".join(kept)
-    return Body(data, size), once(data), False
-
-
-async def _joined(data: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    yield data
-    async for chunk in rest:
-        yield chunk
+        answer.chunks = _broken(data, error)
+        return Body(data, size + 1), True
+    answer.whole = kept[0] if len(kept) == 1 else b"".join(kept)
+    answer.chunks = None
+    return Body(answer.whole, size), False
 
 
 async def _broken(data: bytes, error: BrokenAnswer) -> AsyncIterator[bytes]:

@@ -126,6 +126,20 @@ SNS = ServiceRules(
     )
 )
 
+# Letters are hidden, as in delivered records; templates are their words too.
+MAIL = ServiceRules(
+    hide=frozenset(
+        {
+            "Content",
+            "DefaultTemplateData",
+            "Message",
+            "ReplacementTemplateData",
+            "TemplateContent",
+            "TemplateData",
+        }
+    )
+)
+
 _QUEUE = DataEvent(
     "AWS::SQS::Queue", ("QueueUrl",), "arn:{partition}:sqs:{region}:{account}:{name}"
 )

@@ -44,6 +44,8 @@ SERVICES: Mapping[str, ServiceRules] = MappingProxyType(
         "sagemakerjobruntime": service_sagemaker.JOB_RUNTIME,
         "sagemakertrainingsessionruntime": service_sagemaker.TRAINING_SESSION,
         "securityhub": service_others.RAW,
+        "ses": service_others.MAIL,
+        "sesv2": service_others.MAIL,
         "sns": service_others.SNS,
         "sqs": service_others.SQS,
         "sts": service_others.STS,

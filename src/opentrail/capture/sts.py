@@ -25,7 +25,7 @@ from opentrail.aws.model import operation
 from opentrail.aws.protocol import parse_sts
 from opentrail.aws.request import Target
 from opentrail.aws.route import parse_credential
-from opentrail.capture.call import Call
+from opentrail.capture.call import Call, plain
 
 SESSION_MS_MAX = 36 * 3600 * 1000
 """No session outlives 36 hours, GetSessionToken's longest: an answer that says more is cut."""
@@ -82,7 +82,9 @@ def session_of(call: Call, keys: KeyTable, now_ms: int) -> AccessKey | None:
     if model is None:
         return None
     try:
-        answer = msgspec.convert(parse_sts(model, call.response.data), _Answer)
+        answer = msgspec.convert(
+            parse_sts(model, plain(call.response, call.response_headers).data), _Answer
+        )
     except msgspec.ValidationError:
         return None
     expires_ms = _expiry(answer.credentials.expiration, now_ms)

@@ -6,6 +6,7 @@ signed is what the upstream sees. Driver errors become ``Unreachable`` (the upst
 call) or ``NoAnswer`` (it may have acted), in one table.
 """
 
+import functools
 import re
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
@@ -20,6 +21,8 @@ from opentrail.errors import Unavailable
 HEADER_BYTES_MAX = 64 * 1024
 """Longest header line taken from an upstream. S3 user metadata alone may have 2 KB; presigned
 locations and session tokens go to some KB."""
+URLS_CACHED = 256
+"""Parsed URLs that are kept: all calls of the JSON and query protocols have the same one."""
 KEEPALIVE_S = 4.0
 """Idle connections are dropped before common servers drop theirs (uvicorn: 5 s), so that a call
 is rarely written into a connection that is just being closed."""
@@ -33,11 +36,17 @@ STATUSES = range(200, 600)
 """What a final answer can have (RFC 9110, 15); 101 would turn the connection into another one."""
 NO_BODY = frozenset({204, 304})
 """Their Content-Length, if any, is not that of what follows (RFC 9110, 8.6): it stays behind."""
+_END_TO_END = (b"authorization", b"content-", b"host", b"smithy-protocol", b"x-amz")
+"""What makes the call: Connection may not name these, or the upstream would be asked for something
+else than what is recorded (RFC 9110, 7.6.1: it must not name what all recipients need)."""
 _UNSENDABLE = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 """Control characters: no field value may have them (RFC 9110, 5.5), and uvicorn sends none."""
 _NO_VALID_ANSWER = "the upstream closed the connection or sent no valid answer"
 NOT_FORWARDED = HOP_BY_HOP | {b"expect"}
 """``Expect: 100-continue`` was answered by our own server when the body was first asked for."""
+
+
+_BROKEN_OFF = "the upstream's answer broke off"
 
 
 class Unreachable(Unavailable):
@@ -87,17 +96,36 @@ class UpstreamSettings:
 
 @dataclass(slots=True)
 class Answer:
-    """An upstream's answer: the head, and a body that is still streaming."""
+    """An answer: the head, and a body that is here or still streaming."""
 
     status: int
     headers: list[tuple[bytes, bytes]]
     """End-to-end headers only."""
-    chunks: AsyncIterator[bytes]
+    chunks: AsyncIterator[bytes] | None = None
+    """The body as it streams; None when it is all here, in ``whole``."""
+    whole: bytes = b""
     _response: aiohttp.ClientResponse | None = field(default=None, repr=False)
 
     def header_map(self) -> dict[str, str]:
         """Return the headers with names in lower case; the last value wins."""
         return {k.decode("latin-1").lower(): v.decode("latin-1") for k, v in self.headers}
+
+    async def read_at_once(self) -> None:
+        """Take a body that comes in one piece, as short ones do, off the stream.
+
+        Cheaper than the stream. Any other stays one. Raises: BrokenAnswer.
+        """
+        response, chunks = self._response, self.chunks
+        if response is None or chunks is None or not response.content_length:
+            return
+        try:
+            piece = await response.content.readany()
+        except DRIVER_ERRORS as error:
+            raise BrokenAnswer(_BROKEN_OFF) from error
+        if len(piece) == response.content_length:
+            self.whole, self.chunks = piece, None
+        else:
+            self.chunks = joined(piece, chunks)
 
     @property
     def streams(self) -> bool:
@@ -170,7 +198,7 @@ class Upstreams:
         ``body`` raises.
         """
         assert self._session is not None
-        url = URL(upstream.url.rstrip("/") + raw_target, encoded=True)
+        url = _url(upstream.url, raw_target)
         try:
             response = await self._session.request(
                 method,
@@ -187,16 +215,25 @@ class Upstreams:
             raise NoAnswer(_NO_VALID_ANSWER)
         if response.status in NO_BODY:
             headers = [pair for pair in headers if pair[0] != b"content-length"]
-        return Answer(response.status, headers, _chunks(response), response)
+        return Answer(response.status, headers, _chunks(response), _response=response)
 
     def _forwarded(self, headers: list[tuple[bytes, bytes]]) -> CIMultiDict[str]:
-        dropped = _named_by_connection(headers)
-        forwarded = CIMultiDict[str]()
-        for name, value in headers:
-            if name not in NOT_FORWARDED and name not in dropped:
-                forwarded.add(name.decode("latin-1"), _text(value))
-        forwarded.add(INSTANCE_HEADER, self._instance)
+        dropped = NOT_FORWARDED | _named_by_connection(headers)
+        forwarded = CIMultiDict(
+            [
+                (name.decode("latin-1"), _text(value))
+                for name, value in headers
+                if name not in dropped
+            ]
+        )
+        passed = (*forwarded.getall(INSTANCE_HEADER, ()), self._instance)
+        forwarded[INSTANCE_HEADER] = ",".join(passed)
         return forwarded
+
+
+@functools.lru_cache(maxsize=URLS_CACHED)
+def _url(base: str, raw_target: str) -> URL:
+    return URL(base.rstrip("/") + raw_target, encoded=True)
 
 
 def _text(value: bytes) -> str:
@@ -211,7 +248,7 @@ def _text(value: bytes) -> str:
 
 
 INSTANCE_HEADER = "x-opentrail-instance"
-"""Added to what is forwarded (unsigned); a request that carries our own value is a loop."""
+"""Every OpenTrail on the way adds its own value (unsigned); a request that has ours is a loop."""
 
 
 def end_to_end(headers: "tuple[tuple[bytes, bytes], ...]") -> list[tuple[bytes, bytes]]:
@@ -222,11 +259,18 @@ def end_to_end(headers: "tuple[tuple[bytes, bytes], ...]") -> list[tuple[bytes, 
 
 
 def _named_by_connection(headers: list[tuple[bytes, bytes]]) -> frozenset[bytes]:
-    for name, value in headers:
-        if name == b"connection":
-            named = {part.strip().lower() for part in value.split(b",")}
-            return frozenset(named - {b"close", b"keep-alive", b"host", b"authorization"})
-    return frozenset()
+    values = [value for name, value in headers if name == b"connection"]
+    if not values:
+        return frozenset()
+    named = {part.strip().lower() for part in b",".join(values).split(b",")}
+    return frozenset(name for name in named if not name.startswith(_END_TO_END))
+
+
+async def joined(data: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Yield ``data``, then ``rest``."""
+    yield data
+    async for chunk in rest:
+        yield chunk
 
 
 async def _chunks(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
@@ -234,4 +278,4 @@ async def _chunks(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
         async for chunk in response.content.iter_any():
             yield chunk
     except DRIVER_ERRORS as error:
-        raise BrokenAnswer("the upstream's answer broke off") from error
+        raise BrokenAnswer(_BROKEN_OFF) from error

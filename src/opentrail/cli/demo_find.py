@@ -14,7 +14,8 @@ from botocore.client import BaseClient
 
 from opentrail.cli.demo_calls import Made
 from opentrail.cli.demo_steps import Actor, Step
-from opentrail.cli.demo_world import ACCOUNT, REGION, ROLE, SESSION, USER, Server
+from opentrail.cli.demo_world import ACCOUNT, REGION, ROLE, SESSION, USER
+from opentrail.cli.own_server import Server
 from opentrail.clock import Clock
 from opentrail.eventlog.reader import SegmentReader
 

@@ -26,7 +26,9 @@ Variables = dict[str, str]
     help="Whose form to print.",
 )
 def command(config: Path | None, form: str, **flags: str | None) -> None:
-    """Print a client's settings: endpoint, key, region, and two traps avoided.
+    """Print a client's settings, in the form of its shell.
+
+    The endpoint, a key, the region, no proxy for it, and no prefixes before its name.
 
       eval "$(opentrail env)"                          sh, bash, zsh
       opentrail env --format fish | source             fish
@@ -57,10 +59,11 @@ def client_variables(settings: Settings) -> Variables:
         )
     key = read_credentials(file, settings.account)
     host, port = split_address(settings.listen.address)
-    shown = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
-    bracketed = f"[{shown}]" if ":" in shown else shown
+    if not port:
+        raise UsageError("port 0 is chosen at each start: name the server's with --listen")
+    shown = client_host(host)
     return {
-        "AWS_ENDPOINT_URL": f"http://{bracketed}:{port}",
+        "AWS_ENDPOINT_URL": f"http://{host_and_port(shown, port)}",
         "AWS_ACCESS_KEY_ID": key.access_key_id,
         "AWS_SECRET_ACCESS_KEY": key.secret_access_key,
         "AWS_REGION": settings.region,
@@ -71,6 +74,16 @@ def client_variables(settings: Settings) -> Variables:
         # Else clients dial "api.127.0.0.1" for operations with a host prefix.
         "AWS_DISABLE_HOST_PREFIX_INJECTION": "true",
     }
+
+
+def client_host(host: str) -> str:
+    """Return where a client on this machine asks for a server that listens on ``host``."""
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  # only compared
+
+
+def host_and_port(host: str, port: int) -> str:
+    """Return HOST:PORT as a URL has it: IPv6 in brackets."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def sh_form(variables: Variables) -> str:

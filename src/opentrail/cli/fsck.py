@@ -31,9 +31,9 @@ from opentrail.history.index import History
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
 def command(config: Path | None, *, rebuild: bool, as_json: bool, **flags: str | None) -> None:
-    """Check the data directory: every frame of the log, its durable end, the index against it.
+    """Check the data directory: the log, and the index against it.
 
-    It reads beside a running server. Exit code 0: all checks out. 4: something does not, and
+    Every frame of the log up to its durable end is read. It reads beside a running server. Exit code 0: all checks out. 4: something does not, and
     the lines say where and how to go on.
 
       opentrail fsck
@@ -93,10 +93,14 @@ def _print(data: Path, totals: Totals, findings: list[dict[str, str]], rebuilt: 
     if rebuilt is not None:
         click.echo(f"event history is built anew over {rebuilt:,} bytes of log")
     click.echo(
-        f"{data}: {totals.records:,} records in {totals.frames:,} frames,"
-        f" {totals.segments:,} segments, {totals.file_bytes:,} bytes"
+        f"{data}: {_many(totals.records, 'record')} in {_many(totals.frames, 'frame')},"
+        f" {_many(totals.segments, 'segment')}, {_many(totals.file_bytes, 'byte')}"
     )
     for finding in findings:
         click.secho(f"{finding['part']}: {finding['where']}: {finding['what']}", fg="red")
         click.echo(f"  {finding['hint']}")
-    click.echo(f"{len(findings)} findings" if findings else "all of it checks out")
+    click.echo(_many(len(findings), "finding") if findings else "all of it checks out")
+
+
+def _many(count: int, noun: str) -> str:
+    return f"{count:,} {noun}" + ("" if count == 1 else "s")

@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """``opentrail``: the commands, and what becomes of their errors."""
 
+import difflib
 import importlib
+import os
 import sys
+from pathlib import Path
 
 import click
 
 from opentrail import __version__
-from opentrail.cli.exits import exit_code
+from opentrail.cli.exits import EXIT_UNAVAILABLE, exit_code
 from opentrail.cli.options import write_plain
 from opentrail.errors import OpenTrailError
 
@@ -18,6 +21,7 @@ COMMANDS = {
     "lookup": "opentrail.cli.search",
     "fsck": "opentrail.cli.fsck",
     "verify": "opentrail.cli.verify",
+    "record": "opentrail.cli.record",
     "demo": "opentrail.cli.demo",
     "sandbox": "opentrail.cli.sandbox",
 }
@@ -32,12 +36,12 @@ class _Commands(click.Group):
         del ctx
         return [name for name in COMMANDS if name != "lookup"]
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Return one command."""
-        del ctx
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command:
+        """Return one command; of an unknown name, say which is nearest."""
         module = COMMANDS.get(cmd_name)
         if module is None:
-            return None
+            near = difflib.get_close_matches(cmd_name, COMMANDS, n=1, cutoff=0.0)[0]
+            ctx.fail(f"No such command {cmd_name!r}. Did you mean {near}?")
         command: click.Command = importlib.import_module(module).command
         return command
 
@@ -75,6 +79,17 @@ def main() -> None:
     except OpenTrailError as error:
         click.echo(f"opentrail: {error}", err=True)
         sys.exit(exit_code(error))
+    except OSError as error:  # a file that may not be read, an output that is full
+        where = f"{error.filename}: " if error.filename else ""
+        click.echo(f"opentrail: {where}{error.strerror}", err=True)
+        _drop_output()
+        sys.exit(EXIT_UNAVAILABLE)
+
+
+def _drop_output() -> None:
+    """Let what is still buffered go nowhere: Python would complain once more at its exit."""
+    with Path(os.devnull).open("wb") as nowhere:
+        os.dup2(nowhere.fileno(), sys.stdout.fileno())
 
 
 def _help_for(error: click.ClickException) -> str:

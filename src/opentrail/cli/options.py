@@ -9,7 +9,14 @@ from typing import Any
 
 import click
 
-from opentrail.config import ACCOUNT_DEFAULT, DATA_DEFAULT, LISTEN_DEFAULT, Settings, load
+from opentrail.config import (
+    ACCOUNT_DEFAULT,
+    DATA_DEFAULT,
+    LISTEN_DEFAULT,
+    REGION_DEFAULT,
+    Settings,
+    load,
+)
 from opentrail.errors import UsageError
 
 _Command = Callable[..., Any]
@@ -31,9 +38,10 @@ def write_plain(text: str, formatter: click.HelpFormatter) -> None:
         formatter.write(f"  {line}\n" if line else "\n")
 
 
-def settings_options(command: _Command) -> _Command:
+def data_options(command: _Command) -> _Command:
     """Add the options that say where a server is and where its data lies."""
-    options = [
+    return _with_options(
+        command,
         click.option(
             "--config",
             type=click.Path(dir_okay=False, path_type=Path),
@@ -44,9 +52,19 @@ def settings_options(command: _Command) -> _Command:
         click.option(
             "--listen", metavar="HOST:PORT", help=f"Address.  [default: {LISTEN_DEFAULT}]"
         ),
+    )
+
+
+def settings_options(command: _Command) -> _Command:
+    """Add the options that several commands share."""
+    more = (
         click.option("--account", help=f"Default account.  [default: {ACCOUNT_DEFAULT}]"),
-        click.option("--region", help="Default region.  [default: us-east-1]"),
-    ]
+        click.option("--region", help=f"Default region.  [default: {REGION_DEFAULT}]"),
+    )
+    return data_options(_with_options(command, *more))
+
+
+def _with_options(command: _Command, *options: Callable[[_Command], _Command]) -> _Command:
     for option in reversed(options):
         command = option(command)
     return command
@@ -64,7 +82,7 @@ def upstream_flags(upstreams: tuple[str, ...]) -> dict[str, object]:
         service, separator, url = text.partition("=")
         if not separator or "/" in service:
             service, url = "default", text
-        if not url:
-            raise UsageError(f"--upstream {text!r} has no URL: write URL or SERVICE=URL")
+        if not service or not url:
+            raise UsageError(f"--upstream {text!r} is not complete: write URL or SERVICE=URL")
         flags[f"upstream.{service}.url"] = url
     return flags

@@ -46,8 +46,9 @@ def command(address: str, *, listing: bool, as_json: bool) -> None:
     if not is_loopback(host):
         raise UsageError(f"the sandbox checks no signatures: it listens on loopback, not on {host}")
     with listen(host, port) as listener:
-        host, port = listener.getsockname()[:2]
-        click.echo(f"The sandbox stands in on http://{host}:{port}; Ctrl-C ends it.")
+        port = listener.getsockname()[1]
+        shown = f"[{host}]" if ":" in host else host
+        click.echo(f"The sandbox stands in on http://{shown}:{port}; Ctrl-C ends it.")
         sys.stdout.flush()
         serve(listener)
 

@@ -7,18 +7,22 @@ data events, and what is older than the lookup window.
 
 import datetime as dt
 import heapq
+import json
+import math
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import click
 import msgspec
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from opentrail.cli.exits import EXIT_NO
-from opentrail.cli.options import Command, settings_of, settings_options
+from opentrail.cli.options import Command, data_options, settings_of
 from opentrail.clock import iso_seconds
 from opentrail.errors import Corrupt, UsageError
 from opentrail.eventlog.base import LogReader
@@ -27,16 +31,11 @@ from opentrail.history.derive import Derived, derive
 
 LIMIT_DEFAULT = 50
 """As many as one page of LookupEvents has."""
-_COLUMNS = {
-    "Time": 20,
-    "Event": 18,
-    "Source": 10,
-    "User": 8,
-    "Region": 9,
-    "Error": 5,
-    "Resources": 5,
-}
-"""Title -> characters that it keeps on a narrow terminal; what is longer gets an ellipsis."""
+_TITLES = ("Time", "Event", "User", "Error", "Resources", "Source", "Region")
+"""Columns, what matters most first."""
+_NARROW_COLUMNS = 5
+"""As many of them as a terminal narrower than _WIDE gets."""
+_WIDE = 110
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +114,9 @@ _CATEGORIES = {"management": "Management", "data": "Data", "all": ""}
 
 
 @click.command("search", cls=Command)
-@settings_options
+@data_options
+@click.option("--account", help="Only events of this account.")
+@click.option("--region", help="Only events of this region.")
 @click.option("--event-id", help="eventID.")
 @click.option("--event-name", help='Operation, as in the record: "CreateEndpoint".')
 @click.option("--event-source", help='Service: "sagemaker.amazonaws.com".')
@@ -161,11 +162,11 @@ def command(
         _CATEGORIES[category],
         flags["account"] or "",
         flags["region"] or "",
-        _seconds(flags["start_time"], 0),
-        _seconds(flags["end_time"], 1 << 62),
+        math.ceil(_seconds(flags["start_time"], 0)),
+        math.floor(_seconds(flags["end_time"], 1 << 62)),
     )
     result = search(SegmentReader(log_dir), wanted, max_results)
-    _FORMS[form](result)
+    FORMS[form](result)
     if result.damage is not None:
         raise result.damage
     if not result.matched:
@@ -185,7 +186,7 @@ _FLAGS = {
 }
 
 
-def _seconds(text: str | None, otherwise: int) -> int:
+def _seconds(text: str | None, otherwise: int) -> float:
     if text is None:
         return otherwise
     if text.isdecimal():
@@ -196,7 +197,7 @@ def _seconds(text: str | None, otherwise: int) -> int:
         raise UsageError(
             f"{text!r} is no time: write 2026-01-31, 2026-01-31T10:00:00Z or epoch seconds"
         ) from error
-    return int((when if when.tzinfo else when.replace(tzinfo=dt.UTC)).timestamp())
+    return (when if when.tzinfo else when.replace(tzinfo=dt.UTC)).timestamp()
 
 
 def _nothing(result: Result) -> str:
@@ -212,14 +213,30 @@ def _table(result: Result) -> None:
         for row in _rows(result):
             click.echo("\t".join(row))
         return
-    table = Table(box=None, header_style="bold")
-    for title, width in _COLUMNS.items():
-        table.add_column(title, overflow="ellipsis", no_wrap=True, min_width=width)
-    for row in _rows(result):
-        table.add_row(*row, style="red" if row[5] else "")
-    console.print(table)
-    if result.matched > len(result.newest):
-        console.print(f"the newest {len(result.newest)} of {result.matched:,}", style="dim")
+    count = len(_TITLES) if console.width >= _WIDE else _NARROW_COLUMNS
+    rows = [row[:count] for row in _rows(result)]
+    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 1, 0, 0))
+    for title, width in zip(_TITLES, _widths(rows, count, console.width), strict=False):
+        table.add_column(title, width=width, overflow="ellipsis", no_wrap=True)
+    for row in rows:
+        table.add_row(*map(Text, row), style="red" if row[_ERROR] else "")
+    if rows:
+        console.print(table)
+    if result.matched > len(rows):
+        click.echo(f"the newest {len(rows)} of {result.matched:,}")
+
+
+_ERROR = _TITLES.index("Error")
+
+
+def _widths(rows: list[tuple[str, ...]], count: int, width: int) -> list[int]:
+    """Return the columns' widths in cells: the widest give way until all fit ``width``."""
+    cells = [_TITLES[:count], *rows]
+    widths = [max(map(cell_len, column)) for column in zip(*cells, strict=True)]
+    while sum(widths) + count - 1 > width and max(widths[1:]) > 1:
+        widest = max(range(1, count), key=widths.__getitem__)  # the time is shown in full
+        widths[widest] -= 1
+    return widths
 
 
 class _Error(msgspec.Struct, rename="camel"):
@@ -236,11 +253,11 @@ def _rows(result: Result) -> Iterator[tuple[str, ...]]:
         cells = (
             iso_seconds(time_s * 1000),
             derived.event_name,
-            derived.event_source.removesuffix(".amazonaws.com"),
             derived.username,
-            derived.region,
             str(_error(data).error_code),
             " ".join(each.name for each in derived.resources),
+            derived.event_source.removesuffix(".amazonaws.com"),
+            derived.region,
         )
         yield tuple(_safe(cell) for cell in cells)
 
@@ -252,12 +269,20 @@ def _safe(text: str) -> str:
 
 def _json(result: Result) -> None:
     records = [msgspec.Raw(data) for _, _, data, _ in result.newest]
-    click.echo(msgspec.json.encode({"Records": records}))
+    click.echo(_shown(msgspec.json.encode({"Records": records})))
 
 
 def _ndjson(result: Result) -> None:
     for _, _, data, _ in result.newest:
-        click.echo(data)
+        click.echo(_shown(data))
 
 
-_FORMS = {"table": _table, "json": _json, "ndjson": _ndjson}
+def _shown(data: bytes) -> bytes:
+    """Return JSON as it is, or to a terminal with JSON's escapes for what it would act on."""
+    if not sys.stdout.isatty():
+        return data
+    text = data.decode()
+    return "".join(char if char.isprintable() else json.dumps(char)[1:-1] for char in text).encode()
+
+
+FORMS: dict[str, Callable[[Result], None]] = {"table": _table, "json": _json, "ndjson": _ndjson}

@@ -3,14 +3,16 @@
 
 import json
 import logging
+import shlex
 import sys
 from pathlib import Path
 
 import click
 
+from opentrail.cli.env import client_host, host_and_port
 from opentrail.cli.options import Command, settings_of, settings_options, upstream_flags
 from opentrail.clock import iso_seconds
-from opentrail.config import Settings
+from opentrail.config import REGION_DEFAULT, Settings, is_loopback
 from opentrail.front.process import Started, run
 
 
@@ -62,8 +64,7 @@ def command(
 
 def _announce(settings: Settings, started: Started) -> None:
     """Say what an operator wants to know of a server that has just started."""
-    host = f"[{started.host}]" if ":" in started.host else started.host
-    lines = [f"OpenTrail is ready on http://{host}:{started.port}"]
+    lines = [f"OpenTrail is ready on http://{host_and_port(started.host, started.port)}"]
     lines += [f"  {title:<10}{text}" for title, text in _facts(settings, started)]
     click.echo("\n".join(lines))
     for warning in _warnings(settings, started):
@@ -87,7 +88,7 @@ def _facts(settings: Settings, started: Started) -> list[tuple[str, str]]:
         ("records", _recorded(settings)),
         ("account", f"{settings.account}, region {settings.region}"),
         ("upstream", "; ".join(upstreams) or "none: every call is answered with an error"),
-        ("clients", f'eval "$(opentrail env{_env_flags(settings, started)})"'),
+        ("clients", f'eval "$(opentrail env {_env_flags(settings, started)})"'),
     ]
     if started.recovered:
         facts.append(("recovered", f"{started.recovered} records of the last run, made at start"))
@@ -105,14 +106,18 @@ def _recorded(settings: Settings) -> str:
 
 
 def _env_flags(settings: Settings, started: Started) -> str:
-    return f" --data {settings.data_dir.resolve()} --listen {started.host}:{started.port}"
+    address = host_and_port(client_host(started.host), started.port)
+    flags = ["--data", str(settings.data_dir.resolve()), "--listen", address]
+    if settings.region != REGION_DEFAULT:
+        flags += ["--region", settings.region]
+    return shlex.join(flags)
 
 
 def _warnings(settings: Settings, started: Started) -> list[str]:
     warnings = []
     if started.refuses:
         warnings.append(f"no call is taken: {started.refuses}")
-    if settings.listen.allow_insecure:
+    if not is_loopback(started.host):
         warnings.append("listening without TLS beyond loopback: calls can be read and forged")
     if settings.api.auth == "off":
         warnings.append("auth is off: whoever reaches this port can read the whole history")

@@ -6,7 +6,7 @@ import datetime as dt
 from opentrail.errors import UsageError
 
 
-def seconds_of(text: str | None, otherwise: int) -> int:
+def seconds_of(text: str | None, otherwise: int) -> float:
     """Return seconds since 1970 UTC: of a date, of ISO 8601 (UTC without a zone), or as given.
 
     ``otherwise`` when there is no text. Raises: UsageError.
@@ -21,4 +21,4 @@ def seconds_of(text: str | None, otherwise: int) -> int:
         raise UsageError(
             f"{text!r} is no time: write 2026-01-31, 2026-01-31T10:00:00Z or epoch seconds"
         ) from error
-    return int((when if when.tzinfo else when.replace(tzinfo=dt.UTC)).timestamp())
+    return (when if when.tzinfo else when.replace(tzinfo=dt.UTC)).timestamp()

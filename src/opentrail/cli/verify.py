@@ -2,6 +2,7 @@
 """``opentrail verify``: check delivered log files and their digests, with or without a server."""
 
 import json
+import math
 import sys
 from collections import Counter
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from opentrail.cli.options import Command, settings_of, settings_options
+from opentrail.cli.options import Command, data_options, settings_of
 from opentrail.cli.times import seconds_of
 from opentrail.cli.verify_target import Place, target_of
 from opentrail.clock import SystemClock
@@ -25,8 +26,10 @@ _STYLES = {Verdict.VALID: "green", Verdict.INVALID: "red", Verdict.UNKNOWN: "yel
 
 
 @click.command("verify", cls=Command)
-@settings_options
+@data_options
 @click.argument("target")
+@click.option("--account", help="Only files of this account.")
+@click.option("--region", help="Only files of this region.")
 @click.option("--trail", default="", help="Only this trail's digests.")
 @click.option("--bucket", default="", help="Of a copy: the name of the bucket that it is of.")
 @click.option(
@@ -36,7 +39,7 @@ _STYLES = {Verdict.VALID: "green", Verdict.INVALID: "red", Verdict.UNKNOWN: "yel
 @click.option(
     "--public-keys",
     "keys_file",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=click.Path(dir_okay=False, path_type=Path),
     help="What aws cloudtrail list-public-keys printed.",
 )
 @click.option("--endpoint-url", default="", help="S3 endpoint of an s3:// target.")
@@ -67,8 +70,8 @@ def command(config: Path | None, target: str, keys_file: Path | None, **flags: s
         account=flags["account"] or "",
         region=flags["region"] or "",
         trail=flags["trail"] or "",
-        start_s=seconds_of(flags["start_time"], 0),
-        end_s=seconds_of(flags["end_time"], END_ANY),
+        start_s=math.ceil(seconds_of(flags["start_time"], 0)),
+        end_s=math.floor(seconds_of(flags["end_time"], END_ANY)),
     )
     clock = SystemClock()
     place = Place(settings, clock, flags["endpoint_url"] or "", flags["profile"] or "")

@@ -15,15 +15,14 @@ from opentrail.errors import Corrupt, Unavailable, UsageError
 from opentrail.eventlog.base import Draft, Entry, Mark, MarkKind
 from opentrail.eventlog.blob import DICTIONARY_PATH, BlobCodec
 from opentrail.eventlog.commit import GroupCommit, Pending
-from opentrail.eventlog.disk import DiskReserve
 from opentrail.eventlog.frame import build_frame, build_marks, check_marks, checked_size
 from opentrail.eventlog.last import LastSegment
 from opentrail.eventlog.lock import DataLock
 from opentrail.eventlog.options import LogOptions
-from opentrail.eventlog.published import NAME as PUBLISHED_NAME
-from opentrail.eventlog.published import Published, create_published
+from opentrail.eventlog.published import NAME, Published, create_published
 from opentrail.eventlog.reader import SegmentReader
 from opentrail.eventlog.recovery import recover
+from opentrail.eventlog.room import DiskRoom
 from opentrail.eventlog.segment import DAMAGE_HINT, list_firsts, segment_path
 
 _DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
@@ -53,7 +52,7 @@ class Segments:
         self._clock = clock
         self._options = options
         self._files = files
-        self._reserve = DiskReserve(self._dir, options.disk_reserve_bytes, clock, files)
+        self._room = DiskRoom(self._dir, options.disk_reserve_bytes, clock, files)
         self._lock = lock
         given = options.dictionary
         self._dictionary = DICTIONARY_PATH.read_bytes() if given is None else given
@@ -101,7 +100,7 @@ class Segments:
         2. recover what is there
         3. make the first segment      (a crash before it: step 1 finds its work done)
         """
-        published = self._dir / PUBLISHED_NAME
+        published = self._dir / NAME
         if not published.exists():
             if list_firsts(self._dir):
                 # Without it nothing tells an acknowledged record from a torn one.
@@ -156,7 +155,7 @@ class Segments:
 
     def writable(self) -> str:
         """See ``EventLog``."""
-        return self._refusal or self._reserve.refusal()
+        return self._refusal or self._room.refusal()
 
     def _check_writable(self) -> None:
         refusal = self.writable()
@@ -331,14 +330,16 @@ class Segments:
         self._last.roll(self._end, self._append_ms, created_ms, self._dictionary)
 
     def _cut_back(self, error: OSError, *, again: bool) -> Unavailable:
-        """Cut the segment back to the durable end; ``again``: later appends may be tried."""
+        """Cut the segment back to the durable end; ``again``: more is taken once there is room."""
         message = f"the log cannot be written: {error.strerror}"
         try:
             self._last.cut(self._end)
         except OSError:
             again = False
         answer = Unavailable(message, "make room on the disk" if again else _RESTART)
-        if not again:
+        if again:
+            self._room.ran_out(str(answer))
+        else:
             self._refusal = str(answer)
         return answer
 

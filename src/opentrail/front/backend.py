@@ -5,7 +5,8 @@ import asyncio
 import logging
 import socket
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Protocol
 
 import msgspec
 
@@ -13,6 +14,7 @@ from opentrail.aws.request import Credential
 from opentrail.capture.call import Call
 from opentrail.capture.upstream import Answer, NoAnswer, Unreachable
 from opentrail.errors import Unavailable
+from opentrail.eventlog.base import Draft, MarkKind
 from opentrail.eventlog.link import (
     HEAD_BYTES,
     Kind,
@@ -22,7 +24,6 @@ from opentrail.eventlog.link import (
     frame,
     parse_head,
 )
-from opentrail.front.commit import GroupCommit
 from opentrail.wire.app import ApiRequest, ApiResponse, Principal
 
 ANSWER_TIMEOUT_S = 60.0
@@ -42,6 +43,18 @@ _answer = msgspec.msgpack.Decoder(ApiResponse).decode
 AsPrincipal = Callable[[Call, Credential | None], Principal]
 
 
+class Appends(Protocol):
+    """What back may have appended; ``front.commit.GroupCommit`` is it."""
+
+    def append(self, drafts: Sequence[Draft]) -> Awaitable[list[int]]:
+        """Append records. Raises: Unavailable."""
+        ...
+
+    def append_marks(self, marks: Sequence[tuple[MarkKind, bytes]]) -> Awaitable[list[int]]:
+        """Append marks. Raises: Unavailable."""
+        ...
+
+
 class Backend:
     """Keeps one back process running. Satisfies ``capture.gateway.OwnApi``."""
 
@@ -49,7 +62,7 @@ class Backend:
         self,
         hello: bytes,
         as_principal: AsPrincipal,
-        commit: GroupCommit,
+        commit: Appends,
         durable_end: Callable[[], int],
     ) -> None:
         """``hello`` is what back is told first: its settings (msgpack)."""
@@ -77,6 +90,8 @@ class Backend:
             self.restarts += 1
             try:
                 await self._run_once()
+            except OSError as error:
+                _log.error("back cannot be started: %s", error.strerror)
             finally:
                 await self._gone()
             delay = 0 if self._asked or loop.time() - began > HEALTHY_AFTER_S else delay
@@ -157,14 +172,17 @@ class Backend:
         waiting: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         self._answers[number] = waiting
         headers = call.head.headers
+        principal = self._as_principal(call, credential)
         request = ApiRequest(
             target=headers.get("x-amz-target", ""),
             content_type=headers.get("content-type", ""),
             method=call.head.method,
             path=call.head.path,
             body=body,
-            principal=self._as_principal(call, credential),
-            account=call.caller.account,
+            principal=principal,
+            # Not the account that the call is recorded under: that is the default one where the
+            # caller's own is not accepted.
+            account=principal.account,
             region=call.caller.region,
             request_id=call.request_id,
         )
@@ -175,7 +193,7 @@ class Backend:
             raise NoAnswer("CloudTrail's own API did not answer in time") from error
         finally:
             self._answers.pop(number, None)
-        return Answer(response.status, response.headers, _once(response.body))
+        return Answer(response.status, response.headers, whole=response.body)
 
     def restart(self) -> None:
         """Have back start anew, on the log that there is now."""
@@ -199,7 +217,3 @@ class Backend:
             if process.returncode is None:
                 process.kill()
             await process.wait()
-
-
-async def _once(body: bytes) -> AsyncIterator[bytes]:
-    yield body

@@ -35,12 +35,20 @@ def credentials_file(settings: Settings) -> Path:
 
 
 def token_key(settings: Settings, ids: Ids) -> bytes:
-    """Return the key that signs page tokens, made at first use and kept (0600)."""
+    """Return the key that signs page tokens, made at first use and kept (0600).
+
+    Raises: UsageError: it is damaged, or cannot be read or made.
+    """
     path = settings.data_dir / "keys" / "page-tokens"
-    if not path.exists():
-        make_dir(path.parent)
-        replace_file(path, ids.random_bytes(TOKEN_KEY_BYTES))
-    key = path.read_bytes()
+    try:
+        if not path.exists():
+            make_dir(path.parent)
+            replace_file(path, ids.random_bytes(TOKEN_KEY_BYTES))
+        key = path.read_bytes()
+    except OSError as error:
+        raise UsageError(
+            f"{path} cannot be used: {error.strerror}; mend its permissions"
+        ) from error
     if len(key) != TOKEN_KEY_BYTES:
         raise UsageError(f"{path} is damaged: remove it, and page tokens given out so far expire")
     return key
@@ -49,6 +57,8 @@ def token_key(settings: Settings, ids: Ids) -> bytes:
 def _configured(settings: Settings) -> Iterator[AccessKey]:
     for access_key_id, setting in settings.access_keys.items():
         account = setting.account or settings.account
+        policies = tuple(_policy(name) for name in setting.policies)
+        _check_owner(f"access_keys.{access_key_id}", setting)
         yield AccessKey(
             access_key_id=access_key_id,
             secret_access_key=setting.secret_access_key,
@@ -58,9 +68,19 @@ def _configured(settings: Settings) -> Iterator[AccessKey]:
             principal_id=_principal_id(setting, account),
             user_name=setting.user_name if setting.type == "IAMUser" else "",
             session=_session(setting, account),
-            policies=tuple(_policy(name) for name in setting.policies),
+            policies=policies,
             configured=True,
         )
+
+
+def _check_owner(name: str, setting: AccessKeySetting) -> None:
+    """Check that an ARN can be made of what is said of a key's owner. Raises: UsageError."""
+    if setting.type != "Root" and not setting.user_name:
+        raise UsageError(f"{name}: a key of type {setting.type} needs user_name")
+    if setting.type == "AssumedRole" and not setting.session_name:
+        raise UsageError(f"{name}: a key of type AssumedRole needs session_name")
+    if not (setting.path.startswith("/") and setting.path.endswith("/")):
+        raise UsageError(f'{name}: path begins and ends with a slash ("/" or "/team/")')
 
 
 def _arn(setting: AccessKeySetting, account: str) -> str:
@@ -99,5 +119,8 @@ def _policy(name: str) -> str:
         raise UsageError(
             f"policy {name!r} is neither built in ({names}) nor a readable JSON file"
         ) from error
-    check_policy(policy)
+    try:
+        check_policy(policy)
+    except UsageError as error:
+        raise UsageError(f"{name}: {error}") from error
     return policy

@@ -3,7 +3,7 @@
 
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import ip_address
 
 from opentrail.capture.arrival import Receive, Scope, Send
@@ -21,6 +21,8 @@ class Page:
     status: int
     body: bytes
     content_type: str = "application/json"
+    allow: str = ""
+    """With a 405: the method to use instead (RFC 9110, 15.5.6)."""
 
 
 def json_page(status: int, content: Mapping[str, object]) -> Page:
@@ -44,7 +46,8 @@ class Endpoint:
     async def asked(self, method: str, headers: Mapping[bytes, bytes]) -> Page:
         """Answer, if method and headers are right."""
         if method != self.method:
-            return refusal(405, f"this endpoint takes {self.method}")
+            page = refusal(405, f"this endpoint takes {self.method}")
+            return replace(page, allow=self.method)
         if self.needs_header and headers.get(self.needs_header) != b"yes":
             return refusal(400, f"send the header {self.needs_header.decode()}: yes")
         return await self.answer()
@@ -68,6 +71,8 @@ class Operations:
             (b"cache-control", b"no-store"),
             (b"x-content-type-options", b"nosniff"),
         ]
+        if page.allow:
+            headers.append((b"allow", page.allow.encode()))
         await send({"type": "http.response.start", "status": page.status, "headers": headers})
         await send({"type": "http.response.body", "body": page.body})
 

@@ -4,6 +4,7 @@
 import asyncio
 import gc
 import ipaddress
+import logging
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -49,6 +50,8 @@ RESET_POLL_S = 0.01
 
 DAY_MS = 86_400_000
 
+_log = logging.getLogger("opentrail.front")
+
 
 @dataclass(frozen=True, slots=True)
 class Started:
@@ -65,12 +68,13 @@ class Started:
 class Front:
     """Everything of the front process, built once."""
 
-    def __init__(self, settings: Settings, clock: Clock, ids: Ids) -> None:
+    def __init__(self, settings: Settings, address: str, clock: Clock, ids: Ids) -> None:
         """Open the data directory and recover what the last process left.
 
-        Raises: UsageError: it cannot be used. Corrupt: only when not even reading is possible.
+        ``address`` is where it will listen, for whoever finds the directory in use. Raises: UsageError: it cannot be used. Corrupt: only when not even reading is possible.
         """
         self._settings = settings
+        self._address = address
         self._clock = clock
         self._ids = ids
         data = settings.data_dir
@@ -84,7 +88,7 @@ class Front:
 
     def _open_log(self) -> Segments:
         settings = self._settings
-        options = LogOptions(settings.listen.address, settings.log.disk_reserve_bytes)
+        options = LogOptions(self._address, settings.log.disk_reserve_bytes)
         return Segments.open(settings.data_dir, self._clock, self._ids, options)
 
     def _recover(self, leftovers: list[InFlightEntry], ended: Ended) -> int:
@@ -199,7 +203,7 @@ class Front:
             self._settings.history.lookup_window_days * DAY_MS / 1000,
             token_key(self._settings, self._ids),
         )
-        commit = GroupCommit(self.log)
+        commit = GroupCommit(self.log, lambda: self._inflight.claimed() <= 1)
         backend = Backend(msgspec.msgpack.encode(hello), self._principal, commit, self.durable_end)
         commit.on_durable(backend.durable)
         async with self._upstreams() as upstreams:
@@ -233,12 +237,21 @@ class Front:
 
     async def _expire(self, commit: GroupCommit, backend: Backend) -> None:
         """Own the loop of retention: old segments go once history has read them."""
-        retention_ms = int(self._settings.log.retention_days * DAY_MS)
         while True:
             await asyncio.sleep(EXPIRE_INTERVAL_S)
-            before_ms = self._clock.now_ms() - retention_ms
-            floor = backend.indexed_to
-            await commit.run(partial(self.log.expire, before_ms, floor))
+            await self.expire_once(commit, backend.indexed_to)
+
+    async def expire_once(self, commit: GroupCommit, floor_position: int) -> None:
+        """Delete the segments that are past their retention, as far as history has read them.
+
+        What cannot be deleted now is tried again: a full disk needs this most.
+        """
+        retention_ms = int(self._settings.log.retention_days * DAY_MS)
+        before_ms = self._clock.now_ms() - retention_ms
+        try:
+            await commit.run(partial(self.log.expire, before_ms, floor_position))
+        except Unavailable as error:
+            _log.error("%s; it is tried again in %s s", error, EXPIRE_INTERVAL_S)
 
     def _endpoints(self, commit: GroupCommit, backend: Backend) -> dict[str, Endpoint]:
         async def health() -> Page:
@@ -325,6 +338,7 @@ def run(settings: Settings, started: Callable[[Started], None]) -> None:
     """Run OpenTrail until it is told to stop. Raises: UsageError before anything is served."""
     sock = listen(settings.listen.address)
     with sock:
-        front = Front(settings, SystemClock(), SystemIds())
+        host, port = sock.getsockname()[:2]
+        front = Front(settings, f"{host}:{port}", SystemClock(), SystemIds())
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(front.serve(sock, started))

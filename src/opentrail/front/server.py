@@ -3,6 +3,7 @@
 
 import asyncio
 import contextlib
+import re
 import signal
 import socket
 from collections.abc import Iterator
@@ -40,35 +41,68 @@ class App:
 
 
 _PREFIX = PREFIX.encode()
+_UPGRADE = re.compile(rb"\r\nupgrade:", re.IGNORECASE)
+
+
+def _half_a_name(data: bytes) -> int:
+    """Return how many bytes at the end of ``data`` become ``Upgrade:`` if the rest comes next."""
+    if data.endswith(b"\r"):
+        return 1
+    line = data[data.rfind(b"\n") + 1 :].lower()
+    return len(line) if b"upgrade:".startswith(line) else 0
+
+
+def _without_upgrade(data: bytes) -> bytes:
+    """Take back a head's offer to speak HTTP/2, which some clients always make (RFC 9110, 7.8).
+
+    The parser would otherwise take the body for the other protocol. Both headers end here anyway.
+    """
+    end = data.find(b"\r\n\r\n")
+    end = len(data) if end < 0 else end
+    if _UPGRADE.search(data, 0, end) is None:
+        return data
+    return _UPGRADE.sub(b"\r\ntrailer:", data[:end]) + data[end:]
 
 
 class Connection(HttpToolsProtocol):
     """uvicorn's HTTP/1.1, where headers end: in number, and where the body begins."""
 
     _in_head = True
+    _held = b""
+    """The end of what came of a head: half of a header's name, perhaps."""
+    _before = b""
+    """The line break that came before, if one did."""
     _heads = 0
     _head_bytes = 0
 
     def data_received(self, data: bytes) -> None:
         """Parse what came; refuse a head that does not end."""
         in_head, heads = self._in_head, self._heads
+        if in_head:
+            data = self._of_head(data)
         super().data_received(data)
         if in_head and heads == self._heads:
             self._head_bytes += len(data)
             if self._head_bytes > HEAD_BYTES_MAX and not self.transport.is_closing():
                 self.send_400_response(f"The headers are longer than {HEAD_BYTES_MAX} bytes.")
 
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a header. What follows a body (RFC 9110, 6.5.1) must not be taken for one."""
-        if self._in_head:
-            super().on_header(name, value)
+    def _of_head(self, data: bytes) -> bytes:
+        """Return what the parser is to have of ``data``, the next bytes of a head."""
+        before = self._before
+        data = before + self._held + data
+        held = 0 if b"\r\n\r\n" in data else _half_a_name(data)
+        data, self._held = data[: len(data) - held], data[len(data) - held :]
+        self._before = b"\r\n" if data.endswith(b"\n") else b""
+        return _without_upgrade(data)[len(before) :]
 
     def on_headers_complete(self) -> None:
         """Begin the call."""
         self._in_head = False
+        self._before = b""
         self._heads += 1
         self._head_bytes = 0
         super().on_headers_complete()
+        self.headers = []  # what follows the body (RFC 9110, 6.5.1) is not taken for a header
 
     def on_message_complete(self) -> None:
         """End the call's body; what comes next is another head."""

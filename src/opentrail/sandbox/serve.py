@@ -16,8 +16,9 @@ BACKLOG = 128
 
 def listen(host: str, port: int) -> socket.socket:
     """Return a listening socket; port 0 takes a free one. Raises: UsageError: cannot listen."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((host, port), backlog=BACKLOG)
+        return socket.create_server((host, port), family=family, backlog=BACKLOG)
     except OSError as error:
         text = f"cannot listen on {host}:{port}: {error.strerror}; choose another port"
         raise UsageError(text) from error

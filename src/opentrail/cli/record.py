@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``opentrail record``: run a command and show every AWS call that it made."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from contextlib import redirect_stdout
+from pathlib import Path
+
+import click
+
+from opentrail.cli.options import Command, upstream_flags
+from opentrail.cli.own_server import own_server
+from opentrail.cli.search import FORMS, Filter, Result, search
+from opentrail.clock import SystemClock
+from opentrail.errors import UsageError
+from opentrail.eventlog.reader import SegmentReader
+
+ENDPOINT = "AWS_ENDPOINT_URL"
+CALLS_SHOWN_MAX = 100_000
+"""More than anybody reads; they are held in memory, some 1 KB each."""
+EXIT_NOT_STARTED = 127
+"""As shells say it of a command that cannot be started."""
+
+
+@click.command("record", cls=Command, context_settings={"ignore_unknown_options": True})
+@click.option(
+    "--upstream",
+    "upstreams",
+    multiple=True,
+    metavar="[SERVICE=]URL",
+    help=f"Where calls go on to; repeatable.  [default: {ENDPOINT} of the environment]",
+)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["table", "json", "records", "ndjson"]),
+    default="table",
+    show_default=True,
+    help='json, records: {"Records": [...]} as log files have it; ndjson: one a line.',
+)
+@click.option(
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write the calls to this file.  [default: standard output]",
+)
+@click.argument("arguments", metavar="-- COMMAND [ARG]...", nargs=-1, required=True)
+def command(
+    upstreams: tuple[str, ...], form: str, output: Path | None, arguments: tuple[str, ...]
+) -> None:
+    """Run a command and show every AWS call that it made.
+
+    A temporary OpenTrail stands in front of the command's endpoint while it runs, and nothing of
+    it is left behind. The exit code is the command's.
+
+      opentrail record -- aws sagemaker list-models
+      opentrail record --format records --output calls.json -- terraform apply
+    """
+    urls = upstream_flags(upstreams) or _from_environment(os.environ)
+    with tempfile.TemporaryDirectory(prefix="opentrail-record-") as folder:
+        data = Path(folder) / "data"
+        config = Path(folder) / "opentrail.toml"
+        config.write_text(_config(data, urls))
+        code = _run(config, arguments)
+        everything = Filter({}, "", "", "", 0, 1 << 62)
+        result = search(SegmentReader(data / "log"), everything, CALLS_SHOWN_MAX)
+    result.newest.reverse()  # in the order in which they were made
+    _show(result, form, output)
+    if result.damage is not None:
+        raise result.damage
+    sys.exit(code)
+
+
+def _from_environment(environ: Mapping[str, str]) -> dict[str, object]:
+    """Return the upstreams that the environment names for AWS clients. Raises: UsageError."""
+    urls: dict[str, object] = {}
+    for name, url in environ.items():
+        if name == ENDPOINT:
+            urls["upstream.default.url"] = url
+        elif name.startswith(ENDPOINT + "_"):
+            service = name.removeprefix(ENDPOINT + "_").lower().replace("_", "-")
+            urls[f"upstream.{service}.url"] = url
+    if not urls:
+        raise UsageError(
+            f"there is no endpoint to stand in front of: set {ENDPOINT}, or name it with"
+            " --upstream (calls to AWS itself would have to be signed anew, which is not offered)"
+        )
+    return urls
+
+
+def _config(data: Path, urls: Mapping[str, object]) -> str:
+    """Return the temporary server's settings; a JSON string is a TOML string too."""
+    lines = [
+        f"data = {json.dumps(str(data))}",
+        '[listen]\naddress = "127.0.0.1:0"',
+        '[api]\nauth = "off"',
+        "[upstream]",
+    ]
+    for name, url in urls.items():
+        service = name.split(".")[1]
+        lines.append(f"{json.dumps(service)} = {json.dumps(url)}")
+    return "\n".join(lines) + "\n"
+
+
+def _run(config: Path, arguments: tuple[str, ...]) -> int:
+    """Run the command behind a server of its own; return its exit code."""
+    with own_server(config) as server:
+        environment = _environment(os.environ, server.endpoint(SystemClock()))
+        # Ctrl-C is for the command; what it did until then is still shown.
+        before = signal.signal(signal.SIGINT, lambda *_: None)
+        try:
+            command = subprocess.Popen(arguments, env=environment)  # noqa: S603 - what is asked for
+            code = command.wait()
+        except OSError as error:
+            click.echo(f"opentrail: cannot run {arguments[0]}: {error.strerror}", err=True)
+            return EXIT_NOT_STARTED
+        finally:
+            signal.signal(signal.SIGINT, before)
+    return code if code >= 0 else 128 - code
+
+
+def _environment(environ: Mapping[str, str], endpoint: str) -> dict[str, str]:
+    """Return the command's environment: every service behind ``endpoint``."""
+    kept = {name: text for name, text in environ.items() if not name.startswith(ENDPOINT)}
+    direct = ",".join(filter(None, (environ.get("NO_PROXY", environ.get("no_proxy")), "127.0.0.1")))
+    return kept | {
+        ENDPOINT: endpoint,
+        "NO_PROXY": direct,
+        "no_proxy": direct,
+        "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "false",
+        "AWS_DISABLE_HOST_PREFIX_INJECTION": "true",
+    }
+
+
+def _show(result: Result, form: str, output: Path | None) -> None:
+    show = FORMS["json" if form == "records" else form]
+    if output is None:
+        show(result)
+        return
+    try:
+        with output.open("w", encoding="utf-8") as file, redirect_stdout(file):
+            show(result)
+    except OSError as error:
+        raise UsageError(f"cannot write {output}: {error.strerror}") from error

@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The benchmarks still run, all of them, by the one command; what they measure is not judged."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from support.server import clean_environment
+
+ROOT = Path(__file__).parents[2]
+ROWS = [
+    *("bare write + fdatasync", "SQLite, one a transaction", "log, 1 writer", "log, 16 writers"),
+    *("log, 256 writers", "log, 1000 an append", "SQLite, 1000 a transaction"),
+    *("upstream itself", "bare pass-through proxy", "opentrail", "opentrail, back indexing"),
+    *("calibration loop, ms", "write + fdatasync, ms"),
+]
+
+
+def bench(tmp_path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "bench", "--directory", str(tmp_path), *arguments],
+        cwd=ROOT,
+        env=clean_environment(tmp_path),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+
+
+def test_one_command_measures_everything(tmp_path: Path) -> None:
+    done = bench(tmp_path, "--quick", "--seconds", "0.1")
+    assert done.returncode == 0, done.stderr
+    for row in ROWS:
+        assert re.search(rf"^  {re.escape(row)} +[\d,.]+", done.stdout, re.MULTILINE), row
+    assert done.stdout.count("\ngateway: ") == 2
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_unknown_part_is_a_mistake(tmp_path: Path) -> None:
+    done = bench(tmp_path, "nope")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "no such part: nope" in done.stderr

@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What ``opentrail serve`` says when it starts, and that a client can do what it says."""
+
+import os
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from support.server import OpenTrail, clean_environment, wait_until
+
+BIN = str(Path(sys.executable).parent)
+
+
+def client_endpoint(server: OpenTrail) -> dict[str, str]:
+    """Return the environment after a shell has done what the server says."""
+    line = next(line for line in server.ready_lines if line.strip().startswith("clients"))
+    command = line.strip().removeprefix("clients").strip()
+    done = subprocess.run(
+        ["/bin/sh", "-c", f"set -e; {command}; exec env"],
+        env=clean_environment(server.data.parent) | {"PATH": f"{BIN}:{os.defpath}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    return dict(line.split("=", 1) for line in done.stdout.splitlines())
+
+
+def test_it_says_all_that_an_operator_wants_to_know(tmp_path):
+    config = "region = 'eu-west-1'\n[log]\ndisk_reserve_bytes = 1048576\n"
+    with OpenTrail(tmp_path / "a 'b'", upstream="http://127.0.0.1:9", config=config) as server:
+        said = dict(line.split(None, 1) for line in server.ready_lines[1:])
+        assert server.ready_lines[0] == f"OpenTrail is ready on {server.endpoint}"
+        assert said["data"] == str(tmp_path / "a 'b'")
+        assert (
+            said["retention"]
+            == "log 400 days, LookupEvents 90 days; refuses below 1 MiB of free disk"
+        )
+        assert "Personalize runtime" in said["records"]
+        assert said["account"] == "123456789012, region eu-west-1"
+        assert said["upstream"] == "default -> http://127.0.0.1:9"
+        assert shlex.quote(said["data"]) in said["clients"]
+        found = client_endpoint(server)
+        assert found["AWS_ENDPOINT_URL"] == server.endpoint
+        assert found["AWS_REGION"] == "eu-west-1"
+        assert found["AWS_ACCESS_KEY_ID"] == server.admin.access_key_id
+        assert server.errors() == ""
+
+
+def test_without_an_upstream_it_says_what_calls_get(tmp_path):
+    with OpenTrail(tmp_path / "data") as server:
+        assert "  upstream  none: every call is answered with an error" in server.ready_lines
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--auth", "off"], "auth is off"),
+        (["--allow-reset"], "reset is allowed"),
+        (["--listen", "0.0.0.0:0", "--allow-insecure"], "listening without TLS beyond loopback"),
+    ],
+)
+def test_what_is_risky_is_said_on_standard_error(tmp_path, arguments, says):
+    with OpenTrail(tmp_path / "data", *arguments) as server:
+        wait_until(server.errors)
+        (line,) = server.errors().splitlines()
+        assert line.startswith("  warning   ")
+        assert says in line
+        assert client_endpoint(server)["AWS_ENDPOINT_URL"].startswith("http://127.0.0.1:")
+
+
+def test_leave_that_is_not_needed_is_no_warning(tmp_path):
+    with OpenTrail(tmp_path / "data", "--allow-insecure") as server:
+        server.stop()
+        assert server.errors() == ""

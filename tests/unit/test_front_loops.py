@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The loops of the front process outlive what fails in one of their turns."""
+
+import asyncio
+import errno
+import logging
+import resource
+from collections.abc import Callable
+
+import pytest
+from support.log_files import HandClock
+from support.seeded_ids import SeededIds
+
+from opentrail import config
+from opentrail.errors import Unavailable
+from opentrail.front.backend import RESTART_DELAYS_S, Backend
+from opentrail.front.commit import GroupCommit
+from opentrail.front.process import Front
+from opentrail.wire.app import Principal
+
+
+class FullDisk(GroupCommit):
+    """Runs nothing: the disk has no room."""
+
+    async def run(self, _work: Callable[[], object]) -> None:
+        raise Unavailable(f"retention cannot delete: {errno.errorcode[errno.ENOSPC]}")
+
+
+def test_retention_that_fails_is_tried_again(tmp_path, caplog: pytest.LogCaptureFixture):
+    settings = config.load(None, {}, {"data": str(tmp_path / "data")})
+    front = Front(settings, "127.0.0.1:0", HandClock(), SeededIds())
+
+    async def turn() -> None:
+        commit = FullDisk(front.log)
+        await front.expire_once(commit, 0)
+        commit.close()
+
+    with caplog.at_level(logging.ERROR):
+        asyncio.run(turn())
+    front.close()
+    assert "ENOSPC; it is tried again in" in caplog.text
+
+
+def no_principal(_call: object, _credential: object) -> Principal:
+    raise AssertionError("nobody asks")
+
+
+class NoAppends:
+    async def append(self, drafts: object) -> list[int]:
+        raise AssertionError(f"nothing is appended: {drafts}")
+
+    async def append_marks(self, marks: object) -> list[int]:
+        raise AssertionError(f"nothing is appended: {marks}")
+
+
+def test_a_back_that_cannot_be_started_is_tried_again(caplog: pytest.LogCaptureFixture):
+    async def starve() -> bool:
+        backend = Backend(b"", no_principal, NoAppends(), lambda: 0)
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
+        running = asyncio.create_task(backend.run())
+        try:
+            await asyncio.sleep(RESTART_DELAYS_S[0] * 2)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        ended = running.done()
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        assert backend.restarts >= 1
+        return ended
+
+    with caplog.at_level(logging.ERROR):
+        assert asyncio.run(starve()) is False
+    assert "back cannot be started: Too many open files" in caplog.text
