@@ -17,17 +17,23 @@ from pathlib import Path
 
 import msgspec
 
-from opentrail.clock import SystemClock, SystemIds
+from opentrail.clock import Clock, SystemClock, SystemIds
 from opentrail.durable import make_dir
 from opentrail.errors import Corrupt, Unavailable
 from opentrail.eventlog.link import Hello, Kind, Link, LinkedLog
 from opentrail.history.index import History
-from opentrail.objects.table import BucketTable
+from opentrail.objects.setting import BucketSetting
+from opentrail.objects.table import BucketTable, Upstream
 from opentrail.state.sqlite import SqliteState
+from opentrail.trails.deliver import Delivery
+from opentrail.trails.deliver import Rooms as DeliveryRooms
+from opentrail.trails.digest import Digests
 from opentrail.trails.keys import DigestKeys
+from opentrail.trails.parts import Limits
 from opentrail.trails.registry import Registry
-from opentrail.wire.app import ApiRequest, CloudTrailApi
+from opentrail.wire.app import ApiRequest, ApiResponse, CloudTrailApi
 from opentrail.wire.rooms import Rooms
+from opentrail.wire.s3_door import S3Door, S3Request
 
 IDLE_WAIT_S = 0.25
 """A missed announcement costs this much: the typical visibility that is promised."""
@@ -36,11 +42,12 @@ RETRY_WAIT_S = 1.0
 API_THREADS = 4
 """Calls answered at once; each waits for disk now and then, none computes for long."""
 
-REGION_DEFAULT = "us-east-1"
-"""Where S3 endpoints are whose setting names no region."""
+DELIVERY_WAIT_S = 0.1
+"""How often trails are looked at: a tenth of a second is nothing beside their intervals."""
 
 _log = logging.getLogger("opentrail.back")
 _request = msgspec.msgpack.Decoder(ApiRequest).decode
+_s3_request = msgspec.msgpack.Decoder(S3Request).decode
 _encode = msgspec.msgpack.Encoder().encode
 
 
@@ -58,24 +65,40 @@ class Back:
             data / "history", self._log, clock=clock, lookup_window_s=int(hello.lookup_window_s)
         )
         self._state = SqliteState.open(data / "state.db")
+        registry = Registry.open(self._log, self._state, clock, SystemIds())
+        buckets = _buckets(hello, clock)
+        keys = DigestKeys.open(data / "keys", self._state)
         self._api = CloudTrailApi(
             Rooms(
                 history=self._history,
-                trails=Registry.open(self._log, self._state, clock, SystemIds()),
-                buckets=BucketTable({}, data / "buckets", clock, REGION_DEFAULT),
-                public_keys=DigestKeys.open(data / "keys", self._state).public_keys,
+                trails=registry,
+                buckets=buckets,
+                public_keys=keys.public_keys,
                 clock=clock,
                 token_key=hello.token_key,
             )
         )
+        self._door = S3Door(buckets, hello.account, hello.region)
+        self._delivery = Delivery(
+            DeliveryRooms(self._log, self._state, buckets),
+            clock,
+            hello.digest_interval_s,
+            Limits(file_bytes_max=hello.file_bytes_max),
+        )
+        self._digests = Digests(self._state, buckets, keys, clock)
+        self._cuts = _Cuts(registry, clock, hello.file_interval_s)
         self._calls = ThreadPoolExecutor(API_THREADS, thread_name_prefix="api")
         self._news = threading.Event()
         self._stopping = threading.Event()
 
     def run(self) -> None:
         """Serve until front closes the link."""
-        indexer = threading.Thread(target=self._index, name="history", daemon=True)
-        indexer.start()
+        threads = [
+            threading.Thread(target=self._index, name="history", daemon=True),
+            threading.Thread(target=self._deliver, name="trails", daemon=True),
+        ]
+        for thread in threads:
+            thread.start()
         self._link.send(Kind.READY, 0)
         try:
             for kind, number, payload in self._link.frames():
@@ -85,19 +108,27 @@ class Back:
             self._news.set()
             self._log.close()
             self._calls.shutdown(cancel_futures=True)
+            for thread in threads:
+                thread.join()
             self._state.close()
-            indexer.join()
 
     def _take(self, kind: Kind, number: int, payload: bytes) -> None:
         if kind is Kind.DURABLE:
             self._news.set()
         elif kind is Kind.CALL:
             self._calls.submit(self._call, number, payload)
+        elif kind is Kind.READ:
+            self._calls.submit(self._read, number, payload)
         elif kind in (Kind.APPENDED, Kind.REFUSED):
             self._log.answered(kind, number, payload)
 
     def _call(self, number: int, payload: bytes) -> None:
-        response = self._api.handle(_request(payload))
+        self._reply(number, self._api.handle(_request(payload)))
+
+    def _read(self, number: int, payload: bytes) -> None:
+        self._reply(number, self._door.handle(_s3_request(payload)))
+
+    def _reply(self, number: int, response: ApiResponse) -> None:
         try:
             self._link.send(Kind.REPLY, number, _encode(response))
         except Unavailable:
@@ -121,6 +152,32 @@ class Back:
             self._news.wait(IDLE_WAIT_S)
             self._news.clear()
 
+    def _deliver(self) -> None:
+        """Own the loop of trails: cut, deliver and sign what is due, then wait a little."""
+        told = -1
+        while not self._stopping.is_set():
+            try:
+                self._deliver_due()
+                needed = self._delivery.floor()
+                if needed != told:
+                    self._link.send(Kind.NEEDED, needed)
+                    told = needed
+            except Unavailable as error:
+                if not self._stopping.is_set():
+                    _log.error("trails wait: %s", error)
+                self._stopping.wait(RETRY_WAIT_S)
+            except Corrupt as error:
+                # What is damaged cannot be delivered; fsck tells the operator where it is.
+                _log.critical("trails stand still: %s", error)
+                return
+            self._stopping.wait(DELIVERY_WAIT_S)
+
+    def _deliver_due(self) -> None:
+        self._cuts.step()
+        for step in (self._delivery.step, self._digests.step):
+            while not self._stopping.is_set() and step():
+                pass
+
     def _tell(self, told: int) -> int:
         """Tell front how far the index is, if that has changed."""
         indexed_to = self._history.indexed_to()
@@ -130,6 +187,32 @@ class Back:
             except Unavailable:
                 self._stopping.set()
         return indexed_to
+
+
+class _Cuts:
+    """When log files end."""
+
+    def __init__(self, registry: Registry, clock: Clock, interval_s: float) -> None:
+        self._registry = registry
+        self._clock = clock
+        self._interval_s = interval_s
+        self._due_s = clock.monotonic() + interval_s
+
+    def step(self) -> None:
+        """Cut, when it is time. Raises: Unavailable. Corrupt."""
+        if self._clock.monotonic() >= self._due_s:
+            self._due_s = self._clock.monotonic() + self._interval_s
+            self._registry.cut()
+
+
+def _buckets(hello: Hello, clock: Clock) -> BucketTable:
+    """Return the buckets by name. Raises: UsageError: a setting that cannot be meant."""
+    upstream = None
+    if hello.s3_endpoint:
+        key_id, secret = hello.s3_key
+        upstream = Upstream(hello.s3_endpoint, access_key_id=key_id, secret_access_key=secret)
+    settings = msgspec.convert(hello.buckets, dict[str, BucketSetting])
+    return BucketTable(settings, Path(hello.data) / "buckets", clock, hello.region, upstream)
 
 
 def _wait_alone(directory: Path) -> int:

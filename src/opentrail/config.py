@@ -17,6 +17,7 @@ from urllib.parse import SplitResult, urlsplit
 import msgspec
 
 from opentrail.errors import UsageError
+from opentrail.objects.setting import BucketSetting
 
 DATA_DEFAULT = "opentrail-data"
 """The data directory when none is given: beside where the server is started, easy to see."""
@@ -40,6 +41,8 @@ Region = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9-]{1,32}\Z")]
 Directory = Annotated[str, msgspec.Meta(pattern=r"^[^\0]+\Z")]
 Timeout = Annotated[float, msgspec.Meta(gt=0, le=TIMEOUT_S_MAX)]
 Days = Annotated[float, msgspec.Meta(gt=0, le=DAYS_MAX)]
+Interval = Annotated[float, msgspec.Meta(ge=0.1, le=86_400)]
+"""Seconds; a tenth is for tests, a day is the longest that evidence should wait."""
 
 
 class Listen(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -108,6 +111,17 @@ class History(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     """How far back LookupEvents sees, by eventTime. AWS: 90 days."""
 
 
+class Delivery(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Trails: when log files end, and digests."""
+
+    file_interval_s: Interval = 300.0
+    """A trail's log files are cut this often. AWS: about every 5 minutes."""
+    digest_interval_s: Annotated[int, msgspec.Meta(ge=1, le=86_400)] = 3600
+    """Length of a digest's window. AWS: an hour."""
+    file_bytes_max: Annotated[int, msgspec.Meta(ge=300_000)] = 50 * 1024 * 1024
+    """Longest log file before compression; a record alone may have 256 KB. AWS: 50 MB."""
+
+
 class AccessKeySetting(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A key that OpenTrail knows: whose it is, and its secret where signatures are to be checked."""
 
@@ -143,6 +157,9 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     """By service ("default" for all others): botocore's service name or the signing name."""
     log: Log = Log()
     history: History = History()
+    delivery: Delivery = Delivery()
+    buckets: dict[str, BucketSetting] = {}
+    """By name. A bucket without an entry is the upstream's, or a directory when there is none."""
     access_keys: dict[str, AccessKeySetting] = {}
 
     @property
@@ -237,8 +254,12 @@ class _Tree:
 
 _LISTS = frozenset({"accounts", "regions", "hosts", "trusted_proxies"})
 _UPSTREAM_OPTIONS = ("trusted_identity", "verifies_signatures")
-_SECTIONS = ("listen", "api", "forward", "log", "history")
-_TABLES: dict[str, type[msgspec.Struct]] = {"upstream": Upstream, "access_keys": AccessKeySetting}
+_SECTIONS = ("listen", "api", "forward", "log", "history", "delivery")
+_TABLES: dict[str, type[msgspec.Struct]] = {
+    "upstream": Upstream,
+    "buckets": BucketSetting,
+    "access_keys": AccessKeySetting,
+}
 
 
 def _upstream_options(values: dict[str, object]) -> dict[str, object]:
@@ -258,7 +279,7 @@ def _dotted(variable: str) -> str:
     Raises: UsageError: what it names can be set in the file only.
     """
     name = variable.removeprefix(ENV_PREFIX).lower()
-    if name.startswith("access_keys") or name.endswith(_UPSTREAM_OPTIONS):
+    if name.startswith(("access_keys", "buckets")) or name.endswith(_UPSTREAM_OPTIONS):
         raise UsageError(f"{variable}: this can be set in the settings file only (--config)")
     if name in _SECTIONS:
         raise UsageError(f"{variable}: {name} is a table; name a setting of it: {variable}_…")

@@ -147,10 +147,11 @@ class World:
         return str(self.numbers)
 
     def pass_time(self) -> None:
-        """Let every open file and digest window end."""
-        newest_ms = self.registry.newest_cut().cut_ms
-        self.clock.ms = max(self.clock.ms, newest_ms) + 2000 * self.interval_s
-        self.registry.cut()
+        """Let every open file end, and then every digest window."""
+        for _ in range(2):
+            newest_ms = self.registry.newest_cut().cut_ms
+            self.clock.ms = max(self.clock.ms, newest_ms) + 2 * self.interval_s * 1000
+            self.registry.cut()
 
     def run(self) -> None:
         """Do all there is to do; what failed once is tried again."""

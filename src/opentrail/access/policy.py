@@ -26,7 +26,8 @@ POLICIES_CACHED = 256
 _ARN_PARTS = 6
 
 _FULL_ACCESS = """{"Version": "2012-10-17", "Statement": [
-    {"Effect": "Allow", "Action": ["cloudtrail:*", "cloudtrail-data:*"], "Resource": "*"}]}"""
+    {"Effect": "Allow", "Action": ["cloudtrail:*", "cloudtrail-data:*"], "Resource": "*"},
+    {"Effect": "Allow", "Action": ["s3:Get*", "s3:List*"], "Resource": "*"}]}"""
 
 _READ_ONLY = """{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Resource": "*",
     "Action": ["cloudtrail:Get*", "cloudtrail:Describe*", "cloudtrail:List*",

@@ -26,6 +26,8 @@ class Request(msgspec.Struct, frozen=True, gc=False):
     protocol: str
     own: bool
     """Whether OpenTrail itself is the service that is called."""
+    reads_bucket: bool
+    """Whether it is S3's call for a bucket that OpenTrail keeps."""
     repeated: str = ""
     """A header that decides what the call is and stands more than once."""
 
@@ -47,7 +49,7 @@ class Admission:
         fault = self._fault(request)
         if fault is not None:
             return False, fault
-        required = self._verify_own if request.own else self._verify_calls
+        required = self._verify_own if request.own or request.reads_bucket else self._verify_calls
         try:
             self._prove(request, now_ms, required=required)
         except ClientError as error:

@@ -8,7 +8,7 @@ from typing import Protocol
 import msgspec
 
 from opentrail.aws.protocol import render_error
-from opentrail.aws.request import Credential
+from opentrail.aws.request import Credential, RequestHead, Target
 from opentrail.aws.route import identify, parse_credential
 from opentrail.capture.admit import Admission, Request, wrong_body
 from opentrail.capture.arrival import (
@@ -33,6 +33,7 @@ from opentrail.errors import ClientError, Unavailable
 from opentrail.eventlog.base import Draft, Origin
 from opentrail.eventlog.inflight import InFlight
 
+S3_SOURCE = "s3.amazonaws.com"
 OWN_SOURCES = frozenset({"cloudtrail.amazonaws.com", "cloudtrail-data.amazonaws.com"})
 """Calls for these services are answered by OpenTrail itself."""
 
@@ -95,6 +96,8 @@ class Parts:
     identities: Identities
     admission: Admission
     own_api: OwnApi
+    own_bucket: Callable[[str], bool]
+    """Whether the bucket of a raw S3 path is OpenTrail's own."""
     append: Callable[[Draft], Awaitable[int]]
     """Durable when it returns. Raises: Unavailable."""
     refusing: Callable[[], str]
@@ -160,9 +163,17 @@ class Gateway:
         credential = parse_credential(head)
         kept = body.kept()
         target = identify(head, credential, kept.data)
-        own = target.event_source in OWN_SOURCES
         verified, refusal = parts.admission.check(
-            Request(head, credential, body, target.protocol, own, arrival.repeated), now_ms
+            Request(
+                head,
+                credential,
+                body,
+                target.protocol,
+                own=target.event_source in OWN_SOURCES,
+                reads_bucket=self._reads_bucket(target, head),
+                repeated=arrival.repeated,
+            ),
+            now_ms,
         )
         caller = parts.identities.caller(credential, now_ms, verified=verified)
         call = Call(
@@ -178,6 +189,9 @@ class Gateway:
             request_id=uuid4_text(parts.ids),
         )
         return call, credential, refusal
+
+    def _reads_bucket(self, target: Target, head: RequestHead) -> bool:
+        return target.event_source == S3_SOURCE and self._parts.own_bucket(head.path)
 
     async def _settle(
         self,
@@ -219,7 +233,8 @@ class Gateway:
         if refusal is not None:
             return self._refused(call, refusal)
         try:
-            if call.target.event_source in OWN_SOURCES:
+            reads_bucket = self._reads_bucket(call.target, call.head)
+            if reads_bucket or call.target.event_source in OWN_SOURCES:
                 answer = await self._parts.own_api.answer(call, credential, call.request.data)
                 return await self._answered(call, answer, trusted=False)
             return await self._forward(call, arrival, credential, body)

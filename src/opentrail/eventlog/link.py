@@ -50,9 +50,13 @@ class Kind(IntEnum):
     CALL = 8
     """front -> back: a call of CloudTrail's API, authenticated."""
     REPLY = 9
-    """back -> front: its answer."""
+    """back -> front: the answer to a CALL or a READ."""
     MARKS = 10
     """back -> front: append these marks."""
+    READ = 11
+    """front -> back: a call of S3's for a directory bucket, authenticated."""
+    NEEDED = 12
+    """back -> front: trails still need the log from this position on."""
 
 
 class Hello(msgspec.Struct, frozen=True):
@@ -60,8 +64,19 @@ class Hello(msgspec.Struct, frozen=True):
 
     data: str
     """The data directory."""
+    account: str
+    region: str
     lookup_window_s: float
     token_key: bytes
+    file_interval_s: float
+    digest_interval_s: int
+    file_bytes_max: int
+    buckets: dict[str, dict[str, str]]
+    """Settings of buckets by name."""
+    s3_endpoint: str
+    """The upstream's S3; "" when there is none."""
+    s3_key: tuple[str, str]
+    """Access key id and secret for it, where nothing else is configured."""
 
     def __repr__(self) -> str:
         return f"Hello({self.data!r})"

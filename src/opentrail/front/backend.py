@@ -12,6 +12,7 @@ import msgspec
 
 from opentrail.aws.request import Credential
 from opentrail.capture.call import Call
+from opentrail.capture.gateway import S3_SOURCE
 from opentrail.capture.upstream import Answer, NoAnswer, Unreachable
 from opentrail.errors import Unavailable
 from opentrail.eventlog.base import Draft, MarkKind
@@ -25,6 +26,7 @@ from opentrail.eventlog.link import (
     parse_head,
 )
 from opentrail.wire.app import ApiRequest, ApiResponse, Principal
+from opentrail.wire.s3_door import S3Request
 
 ANSWER_TIMEOUT_S = 60.0
 """botocore's own read timeout: nobody waits longer."""
@@ -78,6 +80,7 @@ class Backend:
         self._process: asyncio.subprocess.Process | None = None
         self.ready = asyncio.Event()
         self.indexed_to = 0
+        self.needed_from = 0
         self.restarts = -1
         self._asked = False
 
@@ -132,6 +135,8 @@ class Backend:
             self._append(number, self._commit.append_marks(decode_marks(payload)))
         elif kind is Kind.INDEXED:
             self.indexed_to = number
+        elif kind is Kind.NEEDED:
+            self.needed_from = number
         elif kind is Kind.READY:
             self.ready.set()
 
@@ -171,13 +176,31 @@ class Backend:
         number = self._last
         waiting: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         self._answers[number] = waiting
-        headers = call.head.headers
-        principal = self._as_principal(call, credential)
+        kind, request = self._request(call, credential, body)
+        self._send(kind, number, request)
+        try:
+            response = _answer(await asyncio.wait_for(waiting, ANSWER_TIMEOUT_S))
+        except TimeoutError as error:
+            raise NoAnswer("CloudTrail's own API did not answer in time") from error
+        finally:
+            self._answers.pop(number, None)
+        return Answer(response.status, response.headers, whole=response.body)
+
+    def _request(
+        self, call: Call, credential: Credential | None, body: bytes
+    ) -> tuple[Kind, bytes]:
+        """Return the frame that asks back for the answer of ``call``."""
+        head, principal = call.head, self._as_principal(call, credential)
+        if call.target.event_source == S3_SOURCE:
+            read = S3Request(
+                head.method, head.path, head.query, head.headers, principal, call.request_id
+            )
+            return Kind.READ, _encode(read)
         request = ApiRequest(
-            target=headers.get("x-amz-target", ""),
-            content_type=headers.get("content-type", ""),
-            method=call.head.method,
-            path=call.head.path,
+            target=head.headers.get("x-amz-target", ""),
+            content_type=head.headers.get("content-type", ""),
+            method=head.method,
+            path=head.path,
             body=body,
             principal=principal,
             # Not the account that the call is recorded under: that is the default one where the
@@ -186,14 +209,7 @@ class Backend:
             region=call.caller.region,
             request_id=call.request_id,
         )
-        self._send(Kind.CALL, number, _encode(request))
-        try:
-            response = _answer(await asyncio.wait_for(waiting, ANSWER_TIMEOUT_S))
-        except TimeoutError as error:
-            raise NoAnswer("CloudTrail's own API did not answer in time") from error
-        finally:
-            self._answers.pop(number, None)
-        return Answer(response.status, response.headers, whole=response.body)
+        return Kind.CALL, _encode(request)
 
     def restart(self) -> None:
         """Have back start anew, on the log that there is now."""

@@ -26,12 +26,19 @@ def prepare(data: Path) -> None:
 
 
 def set_aside(data: Path) -> None:
-    """Take the log out of use, by one rename."""
+    """Take the log out of use, by one rename; then the trails, which mean nothing without it."""
     OS_FILES.rename(data / "log", data / _SET_ASIDE)
     OS_FILES.sync_dir(data)
+    _forget_trails(data)
 
 
 def discard(data: Path) -> None:
     """Delete the log that was set aside, if there is one."""
     if (data / _SET_ASIDE).exists():
+        _forget_trails(data)
         shutil.rmtree(data / _SET_ASIDE)
+
+
+def _forget_trails(data: Path) -> None:
+    for name in ("state.db", "state.db-journal"):
+        (data / name).unlink(missing_ok=True)

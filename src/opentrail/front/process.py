@@ -27,10 +27,10 @@ from opentrail.durable import boot_id
 from opentrail.errors import Unavailable
 from opentrail.eventlog.base import Draft, Origin
 from opentrail.eventlog.inflight import Ended, InFlight, InFlightEntry
-from opentrail.eventlog.link import Hello
 from opentrail.eventlog.options import LogOptions
 from opentrail.eventlog.segments import Segments
 from opentrail.front.backend import Backend
+from opentrail.front.buckets import OwnBuckets, hello_of
 from opentrail.front.commit import GroupCommit
 from opentrail.front.datadir import discard, prepare, set_aside
 from opentrail.front.keys import key_table, token_key
@@ -162,6 +162,7 @@ class Front:
                 identities=identities,
                 admission=admission,
                 own_api=backend,
+                own_bucket=OwnBuckets(settings),
                 append=commit.append_one,
                 refusing=self.refusing,
                 durable_end=self.durable_end,
@@ -198,11 +199,7 @@ class Front:
 
     async def serve(self, sock: socket.socket, started: Callable[[Started], None]) -> None:
         """Serve until SIGTERM or SIGINT; everything forwarded is answered and recorded first."""
-        hello = Hello(
-            str(self._settings.data_dir),
-            self._settings.history.lookup_window_days * DAY_MS / 1000,
-            token_key(self._settings, self._ids),
-        )
+        hello = hello_of(self._settings, token_key(self._settings, self._ids))
         commit = GroupCommit(self.log, lambda: self._inflight.claimed() <= 1)
         backend = Backend(msgspec.msgpack.encode(hello), self._principal, commit, self.durable_end)
         commit.on_durable(backend.durable)
@@ -239,7 +236,7 @@ class Front:
         """Own the loop of retention: old segments go once history has read them."""
         while True:
             await asyncio.sleep(EXPIRE_INTERVAL_S)
-            await self.expire_once(commit, backend.indexed_to)
+            await self.expire_once(commit, min(backend.indexed_to, backend.needed_from))
 
     async def expire_once(self, commit: GroupCommit, floor_position: int) -> None:
         """Delete the segments that are past their retention, as far as history has read them.

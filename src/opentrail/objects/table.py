@@ -5,10 +5,9 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, cast
+from typing import cast
 
 import botocore.session
-import msgspec
 from botocore import exceptions as driver
 from botocore.config import Config
 
@@ -18,6 +17,7 @@ from opentrail.objects.base import Bucket
 from opentrail.objects.localdir import LocalDir
 from opentrail.objects.names import check_name
 from opentrail.objects.s3 import S3Bucket, S3Client
+from opentrail.objects.setting import BucketSetting
 
 CONNECT_TIMEOUT_S = 5
 READ_TIMEOUT_S = 60
@@ -25,24 +25,6 @@ ATTEMPTS_MAX = 3
 """Of one call; who called tries again later, so a dead endpoint must not hold it up for long."""
 POOL_CONNECTIONS = 10
 _HINT = "check the bucket's settings and the AWS shared files, then restart"
-
-
-class BucketSetting(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Where one bucket is: a directory or an S3 endpoint."""
-
-    directory: str = ""
-    """The bucket is this directory; it must be there. Empty: an S3 endpoint."""
-    endpoint: str = ""
-    """URL of the S3 endpoint; empty: AWS's own for the region."""
-    region: str = ""
-    """Empty: OpenTrail's own region."""
-    credentials_profile: str = ""
-    """A profile of the AWS shared files; empty: botocore's usual search."""
-    addressing: Literal["auto", "path", "virtual"] = "path"
-    ca: str = ""
-    """A file with the certificates that the endpoint is trusted by; empty: the usual ones."""
-    encryption: Literal["", "AES256"] = ""
-    """Asked for with each object that has no KMS key; empty: the bucket's own default."""
 
 
 @dataclass(frozen=True, slots=True)

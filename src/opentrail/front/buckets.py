@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which buckets are OpenTrail's own, and what back is told of them and of everything else."""
+
+from pathlib import PurePosixPath
+from urllib.parse import unquote
+
+import msgspec
+
+from opentrail.access.credentials import read_credentials
+from opentrail.config import Settings
+from opentrail.eventlog.link import Hello
+from opentrail.front.keys import credentials_file
+
+DAY_S = 86_400
+
+
+def s3_endpoint(settings: Settings) -> str:
+    """Return the URL of the upstream's S3; "" when there is none."""
+    upstream = settings.upstream.get("s3") or settings.upstream.get("default")
+    return upstream.url if upstream is not None else ""
+
+
+class OwnBuckets:
+    """Tells the S3 calls for directory buckets, which OpenTrail answers, from all others."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._buckets = settings.buckets
+        self._has_upstream = bool(s3_endpoint(settings))
+
+    def __call__(self, path: str) -> bool:
+        """Return whether the bucket of a raw S3 path ("/bucket/key") is OpenTrail's own."""
+        if not self._buckets and self._has_upstream:
+            return False
+        parts = PurePosixPath(unquote(path)).parts[1:2]
+        setting = self._buckets.get(parts[0]) if parts else None
+        return not self._has_upstream if setting is None else bool(setting.directory)
+
+
+def hello_of(settings: Settings, token_key: bytes) -> Hello:
+    """Return what back is told first."""
+    key = read_credentials(credentials_file(settings), settings.account)
+    return Hello(
+        data=str(settings.data_dir),
+        account=settings.account,
+        region=settings.region,
+        lookup_window_s=settings.history.lookup_window_days * DAY_S,
+        token_key=token_key,
+        file_interval_s=settings.delivery.file_interval_s,
+        digest_interval_s=settings.delivery.digest_interval_s,
+        file_bytes_max=settings.delivery.file_bytes_max,
+        buckets={
+            name: msgspec.structs.asdict(setting) for name, setting in settings.buckets.items()
+        },
+        s3_endpoint=s3_endpoint(settings),
+        s3_key=(key.access_key_id, key.secret_access_key),
+    )
