@@ -115,7 +115,6 @@ class DeliveryOnce(RuleBasedStateMachine):
     def cut(self, fault):
         self.world.log.fault = fault
         self.attempt(self.world.registry.cut)
-        self.world.log.fault = Fault.NONE
 
     @rule(
         steps=st.lists(st.tuples(st.sampled_from(WAITS_S), faults, faults), min_size=1, max_size=6)
@@ -191,7 +190,9 @@ class DeliveryOnce(RuleBasedStateMachine):
         try:
             call(*words, **more)
         except Unavailable:
-            return
+            pass
+        finally:
+            self.world.log.fault = Fault.NONE
 
 
 TestDeliveryOnce = DeliveryOnce.TestCase

@@ -17,7 +17,8 @@ from opentrail.objects.base import Put
 from opentrail.objects.localdir import LocalDir
 from opentrail.objects.names import OBJECT_BYTES_MAX
 from opentrail.objects.s3 import DRIVER_ERRORS, S3Bucket, mapped
-from opentrail.objects.table import BucketSetting, BucketTable, Upstream
+from opentrail.objects.setting import BucketSetting
+from opentrail.objects.table import BucketTable, Upstream
 
 DRIVER_CLASSES = [
     found

@@ -250,3 +250,12 @@ def test_a_bucket_of_the_server_here(data, trail, state):
     assert (code, output.splitlines()[-1]) == (0, "verdict: valid")
     assert trail.digests
     assert state.get("public-key/" + SIGNER.fingerprint)
+
+
+@pytest.mark.usefixtures("trail")
+def test_a_bucket_that_the_settings_name(data, tmp_path, keys):
+    config = tmp_path / "opentrail.toml"
+    config.write_text(f'[buckets.logs]\ndirectory = "{here(data)}"\n')
+    arguments = ("--config", str(config), "--public-keys", keys)
+    code, output = run(tmp_path / "none", "s3://logs", *arguments)
+    assert (code, output.splitlines()[-1]) == (0, "verdict: valid")

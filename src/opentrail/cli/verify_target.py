@@ -142,15 +142,16 @@ def _buckets(place: Place, name: str) -> BucketTable:
     """
     settings = place.settings
     folder = settings.data_dir / "buckets"
-    found = settings.upstream.get("s3") or settings.upstream.get("default")
-    upstream = None
     if place.endpoint or place.profile:
         upstream = Upstream(place.endpoint, place.profile)
-    elif found is not None:
-        upstream = Upstream(found.url, "", *_own_key(settings))
+        return BucketTable({}, folder, place.clock, settings.region, upstream)
+    found = settings.upstream.get("s3") or settings.upstream.get("default")
+    known = None
+    if found is not None:
+        known = Upstream(found.url, "", *_own_key(settings))
     elif not (folder / name).is_dir():
-        upstream = Upstream("")
-    return BucketTable({}, folder, place.clock, settings.region, upstream)
+        known = Upstream("")
+    return BucketTable(settings.buckets, folder, place.clock, settings.region, known)
 
 
 def _own_key(settings: Settings) -> tuple[str, str]:
