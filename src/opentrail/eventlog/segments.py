@@ -157,7 +157,7 @@ class Segments:
         """See ``EventLog``."""
         if self._refusal:
             return self._refusal
-        return self._room.refusal()
+        return self._room.refusal(segment_path(self._dir, self._header.first))
 
     def append(self, drafts: Sequence[Draft]) -> list[int]:
         """See ``EventLog``. Raises also: ValueError, as ``checked_size``."""
