@@ -420,3 +420,16 @@ def test_a_full_disk_is_refused_until_it_takes_bytes_again(tmp_path):
     opened.put(b"c")
     assert opened.texts() == [b"a", b"c"]
     assert [path.name for path in (tmp_path / "log").glob("*.tmp")] == []
+
+
+def test_a_segment_that_is_removed_beneath_us_takes_nothing(opened):
+    opened.put(b"a")
+    path = next((opened.data / "log").glob("*.seg"))
+    aside = path.with_name("aside")
+    path.rename(aside)
+    assert "was removed" in opened.log.writable()
+    with pytest.raises(Unavailable, match="was removed"):
+        opened.put(b"b")
+    aside.rename(path)
+    opened.put(b"c")
+    assert opened.again().texts() == [b"a", b"c"]

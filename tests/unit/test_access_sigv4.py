@@ -210,7 +210,7 @@ def test_the_date_header_serves_where_there_is_no_x_amz_date():
 def test_a_date_that_is_none(date):
     signed = Signer().sign(headers=TARGET)
     broken = with_header(signed, "x-amz-date", date)
-    credential = replace(signed.credential, date=date[:8] or "20240101")
+    credential = msgspec.structs.replace(signed.credential, date=date[:8] or "20240101")
     with pytest.raises(ClientError) as caught:
         verify(broken.head, credential, signed.digest, SECRET, signed.signed_ms)
     assert caught.value.code == "IncompleteSignatureException"
@@ -232,7 +232,7 @@ def test_a_date_that_is_none(date):
 )
 def test_a_credential_that_says_something_else(change, code, text):
     signed = Signer().sign(headers=TARGET)
-    credential = replace(signed.credential, **change)
+    credential = msgspec.structs.replace(signed.credential, **change)
     with pytest.raises(ClientError) as caught:
         verify(signed.head, credential, signed.digest, SECRET, signed.signed_ms)
     assert caught.value.code == code
@@ -249,7 +249,7 @@ def test_a_signed_header_that_is_not_there_is_a_mismatch():
 @given(st.text(max_size=30), st.text(max_size=30), st.text(max_size=30))
 def test_junk_is_refused_and_never_crashes(path, query, value):
     signed = Signer().sign(headers=TARGET)
-    head = replace(
+    head = msgspec.structs.replace(
         signed.head,
         path="/" + path,
         query=query,

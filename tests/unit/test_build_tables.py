@@ -54,6 +54,8 @@ def test_what_a_service_hides_is_somewhere_in_its_model():
     somewhere = {
         "sagemaker": ["CreatePresignedDomainUrl", "SendPipelineExecutionStepSuccess"],
         "sagemaker-a2i-runtime": ["StartHumanLoop"],
+        "ses": ["SendBulkTemplatedEmail", "SendEmail", "SendTemplatedEmail"],
+        "sesv2": ["SendBulkEmail", "SendEmail"],
         "sts": ["AssumeRole"],
     }
     for service, row in SERVICES.items():

@@ -20,10 +20,10 @@ from opentrail.wire.app import Principal
 
 
 class FullDisk(GroupCommit):
-    """Runs nothing: the disk has no room."""
+    """Its work is given up half way: the disk has no room."""
 
-    async def run(self, _work: Callable[[], object]) -> None:
-        raise Unavailable(f"retention cannot delete: {errno.errorcode[errno.ENOSPC]}")
+    async def run(self, work: Callable[[], object]) -> None:
+        raise Unavailable(f"{work}: {errno.errorcode[errno.ENOSPC]}")
 
 
 def test_retention_that_fails_is_tried_again(tmp_path, caplog: pytest.LogCaptureFixture):

@@ -5,6 +5,7 @@ import json
 from dataclasses import replace
 from urllib.parse import urlencode
 
+import msgspec
 import pytest
 from support.signed_requests import SECRET, Signer
 
@@ -163,6 +164,16 @@ def test_an_answer_about_another_role_teaches_nothing(role_arn):
     assert session_of(assume_role({"RoleArn": role_arn}), keys(), NOW_MS) is None
 
 
+@pytest.mark.parametrize("path", ["team/Role", "admin/Role"])
+def test_parameters_that_can_be_read_in_two_ways_teach_nothing(path):
+    other = f"RoleArn=arn:aws:iam::{ACCOUNT}:role/{path}"
+    made = assume_role()
+    doubled = made.request.data + b"&" + other.encode()
+    assert session_of(replace(made, request=Body(doubled, len(doubled))), keys(), NOW_MS) is None
+    head = msgspec.structs.replace(made.head, query=other)
+    assert session_of(replace(made, head=head), keys(), NOW_MS) is None
+
+
 def test_get_session_token_is_its_caller():
     made = call("GetSessionToken", "", {"SerialNumber": "mfa", "TokenCode": "123456"})
     key = learned(made)
@@ -212,7 +223,7 @@ def test_get_federation_token():
 
 def test_what_an_unverified_call_made_cannot_be_verified():
     for made in (call("GetSessionToken", ""), call("GetFederationToken", FEDERATED_USER)):
-        claimed = replace(made, caller=replace(made.caller, verified=False))
+        claimed = replace(made, caller=msgspec.structs.replace(made.caller, verified=False))
         assert learned(claimed).secret_access_key == ""
     assert learned(assume_role(verified=False)).secret_access_key == SECRET
 
@@ -236,7 +247,7 @@ def test_other_answers_teach_nothing(change):
 @pytest.mark.parametrize("change", [{"path": "/bucket/key"}, {"method": "GET"}])
 def test_only_what_sts_itself_can_have_answered_is_believed(change):
     made = assume_role()
-    head = replace(made.head, **change)
+    head = msgspec.structs.replace(made.head, **change)
     assert session_of(replace(made, head=head), keys(), NOW_MS) is None
 
 

@@ -126,19 +126,10 @@ SNS = ServiceRules(
     )
 )
 
-# Letters are hidden, as in delivered records; templates are their words too.
-MAIL = ServiceRules(
-    hide=frozenset(
-        {
-            "Content",
-            "DefaultTemplateData",
-            "Message",
-            "ReplacementTemplateData",
-            "TemplateContent",
-            "TemplateData",
-        }
-    )
-)
+# Letters are hidden, as in delivered records, and so is what is put into a template.
+_FILLED_IN = frozenset({"ReplacementTemplateData", "TemplateData"})
+SES = ServiceRules(hide=_FILLED_IN | {"DefaultTemplateData", "Message"})
+SES_V2 = ServiceRules(hide=_FILLED_IN | {"Content", "DefaultContent"})
 
 _QUEUE = DataEvent(
     "AWS::SQS::Queue", ("QueueUrl",), "arn:{partition}:sqs:{region}:{account}:{name}"

@@ -104,11 +104,14 @@ def session_of(call: Call, keys: KeyTable, now_ms: int) -> AccessKey | None:
 
 
 def _is_sts_answer(call: Call) -> bool:
-    """STS has one path. Elsewhere another service may have answered with bytes of a caller's own."""
+    """STS has one path. Elsewhere another service may have answered with bytes of a caller's own.
+
+    Nor may parameters stand in the query string: which of two the upstream took is not known.
+    """
     return (
         teaches(call.target)
         and call.status == HTTPStatus.OK
-        and (call.head.method, call.head.path) == ("POST", "/")
+        and (call.head.method, call.head.path, call.head.query) == ("POST", "/", "")
         and call.request.complete
         and call.response.complete
     )
@@ -147,11 +150,14 @@ def _identity(
 
 
 def _parameters(body: bytes) -> Mapping[str, str]:
+    """Return the parameters; none where one stands twice: the upstream may have taken either."""
     text = body.decode("utf-8", "replace")
     try:
-        return dict(parse_qsl(text, max_num_fields=PARAMETERS_MAX))
+        pairs = parse_qsl(text, max_num_fields=PARAMETERS_MAX)
     except ValueError:
         return {}
+    found = dict(pairs)
+    return found if len(found) == len(pairs) else {}
 
 
 def _role_session(

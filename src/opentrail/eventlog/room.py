@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether the disk has room: asked before every call, looked at a few times a second.
+"""Whether the disk takes records: asked before every call, looked at a few times a second.
 
 After statvfs(3), which knows neither a user's quota nor blocks that are set aside: once a write has
 failed, only another write tells that there is room again.
@@ -28,19 +28,22 @@ class DiskRoom:
         self._full = ""
         self._looked_s = float("-inf")
 
-    def refusal(self) -> str:
-        """Return why nothing may be written now, as one line for an operator; "" if it may."""
+    def refusal(self, file: Path) -> str:
+        """Return why nothing may be written to ``file`` now, as one line; "" if it may."""
         now_s = self._clock.monotonic()
         if now_s - self._looked_s >= DISK_CHECK_INTERVAL_S:
             self._looked_s = now_s
-            self._refusal = self._look()
+            self._refusal = self._look(file)
         return self._refusal
 
     def ran_out(self, why: str) -> None:
         """Note that a write found no room: ``refusal`` is ``why`` until another one does."""
         self._full = self._refusal = why
 
-    def _look(self) -> str:
+    def _look(self, file: Path) -> str:
+        if not file.exists():
+            # The open file would take all that is written, and vanish when it is closed.
+            return f"{file} was removed: put it back, or restart OpenTrail to see what is left"
         if self._full and not self._takes_bytes():
             return self._full
         self._full = ""

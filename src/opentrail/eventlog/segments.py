@@ -25,7 +25,7 @@ from opentrail.eventlog.recovery import recover
 from opentrail.eventlog.room import DiskRoom
 from opentrail.eventlog.segment import DAMAGE_HINT, list_firsts, segment_path
 
-_DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
+_PASSING = {errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE}
 _RESTART = "restart OpenTrail: it then checks what the disk holds"
 
 
@@ -155,7 +155,7 @@ class Segments:
 
     def writable(self) -> str:
         """See ``EventLog``."""
-        return self._refusal or self._room.refusal()
+        return self._refusal or self._room.refusal(segment_path(self._dir, self._last.first))
 
     def _check_writable(self) -> None:
         refusal = self.writable()
@@ -311,7 +311,7 @@ class Segments:
                 self._roll()
             self._last.write(self._end, frame)
         except OSError as error:
-            return self._cut_back(error, again=error.errno in _DISK_FULL)
+            return self._cut_back(error, again=error.errno in _PASSING)
         return written
 
     def _settle(self, written: Written, error: OSError | None) -> Unavailable | None:
