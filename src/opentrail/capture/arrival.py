@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A request as it arrives: its head, where it comes from, and its body while it streams."""
 
+import asyncio
 import hashlib
 import ipaddress
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping, Sequence
@@ -29,8 +30,13 @@ different servers (the first, the last, both joined): the record could then tell
 than the one that was made."""
 
 
+BODY_WAIT_S_MAX = 60.0
+"""Longest silence of a client within a request: as long as botocore itself waits to write. Without
+it clients that never end their requests would hold memory and connections for ever."""
+
+
 class ClientGone(ConnectionError):
-    """The client closed the connection before its request was complete."""
+    """The client closed the connection, or fell silent, before its request was complete."""
 
 
 class WrongBody(ConnectionError):
@@ -133,7 +139,12 @@ class RequestBody:
             self._kept += await self._next()
 
     async def _next(self) -> bytes:
-        message = await self._receive()
+        try:
+            async with asyncio.timeout(BODY_WAIT_S_MAX):
+                message = await self._receive()
+        except TimeoutError as error:
+            self.gone = True
+            raise ClientGone from error
         if message["type"] == "http.disconnect":
             self.gone = True
             raise ClientGone

@@ -139,6 +139,7 @@ class Gateway:
             await body.begin()
         except ClientGone:
             self._parts.counts.excluded("client_gone")
+            await Reply(_TOO_SLOW, body, receive).send(send)
             return
         call, credential, refusal = self._open(arrival, body)
         why = self._parts.refusing()
@@ -329,6 +330,10 @@ class Gateway:
             call.request_id,
         )
         return Answer(status, headers, whole=body)
+
+
+_TOO_SLOW = Answer(408, [(b"connection", b"close"), (b"content-length", b"0")])
+"""For a client that fell silent; one that has gone does not hear it."""
 
 
 def _text(header: str) -> str:

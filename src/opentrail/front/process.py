@@ -36,7 +36,14 @@ from opentrail.front.datadir import discard, prepare, set_aside
 from opentrail.front.keys import key_table, token_key
 from opentrail.front.metrics import Metrics
 from opentrail.front.ops import RESET_HEADER, Endpoint, Operations, Page, json_page, refusal
-from opentrail.front.server import App, Server, listen, stop_on_signals, uvicorn_config
+from opentrail.front.server import (
+    App,
+    Server,
+    listen,
+    raise_open_files_limit,
+    stop_on_signals,
+    uvicorn_config,
+)
 from opentrail.wire.app import Principal
 
 EXPIRE_INTERVAL_S = 60.0
@@ -333,6 +340,7 @@ class Front:
 
 def run(settings: Settings, started: Callable[[Started], None]) -> None:
     """Run OpenTrail until it is told to stop. Raises: UsageError before anything is served."""
+    raise_open_files_limit()
     sock = listen(settings.listen.address)
     with sock:
         host, port = sock.getsockname()[:2]

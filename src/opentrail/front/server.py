@@ -4,6 +4,7 @@
 import asyncio
 import contextlib
 import re
+import resource
 import signal
 import socket
 from collections.abc import Iterator
@@ -19,6 +20,8 @@ from opentrail.front.ops import PREFIX, Operations
 
 SHUTDOWN_TIMEOUT_S = 90
 """Calls that were forwarded get this long to end: past every upstream timeout's default."""
+OPEN_FILES = 65_536
+"""Two for each call, client and upstream, of many more than the in-flight table holds."""
 BACKLOG = 2048
 """Connections that may wait to be accepted."""
 HEAD_BYTES_MAX = 64 * 1024
@@ -145,6 +148,14 @@ def stop_on_signals(server: uvicorn.Server) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
+
+
+def raise_open_files_limit() -> None:
+    """Allow as many open connections as the system does; a shell's usual 1,024 are few."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, OPEN_FILES)
+    if soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def listen(address: str) -> socket.socket:
