@@ -113,8 +113,11 @@ def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
 class RequestBody:
     """A request's body: passed on as it streams, its beginning kept for the record."""
 
-    def __init__(self, receive: Receive, content_length: str) -> None:
+    def __init__(
+        self, receive: Receive, content_length: str, wait_s_max: float = BODY_WAIT_S_MAX
+    ) -> None:
         """``content_length`` is the header's text; empty when there is none."""
+        self._wait_s_max = wait_s_max
         self._receive = receive
         self._kept = bytearray()
         announced = int(content_length) if content_length.isdecimal() else 0
@@ -140,7 +143,7 @@ class RequestBody:
 
     async def _next(self) -> bytes:
         try:
-            async with asyncio.timeout(BODY_WAIT_S_MAX):
+            async with asyncio.timeout(self._wait_s_max):
                 message = await self._receive()
         except TimeoutError as error:
             self.gone = True
