@@ -99,7 +99,6 @@ class Back:
         ]
         for thread in threads:
             thread.start()
-        self._link.send(Kind.READY, 0)
         try:
             for kind, number, payload in self._link.frames():
                 self._take(kind, number, payload)
@@ -136,17 +135,21 @@ class Back:
 
     def _index(self) -> None:
         """Own the index's loop: everything that is durable, then wait for news."""
-        told = -1
+        told, ready = -1, False
         while not self._stopping.is_set():
             try:
                 while not self._stopping.is_set() and self._history.step():
                     pass
+                if not ready:
+                    # Before that, a lookup would not find what the last back process found.
+                    ready = self._send(Kind.READY, 0)
             except Unavailable as error:
                 _log.error("event history waits, its directory cannot be used: %s", error)
                 self._stopping.wait(RETRY_WAIT_S)
             except Corrupt as error:
                 # Lookups go on over what is indexed; nothing newer can be shown.
                 _log.critical("event history stands still: %s", error)
+                self._send(Kind.READY, 0)
                 return
             told = self._tell(told)
             self._news.wait(IDLE_WAIT_S)
@@ -182,11 +185,16 @@ class Back:
         """Tell front how far the index is, if that has changed."""
         indexed_to = self._history.indexed_to()
         if indexed_to != told:
-            try:
-                self._link.send(Kind.INDEXED, indexed_to)
-            except Unavailable:
-                self._stopping.set()
+            self._send(Kind.INDEXED, indexed_to)
         return indexed_to
+
+    def _send(self, kind: Kind, number: int) -> bool:
+        """Tell front something; without front there is nothing left to do."""
+        try:
+            self._link.send(kind, number)
+        except Unavailable:
+            self._stopping.set()
+        return True
 
 
 class _Cuts:

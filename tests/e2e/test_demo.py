@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections import Counter
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -18,9 +19,11 @@ from support.aws_clients import Key, client
 
 from opentrail.cli.demo import check_extra
 from opentrail.cli.demo_calls import Callers, Made
-from opentrail.cli.demo_find import VISIBLE_S_MAX, Finder
+from opentrail.cli.demo_find import VISIBLE_S_MAX, Finder, Found, Record
 from opentrail.cli.demo_show import Summary
 from opentrail.cli.demo_steps import STEPS
+from opentrail.cli.demo_trail import Delivered, misplaced
+from opentrail.cli.demo_validate import Validated
 from opentrail.cli.demo_world import world
 from opentrail.clock import SystemClock, SystemIds
 from opentrail.errors import UsageError
@@ -79,8 +82,9 @@ def demo(tmp_path, *flags, stdout=subprocess.PIPE):
     assert processes_of(tmp_path) == []
 
 
-def test_one_json_document_says_what_was_called_and_found(tmp_path):
-    with demo(tmp_path, "--format", "json") as process:
+@pytest.mark.parametrize("bucket", ["upstream", "directory"])
+def test_one_json_document_says_what_was_called_found_and_delivered(tmp_path, bucket):
+    with demo(tmp_path, "--format", "json", "--bucket", bucket) as process:
         text, _ = process.communicate(timeout=RUN_S_MAX)
     document = json.loads(text)
     calls, events = document["calls"], document["events"]
@@ -100,8 +104,27 @@ def test_one_json_document_says_what_was_called_and_found(tmp_path):
     assert sum("errorCode" in event for event in events) >= 6
     assert {event["eventCategory"] for event in events} == {"Management", "Data"}
     assert 0 < document["visible_ms"]["median"] < 1000
+    check_trail(document["trail"], events)
     assert "client" not in document
     assert "secret" not in text.lower().replace("hidden_due_to_security_reasons", "")
+
+
+def check_trail(trail, events):
+    """Hold what is said of the trail against the calls."""
+    assert trail["problems"] == []
+    delivered = Counter(each for file in trail["files"] for each in file["event_ids"])
+    assert max(delivered.values()) == 1
+    assert delivered.total() == trail["selected"] == trail["delivered"] > len(events) - 5
+    left_out = {e["eventName"] for e in events if e["eventID"] not in delivered}
+    assert left_out == {"InvokeEndpoint"}
+    assert trail["first_record"]["eventID"] == trail["files"][0]["event_ids"][0]
+    assert trail["first_record"]["eventName"] == "StartLogging"
+    assert all("/CloudTrail-Digest/" in key for key in trail["digests"])
+    verdict = trail["validate_logs"]
+    assert verdict["exit_code"] == 0
+    files, digests = len(trail["files"]), len(trail["digests"])
+    assert f"{digests}/{digests} digest files valid" in verdict["lines"]
+    assert f"{files}/{files} log files valid" in verdict["lines"]
 
 
 def test_keep_leaves_it_running_for_clients_until_ctrl_c(tmp_path):
@@ -206,7 +229,7 @@ def test_what_is_not_as_it_must_be_is_said(finder_and_callers, step, problem):
     found = [finder.find(made) for made in callers.run([step, step_named("DescribeAccountHealth")])]
     found = [finder.confirm(each) for each in found]
     assert any(problem in said for said in found[0].problems)
-    assert not Summary(found).all_good
+    assert not Summary(found, WELL).all_good
 
 
 def test_a_call_without_an_event_is_not_found(finder_and_callers):
@@ -218,8 +241,53 @@ def test_a_call_without_an_event_is_not_found(finder_and_callers):
     assert not found.text
     assert finder.confirm(found) == found
     assert VISIBLE_S_MAX <= clock.monotonic() - began < VISIBLE_S_MAX + 2
-    assert not Summary([found]).all_good
-    assert not Summary([]).all_good
+    assert not Summary([found], WELL).all_good
+    assert not Summary([], WELL).all_good
+
+
+EVENT: Record = {"eventID": "1", "eventName": "ListModels", "eventCategory": "Management"}
+OTHER: Record = EVENT | {"eventID": "2"}
+CALL = Made(step_named("ListModels"), "AKIA", "1", "", 0.0)
+LISTED = Found(CALL, "{}", EVENT, 1.0, ())
+INVOKED = replace(LISTED, made=replace(CALL, step=step_named("InvokeEndpoint")))
+SAID = ("1/1 digest files valid", "1/1 log files valid")
+WELL = Delivered("arn", 1, {"file": [EVENT]}, ["digest"], Validated(0, SAID), ())
+
+
+def test_a_demo_is_good_when_calls_and_trail_are():
+    assert Summary([LISTED], WELL).all_good
+    assert not Summary([LISTED], replace(WELL, files={})).all_good
+    assert not Summary([LISTED], replace(WELL, digests=[])).all_good
+    assert not Summary([LISTED], replace(WELL, problems=("one",))).all_good
+
+
+@pytest.mark.parametrize(
+    ("found", "files", "problem"),
+    [
+        ([LISTED], {"a": [EVENT]}, None),
+        ([LISTED], {}, "ListModels 1 is in the log files 0 times"),
+        ([LISTED], {"a": [EVENT], "b": [EVENT]}, "ListModels 1 is in the log files 2 times"),
+        ([LISTED], {"a": [EVENT, OTHER]}, "ListModels 2 is not what was selected"),
+        ([LISTED], {"a": [EVENT | {"readOnly": True}]}, "ListModels 1 is not what was selected"),
+        ([INVOKED], {"a": [EVENT]}, "InvokeEndpoint must not be in a log file"),
+    ],
+)
+def test_what_is_in_the_wrong_file_is_said(found, files, problem):
+    problems = list(misplaced([EVENT], found, files))
+    assert problem in problems if problem else problems == []
+
+
+@pytest.mark.parametrize(
+    ("validated", "count"),
+    [
+        (Validated(0, SAID), 0),
+        (Validated(1, SAID), 1),
+        (Validated(0, ()), 2),
+        (Validated(0, ("11/11 digest files valid", "0/1 log files valid, 1/1 INVALID")), 2),
+    ],
+)
+def test_the_verdict_must_name_every_file(validated, count):
+    assert len(list(validated.problems(1, 1))) == count
 
 
 def test_without_the_extra_it_says_what_to_install():

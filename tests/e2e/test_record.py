@@ -63,7 +63,7 @@ def test_the_aws_cli_with_an_upstream_for_one_service(tmp_path, moto_url):
     flags = ("--upstream", f"s3={moto_url}", "--format", "ndjson")
     done = record(tmp_path, "http://127.0.0.1:1", *flags, "--", aws, "s3", "ls")
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["eventName"] == "ListBuckets"
+    assert json.loads(done.stdout.splitlines()[-1])["eventName"] == "ListBuckets"
 
 
 def test_a_command_that_cannot_be_started(tmp_path, moto_url):

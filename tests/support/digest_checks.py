@@ -19,6 +19,7 @@ from opentrail.errors import ClientError
 
 ZERO = dt.datetime(1990, 1, 1, tzinfo=dt.UTC)
 LAST = dt.datetime(2190, 1, 1, tzinfo=dt.UTC)
+PUSHED_S_MAX = 30
 _DIGEST_KEY = re.compile(
     r"(?P<prefix>.*?)AWSLogs/(?P<account>\d+)/CloudTrail-Digest/(?P<region>[^/]+)/\d{4}/\d\d/\d\d/"
     r"(?P=account)_CloudTrail-Digest_(?P=region)_(?P<name>.+)_(?P<home>[^_]+)_(?P<end>\d{8}T\d{6}Z)"
@@ -131,6 +132,7 @@ def check_all(world: World) -> None:
         for file in digest["logFiles"]:
             listed.append((file["s3Bucket"], file["s3Object"]))
             assert sha256(world, *listed[-1]) == file["hashValue"], listed[-1]
+            check_time(digest, file["s3Object"])
     assert len(set(listed)) == len(listed), "a file in two digests"
     assert len(set(followed)) == len(followed), "a chain that forks"
     events = [each for bucket, key in listed for each in world.events_in(bucket, key)]
@@ -154,6 +156,15 @@ def check_name(key: str, digest: dict[str, Any]) -> None:
     assert match is not None, key
     assert match["end"] == re.sub("[-:]", "", digest["digestEndTime"])
     assert match["account"] == digest["awsAccountId"]
+
+
+def check_time(digest: dict[str, Any], key: str) -> None:
+    """A window lists what was cut in it; changes in one second push a chain's begin a little."""
+    minute = dt.datetime.strptime(key.split("_")[-2], "%Y%m%dT%H%MZ").replace(tzinfo=dt.UTC)
+    start, end = (
+        dt.datetime.fromisoformat(digest[f"digest{word}Time"]) for word in ("Start", "End")
+    )
+    assert start - dt.timedelta(seconds=PUSHED_S_MAX + 60) < minute <= end, key
 
 
 def check_previous(world: World, digest: dict[str, Any]) -> list[tuple[str, str]]:

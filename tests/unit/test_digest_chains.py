@@ -199,6 +199,16 @@ def test_the_order_of_the_log_names_them_even_if_buckets_answer_late(world, trai
     check_all(world)
 
 
+def test_a_chain_lists_its_own_files_even_if_it_begins_in_the_second_of_another(world, trail):
+    world.registry.stop(trail)
+    world.registry.start(trail)
+    world.write()
+    world.registry.cut()
+    cut(world, 2.0)
+    assert [files for _, _, files in windows(world)] == [0, 0, 0, 1]
+    check_all(world)
+
+
 def test_validation_that_begins_later_begins_a_chain_then(world):
     trail = world.registry.start(world.create(log_file_validation=False))
     world.write()

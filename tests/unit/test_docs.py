@@ -22,6 +22,7 @@ from opentrail.config import AccessKeySetting, Settings, Upstream, load
 from opentrail.event.record import FIELD_ORDER
 from opentrail.eventlog.base import RECORD_BYTES_MAX
 from opentrail.front.metrics import Metrics
+from opentrail.objects.setting import BucketSetting
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -36,6 +37,8 @@ TABLE_ROW = re.compile(r"^\| `([\w.]+)` \| [^|]+ \| [^|]+ \| [^|]+ \|$")
 INVOCATION = re.compile(r"\bopentrail (?:[a-z-]+)(?: [^|>#;)]*)?")
 FILE_NAME = re.compile(r"[\w/.-]+\.(?:py|md|toml|zip|lock)")
 METRIC = re.compile(r"\bopentrail_[a-z_]+\b")
+TABLES = ("upstream", "buckets", "access_keys")
+"""Settings that are tables by name, documented in tables of their own."""
 ADR_PARTS = ("Situation.", "Decision.", "What we gave up.", "How we would notice")
 ADR_WORDS_MAX = 450
 """About one page."""
@@ -56,7 +59,7 @@ def leaves(shape: type[msgspec.Struct], prefix: str = "") -> Iterator[str]:
     for field in msgspec.structs.fields(shape):
         if isinstance(field.type, type) and issubclass(field.type, msgspec.Struct):
             yield from leaves(field.type, f"{prefix}{field.encode_name}.")
-        elif field.encode_name not in ("upstream", "access_keys"):
+        elif field.encode_name not in TABLES:
             yield prefix + field.encode_name
 
 
@@ -78,7 +81,12 @@ def test_the_documented_default_set_by_the_documented_variable_changes_nothing(s
 
 
 @pytest.mark.parametrize(
-    ("prefix", "shape"), [("upstream.NAME.", Upstream), ("access_keys.KEYID.", AccessKeySetting)]
+    ("prefix", "shape"),
+    [
+        ("upstream.NAME.", Upstream),
+        ("buckets.NAME.", BucketSetting),
+        ("access_keys.KEYID.", AccessKeySetting),
+    ],
 )
 def test_every_setting_of_a_table_is_documented_and_no_other(prefix, shape):
     rows = map(TABLE_ROW.match, text_of("docs/configuration.md").splitlines())

@@ -6,6 +6,7 @@ import importlib.util
 import signal
 import sys
 from types import FrameType
+from typing import Literal
 
 import click
 
@@ -14,7 +15,7 @@ from opentrail.cli.options import Command
 from opentrail.clock import SystemClock, SystemIds
 from opentrail.errors import UsageError
 
-EXTRA = ("boto3", "moto", "flask", "flask_cors")
+EXTRA = ("boto3", "awscli", "moto", "flask", "flask_cors")
 """What the demo extra brings, as far as the demo uses it."""
 
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -23,21 +24,31 @@ _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 @click.command("demo", cls=Command)
 @click.option("--keep", is_flag=True, help="Leave it running until Ctrl-C; print client settings.")
 @click.option(
+    "--bucket",
+    type=click.Choice(["upstream", "directory"]),
+    default="upstream",
+    show_default=True,
+    help="Where the trail delivers: to the S3 behind OpenTrail, or to a directory.",
+)
+@click.option(
     "--format",
     "form",
     type=click.Choice(["text", "json"]),
     default="text",
     show_default=True,
-    help="json: one document with calls and events.",
+    help="json: one document with calls, events and files.",
 )
-def command(form: str, *, keep: bool) -> None:
+def command(form: str, bucket: Literal["upstream", "directory"], *, keep: bool) -> None:
     """Make real calls through OpenTrail, and find every one of them again.
 
     Starts OpenTrail and stand-ins for the services on free ports, over a temporary directory.
     Calls SageMaker, Feature Store, Personalize and DevOps Guru with boto3 as an IAM user, as an
-    assumed role and as root. Exit code 0 only if every call was recorded, found and as it must be.
+    assumed role and as root. A trail delivers the events as log files and signs them; the AWS CLI's
+    validate-logs checks those. Exit code 0 only if every call was recorded, found, delivered and as
+    it must be.
 
       opentrail demo
+      opentrail demo --bucket directory
       opentrail demo --keep
       opentrail demo --format json | jq .events[0]
     """
@@ -45,7 +56,7 @@ def command(form: str, *, keep: bool) -> None:
     for number in _ENDING:
         signal.signal(number, _interrupted)
     demo = importlib.import_module("opentrail.cli.demo_run")
-    if not demo.run(form, SystemClock(), SystemIds(), keep=keep):
+    if not demo.run(form, bucket, SystemClock(), SystemIds(), keep=keep):
         sys.exit(EXIT_NO)
 
 

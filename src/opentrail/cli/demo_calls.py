@@ -4,6 +4,7 @@
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import boto3
 import botocore.session
@@ -64,7 +65,7 @@ class Callers:
         self._clock = clock
         self._keys: dict[Actor, Key] = {"user": world.user, "root": world.root}
         self._clients: dict[tuple[str, str], BaseClient] = {}
-        self._core = botocore.session.Session(session_vars=_ALONE)
+        self._sessions: dict[str, boto3.session.Session] = {}
 
     def run(self, steps: Sequence[Step]) -> Iterator[Made]:
         """Make the calls of ``steps`` in order. Raises: Unavailable: no answer came at all."""
@@ -77,20 +78,35 @@ class Callers:
                     break
                 self._world.server.pause(ASK_AGAIN_S)
 
+    def ask(self, service: str, operation: str, **members: object) -> Mapping[str, Any]:
+        """Call as the administrator, and return the answer. Raises: Unavailable: it was refused."""
+        method = getattr(self.client(service, self._world.admin), xform_name(operation))
+        try:
+            answer: Mapping[str, Any] = method(**members)
+        except (ClientError, BotoCoreError) as error:
+            raise Unavailable(f"{operation} was refused: {error}") from error
+        return answer
+
     def client(self, service: str, key: Key) -> BaseClient:
         """Return the client of ``service`` that signs with ``key``."""
         slot = (service, key.access_key_id)
         if slot not in self._clients:
-            session = boto3.session.Session(
+            session = self._session(key)
+            endpoint = self._world.endpoint
+            self._clients[slot] = session.client(service, endpoint_url=endpoint, config=_CONFIG)
+        return self._clients[slot]
+
+    def _session(self, key: Key) -> boto3.session.Session:
+        """Return the session of ``key``: it keeps what it has read of the services' models."""
+        if key.access_key_id not in self._sessions:
+            self._sessions[key.access_key_id] = boto3.session.Session(
                 aws_access_key_id=key.access_key_id,
                 aws_secret_access_key=key.secret_access_key,
                 aws_session_token=key.session_token,
                 region_name=REGION,
-                botocore_session=self._core,
+                botocore_session=botocore.session.Session(session_vars=_ALONE),
             )
-            endpoint = self._world.endpoint
-            self._clients[slot] = session.client(service, endpoint_url=endpoint, config=_CONFIG)
-        return self._clients[slot]
+        return self._sessions[key.access_key_id]
 
     def _call(self, step: Step) -> tuple[Made, Mapping[str, object]]:
         key = self._keys[step.actor]

@@ -16,6 +16,8 @@ from rich.table import Table
 from rich.text import Text
 
 from opentrail.cli.demo_find import Found
+from opentrail.cli.demo_show_trail import delivered_facts, delivered_lines
+from opentrail.cli.demo_trail import Delivered
 from opentrail.cli.env import Variables, sh_form
 
 LINES_BESIDE = 6
@@ -23,14 +25,16 @@ LINES_BESIDE = 6
 
 _INTRODUCTION = """\
 SageMaker, Feature Store, Personalize and DevOps Guru are OpenTrail's stand-ins here, STS is moto's.
-Every call goes through OpenTrail; every event is then found again and compared with its call."""
+Every call goes through OpenTrail; every event is then found again and compared with its call.
+A trail delivers the events to a bucket as log files; the AWS CLI validates them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What came of all calls."""
+    """What came of all calls, and of the trail."""
 
     found: list[Found]
+    delivered: Delivered
 
     @property
     def good(self) -> int:
@@ -39,8 +43,8 @@ class Summary:
 
     @property
     def all_good(self) -> bool:
-        """Whether there were calls, and none with a problem."""
-        return 0 < self.good == len(self.found)
+        """Whether there were calls, files and digests, and none with a problem."""
+        return 0 < self.good == len(self.found) and self.delivered.all_good
 
     @property
     def visible_ms(self) -> dict[str, float]:
@@ -107,6 +111,8 @@ class TableShow:
     def end(self, summary: Summary, client: Variables | None) -> None:
         """See ``Show``."""
         self.console.print(_table(summary.found, self.console.width))
+        for line in delivered_lines(summary.delivered):
+            self.console.print(Text(line), soft_wrap=True)
         for line in _problems(summary):
             self.console.print(Text(line, style="red"), soft_wrap=True)
         style = "green" if summary.all_good else "bold red"
@@ -130,7 +136,7 @@ class LinesShow:
 
     def end(self, summary: Summary, client: Variables | None) -> None:
         """See ``Show``."""
-        for line in _problems(summary):
+        for line in (*delivered_lines(summary.delivered), *_problems(summary)):
             click.echo(line)
         click.echo(summary.line())
         _print_client(client)
@@ -154,6 +160,7 @@ class JsonShow:
             "visible_ms": summary.visible_ms,
             "calls": [_call(each) for each in summary.found],
             "events": [each.event for each in summary.found if each.text],
+            "trail": delivered_facts(summary.delivered),
         }
         if client is not None:
             document["client"] = client
@@ -208,11 +215,12 @@ def _table(rows: Sequence[Found], columns: int) -> Table:
 
 def _problems(summary: Summary) -> list[str]:
     """Return a line for each problem, under the tables."""
-    return [
+    of_calls = [
         f"{found.made.step.actor} {found.made.step.operation}: {problem}"
         for found in summary.found
         for problem in found.problems
     ]
+    return of_calls + [f"trail: {problem}" for problem in summary.delivered.problems]
 
 
 def _cells(found: Found) -> tuple[str, ...]:

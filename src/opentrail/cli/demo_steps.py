@@ -81,7 +81,8 @@ _STACKS = {
     "ResourceCollection": {"CloudFormation": {"StackNames": ["shop"]}},
 }
 _TOPIC = {"Config": {"Sns": {"TopicArn": f"arn:aws:sns:{REGION}:{ACCOUNT}:alarms"}}}
-_FEATURES = "sagemaker-featurestore-runtime"
+FEATURE_STORE = "sagemaker-featurestore-runtime"
+"""boto3's name of the service whose data events the demo's trail selects."""
 
 STEPS: tuple[Step, ...] = (
     # Whoever holds the role's session from here on was given it through OpenTrail.
@@ -181,17 +182,17 @@ STEPS: tuple[Step, ...] = (
     ),
     Step(
         "role",
-        _FEATURES,
+        FEATURE_STORE,
         "PutRecord",
         {"FeatureGroupName": "customers", "Record": _RECORD},
         data=True,
     ),
-    Step("user", _FEATURES, "GetRecord", _ONE_CUSTOMER, read_only=True, data=True),
-    Step("root", _FEATURES, "BatchGetRecord", _BATCH, read_only=True, data=True),
-    Step("role", _FEATURES, "DeleteRecord", _DELETE, data=True),
+    Step("user", FEATURE_STORE, "GetRecord", _ONE_CUSTOMER, read_only=True, data=True),
+    Step("root", FEATURE_STORE, "BatchGetRecord", _BATCH, read_only=True, data=True),
+    Step("role", FEATURE_STORE, "DeleteRecord", _DELETE, data=True),
     Step(
         "user",
-        _FEATURES,
+        FEATURE_STORE,
         "PutRecord",
         {"FeatureGroupName": "nowhere", "Record": _RECORD},
         error="ValidationError",
@@ -199,7 +200,7 @@ STEPS: tuple[Step, ...] = (
     ),
     Step(
         "root",
-        _FEATURES,
+        FEATURE_STORE,
         "GetRecord",
         {"FeatureGroupName": "nowhere", "RecordIdentifierValueAsString": "c-1"},
         error="ResourceNotFound",

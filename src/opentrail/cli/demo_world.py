@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from opentrail.access.credentials import read_credentials
 from opentrail.access.keys import AccessKey, make_access_key_id
@@ -24,6 +25,10 @@ REGION = "us-east-1"
 USER = "ada"
 ROLE = "TrainingPipeline"
 SESSION = "nightly"
+BUCKET = "opentrail-demo-logs"
+"""Where the demo's trail delivers to."""
+BucketKind = Literal["upstream", "directory"]
+"""Where that bucket is: at the S3 behind OpenTrail, or a directory of OpenTrail's own."""
 ROLE_ARN = f"arn:aws:iam::{ACCOUNT}:role/{ROLE}"
 
 _SECRET_BYTES = 30
@@ -61,7 +66,7 @@ class World:
 
 
 @contextmanager
-def world(clock: Clock, ids: Ids) -> Iterator[World]:
+def world(clock: Clock, ids: Ids, bucket: BucketKind = "upstream") -> Iterator[World]:
     """Start everything on free ports, over a temporary directory; at the end nothing is left.
 
     Raises: Unavailable: something did not start.
@@ -74,7 +79,10 @@ def world(clock: Clock, ids: Ids) -> Iterator[World]:
         moto = running.enter_context(start_moto(clock))
         user, root = _new_key(ids), _new_key(ids)
         config = directory / "opentrail.toml"
-        config.write_text(_config(directory / "data", sandbox.url, moto.url, user, root))
+        text = _config(directory / "data", sandbox.url, moto.url, user, root)
+        if bucket == "directory":
+            text += _bucket(directory / BUCKET)
+        config.write_text(text)
         server = running.enter_context(own_server(config))
         endpoint = server.endpoint(clock)
         address = {"listen.address": endpoint.removeprefix("http://")}
@@ -99,6 +107,9 @@ address = "127.0.0.1:0"
 [forward]
 verify = true
 
+[delivery]
+file_interval_s = 1
+digest_interval_s = 2
 
 [upstream]
 default = "{moto}"
@@ -119,4 +130,13 @@ principal_id = "AIDAQDEMOADA000000000"
 [access_keys.{root.access_key_id}]
 secret_access_key = "{root.secret_access_key}"
 type = "Root"
+"""
+
+
+def _bucket(path: Path) -> str:
+    """Make the directory of a bucket and return its settings."""
+    path.mkdir()
+    return f"""
+[buckets.{BUCKET}]
+directory = {json.dumps(str(path))}
 """

@@ -2,6 +2,7 @@
 """The front process: builds the rooms of capture, owns their loops, ends in order."""
 
 import asyncio
+import contextlib
 import gc
 import ipaddress
 import logging
@@ -48,6 +49,9 @@ from opentrail.wire.app import Principal
 
 EXPIRE_INTERVAL_S = 60.0
 """How often old segments are looked for: one holds 64 MiB, so they age slowly."""
+READY_WAIT_S_MAX = 10.0
+"""The operator is told that calls are taken after this at the latest: an index that is built anew
+may take minutes, in which CloudTrail's own API answers 503."""
 GC_OBJECTS = 50_000
 """New objects before a collection: calls make hardly any cycles, so looking often is wasted."""
 RESET_POLLS_MAX = 3000
@@ -232,7 +236,9 @@ class Front:
     async def _announce(
         self, sock: socket.socket, backend: Backend, started: Callable[[Started], None]
     ) -> None:
-        await backend.ready.wait()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(READY_WAIT_S_MAX):
+                await backend.ready.wait()
         gc.collect()
         gc.freeze()  # what is built now lives as long as the process
         gc.set_threshold(GC_OBJECTS, 10, 10)

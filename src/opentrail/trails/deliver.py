@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Delivers log files: what each trail selects goes to its bucket, once, whatever crashes.
 
-Source: CloudTrail User Guide, "How CloudTrail delivers log files"; the order is that of
-``docs/format.md``: the log decides ranges, configuration and keys, state follows.
+Source: CloudTrail User Guide, "How CloudTrail delivers log files". The log decides ranges,
+configuration, keys and bytes; state only says how far each trail is.
 """
 
 from dataclasses import dataclass
