@@ -19,7 +19,7 @@ import msgspec
 
 from opentrail.clock import Clock, SystemClock, SystemIds
 from opentrail.durable import make_dir
-from opentrail.errors import Corrupt, Unavailable
+from opentrail.errors import Corrupt, Unavailable, UsageError
 from opentrail.eventlog.link import Hello, Kind, Link, LinkedLog
 from opentrail.history.index import History
 from opentrail.objects.setting import BucketSetting
@@ -29,7 +29,6 @@ from opentrail.trails.deliver import Delivery
 from opentrail.trails.deliver import Rooms as DeliveryRooms
 from opentrail.trails.digest import Digests
 from opentrail.trails.keys import DigestKeys
-from opentrail.trails.parts import Limits
 from opentrail.trails.registry import Registry
 from opentrail.wire.app import ApiRequest, ApiResponse, CloudTrailApi
 from opentrail.wire.rooms import Rooms
@@ -83,7 +82,6 @@ class Back:
             DeliveryRooms(self._log, self._state, buckets),
             clock,
             hello.digest_interval_s,
-            Limits(file_bytes_max=hello.file_bytes_max),
         )
         self._digests = Digests(self._state, buckets, keys, clock)
         self._cuts = _Cuts(registry, clock, hello.file_interval_s)
@@ -246,7 +244,12 @@ def main() -> int:
     link = Link(socket.socket(fileno=int(sys.argv[1])))
     for kind, _, payload in link.frames():
         if kind is Kind.HELLO:
-            Back(link, msgspec.msgpack.decode(payload, type=Hello)).run()
+            try:
+                back = Back(link, msgspec.msgpack.decode(payload, type=Hello))
+            except (Corrupt, Unavailable, UsageError) as error:
+                _log.critical("CloudTrail's own API and trails cannot start: %s", error)
+                return 1
+            back.run()
     return 0
 
 

@@ -18,6 +18,7 @@ import msgspec
 
 from opentrail.errors import UsageError
 from opentrail.objects.setting import BucketSetting
+from opentrail.objects.setting import check as check_bucket
 
 DATA_DEFAULT = "opentrail-data"
 """The data directory when none is given: beside where the server is started, easy to see."""
@@ -118,8 +119,6 @@ class Delivery(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     """A trail's log files are cut this often. AWS: about every 5 minutes."""
     digest_interval_s: Annotated[int, msgspec.Meta(ge=1, le=86_400)] = 3600
     """Length of a digest's window. AWS: an hour."""
-    file_bytes_max: Annotated[int, msgspec.Meta(ge=300_000)] = 50 * 1024 * 1024
-    """Longest log file before compression; a record alone may have 256 KB. AWS: 50 MB."""
 
 
 class AccessKeySetting(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -358,6 +357,8 @@ def _check(settings: Settings) -> None:
             f"listening on {host} without TLS lets others on the network read and forge calls;"
             " use a loopback address, or --allow-insecure if something else protects it"
         )
+    for name, bucket in settings.buckets.items():
+        check_bucket(name, bucket)
     for service, upstream in settings.upstream.items():
         _check_url(service, upstream.url)
     for network in settings.listen.trusted_proxies:

@@ -27,6 +27,13 @@ def own_services() -> tuple[str, str]:
     return server, client
 
 
+def trail() -> str:
+    """Return the block about a trail, which goes on in the client's shell."""
+    section = README.read_text(encoding="utf-8").split("## In front of your own services")[1]
+    block: str = BLOCK.findall(section)[2]
+    return block
+
+
 def free_port() -> int:
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
@@ -67,21 +74,40 @@ def served(tmp_path: Path, shell: dict[str, str], moto_url: str) -> Iterator[Non
             process.terminate()
 
 
-@pytest.mark.usefixtures("served")
-def test_the_commands_in_front_of_ones_own_services(tmp_path: Path, shell: dict[str, str]) -> None:
-    _, block = own_services()
+def typed(block: str, folder: Path, environment: dict[str, str]) -> str:
+    """Return what a shell shows; it ends at the first command that fails."""
     done = subprocess.run(
         ["bash", "-e", "-c", block],
-        cwd=tmp_path,
-        env=shell,
+        cwd=folder,
+        env=environment,
         capture_output=True,
         text=True,
         check=False,
         timeout=SHELL_S_MAX,
     )
-    assert done.returncode == 0, done.stderr
-    looked_up = done.stdout.partition('"Events":')[2]
+    assert done.returncode == 0, done.stderr + done.stdout
+    return done.stdout
+
+
+@pytest.mark.usefixtures("served")
+def test_the_commands_in_front_of_ones_own_services(tmp_path: Path, shell: dict[str, str]) -> None:
+    _, block = own_services()
+    shown = typed(block, tmp_path, shell)
+    looked_up = shown.partition('"Events":')[2]
     assert '"EventName": "ListModels"' in looked_up
     assert '"Username": "opentrail-admin"' in looked_up
-    searched = [line.split("\t")[1] for line in done.stdout.splitlines() if "\t" in line]
+    searched = [line.split("\t")[1] for line in shown.splitlines() if "\t" in line]
     assert searched == ["LookupEvents", "ListModels"]
+
+
+@pytest.mark.usefixtures("served")
+def test_the_commands_that_make_a_trail(tmp_path: Path, shell: dict[str, str]) -> None:
+    _, block = own_services()
+    settings = [line for line in block.splitlines() if line.startswith(("source", "eval"))]
+    verify = "opentrail verify audit"
+    assert verify in trail()
+    # A user is not as quick as a shell: the first digest is there in a moment.
+    patient = trail().replace(verify, f"until {verify}; do sleep 0.2; done")
+    shown = typed("\n".join([*settings, patient]), tmp_path, shell)
+    assert "AWSLogs/123456789012/CloudTrail-Digest/" in shown
+    assert "verdict: valid" in shown

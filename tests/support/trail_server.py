@@ -136,8 +136,8 @@ class TrailSeen:
 
     def validate_logs(self, home: Path) -> tuple[int, str]:
         """Return exit code and output of the AWS CLI's validation, over all time."""
-        command = ("cloudtrail", "validate-logs", "--trail-arn", self.arn)
-        command += ("--start-time", LONG_AGO)
+        command = ["cloudtrail", "validate-logs", "--trail-arn", self.arn]
+        command += ["--start-time", LONG_AGO]
         done = aws(*command, endpoint=self.server.endpoint, key=self.key, home=home)
         return done.returncode, done.stdout + done.stderr
 

@@ -33,7 +33,8 @@ def deny(**elements: object) -> dict[str, object]:
 def test_full_access(name):
     assert authorize([name], "cloudtrail:DeleteTrail", TRAIL)
     assert authorize([name], "cloudtrail-data:PutAuditEvents", "*")
-    assert not authorize([name], "s3:GetObject", "*")
+    assert authorize([name], "s3:GetObject", "*")  # what trails delivered
+    assert not authorize([name], "s3:PutObject", "*")
 
 
 @pytest.mark.parametrize("name", ["CloudTrailReadOnlyAccess", "AWSCloudTrail_ReadOnlyAccess"])

@@ -20,9 +20,11 @@ from opentrail.cli.exits import EXIT_CORRUPT, EXIT_NO, EXIT_UNAVAILABLE, EXIT_US
 from opentrail.cli.main import COMMANDS, cli
 from opentrail.config import AccessKeySetting, Settings, Upstream, load
 from opentrail.event.record import FIELD_ORDER
+from opentrail.event.selectors_check import FIELDS
 from opentrail.eventlog.base import RECORD_BYTES_MAX
 from opentrail.front.metrics import Metrics
 from opentrail.objects.setting import BucketSetting
+from opentrail.wire.operations import ANSWERED
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -272,6 +274,18 @@ def test_every_reason_of_a_count_is_documented():
     reasons = said_in_code(r"""\.(?:excluded|failed)\("(\w+)"\)""")
     reasons |= set(get_args(Skipped.__annotations__["reason"]))
     assert all(f"`{reason}`" in text_of("docs/operating.md") for reason in reasons)
+
+
+def test_every_operation_of_trails_is_documented_and_no_other():
+    section = text_of("docs/trails.md").split("## Operations")[1].split("\n\n")[1]
+    assert set(re.findall(r"\b[A-Z][a-z]+[A-Z]\w+", section)) == set(ANSWERED) - {"LookupEvents"}
+
+
+@pytest.mark.parametrize("category", list(FIELDS))
+def test_every_field_of_selectors_is_documented_and_no_other(category):
+    row = re.search(rf"^\| `{category}` \| (.+) \|$", text_of("docs/trails.md"), re.MULTILINE)
+    assert row is not None
+    assert {*CODE_SPAN.findall(row[1]), "eventCategory"} == set(FIELDS[category])
 
 
 def test_every_cap_is_documented():

@@ -114,7 +114,7 @@ class DemoTrail:
         started_ms, stopped_ms = _ms(status["StartLoggingTime"]), _ms(status["StopLoggingTime"])
         keys = self._wait(stopped_ms)
         digests = [key for key in keys if _is_digest(key)]
-        files = self._files(key for key in keys if not _is_digest(key))
+        files = {key: self._records(key) for key in keys if not _is_digest(key)}
         selected = [event for event in self._logged() if _is_selected(event)]
         validated = validate_logs(
             self._arn,
@@ -126,6 +126,7 @@ class DemoTrail:
             *misplaced(selected, found, files),
             *validated.problems(len(digests), len(files)),
         ]
+        files = _in_log_order(files, selected)
         return Delivered(self._arn, len(selected), files, digests, validated, tuple(problems))
 
     def _wait(self, stopped_ms: int) -> list[str]:
@@ -151,11 +152,6 @@ class DemoTrail:
         # CreateTrail puts an empty object, to see whether it may.
         return sorted(each["Key"] for each in contents if each["Size"])
 
-    def _files(self, keys: Iterable[str]) -> dict[str, list[Record]]:
-        """Return each file's records, the oldest file first: several of a minute have no order."""
-        files = {key: self._records(key) for key in keys}
-        return dict(sorted(files.items(), key=lambda item: str(item[1][0]["eventTime"])))
-
     def _records(self, key: str) -> list[Record]:
         body = self._callers.ask("s3", "GetObject", Bucket=BUCKET, Key=key)["Body"]
         records: list[Record] = json.loads(gzip.decompress(body.read()))["Records"]
@@ -177,6 +173,15 @@ def _is_selected(event: Record) -> bool:
     return event["eventCategory"] == "Management" or any(
         resource.get("type") == _FEATURE_GROUP for resource in resources
     )
+
+
+def _in_log_order(
+    files: dict[str, list[Record]], selected: list[Record]
+) -> dict[str, list[Record]]:
+    """Return the files, the oldest first: by their names, those of a minute have no order."""
+    places = {event["eventID"]: place for place, event in enumerate(selected)}
+    by_place = sorted(files, key=lambda key: places.get(files[key][0]["eventID"], len(places)))
+    return {key: files[key] for key in by_place}
 
 
 def misplaced(

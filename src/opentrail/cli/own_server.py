@@ -25,6 +25,8 @@ STOP_S_MAX = 10.0
 OUTPUT_SHOWN_BYTES = 500
 """Of what OpenTrail wrote before it died: its last line or two."""
 
+_OTHERS = (ENV_PREFIX, "AWS_")
+_PROXIES = frozenset({"http_proxy", "https_proxy", "all_proxy"})
 _OUTPUT_READ_BYTES = 65_536
 _READY = re.compile(rb"ready on (http://\S+)")
 
@@ -65,16 +67,17 @@ class Server:
 def own_server(config: Path) -> Iterator[Server]:
     """Run ``opentrail serve`` on a free port of the loopback, with the settings of ``config`` alone.
 
+    It delivers to buckets, so the user's own AWS settings must not reach it either.
+
     At the end it is asked to stop, then made to; its other process ends with it.
     """
-    environment = {k: v for k, v in os.environ.items() if not k.startswith(ENV_PREFIX)}
     with tempfile.TemporaryFile() as output:
         process = subprocess.Popen(  # noqa: S603 - the arguments are ours
             [sys.executable, "-m", "opentrail.cli.main", "serve", "--config", str(config)],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
-            env=environment | {"PYTHONUNBUFFERED": "1"},
+            env=_environment(),
         )
         try:
             yield Server(process, output)
@@ -85,3 +88,17 @@ def own_server(config: Path) -> Iterator[Server]:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+
+
+def _environment() -> dict[str, str]:
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(_OTHERS) and name.lower() not in _PROXIES
+    }
+    return kept | {
+        "PYTHONUNBUFFERED": "1",
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }

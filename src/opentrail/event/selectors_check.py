@@ -217,7 +217,6 @@ def _check_field(selector: FieldSelector, rule: _Rule) -> None:
 
 
 def _check_resources(by_field: Mapping[str, FieldSelector]) -> None:
-    types = by_field.get("resources.type")
     types, arns = by_field.get("resources.type"), by_field.get("resources.ARN")
     if types is None or types.equals is None:
         return

@@ -70,7 +70,6 @@ class Hello(msgspec.Struct, frozen=True):
     token_key: bytes
     file_interval_s: float
     digest_interval_s: int
-    file_bytes_max: int
     buckets: dict[str, dict[str, str]]
     """Settings of buckets by name."""
     s3_endpoint: str

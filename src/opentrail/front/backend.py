@@ -215,7 +215,8 @@ class Backend:
         """Have back start anew, on the log that there is now."""
         if self._process is not None and self._process.returncode is None:
             self._asked = True
-            self.indexed_to = 0  # of the log that was; retention must not go by it
+            # Both are of the log that was; retention must not go by them.
+            self.indexed_to = self.needed_from = 0
             self.ready.clear()
             self._process.kill()
 

@@ -47,7 +47,6 @@ def hello_of(settings: Settings, token_key: bytes) -> Hello:
         token_key=token_key,
         file_interval_s=settings.delivery.file_interval_s,
         digest_interval_s=settings.delivery.digest_interval_s,
-        file_bytes_max=settings.delivery.file_bytes_max,
         buckets={
             name: msgspec.structs.asdict(setting) for name, setting in settings.buckets.items()
         },

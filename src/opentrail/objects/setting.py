@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where a bucket is, as the operator says it. Without the driver, so that it loads at once."""
 
+from pathlib import Path
 from typing import Literal
 
 import msgspec
+
+from opentrail.errors import ClientError, UsageError
+from opentrail.objects.names import check_name
 
 
 class BucketSetting(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -22,3 +26,20 @@ class BucketSetting(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     """A file with the certificates that the endpoint is trusted by; empty: the usual ones."""
     encryption: Literal["", "AES256"] = ""
     """Asked for with each object that has no KMS key; empty: the bucket's own default."""
+
+
+def check(name: str, setting: BucketSetting) -> None:
+    """Refuse what cannot be meant, at start rather than at the first delivery. Raises: UsageError."""
+    try:
+        check_name(name)
+    except ClientError as error:
+        raise UsageError(f"buckets.{name}: {error.message}") from error
+    others = (setting.endpoint, setting.region, setting.credentials_profile, setting.ca)
+    if setting.directory and any(others):
+        raise UsageError(f"buckets.{name}: a directory has no endpoint, region, credentials or ca")
+    if setting.directory and not Path(setting.directory).is_absolute():
+        raise UsageError(f"buckets.{name}.directory: {setting.directory!r} is not an absolute path")
+    if setting.ca and not Path(setting.ca).is_file():
+        raise UsageError(f"buckets.{name}.ca: there is no file {setting.ca!r}")
+    if setting.endpoint and not setting.endpoint.startswith(("http://", "https://")):
+        raise UsageError(f"buckets.{name}.endpoint: {setting.endpoint!r} is not an http(s) URL")

@@ -17,7 +17,7 @@ from opentrail.objects.base import Bucket
 from opentrail.objects.localdir import LocalDir
 from opentrail.objects.names import check_name
 from opentrail.objects.s3 import S3Bucket, S3Client
-from opentrail.objects.setting import BucketSetting
+from opentrail.objects.setting import BucketSetting, check
 
 CONNECT_TIMEOUT_S = 5
 READ_TIMEOUT_S = 60
@@ -55,7 +55,7 @@ class BucketTable:
         Raises: UsageError: a setting that cannot be meant.
         """
         for name, setting in settings.items():
-            _check(name, setting)
+            check(name, setting)
             _check_profile(setting.credentials_profile)
         _check_profile(upstream.credentials_profile if upstream else "")
         self._settings = settings
@@ -167,15 +167,3 @@ def _check_profile(profile: str) -> None:
         botocore.session.Session(profile=profile).get_scoped_config()
     except driver.BotoCoreError as error:
         raise UsageError(f"credentials profile {profile}: {error}") from error
-
-
-def _check(name: str, setting: BucketSetting) -> None:
-    others = (setting.endpoint, setting.region, setting.credentials_profile, setting.ca)
-    if setting.directory and any(others):
-        raise UsageError(f"buckets.{name}: a directory has no endpoint, region, credentials or ca")
-    if setting.directory and not Path(setting.directory).is_absolute():
-        raise UsageError(f"buckets.{name}.directory: {setting.directory!r} is not an absolute path")
-    if setting.ca and not Path(setting.ca).is_file():
-        raise UsageError(f"buckets.{name}.ca: there is no file {setting.ca!r}")
-    if setting.endpoint and not setting.endpoint.startswith(("http://", "https://")):
-        raise UsageError(f"buckets.{name}.endpoint: {setting.endpoint!r} is not an http(s) URL")
