@@ -3,8 +3,10 @@
 
 import gzip
 import time
+from collections import Counter
 from contextlib import contextmanager
 
+import duckdb
 import pytest
 from support.aws_clients import Key
 from support.server import OpenTrail, wait_until
@@ -159,3 +161,17 @@ def test_both_notice_a_changed_file(world):
 
 def unpacked(path):
     return gzip.decompress(path.read_bytes())
+
+
+def test_duckdb_reads_the_files_as_published_examples_do(world):
+    bucket = world[1]["all"].bucket
+    events = duckdb.sql(f"""
+        SELECT record.eventID AS id, record.userIdentity.type AS type, CAST(record.eventTime AS VARCHAR) AS time
+        FROM (SELECT unnest(Records) AS record
+              FROM read_json('{bucket}/AWSLogs/*/CloudTrail/*/*/*/*/*.json.gz',
+                             maximum_object_size = 100000000))
+    """).fetchall()
+    delivered = sum((trail.delivered() for trail in world[1].values()), Counter[str]())
+    assert Counter(str(event[0]) for event in events) == delivered
+    assert {event[1] for event in events} == {"IAMUser"}
+    assert all(event[2] is not None for event in events)

@@ -10,6 +10,7 @@ from support.digest_checks import all_digests, check_all, validate
 from support.log_files import Fault
 
 from opentrail.clock import iso_seconds
+from opentrail.errors import Unavailable
 from opentrail.trails.progress import WINDOWS_AT_ONCE_MAX
 from opentrail.trails.retry import RETRY_FIRST_S
 
@@ -207,6 +208,15 @@ def test_a_chain_lists_its_own_files_even_if_it_begins_in_the_second_of_another(
     cut(world, 2.0)
     assert [files for _, _, files in windows(world)] == [0, 0, 0, 1]
     check_all(world)
+
+
+def test_a_start_whose_commit_is_of_unknown_outcome_keeps_its_second(world):
+    world.registry.start(world.create())
+    world.state.fault = Fault.KEPT
+    with pytest.raises(Unavailable):
+        world.delivery.step()
+    world.run()
+    assert windows(world) == [(at(-1), at(0), 0)]
 
 
 def test_validation_that_begins_later_begins_a_chain_then(world):

@@ -33,7 +33,10 @@ def check(name: str, setting: BucketSetting) -> None:
     try:
         check_name(name)
     except ClientError as error:
-        raise UsageError(f"buckets.{name}: {error.message}") from error
+        raise UsageError(
+            f"buckets.{name}: no bucket has that name: 3 to 63 lower-case letters, digits, dots and"
+            " hyphens"
+        ) from error
     others = (setting.endpoint, setting.region, setting.credentials_profile, setting.ca)
     if setting.directory and any(others):
         raise UsageError(f"buckets.{name}: a directory has no endpoint, region, credentials or ca")

@@ -18,7 +18,7 @@ from opentrail.trails.logfile import FileName, log_file_key
 from opentrail.trails.parts import Limits, Part, parts_of
 from opentrail.trails.progress import Progress, due_key, edge_key, plan, progress_key, validates
 from opentrail.trails.retry import Retry
-from opentrail.trails.scan import Scan, Scanned
+from opentrail.trails.scan import Scan
 from opentrail.trails.status import DeliveryStatus, delivery_status_key
 from opentrail.trails.timeline import Milestone, Timeline
 from opentrail.trails.trail import DeliveredFile, Trail, cursor_key, delivered_key
@@ -104,9 +104,7 @@ class Delivery:
         if first < self._timeline.start:
             self._timeline = Timeline(self._rooms.log, first, self._cut_ms_at(first, cursors))
         self._timeline.extend()
-        news = self._timeline.since(self._scan.scanned.position)
-        scanned = Scanned(self._timeline.read_to, self._timeline.cut_ms)
-        if self._scan.record(news, scanned):
+        if self._scan.record(self._timeline):
             return list(self._rooms.state.scan(CURSOR_PREFIX))
         self._timeline.forget(first)
         return cursors

@@ -13,7 +13,7 @@ import msgspec
 from opentrail.clock import Clock
 from opentrail.state.base import Change, State
 from opentrail.trails.progress import Edge, edge_key, edge_last_key, edge_second
-from opentrail.trails.timeline import Milestone
+from opentrail.trails.timeline import Milestone, Timeline
 from opentrail.trails.trail import cursor_key
 
 SCANNED_KEY = "trails/scanned"
@@ -44,15 +44,34 @@ class Scan:
         self._state = state
         self._clock = clock
         self._saved_s = clock.monotonic()
-        entry = state.get(SCANNED_KEY)
-        self.scanned = Scanned() if entry is None else _decode_scanned(entry.value)
+        self.scanned = self._load()
+        self._unsure = False
+        """The last commit did not say how it ended: ``scanned`` may be behind state."""
 
-    def record(self, milestones: Iterable[Milestone], scanned: Scanned) -> bool:
-        """Record the changes among ``milestones``: all from ``self.scanned`` up to ``scanned``.
+    def record(self, timeline: Timeline) -> bool:
+        """Record the changes that ``timeline`` has behind ``scanned``; return whether there were any.
 
-        One commit; a repeat, because its outcome was unknown or from an old state, gives the same.
-        Return whether there were any. Raises: Unavailable.
+        1. after a commit whose outcome is unknown, read how far state is: a second that is given
+           out moves all later ones of its name, so a change must not be seen twice
+        2. one commit: cursors, seconds, how far it came
+        A crash before 2, or an old state, repeats it and gives the same. Raises: Unavailable.
         """
+        if self._unsure:
+            self.scanned, self._unsure = self._load(), False
+        values = self._changes(timeline.since(self.scanned.position))
+        found = bool(values)
+        scanned = Scanned(timeline.read_to, timeline.cut_ms)
+        now_s = self._clock.monotonic()
+        if found or (scanned != self.scanned and now_s >= self._saved_s + SAVE_INTERVAL_S):
+            values[SCANNED_KEY] = _encode(scanned)
+            self._unsure = True
+            self._state.commit([Change(key, value, None) for key, value in values.items()])
+            self._unsure = False
+            self._saved_s = now_s
+        self.scanned = scanned
+        return found
+
+    def _changes(self, milestones: Iterable[Milestone]) -> dict[str, bytes]:
         values: dict[str, bytes] = {}
         for milestone in milestones:
             trail = milestone.trail
@@ -64,14 +83,11 @@ class Scan:
                 last_s = _decode_edge(values[name]).second if name in values else self._last(name)
                 edge = _encode(Edge(edge_second(trail, milestone.cut_ms, last_s)))
                 values[name] = values[edge_key(trail.id, milestone.position)] = edge
-        found = bool(values)
-        now_s = self._clock.monotonic()
-        if found or (scanned != self.scanned and now_s >= self._saved_s + SAVE_INTERVAL_S):
-            values[SCANNED_KEY] = _encode(scanned)
-            self._state.commit([Change(key, value, None) for key, value in values.items()])
-            self._saved_s = now_s
-        self.scanned = scanned
-        return found
+        return values
+
+    def _load(self) -> Scanned:
+        entry = self._state.get(SCANNED_KEY)
+        return Scanned() if entry is None else _decode_scanned(entry.value)
 
     def second(self, trail_id: str, milestone: Milestone) -> int:
         """Return the second of a change; 0 for a cut. Raises: Unavailable."""
