@@ -165,7 +165,7 @@ def unpacked(path):
 
 def test_duckdb_reads_the_files_as_published_examples_do(world):
     bucket = world[1]["all"].bucket
-    events = duckdb.sql(f"""
+    events = duckdb.connect().execute(f"""
         SELECT record.eventID AS id, record.userIdentity.type AS type, CAST(record.eventTime AS VARCHAR) AS time
         FROM (SELECT unnest(Records) AS record
               FROM read_json('{bucket}/AWSLogs/*/CloudTrail/*/*/*/*/*.json.gz',
