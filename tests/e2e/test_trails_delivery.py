@@ -165,12 +165,16 @@ def unpacked(path):
 
 def test_duckdb_reads_the_files_as_published_examples_do(world):
     bucket = world[1]["all"].bucket
-    events = duckdb.connect().execute(f"""
+    events = (
+        duckdb.connect()
+        .execute(f"""
         SELECT record.eventID AS id, record.userIdentity.type AS type, CAST(record.eventTime AS VARCHAR) AS time
         FROM (SELECT unnest(Records) AS record
               FROM read_json('{bucket}/AWSLogs/*/CloudTrail/*/*/*/*/*.json.gz',
                              maximum_object_size = 100000000))
-    """).fetchall()
+    """)
+        .fetchall()
+    )
     delivered = sum((trail.delivered() for trail in world[1].values()), Counter[str]())
     assert Counter(str(event[0]) for event in events) == delivered
     assert {event[1] for event in events} == {"IAMUser"}
