@@ -5,9 +5,9 @@ import argparse
 import tempfile
 from pathlib import Path
 
-from bench import append, gateway, machine
+from bench import append, delivery, gateway, machine
 
-PARTS = {"append": append.run, "gateway": gateway.run}
+PARTS = {"append": append.run, "gateway": gateway.run, "delivery": delivery.run}
 ROUNDS, SECONDS = 5, 3.0
 QUICK_ROUNDS, QUICK_SECONDS = 1, 0.2
 

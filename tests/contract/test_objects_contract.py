@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What every bucket does, whatever stores it: one suite over a directory and over a real S3 server."""
+"""What every bucket does: one suite over a directory, a real S3 server, and the tests' memory."""
 
 import gzip
 import hashlib
@@ -7,6 +7,7 @@ import itertools
 import os
 
 import pytest
+from support.memory_bucket import in_memory
 from support.open_buckets import NOW_MS, at_endpoint, directories
 
 from opentrail.errors import ClientError
@@ -24,7 +25,7 @@ def moto_url():
         yield running.url
 
 
-@pytest.fixture(params=["directory", "s3"])
+@pytest.fixture(params=["directory", "memory", "s3"])
 def kind(request, tmp_path, monkeypatch):
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         monkeypatch.delenv(name)
@@ -33,6 +34,8 @@ def kind(request, tmp_path, monkeypatch):
     monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
     if request.param == "directory":
         return directories(tmp_path)
+    if request.param == "memory":
+        return in_memory()
     return at_endpoint(request.getfixturevalue("moto_url"), tmp_path)
 
 

@@ -13,6 +13,7 @@ ROWS = [
     *("bare write + fdatasync", "SQLite, one a transaction", "log, 1 writer", "log, 16 writers"),
     *("log, 256 writers", "log, 1000 an append", "SQLite, 1000 a transaction"),
     *("upstream itself", "bare pass-through proxy", "opentrail", "opentrail, back indexing"),
+    *("zlib-ng 6 alone", "json and gzip 6 of Python", "delivery of one trail"),
     *("calibration loop, ms", "write + fdatasync, ms"),
 ]
 

@@ -197,7 +197,7 @@ class DeliveryOnce(RuleBasedStateMachine):
 
 TestDeliveryOnce = DeliveryOnce.TestCase
 TestDeliveryOnce.settings = settings(
-    max_examples=60,
+    max_examples=50,
     stateful_step_count=40,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from support.log_files import Fault
-from support.open_buckets import NOW_MS
+from support.open_buckets import NOW_MS, Kind
 
 from opentrail.errors import ClientError, Unavailable
 from opentrail.objects.base import Head, Listed, Put
@@ -99,3 +99,8 @@ class MemoryBuckets:
 
     def find(self, name: str) -> MemoryBucket:
         return self.all.get(name, MemoryBucket(name, exists=False))
+
+
+def in_memory() -> Kind:
+    """Return buckets in memory, for the contract suite."""
+    return Kind(make=MemoryBucket, absent=MemoryBucket("absent", exists=False))
