@@ -248,4 +248,9 @@ def test_all_is_there_after_a_restart(server: OpenTrail, how: str) -> None:
     server.start()
     assert names(server.lookup()) == before
     assert server.health()["log"]["id"] == log
-    assert not any("outcome" in event.get("additionalEventData", {}) for event in server.events())
+    # A lookup that a dying back process had been sent may well be of unknown outcome.
+    assert not any(
+        "outcome" in event.get("additionalEventData", {})
+        for event in server.events()
+        if event["eventSource"] != "cloudtrail.amazonaws.com"
+    )

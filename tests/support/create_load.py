@@ -19,7 +19,7 @@ from support.signed_requests import KEY_ID, SECRET, Signer
 
 AGENT = "create-load/"
 ANSWER_S_MAX = 20.0
-PAUSE_S = 0.002
+PAUSE_S = 0.02
 """Between two calls of one client: its neighbours on the machine want to run too."""
 AGAIN_S = 0.05
 """Until a client whose connection broke tries another."""

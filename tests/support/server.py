@@ -110,8 +110,14 @@ class OpenTrail:
     @property
     def back_pid(self) -> int:
         """Return the back process's id; waits for it while it is being started again."""
-        wait_until(lambda: _children(self.pid))
-        return _children(self.pid)[0]
+        found: list[int] = []
+
+        def there() -> bool:
+            found.extend(_children(self.pid))
+            return bool(found)
+
+        wait_until(there)
+        return found[0]
 
     @property
     def admin(self) -> Key:
