@@ -5,7 +5,6 @@ It reads the data directory beside a running server, so it also shows what Looku
 data events, and what is older than the lookup window.
 """
 
-import datetime as dt
 import heapq
 import json
 import math
@@ -23,6 +22,7 @@ from rich.text import Text
 
 from opentrail.cli.exits import EXIT_NO
 from opentrail.cli.options import Command, data_options, settings_of
+from opentrail.cli.times import seconds_of
 from opentrail.clock import iso_seconds
 from opentrail.errors import Corrupt, UsageError
 from opentrail.eventlog.base import LogReader
@@ -162,8 +162,8 @@ def command(
         _CATEGORIES[category],
         flags["account"] or "",
         flags["region"] or "",
-        math.ceil(_seconds(flags["start_time"], 0)),
-        math.floor(_seconds(flags["end_time"], 1 << 62)),
+        math.ceil(seconds_of(flags["start_time"], 0)),
+        math.floor(seconds_of(flags["end_time"], 1 << 62)),
     )
     result = search(SegmentReader(log_dir), wanted, max_results)
     FORMS[form](result)
@@ -184,20 +184,6 @@ _FLAGS = {
     "ResourceType": "resource_type",
     "ResourceName": "resource_name",
 }
-
-
-def _seconds(text: str | None, otherwise: int) -> float:
-    if text is None:
-        return otherwise
-    if text.isdecimal():
-        return int(text)
-    try:
-        when = dt.datetime.fromisoformat(text)
-    except ValueError as error:
-        raise UsageError(
-            f"{text!r} is no time: write 2026-01-31, 2026-01-31T10:00:00Z or epoch seconds"
-        ) from error
-    return (when if when.tzinfo else when.replace(tzinfo=dt.UTC)).timestamp()
 
 
 def _nothing(result: Result) -> str:
