@@ -12,6 +12,7 @@ import signal
 import socket
 import sys
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -43,6 +44,13 @@ API_THREADS = 4
 
 DELIVERY_WAIT_S = 0.1
 """How often trails are looked at: a tenth of a second is nothing beside their intervals."""
+
+FAILED = ApiResponse(
+    500,
+    [(b"content-type", b"application/x-amz-json-1.1")],
+    b'{"__type":"InternalFailure","message":"The call failed; see the log of the server."}',
+)
+"""The answer to a call that met an error of ours."""
 
 _log = logging.getLogger("opentrail.back")
 _request = msgspec.msgpack.Decoder(ApiRequest).decode
@@ -92,8 +100,8 @@ class Back:
     def run(self) -> None:
         """Serve until front closes the link."""
         threads = [
-            threading.Thread(target=self._index, name="history", daemon=True),
-            threading.Thread(target=self._deliver, name="trails", daemon=True),
+            threading.Thread(target=run_or_end, args=(loop,), name=name, daemon=True)
+            for name, loop in (("history", self._index), ("trails", self._deliver))
         ]
         for thread in threads:
             thread.start()
@@ -120,10 +128,20 @@ class Back:
             self._log.answered(kind, number, payload)
 
     def _call(self, number: int, payload: bytes) -> None:
-        self._reply(number, self._api.handle(_request(payload)))
+        self._answer(number, lambda: self._api.handle(_request(payload)))
 
     def _read(self, number: int, payload: bytes) -> None:
-        self._reply(number, self._door.handle(_s3_request(payload)))
+        self._answer(number, lambda: self._door.handle(_s3_request(payload)))
+
+    def _answer(self, number: int, answer: Callable[[], ApiResponse]) -> None:
+        """Reply, whatever comes: without a reply the client waits until its time is up."""
+        response = None
+        try:
+            response = answer()
+        finally:
+            if response is None:
+                _log.critical("a call of OpenTrail's own failed", exc_info=True)
+            self._reply(number, FAILED if response is None else response)
 
     def _reply(self, number: int, response: ApiResponse) -> None:
         try:
@@ -193,6 +211,22 @@ class Back:
         except Unavailable:
             self._stopping.set()
         return True
+
+
+def run_or_end(loop: Callable[[], None], end: Callable[[int], object] = os._exit) -> None:
+    """Run a room's loop; an error that it does not know ends the process.
+
+    Front then starts another. A room that stood still in a process that lives on would be missed
+    by nobody.
+    """
+    returned = False
+    try:
+        loop()
+        returned = True
+    finally:
+        if not returned:
+            _log.critical("back ends: a loop failed", exc_info=True)
+            end(1)
 
 
 class _Cuts:
