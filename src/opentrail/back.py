@@ -18,6 +18,8 @@ from pathlib import Path
 
 import msgspec
 
+from opentrail.capture.tuning import TuningWatcher
+from opentrail.capture.tuning_upstream import SageMaker
 from opentrail.clock import Clock, SystemClock, SystemIds
 from opentrail.durable import make_dir
 from opentrail.errors import Corrupt, Unavailable, UsageError
@@ -42,6 +44,8 @@ RETRY_WAIT_S = 1.0
 API_THREADS = 4
 """Calls answered at once; each waits for disk now and then, none computes for long."""
 
+TUNING_WAIT_S = 1.0
+"""How often tuning jobs are looked for: they run for minutes at least."""
 DELIVERY_WAIT_S = 0.1
 """How often trails are looked at: a tenth of a second is nothing beside their intervals."""
 
@@ -93,6 +97,13 @@ class Back:
         )
         self._digests = Digests(self._state, buckets, keys, clock)
         self._cuts = _Cuts(registry, clock, hello.file_interval_s)
+        self._tuning = TuningWatcher(
+            self._log,
+            self._state,
+            SageMaker(hello.sagemaker_endpoint, hello.tuning_profiles),
+            clock,
+            hello.tuning_poll_interval_s,
+        )
         self._calls = ThreadPoolExecutor(API_THREADS, thread_name_prefix="api")
         self._news = threading.Event()
         self._stopping = threading.Event()
@@ -101,7 +112,11 @@ class Back:
         """Serve until front closes the link."""
         threads = [
             threading.Thread(target=run_or_end, args=(loop,), name=name, daemon=True)
-            for name, loop in (("history", self._index), ("trails", self._deliver))
+            for name, loop in (
+                ("history", self._index),
+                ("trails", self._deliver),
+                ("tuning", self._watch_tuning),
+            )
         ]
         for thread in threads:
             thread.start()
@@ -177,7 +192,7 @@ class Back:
         while not self._stopping.is_set():
             try:
                 self._deliver_due()
-                needed = self._delivery.floor()
+                needed = min(self._delivery.floor(), self._tuning.floor())
                 if needed != told:
                     self._link.send(Kind.NEEDED, needed)
                     told = needed
@@ -196,6 +211,20 @@ class Back:
         for step in (self._delivery.step, self._digests.step):
             while not self._stopping.is_set() and step():
                 pass
+
+    def _watch_tuning(self) -> None:
+        """Own the loop of automatic model tuning: see what tuning jobs do, then wait a little."""
+        while not self._stopping.is_set():
+            try:
+                while not self._stopping.is_set() and self._tuning.step():
+                    pass
+            except Unavailable as error:
+                if not self._stopping.is_set():
+                    _log.error("tuning jobs are not watched: %s", error)
+            except Corrupt as error:
+                _log.critical("tuning jobs are watched no more: %s", error)
+                return
+            self._stopping.wait(TUNING_WAIT_S)
 
     def _tell(self, told: int) -> int:
         """Tell front how far the index is, if that has changed."""

@@ -40,6 +40,7 @@ DAYS_MAX = 36_500.0
 Account = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{12}\Z")]
 Region = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9-]{1,32}\Z")]
 Directory = Annotated[str, msgspec.Meta(pattern=r"^[^\0]+\Z")]
+AccountProfile = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{12}=[^=]+\Z")]
 Timeout = Annotated[float, msgspec.Meta(gt=0, le=TIMEOUT_S_MAX)]
 Days = Annotated[float, msgspec.Meta(gt=0, le=DAYS_MAX)]
 Interval = Annotated[float, msgspec.Meta(ge=0.1, le=86_400)]
@@ -121,6 +122,17 @@ class Delivery(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     """Length of a digest's window. AWS: an hour."""
 
 
+class Tuning(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Who asks the upstream which training jobs a tuning job starts and stops."""
+
+    credentials_profile: str = ""
+    """A profile of the AWS shared files that may list tuning jobs; "": nobody asks."""
+    profiles: tuple[AccountProfile, ...] = ()
+    """ACCOUNT=PROFILE: profiles of single accounts, stronger than ``credentials_profile``."""
+    poll_interval_s: Interval = 10.0
+    """How often a tuning job that has not ended is asked about."""
+
+
 class AccessKeySetting(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A key that OpenTrail knows: whose it is, and its secret where signatures are to be checked."""
 
@@ -157,6 +169,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     log: Log = Log()
     history: History = History()
     delivery: Delivery = Delivery()
+    tuning: Tuning = Tuning()
     buckets: dict[str, BucketSetting] = {}
     """By name. A bucket without an entry is the upstream's, or a directory when there is none."""
     access_keys: dict[str, AccessKeySetting] = {}
@@ -251,9 +264,10 @@ class _Tree:
         self._sources[dotted] = source
 
 
-_LISTS = frozenset({"accounts", "regions", "hosts", "trusted_proxies"})
+_LISTS = frozenset({"accounts", "regions", "hosts", "trusted_proxies", "profiles"})
+_FILE_ONLY = ("access_keys", "buckets")
 _UPSTREAM_OPTIONS = ("trusted_identity", "verifies_signatures")
-_SECTIONS = ("listen", "api", "forward", "log", "history", "delivery")
+_SECTIONS = ("listen", "api", "forward", "log", "history", "delivery", "tuning")
 _TABLES: dict[str, type[msgspec.Struct]] = {
     "upstream": Upstream,
     "buckets": BucketSetting,
@@ -278,7 +292,7 @@ def _dotted(variable: str) -> str:
     Raises: UsageError: what it names can be set in the file only.
     """
     name = variable.removeprefix(ENV_PREFIX).lower()
-    if name.startswith(("access_keys", "buckets")) or name.endswith(_UPSTREAM_OPTIONS):
+    if name.startswith(_FILE_ONLY) or name.endswith(_UPSTREAM_OPTIONS):
         raise UsageError(f"{variable}: this can be set in the settings file only (--config)")
     if name in _SECTIONS:
         raise UsageError(f"{variable}: {name} is a table; name a setting of it: {variable}_…")

@@ -19,8 +19,8 @@ from opentrail.capture.limits import ADDITIONAL_BYTES_MAX, capped, omitted, trun
 from opentrail.capture.plan import Category, Plan, plan
 from opentrail.capture.resources import resources
 from opentrail.capture.rules import EVENT_VERSION_DEFAULT
+from opentrail.capture.service_event import ServiceEvent, service_event
 from opentrail.clock import iso_seconds
-from opentrail.event import codec
 from opentrail.eventlog.base import RECORD_BYTES_MAX
 
 GAP_EVENT_NAME = "RecordingGap"
@@ -144,27 +144,19 @@ def gap_event(gap: Gap, event_id: str, account: str, region: str, at_ms: int) ->
     }
     if gap.calls is not None:
         details["calls"] = gap.calls
-    fields: dict[str, object] = {
-        "eventVersion": EVENT_VERSION_DEFAULT,
-        "userIdentity": {"accountId": account, "invokedBy": _GAP_SOURCE},
-        "eventTime": iso_seconds(at_ms),
-        "eventSource": _GAP_SOURCE,
-        "eventName": GAP_EVENT_NAME,
-        "awsRegion": region,
-        "sourceIPAddress": _GAP_SOURCE,
-        "userAgent": _GAP_SOURCE,
-        "requestParameters": None,
-        "responseElements": None,
-        "eventID": event_id,
-        "readOnly": False,
-        "eventType": "AwsServiceEvent",
-        "managementEvent": True,
-        "recipientAccountId": account,
-        "serviceEventDetails": details,
-        "eventCategory": "Management",
-    }
-    parts = {name: msgspec.Raw(_json(value)) for name, value in fields.items()}
-    return Built(codec.encode(parts), event_id, "Management")
+    data = service_event(
+        ServiceEvent(
+            EVENT_VERSION_DEFAULT,
+            _GAP_SOURCE,
+            GAP_EVENT_NAME,
+            account,
+            region,
+            at_ms,
+            event_id,
+            details,
+        )
+    )
+    return Built(data, event_id, "Management")
 
 
 def _skipped(how: Plan, settings: BuildSettings) -> Skipped | None:

@@ -13,6 +13,7 @@ from opentrail.cli.env import client_host, host_and_port
 from opentrail.cli.options import Command, settings_of, settings_options, upstream_flags
 from opentrail.clock import iso_seconds
 from opentrail.config import REGION_DEFAULT, Settings, is_loopback
+from opentrail.front.buckets import endpoint_of
 from opentrail.front.process import Started, run
 
 
@@ -123,7 +124,16 @@ def _warnings(settings: Settings, started: Started) -> list[str]:
         warnings.append("auth is off: whoever reaches this port can read the whole history")
     if settings.listen.allow_reset:
         warnings.append("reset is allowed: whoever reaches this port can empty the log")
+    if endpoint_of(settings, "sagemaker") and not _watches_tuning(settings):
+        warnings.append(
+            "training jobs that tuning jobs start and stop are not recorded: name an AWS profile"
+            " that may list them, tuning.credentials_profile"
+        )
     return warnings
+
+
+def _watches_tuning(settings: Settings) -> bool:
+    return bool(settings.tuning.credentials_profile or settings.tuning.profiles)
 
 
 class _JsonLines(logging.Formatter):

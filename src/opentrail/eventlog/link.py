@@ -76,10 +76,17 @@ class Hello(msgspec.Struct, frozen=True):
     """The upstream's S3; "" when there is none."""
     s3_key: tuple[str, str]
     """Access key id and secret for it, where nothing else is configured."""
+    sagemaker_endpoint: str
+    """The upstream's SageMaker; "" when there is none."""
+    tuning_profiles: dict[str, str]
+    """Who asks it about tuning jobs: AWS profiles by account; "" is every other account's."""
+    tuning_poll_interval_s: float
 
     def __repr__(self) -> str:
         return f"Hello({self.data!r})"
 
+
+_UNSETTLED = "front has not answered an earlier append yet"
 
 _encode = msgspec.msgpack.Encoder().encode
 _drafts = msgspec.msgpack.Decoder(list[tuple[int, bytes]])
@@ -182,6 +189,7 @@ class LinkedLog:
         self._lock = threading.Lock()
         self._last = 0
         self._closed = ""
+        self._unsettled: set[int] = set()
 
     @property
     def log_id(self) -> str:
@@ -214,7 +222,8 @@ class LinkedLog:
 
     def writable(self) -> str:
         """See ``EventLog``; what front refuses is known only when it is asked."""
-        return self._closed
+        with self._lock:
+            return self._closed or (_UNSETTLED if self._unsettled else "")
 
     def append(self, drafts: Sequence[Draft]) -> list[int]:
         """See ``EventLog``: front appends, and answers when it is durable."""
@@ -225,11 +234,15 @@ class LinkedLog:
         return self._ask(Kind.MARKS, encode_marks(marks))
 
     def _ask(self, kind: Kind, payload: bytes) -> list[int]:
-        """Return the positions that front answers with. Raises: Unavailable."""
+        """Return the positions that front answers with. Raises: Unavailable.
+
+        While an append that front did not answer in time may still happen, no other is made: who
+        looks into the log for what became of it, and then repeats it, must not be overtaken.
+        """
         waiting: Future[list[int]] = Future()
         with self._lock:
-            if self._closed:
-                raise Unavailable(self._closed)
+            if self._closed or self._unsettled:
+                raise Unavailable(self._closed or _UNSETTLED)
             self._last += 1
             number = self._last
             self._waiting[number] = waiting
@@ -237,6 +250,9 @@ class LinkedLog:
             self._send(kind, number, payload)
             return waiting.result(timeout=APPEND_TIMEOUT_S)
         except FutureTimeoutError as error:
+            with self._lock:
+                if number in self._waiting:
+                    self._unsettled.add(number)
             raise Unavailable("front did not answer; what was sent may be in the log") from error
         finally:
             with self._lock:
@@ -246,6 +262,7 @@ class LinkedLog:
         """Take an APPENDED or REFUSED from the link."""
         with self._lock:
             waiting = self._waiting.pop(number, None)
+            self._unsettled.discard(number)
         if waiting is None:
             return
         if kind is Kind.APPENDED:

@@ -221,6 +221,11 @@ class Backend:
             self._process.kill()
 
     async def _gone(self) -> None:
+        """Clean up behind a back process that has ended.
+
+        Whoever comes next may look into the log for what became of its appends: none of them may
+        happen after that.
+        """
         self.ready.clear()
         if self._writer is not None:
             self._writer.close()
@@ -234,3 +239,4 @@ class Backend:
             if process.returncode is None:
                 process.kill()
             await process.wait()
+        await asyncio.gather(*self._appends)

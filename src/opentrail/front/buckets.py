@@ -14,10 +14,15 @@ from opentrail.front.keys import credentials_file
 DAY_S = 86_400
 
 
+def endpoint_of(settings: Settings, service: str) -> str:
+    """Return the URL of the upstream of ``service``; "" when there is none."""
+    upstream = settings.upstream.get(service) or settings.upstream.get("default")
+    return upstream.url if upstream is not None else ""
+
+
 def s3_endpoint(settings: Settings) -> str:
     """Return the URL of the upstream's S3; "" when there is none."""
-    upstream = settings.upstream.get("s3") or settings.upstream.get("default")
-    return upstream.url if upstream is not None else ""
+    return endpoint_of(settings, "s3")
 
 
 class OwnBuckets:
@@ -52,4 +57,13 @@ def hello_of(settings: Settings, token_key: bytes) -> Hello:
         },
         s3_endpoint=s3_endpoint(settings),
         s3_key=(key.access_key_id, key.secret_access_key),
+        sagemaker_endpoint=endpoint_of(settings, "sagemaker"),
+        tuning_profiles=_tuning_profiles(settings),
+        tuning_poll_interval_s=settings.tuning.poll_interval_s,
     )
+
+
+def _tuning_profiles(settings: Settings) -> dict[str, str]:
+    tuning = settings.tuning
+    default = {"": tuning.credentials_profile} if tuning.credentials_profile else {}
+    return default | dict(each.split("=", 1) for each in tuning.profiles)

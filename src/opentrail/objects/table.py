@@ -56,8 +56,8 @@ class BucketTable:
         """
         for name, setting in settings.items():
             check(name, setting)
-            _check_profile(setting.credentials_profile)
-        _check_profile(upstream.credentials_profile if upstream else "")
+            check_profile(setting.credentials_profile)
+        check_profile(upstream.credentials_profile if upstream else "")
         self._settings = settings
         self._dir = buckets_dir
         self._clock = clock
@@ -159,8 +159,8 @@ def _fallback(
     return (None, None) if known else (upstream.access_key_id, upstream.secret_access_key)
 
 
-def _check_profile(profile: str) -> None:
-    """Raise UsageError for a profile that is not there: at start, not at the first delivery."""
+def check_profile(profile: str) -> None:
+    """Raise UsageError for a profile that is not there: at start, not when it is first needed."""
     if not profile:
         return
     try:

@@ -1,0 +1,311 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Automatic model tuning: a record of each training job that a tuning job starts or stops.
+
+SageMaker starts and stops these itself, so no call passes the gateway. CloudTrail has them as
+AwsServiceEvent (SageMaker Developer Guide, "Log Amazon SageMaker API calls with CloudTrail"); AWS
+publishes neither their names nor their details: those here are OpenTrail's own, docs/records.md.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import msgspec
+
+from opentrail.capture.build import Gap, gap_event
+from opentrail.capture.service_event import ServiceEvent, event_id_of, service_event
+from opentrail.capture.services import rules_for
+from opentrail.clock import Clock
+from opentrail.errors import ClientError, Unavailable
+from opentrail.event import codec
+from opentrail.event.record import Record
+from opentrail.eventlog.base import Draft, Entry, EventLog, Origin
+from opentrail.state.base import Change, State
+
+SOURCE = "sagemaker.amazonaws.com"
+UNWATCHED = "tuning-unwatched"
+"""The gap event's reason: a tuning job passed, and nobody may ask what it starts."""
+CURSOR_KEY = "tuning/cursor"
+"""State: the position below which no tuning job is watched any more; 8 bytes, little-endian."""
+RECORDS_AT_ONCE = 5_000
+"""Records read in one step: some 20 ms, so that a stop is never waited for."""
+CURSOR_INTERVAL_S = 60.0
+"""The cursor is kept this often: a restart reads a minute of the log again."""
+RETRY_S_MAX = 300.0
+"""An upstream that refuses or does not answer is asked again at the latest after this."""
+WATCH_MS_MAX = 31 * 86_400_000
+"""A tuning job runs for 30 days at most (API reference, "ResourceLimits"); then it is given up."""
+
+_ENDED = frozenset({"Completed", "Failed", "Stopped", "DeleteFailed"})
+_STOPPED = frozenset({"Stopping", "Stopped"})
+_GONE = frozenset({"ResourceNotFound", "ResourceNotFoundException", "ValidationException"})
+"""What DescribeHyperParameterTuningJob answers of a job that is not, or no longer, there."""
+_CREATE = b'"CreateHyperParameterTuningJob"'
+_STOP = b'"StopTrainingJob"'
+_EVENT = b'"AwsServiceEvent"'
+
+
+class Child(msgspec.Struct, frozen=True):
+    """A training job of a tuning job, as the upstream lists it."""
+
+    name: str
+    arn: str
+    status: str
+    """Of the training job: "InProgress", "Stopped" …"""
+    created_ms: int
+    ended_ms: int | None = None
+
+
+class Family(msgspec.Struct, frozen=True):
+    """A tuning job and all the training jobs that it has started so far."""
+
+    arn: str
+    status: str
+    children: Sequence[Child]
+
+
+class TuningJobs(Protocol):
+    """The upstream, asked about tuning jobs."""
+
+    def may_ask(self, account: str) -> bool:
+        """Return whether there are credentials for ``account``."""
+        ...
+
+    def family(self, account: str, region: str, name: str) -> Family:
+        """Return the tuning job ``name`` with its training jobs.
+
+        Raises: ClientError: the upstream's own refusal. Unavailable: it did not answer.
+        """
+        ...
+
+
+@dataclass(slots=True)
+class _Watched:
+    """A tuning job that may still start or stop training jobs."""
+
+    account: str
+    region: str
+    name: str
+    position: int
+    """Of the record of its creation."""
+    created_ms: int
+    due_s: float = 0.0
+    failures: int = 0
+    stops_seen: set[str] = field(default_factory=set)
+    """Children that the last answer showed as stopped."""
+
+    def id_of(self, *cause: str) -> str:
+        """Return the eventID of something that this job did."""
+        return event_id_of("tuning", self.account, self.region, str(self.position), *cause)
+
+
+class TuningWatcher:
+    """Watches the tuning jobs that the log has seen begin. One thread calls ``step``.
+
+    Nothing is remembered but one position: which jobs are watched and what is recorded of them is
+    read from the log, which is the truth. So neither a lost state nor an append whose outcome is
+    unknown can have an event recorded twice.
+    """
+
+    def __init__(
+        self, log: EventLog, state: State, jobs: TuningJobs, clock: Clock, poll_interval_s: float
+    ) -> None:
+        """Go on where the last process was. Raises: Unavailable."""
+        self._log = log
+        self._state = state
+        self._jobs = jobs
+        self._clock = clock
+        self._poll_interval_s = poll_interval_s
+        kept = state.get(CURSOR_KEY)
+        self._kept = int.from_bytes(kept.value, "little") if kept else 0
+        self._keep_due_s = 0.0
+        self._read_again()
+
+    def _read_again(self) -> None:
+        """Forget what was read, so that the log is read again from the cursor on."""
+        self._position = self._kept
+        self._watched: dict[tuple[str, str, str], _Watched] = {}
+        self._recorded: set[str] = set()
+        self._stopped_by_call: set[tuple[str, str, str]] = set()
+
+    def floor(self) -> int:
+        """Return the position from which on the log is still needed."""
+        return self._kept
+
+    def step(self) -> bool:
+        """Read a piece of the log, or ask about one tuning job; False: nothing is due.
+
+            1. read the log to its durable end: new jobs, stops by callers, what is recorded
+            2. ask the upstream about a job that is due
+            3. append what is not recorded yet     (eventIDs follow from the cause)
+            4. move the cursor                     (now and then, never past a watched job)
+        A crash or an unknown outcome in 3 has the log read again before anything is appended.
+        Raises: Unavailable. Corrupt.
+        """
+        if why := self._log.writable():
+            raise Unavailable(f"tuning jobs wait: {why}")
+        if self._read():
+            return True
+        self._keep_cursor()
+        now_s = self._clock.monotonic()
+        due = [job for job in self._watched.values() if job.due_s <= now_s]
+        if not due:
+            return False
+        self._look_at(min(due, key=lambda job: job.due_s))
+        return True
+
+    def _read(self) -> bool:
+        """Read on in the log; True when there is more."""
+        end = self._log.durable_end()
+        for count, entry in enumerate(self._log.entries(self._position, end)):
+            if count == RECORDS_AT_ONCE:
+                self._position = entry.position
+                return True
+            self._take(entry)
+        self._position = end
+        return False
+
+    def _take(self, entry: Entry) -> None:
+        data = entry.data
+        if entry.origin is Origin.INTERNAL and _EVENT in data:
+            self._recorded.add(codec.decode(data).event_id)
+        elif entry.origin is Origin.CAPTURE and (_CREATE in data or _STOP in data):
+            self._take_call(entry, codec.decode(data))
+
+    def _take_call(self, entry: Entry, record: Record) -> None:
+        if record.event_source != SOURCE or record.error_code:
+            return
+        place = record.recipient_account_id, record.aws_region
+        named = _named(record)
+        if record.event_name == "StopTrainingJob":
+            self._stopped_by_call.add((*place, named.training_job_name))
+        elif record.event_name == "CreateHyperParameterTuningJob" and named.tuning_job_name:
+            key = (*place, named.tuning_job_name)
+            self._watched[key] = _Watched(*key, entry.position, entry.append_ms)
+
+    def _keep_cursor(self) -> None:
+        """Keep how far the log is done with. Raises: Unavailable."""
+        if self._clock.monotonic() < self._keep_due_s:
+            return
+        done = min((job.position for job in self._watched.values()), default=self._position)
+        if not self._watched:
+            self._recorded.clear()
+            self._stopped_by_call.clear()
+        if done > self._kept:
+            self._state.commit([Change(CURSOR_KEY, done.to_bytes(8, "little"), None)])
+            self._kept = done
+        self._keep_due_s = self._clock.monotonic() + CURSOR_INTERVAL_S
+
+    def _look_at(self, job: _Watched) -> None:
+        """Ask about one job, and record what is new. Raises: Unavailable: the log refused."""
+        overdue = self._clock.now_ms() - job.created_ms > WATCH_MS_MAX
+        if overdue or not self._jobs.may_ask(job.account):
+            self._give_up(job)
+            return
+        try:
+            family = self._jobs.family(job.account, job.region, job.name)
+        except ClientError as error:
+            if error.code in _GONE:
+                self._forget(job)
+                return
+            self._record([self._gap(job)])
+            self._later(job)
+        except Unavailable:
+            self._later(job)
+        else:
+            job.failures = 0
+            job.due_s = self._clock.monotonic() + self._poll_interval_s
+            self._record_family(job, family)
+
+    def _later(self, job: _Watched) -> None:
+        job.failures += 1
+        wait_s = min(self._poll_interval_s * 2**job.failures, RETRY_S_MAX)
+        job.due_s = self._clock.monotonic() + wait_s
+
+    def _give_up(self, job: _Watched) -> None:
+        self._record([self._gap(job)])
+        self._forget(job)
+
+    def _forget(self, job: _Watched) -> None:
+        del self._watched[job.account, job.region, job.name]
+
+    def _record_family(self, job: _Watched, family: Family) -> None:
+        """Record what the job has started and stopped; forget it once nothing can follow.
+
+        A stop counts only when a second look shows it too: the record of a caller's own
+        StopTrainingJob may come a moment after the upstream obeyed it.
+        """
+        children = sorted(family.children, key=lambda child: (child.created_ms, child.name))
+        stopped = {child.name for child in children if child.status in _STOPPED}
+        drafts = list(self._news(job, family.arn, children))
+        settled = family.status in _ENDED and stopped == job.stops_seen
+        job.stops_seen = stopped
+        self._record(drafts)
+        if settled and all(child.status in _ENDED for child in children):
+            self._forget(job)
+
+    def _news(
+        self, job: _Watched, tuning_arn: str, children: Sequence[Child]
+    ) -> Iterator[tuple[str, bytes]]:
+        """Yield (eventID, record) of each start and each stop."""
+        for child in children:
+            yield self._event(job, tuning_arn, child, "CreateTrainingJob", child.created_ms)
+        for child in children:
+            by_call = (job.account, job.region, child.name) in self._stopped_by_call
+            if child.status in _STOPPED and child.name in job.stops_seen and not by_call:
+                at_ms = child.ended_ms or self._clock.now_ms()
+                yield self._event(job, tuning_arn, child, "StopTrainingJob", at_ms)
+
+    def _event(
+        self, job: _Watched, tuning_arn: str, child: Child, name: str, at_ms: int
+    ) -> tuple[str, bytes]:
+        event_id = job.id_of(child.arn, name)
+        event = ServiceEvent(
+            rules_for("sagemaker").event_version,
+            SOURCE,
+            name,
+            job.account,
+            job.region,
+            at_ms,
+            event_id,
+            {
+                "hyperParameterTuningJobArn": tuning_arn,
+                "trainingJobName": child.name,
+                "trainingJobArn": child.arn,
+                "status": child.status,
+            },
+        )
+        return event_id, service_event(event)
+
+    def _gap(self, job: _Watched) -> tuple[str, bytes]:
+        event_id = job.id_of(UNWATCHED)
+        gap = Gap(UNWATCHED, job.created_ms, self._clock.now_ms())
+        built = gap_event(gap, event_id, job.account, job.region, gap.to_ms)
+        return event_id, built.data
+
+    def _record(self, events: Sequence[tuple[str, bytes]]) -> None:
+        """Append those of ``events`` that are not in the log. Raises: Unavailable."""
+        new = [(event_id, data) for event_id, data in events if event_id not in self._recorded]
+        if not new:
+            return
+        try:
+            self._log.append([Draft(Origin.INTERNAL, data) for _, data in new])
+        except Unavailable:
+            self._read_again()
+            raise
+        self._recorded.update(event_id for event_id, _ in new)
+
+
+class _Names(msgspec.Struct, frozen=True):
+    """The names in requestParameters."""
+
+    tuning_job_name: str = msgspec.field(name="hyperParameterTuningJobName", default="")
+    training_job_name: str = msgspec.field(name="trainingJobName", default="")
+
+
+def _named(record: Record) -> _Names:
+    """Return what the call named; nothing where the request was not kept."""
+    try:
+        return msgspec.json.decode(record.request_parameters, type=_Names)
+    except msgspec.MsgspecError:
+        return _Names()

@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The upstream's SageMaker, asked about tuning jobs over botocore clients.
+
+SageMaker API Reference: DescribeHyperParameterTuningJob, ListTrainingJobsForHyperParameterTuningJob.
+It is asked directly, not through OpenTrail: these calls are nobody's, and leave no events.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Protocol, cast
+
+import botocore.session
+import msgspec
+from botocore import exceptions as driver
+from botocore.config import Config
+
+from opentrail.capture.tuning import Child, Family
+from opentrail.errors import ClientError, Unavailable
+from opentrail.objects.table import check_profile
+
+CONNECT_TIMEOUT_S = 5
+READ_TIMEOUT_S = 20
+"""One thread asks about all jobs: a silent upstream may hold it up for so long."""
+ATTEMPTS_MAX = 2
+PAGE_CHILDREN = 100
+"""As many as SageMaker lists at once."""
+CHILDREN_MAX = 10_000
+"""Of one tuning job: over ten times SageMaker's quota of 750, and the end of an endless list."""
+CLIENTS_MAX = 64
+"""Accounts times regions in use at once; a client takes about a megabyte."""
+
+Answer = Mapping[str, object]
+
+
+class _Client(Protocol):
+    def describe_hyper_parameter_tuning_job(self, **arguments: object) -> Answer: ...
+
+    def list_training_jobs_for_hyper_parameter_tuning_job(self, **arguments: object) -> Answer: ...
+
+
+class _Job(msgspec.Struct, frozen=True):
+    arn: str = msgspec.field(name="HyperParameterTuningJobArn")
+    status: str = msgspec.field(name="HyperParameterTuningJobStatus")
+
+
+class _Child(msgspec.Struct, frozen=True, rename="pascal"):
+    training_job_name: str
+    training_job_arn: str
+    training_job_status: str
+    creation_time: datetime
+    training_end_time: datetime | None = None
+
+
+class _Page(msgspec.Struct, frozen=True, rename="pascal"):
+    training_job_summaries: list[_Child]
+    next_token: str | None = None
+
+
+class SageMaker:
+    """``capture.tuning.TuningJobs``. For one thread."""
+
+    def __init__(self, endpoint: str, profiles: Mapping[str, str]) -> None:
+        """``profiles``: AWS profiles by account; "" is the one of every other account.
+
+        Raises: UsageError: a profile is not there.
+        """
+        for profile in profiles.values():
+            check_profile(profile)
+        self._endpoint = endpoint
+        self._profiles = profiles
+        self._clients: dict[tuple[str, str], _Client] = {}
+
+    def may_ask(self, account: str) -> bool:
+        """See ``TuningJobs``."""
+        return bool(self._endpoint and self._profile(account))
+
+    def _profile(self, account: str) -> str:
+        return self._profiles.get(account) or self._profiles.get("", "")
+
+    def family(self, account: str, region: str, name: str) -> Family:
+        """See ``TuningJobs``. The job's status is from before its training jobs were listed."""
+        try:
+            client = self._client(self._profile(account), region)
+            job = msgspec.convert(
+                client.describe_hyper_parameter_tuning_job(HyperParameterTuningJobName=name), _Job
+            )
+            return Family(job.arn, job.status, _children(client, name))
+        except driver.ClientError as error:
+            said = error.response["Error"]
+            raise ClientError(str(said.get("Code")), str(said.get("Message"))) from error
+        except (driver.BotoCoreError, msgspec.ValidationError, ValueError) as error:
+            raise Unavailable(f"SageMaker cannot be asked: {type(error).__name__}") from error
+
+    def _client(self, profile: str, region: str) -> _Client:
+        found = self._clients.get((profile, region))
+        if found is None:
+            if len(self._clients) >= CLIENTS_MAX:
+                self._clients.clear()
+            found = _make_client(self._endpoint, profile, region)
+            self._clients[profile, region] = found
+        return found
+
+
+def _make_client(endpoint: str, profile: str, region: str) -> _Client:
+    config = Config(
+        connect_timeout=CONNECT_TIMEOUT_S,
+        read_timeout=READ_TIMEOUT_S,
+        retries={"mode": "standard", "total_max_attempts": ATTEMPTS_MAX},
+    )
+    session = botocore.session.Session(profile=profile)
+    client = session.create_client(
+        "sagemaker", region_name=region, endpoint_url=endpoint, config=config
+    )
+    return cast("_Client", client)
+
+
+def _children(client: _Client, name: str) -> list[Child]:
+    """Return all training jobs. Raises: Unavailable: the list does not end."""
+    children: list[Child] = []
+    more: dict[str, str] = {}
+    while len(children) <= CHILDREN_MAX:
+        answer = client.list_training_jobs_for_hyper_parameter_tuning_job(
+            HyperParameterTuningJobName=name, MaxResults=PAGE_CHILDREN, **more
+        )
+        page = msgspec.convert(answer, _Page)
+        children += [_child(each) for each in page.training_job_summaries]
+        if not page.next_token:
+            return children
+        more = {"NextToken": page.next_token}
+    raise Unavailable(f"a tuning job has more than {CHILDREN_MAX} training jobs")
+
+
+def _child(shown: _Child) -> Child:
+    ended = shown.training_end_time
+    return Child(
+        name=shown.training_job_name,
+        arn=shown.training_job_arn,
+        status=shown.training_job_status,
+        created_ms=_ms(shown.creation_time),
+        ended_ms=_ms(ended) if ended is not None else None,
+    )
+
+
+def _ms(when: datetime) -> int:
+    return int(when.timestamp() * 1000)
