@@ -46,10 +46,9 @@ def test_it_says_all_that_an_operator_wants_to_know(tmp_path):
         assert found["AWS_ENDPOINT_URL"] == server.endpoint
         assert found["AWS_REGION"] == "eu-west-1"
         assert found["AWS_ACCESS_KEY_ID"] == server.admin.access_key_id
-        assert server.errors().splitlines() == [
-            "  warning   training jobs that tuning jobs start and stop are not recorded:"
-            " name an AWS profile that may list them, tuning.credentials_profile"
-        ]
+        warning = "training jobs that tuning jobs start and stop are not recorded:"
+        assert server.errors().count("warning") == 1
+        assert warning in server.errors()
 
 
 def test_without_an_upstream_it_says_what_calls_get(tmp_path):

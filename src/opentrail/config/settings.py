@@ -1,17 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Settings: a TOML file, then ``OPENTRAIL_…`` variables, then flags, each stronger than the last.
+"""All settings: their shapes, defaults and bounds.
 
-An unknown key is an error that names the nearest known one: a mistyped security setting must not
-be a silent default. The names are the sections of ``docs/configuration.md``.
+The names are those of ``docs/configuration.md``.
 """
 
-import difflib
 import ipaddress
 import re
-import tomllib
-from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Literal
 from urllib.parse import SplitResult, urlsplit
 
 import msgspec
@@ -27,9 +23,6 @@ LISTEN_DEFAULT = "127.0.0.1:4540"
 ACCOUNT_DEFAULT = "123456789012"
 """The account number of AWS's own documentation."""
 REGION_DEFAULT = "us-east-1"
-ENV_PREFIX = "OPENTRAIL_"
-ENV_NOT_SETTINGS = frozenset({"OPENTRAIL_CONFIG", "OPENTRAIL_SHARED"})
-"""Variables with our prefix that are no settings: the file's path; the test suite's own data."""
 
 TIMEOUT_S_MAX = 3600.0
 """An hour: far past every synchronous answer of AWS, and no way to write "for ever"."""
@@ -180,28 +173,6 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         return Path(self.data)
 
 
-def load(file: Path | None, environ: Mapping[str, str], flags: Mapping[str, object]) -> Settings:
-    """Return the settings of ``file``, ``environ`` and ``flags``, the later ones winning.
-
-    ``flags`` maps dotted names ("listen.address") to values; None means not given.
-    Raises: UsageError: one line that says which key, and what to write instead.
-    """
-    tree = _Tree(str(file) if file is not None else "settings")
-    if file is not None:
-        tree.values = _read_file(file)
-    options = _upstream_options(tree.values)
-    for name, text in environ.items():
-        if name.startswith(ENV_PREFIX) and name not in ENV_NOT_SETTINGS:
-            tree.set(_dotted(name), text, name)
-    for dotted, value in flags.items():
-        if value is not None:
-            tree.set(dotted, value, "the command line")
-    _refuse_unknown(tree)
-    settings = _converted(tree, options)
-    _check(settings)
-    return settings
-
-
 def split_address(address: str) -> tuple[str, int]:
     """Return host and port of "HOST:PORT" (IPv6 in brackets). Raises: UsageError."""
     found = _ADDRESS.fullmatch(address)
@@ -225,146 +196,8 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def _read_file(file: Path) -> dict[str, object]:
-    try:
-        return tomllib.loads(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UsageError(f"cannot read {file}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{file} is not TOML: {error}") from error
-
-
-class _Tree:
-    """Settings as nested tables, and where each of them was said."""
-
-    def __init__(self, source: str) -> None:
-        """``source`` says all that is not said elsewhere."""
-        self.values: dict[str, object] = {}
-        self._source = source
-        self._sources: dict[str, str] = {}
-
-    def source(self, dotted: str) -> str:
-        """Return who says ``dotted``: the file, a variable, the command line."""
-        return self._sources.get(dotted, self._source)
-
-    def set(self, dotted: str, value: object, source: str) -> None:
-        """Set one setting. Raises: UsageError: the file has something else where its table is."""
-        *path, last = dotted.split(".")
-        node = self.values
-        for part in path:
-            child = node.setdefault(part, {})
-            if not isinstance(child, dict):
-                raise UsageError(
-                    f"{self._source}: {part} is a table ([{part}]), not a value of its own"
-                )
-            node = child
-        if isinstance(value, str) and last in _LISTS:
-            value = [item.strip() for item in value.split(",") if item.strip()]
-        node[last] = value
-        self._sources[dotted] = source
-
-
-_LISTS = frozenset({"accounts", "regions", "hosts", "trusted_proxies", "profiles"})
-_FILE_ONLY = ("access_keys", "buckets")
-_UPSTREAM_OPTIONS = ("trusted_identity", "verifies_signatures")
-_SECTIONS = ("listen", "api", "forward", "log", "history", "delivery", "tuning")
-_TABLES: dict[str, type[msgspec.Struct]] = {
-    "upstream": Upstream,
-    "buckets": BucketSetting,
-    "access_keys": AccessKeySetting,
-}
-
-
-def _upstream_options(values: dict[str, object]) -> dict[str, object]:
-    """Turn ``sagemaker = "http://…"`` into its table; return what holds for all upstreams."""
-    table = values.get("upstream")
-    if not isinstance(table, dict):
-        return {}
-    options = {name: table.pop(name) for name in _UPSTREAM_OPTIONS if name in table}
-    for service, value in table.items():
-        table[service] = {"url": value} if isinstance(value, str) else value
-    return options
-
-
-def _dotted(variable: str) -> str:
-    """Return "listen.address" for OPENTRAIL_LISTEN_ADDRESS, and so on.
-
-    Raises: UsageError: what it names can be set in the file only.
-    """
-    name = variable.removeprefix(ENV_PREFIX).lower()
-    if name.startswith(_FILE_ONLY) or name.endswith(_UPSTREAM_OPTIONS):
-        raise UsageError(f"{variable}: this can be set in the settings file only (--config)")
-    if name in _SECTIONS:
-        raise UsageError(f"{variable}: {name} is a table; name a setting of it: {variable}_…")
-    for section in _SECTIONS:
-        if name.startswith(section + "_"):
-            return f"{section}.{name[len(section) + 1 :]}"
-    if name == "upstream" or name.startswith("upstream_"):
-        service = name[len("upstream_") :].replace("_", "-") or "default"
-        return f"upstream.{service}.url"
-    return name
-
-
-def _refuse_unknown(tree: _Tree) -> None:
-    """Refuse what is no setting, and name the nearest. Raises: UsageError."""
-    for prefix, table, shape in _shaped_tables(tree.values):
-        known = [field.encode_name for field in msgspec.structs.fields(shape)]
-        for key in table:
-            if key not in known:
-                near = difflib.get_close_matches(key, known, n=1, cutoff=0.0)[0]
-                said = f"{tree.source(prefix + key)}: unknown setting {prefix}{key}"
-                raise UsageError(f"{said}; did you mean {prefix}{near}?")
-
-
-def _shaped_tables(
-    values: dict[str, object],
-) -> Iterator[tuple[str, dict[str, object], type[msgspec.Struct]]]:
-    """Yield each table that has a shape: its prefix, itself, its shape."""
-    yield "", values, Settings
-    for field in msgspec.structs.fields(Settings):
-        value = values.get(field.encode_name)
-        if not isinstance(value, dict):
-            continue
-        if field.encode_name in _SECTIONS:
-            yield f"{field.encode_name}.", value, field.type
-        for name, entry in value.items() if field.encode_name in _TABLES else ():
-            if isinstance(entry, dict):
-                yield f"{field.encode_name}.{name}.", entry, _TABLES[field.encode_name]
-
-
-def _converted(tree: _Tree, options: dict[str, object]) -> Settings:
-    """Return the typed settings. Raises: UsageError, which names the setting, never its value."""
-    values = dict(tree.values)
-    for section, shape in _TABLES.items():
-        table = values.get(section, {})
-        if isinstance(table, dict):
-            common = options if section == "upstream" else {}
-            values[section] = {
-                name: _convert(tree, f"{section}.{name}", _with(common, entry), shape)
-                for name, entry in table.items()
-            }
-    return _convert(tree, "", values, Settings)
-
-
-def _with(common: dict[str, object], entry: object) -> object:
-    return {**common, **entry} if isinstance(entry, dict) else entry
-
-
-_T = TypeVar("_T")
-
-
-def _convert(tree: _Tree, dotted: str, value: object, shape: type[_T]) -> _T:
-    try:
-        return msgspec.convert(value, shape, strict=False)
-    except msgspec.ValidationError as error:
-        said, _, path = str(error).partition(" - at `$.")
-        name = ".".join(filter(None, (dotted, path.rstrip("`"))))
-        raise UsageError(
-            f"{tree.source(name)}: {name}: {said}; see docs/configuration.md"
-        ) from error
-
-
-def _check(settings: Settings) -> None:
+def check_settings(settings: Settings) -> None:
+    """Check what no type can say. Raises: UsageError."""
     host, _ = split_address(settings.listen.address)
     if not is_loopback(host) and not settings.listen.allow_insecure:
         raise UsageError(
