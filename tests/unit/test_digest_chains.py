@@ -3,6 +3,7 @@
 
 import gzip
 import json
+from itertools import pairwise
 
 import pytest
 from support.delivery_world import ACCOUNTS, BUCKETS, NOW_MS, REGIONS, World
@@ -254,6 +255,22 @@ def test_a_long_silence_is_one_window(world, hours, count):
     cut(world, hours + 0.5)
     assert len(windows(world)) == 1 + count
     assert windows(world)[-1][1] == at(hours)
+    check_all(world)
+
+
+def test_keys_change_over_months_and_the_cli_finds_all_valid():
+    world = World(digest_interval_s=24 * 3600)
+    trail = world.registry.start(world.create())
+    for day in range(1, 100):
+        if day in (40, 41):
+            (world.registry.stop if day == 40 else world.registry.start)(trail)
+        world.write()
+        cut(world, 24 * day)
+    signers = [digest["digestPublicKeyFingerprint"] for _, _, digest in sorted(all_digests(world))]
+    assert len(set(signers)) >= 4
+    assert [new for old, new in pairwise(signers) if old != new] == list(dict.fromkeys(signers))[1:]
+    verdict = validate(world, trail.arn, REGIONS[0], BUCKETS[0])
+    assert (len(verdict.valid), len(verdict.gaps), verdict.wrong) == (len(signers), 1, [])
     check_all(world)
 
 

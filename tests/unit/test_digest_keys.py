@@ -3,6 +3,7 @@
 
 import hashlib
 import stat
+from itertools import pairwise
 
 import pytest
 from cryptography.hazmat.primitives import hashes
@@ -18,7 +19,7 @@ from support.log_files import Fault
 from support.memory_state import MemoryState
 
 from opentrail.errors import Corrupt, Unavailable
-from opentrail.trails.keys import BACKDATED_S, VALIDITY_S, DigestKeys
+from opentrail.trails.keys import BACKDATED_S, OVERLAP_S, VALIDITY_S, DigestKeys
 
 END_S = 1_700_000_000
 
@@ -87,7 +88,7 @@ def test_it_is_the_same_after_a_restart_and_with_an_empty_state(tmp_path, state,
         (END_S + VALIDITY_S, 2),
     ],
 )
-def test_another_is_made_when_none_is_valid(tmp_path, state, keys, end_s, made):
+def test_another_signs_when_the_first_is_not_valid(tmp_path, state, keys, end_s, made):
     keys.signing_key(END_S)
     number = keys.signing_key(end_s).number
     assert number == made
@@ -97,12 +98,37 @@ def test_another_is_made_when_none_is_valid(tmp_path, state, keys, end_s, made):
 
 def test_keys_are_listed_by_the_time_in_which_they_are_valid(keys):
     old = keys.signing_key(END_S).public
+    assert keys.key_at(END_S + VALIDITY_S) is None
     new = keys.signing_key(END_S + VALIDITY_S).public
     assert keys.public_keys(0, 10**15) == [new, old]
     assert keys.public_keys(0, old.start_ms - 1) == []
     assert keys.public_keys(0, old.start_ms) == [old]
     assert keys.public_keys(old.end_ms, 10**15) == [new]
     assert keys.public_keys(new.end_ms, 10**15) == []
+
+
+@pytest.mark.parametrize(
+    ("end_s", "count"), [(END_S + VALIDITY_S - OVERLAP_S - 1, 1), (END_S + VALIDITY_S - OVERLAP_S, 2)]
+)
+def test_the_next_is_listed_before_it_signs(keys, end_s, count):
+    first = keys.signing_key(END_S)
+    assert keys.signing_key(end_s) is first
+    known = keys.public_keys(end_s * 1000, end_s * 1000)
+    assert len(known) == count
+    assert known[-1] == first.public
+    if count == 2:
+        assert keys.signing_key(first.public.end_ms // 1000).public == known[0]
+
+
+def test_a_year_of_keys_overlaps_and_each_is_valid_for_thirty_days(keys):
+    signed = [keys.signing_key(END_S + day * 86_400) for day in range(365)]
+    listed = keys.public_keys(0, 10**15)[::-1]
+    assert [signer.number for signer in signed] == sorted(signer.number for signer in signed)
+    for old, new in pairwise(listed):
+        assert old.end_ms - new.start_ms == OVERLAP_S * 1000
+        assert new.end_ms - new.start_ms == VALIDITY_S * 1000
+    assert len(listed) - len({signer.number for signer in signed}) in (0, 1)
+    assert [keys.signing_key(END_S + day * 86_400) for day in range(365)] == signed
 
 
 @pytest.mark.parametrize("fault", [Fault.LOST, Fault.KEPT])

@@ -30,10 +30,14 @@ KEY_BITS = 2048
 PUBLIC_EXPONENT = 65537
 SIGNATURE_ALGORITHM = "SHA256withRSA"
 """RSASSA-PKCS1-v1_5: the same text signed again gives the same signature."""
-BACKDATED_S = 400 * 86_400
-"""The log's retention: nothing older can be waiting for its digest when a key is made."""
-VALIDITY_S = 3650 * 86_400
-"""Ten years: one key, until rotation comes."""
+VALIDITY_S = 30 * 86_400
+"""CloudTrail's own keys are valid for some thirty days."""
+OVERLAP_S = 7 * 86_400
+"""The next key is made, and listed, this long before it is needed: whoever keeps public keys for
+offline verification has it before the first digest that it signs."""
+BACKDATED_S = 86_400
+"""Windows that wait while the first key is made end before it; what waits longer gets a key of its
+own time."""
 PUBLIC_KEY_PREFIX = "public-key/"
 
 _FILE_NAME = re.compile(r"digest-([0-9]{4,})-([0-9]+)-([0-9]+)\.pem")
@@ -102,14 +106,21 @@ class DigestKeys:
     def signing_key(self, end_s: int) -> SigningKey:
         """Return the key for a digest that ends at ``end_s`` (seconds), made if there is none.
 
-        The first made of those that are valid then: asked again, ever the same.
-        Raises: Unavailable: it can be neither made nor published.
+        The first made of those that are valid then: asked again, ever the same, also when the next
+        one has been made meanwhile. When it is near its end, the next one is made and published.
+        Raises: Unavailable: one can be neither made nor published.
         """
-        key = next((key for key in self._keys if _is_valid(key.public, end_s)), None)
+        key = self.key_at(end_s)
         if key is None:
-            key = self._make(end_s)
+            key = self._make(end_s, end_s - BACKDATED_S)
         self._publish(key.public)
+        if self.key_at(end_s + OVERLAP_S) is None:
+            self._publish(self._make(end_s, end_s).public)
         return key
+
+    def key_at(self, second: int) -> SigningKey | None:
+        """Return the key that signs what ends at ``second``, if it has been made."""
+        return next((key for key in self._keys if _is_valid(key.public, second)), None)
 
     def public_keys(self, start_ms: int, end_ms: int) -> list[PublicKey]:
         """Return the keys valid at some time in ``[start_ms, end_ms]``, the newest first.
@@ -120,15 +131,15 @@ class DigestKeys:
         found = [key for key in keys if key.start_ms <= end_ms and start_ms < key.end_ms]
         return sorted(found, key=lambda key: (-key.start_ms, key.fingerprint))
 
-    def _make(self, end_s: int) -> SigningKey:
-        """Make the next key.
+    def _make(self, end_s: int, start_s: int) -> SigningKey:
+        """Make the next key, valid from ``start_s`` until VALIDITY_S behind ``end_s``.
 
         1. its file, durable        (a crash before: another key is made; nothing is signed yet)
         2. its public half          (``_publish``; a crash before: ``open`` does it)
         3. what it signs
         """
         private = rsa.generate_private_key(PUBLIC_EXPONENT, KEY_BITS)
-        start_s = max(end_s - BACKDATED_S, 0)
+        start_s = max(start_s, 0)
         number = self._keys[-1].number + 1 if self._keys else 1
         key = _signing_key(number, private, start_s, end_s + VALIDITY_S)
         pem = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
