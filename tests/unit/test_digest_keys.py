@@ -108,7 +108,8 @@ def test_keys_are_listed_by_the_time_in_which_they_are_valid(keys):
 
 
 @pytest.mark.parametrize(
-    ("end_s", "count"), [(END_S + VALIDITY_S - OVERLAP_S - 1, 1), (END_S + VALIDITY_S - OVERLAP_S, 2)]
+    ("end_s", "count"),
+    [(END_S + VALIDITY_S - OVERLAP_S - 1, 1), (END_S + VALIDITY_S - OVERLAP_S, 2)],
 )
 def test_the_next_is_listed_before_it_signs(keys, end_s, count):
     first = keys.signing_key(END_S)
