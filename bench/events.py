@@ -18,6 +18,7 @@ REGIONS = ("us-east-1", "eu-west-1", "ap-northeast-1")
 USERS = 400
 ROLES = 60
 NAMES = 5_000
+FAILED_SHARE = 0.06
 SHAPES = 4_000
 """Different events before ids and time."""
 CALLS: Sequence[tuple[str, str, bool, str, str]] = (
@@ -105,7 +106,7 @@ def _shape(source: random.Random) -> tuple[bytes, bytes, bytes]:
     service, operation, reads, member, arn = CALLS[next(_calls)]
     region = source.choices(REGIONS, (6, 3, 1))[0]
     name = f"{('fraud', 'churn', 'ranker', 'prices')[source.randrange(4)]}-{next(_names):05}"
-    failed = source.random() < 0.06
+    failed = source.random() < FAILED_SHARE
     record: dict[str, object] = {
         "eventVersion": "1.11",
         "userIdentity": _identity(next(_callers)),

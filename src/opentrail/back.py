@@ -5,7 +5,6 @@ It owns no truth: the log is front's, the index is rebuilt from it. Started by f
 ``python -m opentrail.back FD`` with one end of a socketpair; it ends when that closes.
 """
 
-import fcntl
 import logging
 import os
 import signal
@@ -21,9 +20,9 @@ import msgspec
 from opentrail.capture.tuning import TuningWatcher
 from opentrail.capture.tuning_upstream import SageMaker
 from opentrail.clock import Clock, SystemClock, SystemIds
-from opentrail.durable import make_dir
 from opentrail.errors import Corrupt, Unavailable, UsageError
 from opentrail.eventlog.link import Hello, Kind, Link, LinkedLog
+from opentrail.history.alone import hold
 from opentrail.history.index import History
 from opentrail.objects.setting import BucketSetting
 from opentrail.objects.table import BucketTable, Upstream
@@ -70,7 +69,7 @@ class Back:
         self._link = link
         data = Path(hello.data)
         clock = SystemClock()
-        self._alone = _wait_alone(data / "history")
+        self._alone = hold(data / "history")
         self._log = LinkedLog(data / "log", link.send)
         self._history = History.open(
             data / "history", self._log, clock=clock, lookup_window_s=int(hello.lookup_window_s)
@@ -282,21 +281,6 @@ def _buckets(hello: Hello, clock: Clock) -> BucketTable:
         upstream = Upstream(hello.s3_endpoint, access_key_id=key_id, secret_access_key=secret)
     settings = msgspec.convert(hello.buckets, dict[str, BucketSetting])
     return BucketTable(settings, Path(hello.data) / "buckets", clock, hello.region, upstream)
-
-
-def _wait_alone(directory: Path) -> int:
-    """Return a lock on the index, once no other back process writes there.
-
-    One whose front was killed ends by itself, after the step that it is at.
-    """
-    make_dir(directory)
-    lock = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        _log.warning("event history waits for the back process of a killed server to end")
-        fcntl.flock(lock, fcntl.LOCK_EX)
-    return lock
 
 
 def main() -> int:

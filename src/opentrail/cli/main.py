@@ -19,6 +19,7 @@ COMMANDS = {
     "env": "opentrail.cli.env",
     "search": "opentrail.cli.search",
     "lookup": "opentrail.cli.search",
+    "import": "opentrail.cli.import_",
     "fsck": "opentrail.cli.fsck",
     "verify": "opentrail.cli.verify",
     "record": "opentrail.cli.record",

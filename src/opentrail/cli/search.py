@@ -22,6 +22,7 @@ from rich.text import Text
 
 from opentrail.cli.exits import EXIT_NO
 from opentrail.cli.options import Command, data_options, settings_of
+from opentrail.cli.safe import safe
 from opentrail.cli.times import seconds_of
 from opentrail.clock import iso_seconds
 from opentrail.errors import Corrupt, UsageError
@@ -245,12 +246,7 @@ def _rows(result: Result) -> Iterator[tuple[str, ...]]:
             derived.event_source.removesuffix(".amazonaws.com"),
             derived.region,
         )
-        yield tuple(_safe(cell) for cell in cells)
-
-
-def _safe(text: str) -> str:
-    """Return ``text`` without what a terminal would act on: records hold what callers sent."""
-    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+        yield tuple(safe(cell) for cell in cells)
 
 
 def _json(result: Result) -> None:

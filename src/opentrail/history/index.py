@@ -5,7 +5,8 @@ The index is never the truth: it can be deleted, and is built anew from the log.
 Source: CloudTrail API Reference, "LookupEvents".
 """
 
-from collections.abc import Iterator
+from array import array
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
@@ -14,13 +15,14 @@ from pathlib import Path
 from opentrail.clock import Clock
 from opentrail.durable import OS_FILES, Files
 from opentrail.errors import ClientError, Unavailable
-from opentrail.eventlog.base import LogReader
+from opentrail.eventlog.base import Entry, LogReader, Origin
 from opentrail.history.derive import ATTRIBUTES, derive
+from opentrail.history.known import known
 from opentrail.history.lookup import Found, Lookup, Page
 from opentrail.history.memtable import Memtable
 from opentrail.history.runs import MERGE_RUNS, Runs
 from opentrail.history.table import TIME_MAX_S, Bounds, Table, newest_first
-from opentrail.history.terms import COLUMNS, Collector, term
+from opentrail.history.terms import COLUMNS, Batch, Collector, term
 
 LOOKUP_WINDOW_S = 90 * 24 * 3600
 """LookupEvents shows the last 90 days of eventTime."""
@@ -156,6 +158,40 @@ class History:
                 return Page(found, more=True)
             found.append(event)
         return Page(found, more=False)
+
+    def prepare(self, records: Sequence[bytes]) -> Batch:
+        """Return the rows of ``records``, which are not in the log yet.
+
+        In the place of its position each row has its record's number in ``records``; one that
+        cannot be shown as an event has no row.
+        """
+        entries = (Entry(number, 0, Origin.IMPORT, data) for number, data in enumerate(records))
+        return self._collector.collect(entries)[0]
+
+    def known(self, batch: Batch, records: Sequence[bytes]) -> set[int]:
+        """Return which of ``records``, prepared as ``batch``, the log has, byte for byte.
+
+        Of equal ones among them the first counts as new. Raises: Corrupt.
+        """
+        return known(self._shown.tables, self._log, batch, records)
+
+    def adopt(self, batch: Batch, positions: Sequence[int], end: int) -> None:
+        """Take over rows that were prepared and whose records were then appended.
+
+        ``positions`` are those of the records by their numbers, ``end`` is the log's durable end
+        behind them. Nothing else may have been appended since ``step`` last returned False.
+        Raises: Unavailable: as ``step``.
+        """
+        batch.positions = array("q", [positions[number] for number in batch.positions])
+        self._memtable.add(batch)
+        self._next = end
+        self._unindexed += len(positions) - len(batch.positions)
+        self._show()
+        with _disk_seam(self._runs.directory):
+            self._flush_if_full()
+            self._show()
+            if self._runs.unmerged > self._sizes.merge_urgent_runs // 2:
+                self._tidy()
 
     def _bounds(self, query: Lookup) -> Bounds:
         oldest_s = self._clock.now_ms() // 1000 - self._window_s

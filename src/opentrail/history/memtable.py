@@ -48,6 +48,10 @@ class View:
             chunk = order[start : start + _CHUNK_ROWS]
             yield from zip(times[chunk].tolist(), positions[chunk].tolist(), strict=True)
 
+    def has(self, column: int, terms: Terms) -> NDArray[np.bool_]:
+        """See ``table.Table``."""
+        return np.isin(terms, self.columns[column][0])
+
     def rows(self) -> tuple[Times, Times]:
         """See ``run.Source``."""
         return self.times, self.positions

@@ -175,6 +175,14 @@ class Run:
             stop, size = stop - size, min(4 * size, CHUNK_ROWS_MAX)
             yield from self._rows_at(chunk, bounds.floor)
 
+    def has(self, column: int, terms: Terms) -> NDArray[np.bool_]:
+        """See ``table.Table``."""
+        there = self._columns[column][0]
+        if not len(there):
+            return np.zeros(len(terms), np.bool_)
+        index = np.minimum(np.searchsorted(there, terms), len(there) - 1)
+        return np.asarray(there[index] == terms)
+
     def rows(self) -> tuple[Times, Times]:
         """See ``Source``."""
         return self.times, self.positions

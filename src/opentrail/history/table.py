@@ -9,6 +9,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 TIME_MAX_S = 1 << 60
 """Past every eventTime, and within the 64-bit integers of the arrays."""
 
@@ -40,6 +43,10 @@ class Table(Protocol):
 
     def newest_first(self, column: int, term: int, bounds: Bounds) -> Iterator[tuple[int, int]]:
         """Yield (eventTime, position) of the rows under ``term`` within ``bounds``, descending."""
+        ...
+
+    def has(self, column: int, terms: NDArray[np.uint64]) -> NDArray[np.bool_]:
+        """Return for each of ``terms``, which ascend, whether any row is under it."""
         ...
 
 

@@ -1,0 +1,229 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``opentrail import``: take CloudTrail log files that were made elsewhere into a log."""
+
+import json
+import math
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import asdict
+from itertools import chain
+from pathlib import Path
+from typing import Self
+
+import click
+import msgspec
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
+
+from opentrail.cli.exits import EXIT_NO
+from opentrail.cli.options import Command
+from opentrail.cli.safe import safe
+from opentrail.cli.times import seconds_of
+from opentrail.clock import SystemClock, SystemIds
+from opentrail.config import REGION_DEFAULT
+from opentrail.durable import make_dir
+from opentrail.eventlog.segments import Segments
+from opentrail.history.alone import hold
+from opentrail.history.index import History
+from opentrail.imports.importer import Importer, Quarantined
+from opentrail.imports.paths import Wanted
+from opentrail.imports.run import Summary, import_all
+from opentrail.imports.sources import BucketObject, LeftOut, LocalFile, in_bucket, local
+from opentrail.objects.table import BucketTable, Upstream
+from opentrail.state.sqlite import SqliteState
+
+DATA_DEFAULT = "opentrail-import"
+"""A directory of its own: what was imported does not mix with what a server here records."""
+QUARANTINE = "quarantine.ndjson"
+WINDOW_S = 1 << 40
+"""All of it is looked at for duplicates, however old."""
+_SCHEME = "s3://"
+
+
+@click.command("import", cls=Command)
+@click.argument("paths", nargs=-1, required=True, metavar="PATH|s3://BUCKET/PREFIX...")
+@click.option(
+    "--data",
+    default=DATA_DEFAULT,
+    show_default=True,
+    help="Data directory that takes the records; search reads it with the same option.",
+)
+@click.option("--from", "start", help="Oldest eventTime: 2026-01-31, 2026-01-31T10:00:00Z, epoch.")
+@click.option("--to", "end", help="Newest eventTime, inclusive.")
+@click.option("--account", "accounts", multiple=True, help="Only this account's; repeatable.")
+@click.option("--region", "regions", multiple=True, help="Only of this region; repeatable.")
+@click.option("--endpoint-url", default="", help="S3 endpoint of s3:// locations.")
+@click.option("--profile", default="", help="AWS profile for s3:// locations.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="Form of the summary.",
+)
+@click.option("--json", "form", flag_value="json", help="The same as --format json.")
+def command(paths: tuple[str, ...], data: str, form: str, **flags: str | tuple[str, ...]) -> None:
+    """Take CloudTrail log files into a data directory, to be searched there.
+
+    Reads files, folders and buckets: log files as CloudTrail delivers them, one record a line,
+    and the envelopes of EventBridge, CloudWatch Logs and LookupEvents, gzipped or not. Each record
+    keeps its bytes. Nothing is taken twice: run it again after an interruption, or when there are
+    more files. Imported records are never delivered by trails. What cannot be read is listed in
+    quarantine.ndjson in the data directory. Exit code 1 when there is any.
+
+      opentrail import ./AWSLogs
+      opentrail import s3://my-trail-bucket/AWSLogs --from 2026-01-31 --region eu-west-1
+      opentrail search --data opentrail-import --event-name ConsoleLogin
+    """
+    wanted = Wanted(
+        frozenset(flags["accounts"]),
+        frozenset(flags["regions"]),
+        math.ceil(seconds_of(_text(flags["start"]), 0)),
+        math.floor(seconds_of(_text(flags["end"]), 1 << 60)),
+    )
+    out = LeftOut()
+    files = list(_files(paths, wanted, out, str(flags["endpoint_url"]), str(flags["profile"])))
+    summary = _import(Path(data), files, wanted)
+    _FORMS[form](summary, out, Path(data))
+    if summary.quarantined or summary.files_failed:
+        sys.exit(EXIT_NO)
+
+
+def _text(flag: str | tuple[str, ...] | None) -> str | None:
+    return flag if isinstance(flag, str) else None
+
+
+_File = LocalFile | BucketObject
+
+
+def _files(
+    paths: tuple[str, ...], wanted: Wanted, out: LeftOut, endpoint: str, profile: str
+) -> Iterator[_File]:
+    """Yield what there is to read. Raises: UsageError. ClientError. Unavailable."""
+    for path in paths:
+        if path.startswith(_SCHEME):
+            name, _, prefix = path.removeprefix(_SCHEME).partition("/")
+            table = BucketTable(
+                {}, Path(), SystemClock(), REGION_DEFAULT, Upstream(endpoint, profile)
+            )
+            yield from in_bucket(table.find(name), prefix, wanted, out)
+        else:
+            yield from local(Path(path), wanted, out)
+
+
+def _import(data: Path, files: list[_File], wanted: Wanted) -> Summary:
+    """Import ``files`` into the log of ``data``. Raises: UsageError: a server has it."""
+    make_dir(data)
+    clock = SystemClock()
+    with closing(Segments.open(data, clock, SystemIds())) as log:
+        if log.damage is not None:
+            raise log.damage
+        alone = hold(data / "history")
+        state = SqliteState.open(data / "state.db")
+        with closing(alone), closing(state), _Quarantine(data) as quarantine:
+            history = History.open(data / "history", log, clock, WINDOW_S)
+            while history.step():
+                pass
+            importer = Importer(log, history, state, wanted)
+            with _Bar(files) as bar:
+                summary = import_all(files, importer, quarantine.add, bar.told)
+            while history.step():
+                pass
+    return summary
+
+
+class _Quarantine:
+    """The list of what could not be read: appended to, one JSON object a line."""
+
+    def __init__(self, data: Path) -> None:
+        self._file = (data / QUARANTINE).open("ab")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def add(self, unread: list[Quarantined]) -> None:
+        """Add what is in ``unread``."""
+        lines = (msgspec.json.encode(each) for each in unread)
+        self._file.write(b"\n".join(chain(lines, (b"",))))
+        self._file.flush()
+
+
+class _Bar:
+    """A progress bar on a terminal's standard error; nothing elsewhere."""
+
+    def __init__(self, files: list[_File]) -> None:
+        self._bytes = sum(file.size for file in files)
+        console = Console(stderr=True)
+        self._progress = Progress(
+            TextColumn("[progress.description]{task.description}"),
+            BarColumn(),
+            DownloadColumn(),
+            TransferSpeedColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[records]} records"),
+            console=console,
+            disable=not console.is_terminal,
+        )
+        self._task = self._progress.add_task("importing", total=self._bytes, records="0")
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def told(self, summary: Summary, file: _File) -> None:
+        """Move on by ``file``."""
+        records = f"{summary.records:,}"
+        self._progress.update(self._task, advance=file.size, records=records)
+
+
+def _show_text(summary: Summary, out: LeftOut, data: Path) -> None:
+    rows = (
+        ("files", f"{summary.files:,} read, {summary.bytes / 2**20:,.1f} MiB"),
+        ("", _some(summary.files_before, "imported before, unchanged")),
+        ("", _some(out.pruned, "left out by account, region or time in their path")),
+        ("", _some(out.digests, "digests")),
+        ("", _some(out.other, "with other names")),
+        ("", _some(summary.files_failed, "could not be read")),
+        ("records", f"{summary.records:,}"),
+        ("", f"{summary.imported:,} imported"),
+        ("", _some(summary.duplicates, "there already")),
+        ("", _some(summary.outside, "not asked for")),
+        ("", _some(summary.quarantined, f"could not be read: {data / QUARANTINE}")),
+    )
+    for title, text in rows:
+        if text:
+            click.echo(f"{title:<9}{text}")
+    for each in summary.failures:
+        where = f"{each.file}, record {each.record}"
+        click.secho(f"  {safe(where)}: {safe(each.reason)}", fg="red", err=True)
+
+
+def _some(count: int, what: str) -> str:
+    return f"{count:,} {what}" if count else ""
+
+
+def _show_json(summary: Summary, out: LeftOut, data: Path) -> None:
+    shown = asdict(summary)
+    shown["failures"] = [msgspec.to_builtins(each) for each in summary.failures]
+    click.echo(json.dumps({"data": str(data), **shown, "left_out": asdict(out)}))
+
+
+_FORMS: dict[str, Callable[[Summary, LeftOut, Path], None]] = {
+    "text": _show_text,
+    "json": _show_json,
+}

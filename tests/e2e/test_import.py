@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`opentrail import` as a user runs it: folders, buckets, killed and run again, then searched."""
+
+import gzip
+import json
+import subprocess
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from support import server as servers
+from support.aws_clients import Key, client
+from support.server import PROGRAM, clean_environment
+
+from bench.events import Span, events
+from opentrail.eventlog.base import Origin
+from opentrail.eventlog.reader import SegmentReader
+
+START_MS = 1_769_853_600_000
+"""2026-01-31T10:00:00Z."""
+FILES, PER_FILE = 30, 400
+KEY = Key("123456789012", "of-no-value")
+
+
+@pytest.fixture(scope="module")
+def made() -> list[bytes]:
+    return list(events(FILES * PER_FILE, Span(START_MS, PER_FILE / 60)))
+
+
+@pytest.fixture(scope="module")
+def folder(made: list[bytes], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("logs")
+    for number in range(FILES):
+        chunk = made[number * PER_FILE : (number + 1) * PER_FILE]
+        minute = f"20260131T10{number:02}Z"
+        path = root / "AWSLogs/123456789012/CloudTrail/us-east-1/2026/01/31"
+        path.mkdir(parents=True, exist_ok=True)
+        name = f"123456789012_CloudTrail_us-east-1_{minute}_abcdefghij{number:06}.json.gz"
+        (path / name).write_bytes(gzip.compress(b'{"Records":[' + b",".join(chunk) + b"]}"))
+    return root
+
+
+def records(data: Path) -> Counter[bytes]:
+    reader = SegmentReader(data / "log")
+    try:
+        found = list(reader.entries(0))
+    finally:
+        reader.close()
+    assert {entry.origin for entry in found} == {Origin.IMPORT}
+    return Counter(entry.data for entry in found)
+
+
+def summary(*arguments: str, home: Path, code: int = 0) -> dict[str, int]:
+    done = servers.run("import", *arguments, "--json", home=home)
+    assert done.returncode == code, done.stderr
+    found: dict[str, int] = json.loads(done.stdout)
+    kinds = ("imported", "duplicates", "outside", "quarantined")
+    assert found["records"] == sum(found[kind] for kind in kinds)
+    return found
+
+
+def test_killed_and_run_again_each_record_is_there_once(
+    made: list[bytes], folder: Path, tmp_path: Path
+):
+    data = tmp_path / "data"
+    command = [PROGRAM, "import", str(folder), "--data", str(data)]
+    for wait_s in (0.6, 0.8, 1.0):
+        running = subprocess.Popen(command, env=clean_environment(tmp_path))
+        time.sleep(wait_s)
+        running.kill()
+        running.wait()
+    summary(str(folder), "--data", str(data), home=tmp_path)
+    assert records(data) == Counter(made)
+    assert servers.run("fsck", "--data", str(data), home=tmp_path).returncode == 0
+
+    again = summary(str(folder), "--data", str(data), home=tmp_path)
+    assert (again["files"], again["files_before"], again["imported"]) == (0, FILES, 0)
+    one = made[0]
+    name = json.loads(one)["eventID"]
+    found = servers.run(
+        "search", "--data", str(data), "--event-id", name, "--format", "ndjson", home=tmp_path
+    )
+    assert found.stdout.encode() == one + b"\n"
+
+
+def test_a_bucket_is_read_as_far_as_its_paths_say(moto_url: str, folder: Path, tmp_path: Path):
+    s3 = client("s3", moto_url, KEY)
+    s3.create_bucket(Bucket="import-logs")
+    for path in folder.rglob("*.gz"):
+        s3.put_object(
+            Bucket="import-logs", Key=str(path.relative_to(folder)), Body=path.read_bytes()
+        )
+    s3.put_object(
+        Bucket="import-logs",
+        Key="AWSLogs/123456789012/CloudTrail-Digest/us-east-1/2026/01/31/123456789012_CloudTrail-Digest"
+        "_us-east-1_audit_us-east-1_20260131T100000Z.json.gz",
+        Body=b"{}",
+    )
+    environment = {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "y"}
+    arguments = ["import", "s3://import-logs/AWSLogs", "--endpoint-url", moto_url]
+    arguments += ["--data", str(tmp_path / "data"), "--from", "2026-01-31T10:20:00Z", "--json"]
+    done = servers.run(*arguments, home=tmp_path, environment=environment)
+    found = json.loads(done.stdout)
+    assert done.returncode == 0, done.stderr
+    assert found["left_out"]["digests"] == 1
+    assert found["left_out"]["pruned"] == 15
+    assert found["files"] == FILES - 15
+    assert found["outside"] > 0
+    seen = records(tmp_path / "data")
+    assert min(json.loads(each)["eventTime"] for each in seen) == "2026-01-31T10:20:00Z"
+    assert sum(seen.values()) == found["imported"]
+
+    nowhere = servers.run(
+        "import", "s3://no-such-bucket", "--endpoint-url", moto_url, home=tmp_path,
+        environment=environment,
+    )  # fmt: skip
+    assert nowhere.returncode == 2
+    assert "NoSuchBucket" in nowhere.stderr
+
+
+def test_what_cannot_be_read_is_listed_and_the_rest_is_imported(folder: Path, tmp_path: Path):
+    mixed = tmp_path / "mixed"
+    mixed.mkdir()
+    whole = next(folder.rglob("*000000.json.gz")).read_bytes()
+    (mixed / "whole.json.gz").write_bytes(whole)
+    (mixed / "copy.json.gz").write_bytes(whole)
+    (mixed / "cut.json.gz").write_bytes(whole[:-100])
+    (mixed / "bad.json").write_bytes(b'{"Records":[{"eventTime":"soon"}]}\n')
+    found = summary(str(mixed), "--data", str(tmp_path / "data"), home=tmp_path, code=1)
+    assert (found["imported"], found["duplicates"], found["quarantined"]) == (400, 400, 2)
+    lines = (tmp_path / "data" / "quarantine.ndjson").read_text().splitlines()
+    reasons = {Path(line["file"]).name: line["reason"] for line in map(json.loads, lines)}
+    assert set(reasons) == {"cut.json.gz", "bad.json"}
+    assert "cut short" in reasons["cut.json.gz"]
+    assert "no readable eventTime" in reasons["bad.json"]
+
+
+def test_a_directory_in_use_and_a_path_that_is_not_there(tmp_path: Path):
+    with servers.OpenTrail(tmp_path / "data"):
+        done = servers.run("import", str(tmp_path), "--data", "data", home=tmp_path)
+    assert (done.returncode, "is in use by process" in done.stderr) == (2, True)
+    done = servers.run("import", "nowhere", home=tmp_path)
+    assert (done.returncode, "no file or directory nowhere" in done.stderr) == (2, True)
+    assert not (tmp_path / "opentrail-import").exists()

@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which files are left out by their path alone, and which must be read."""
+
+import pytest
+
+from opentrail.imports.paths import Wanted, is_digest, left_out, may_hold_records
+from opentrail.imports.sources import LeftOut, local
+
+A, B = "111122223333", "444455556666"
+FILE = (
+    f"p/AWSLogs/o-abc/{A}/CloudTrail/eu-west-1/2026/01/31/"
+    f"{A}_CloudTrail_eu-west-1_20260131T1005Z_AbCdEfGhIjKlMnOp.json.gz"
+)
+DIGEST = f"AWSLogs/{A}/CloudTrail-Digest/eu-west-1/2026/01/31/{A}_CloudTrail-Digest_eu-west-1_t_us-east-1_20260131T100500Z.json.gz"
+AT_S = 1769853900
+"""2026-01-31T10:05:00Z."""
+
+
+@pytest.mark.parametrize(
+    ("wanted", "out"),
+    [
+        (Wanted(), False),
+        (Wanted(accounts=frozenset({A})), False),
+        (Wanted(accounts=frozenset({B})), True),
+        (Wanted(regions=frozenset({"eu-west-1", "x"})), False),
+        (Wanted(regions=frozenset({"us-east-1"})), True),
+        (Wanted(start_s=AT_S + 300), False),
+        (Wanted(start_s=AT_S + 301), True),
+        (Wanted(end_s=AT_S - 24 * 3600), False),
+        (Wanted(end_s=AT_S - 24 * 3600 - 1), True),
+    ],
+)
+def test_a_log_files_path_tells(wanted: Wanted, *, out: bool):
+    assert left_out(FILE, wanted) is out
+    assert left_out(FILE.rpartition("/")[2], wanted) is out
+
+
+def test_other_paths_tell_nothing():
+    nobody = Wanted(frozenset({B}), frozenset({"x"}), 1 << 40)
+    for path in (
+        "events.json",
+        f"{A}/x.json.gz",
+        f"{A}_CloudTrail_eu-west-1_20261399T9999Z_x.json",
+    ):
+        assert not left_out(path, Wanted(start_s=1 << 40))
+    assert not left_out("events.json", nobody)
+
+
+def test_digests_are_told_by_name():
+    assert is_digest(DIGEST)
+    assert is_digest(DIGEST.replace("Z.json", "Z_backfill.json"))
+    assert not is_digest(FILE)
+    assert not is_digest("CloudTrail-Digest/mine.json.gz")
+
+
+@pytest.mark.parametrize("name", ["a.json", "a.json.gz", "a.JSONL", "a.ndjson.gz", "a.log", "a.gz"])
+def test_names_that_are_read(name: str):
+    assert may_hold_records(name)
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.parquet", "README.md", "json", "a.json.zip"])
+def test_names_that_are_not(name: str):
+    assert not may_hold_records(name)
+
+
+def test_a_folder_is_read_in_order_without_links_and_what_is_ours(tmp_path):
+    for name in ("b/2.json", "b/1.json.gz", "a.json", ".opentrail/x.json", "c.csv"):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"")
+    (tmp_path / "link.json").symlink_to(tmp_path / "a.json")
+    (tmp_path / "loop").symlink_to(tmp_path)
+    out = LeftOut()
+    names = [file.name for file in local(tmp_path, Wanted(), out)]
+    root = tmp_path.resolve()
+    assert names == [str(root / name) for name in ("a.json", "b/1.json.gz", "b/2.json")]
+    assert out == LeftOut(other=1)
+
+
+def test_a_named_file_is_read_whatever_its_name(tmp_path):
+    (tmp_path / "records").write_bytes(b"")
+    assert len(list(local(tmp_path / "records", Wanted(), LeftOut()))) == 1

@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From files of every shape to records with their own bytes; what is no record is said, never dropped."""
+
+import base64
+import gzip
+import json
+import os
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from opentrail.eventlog.base import RECORD_BYTES_MAX
+from opentrail.imports import unpack
+from opentrail.imports.unpack import NotReadable, Unread, inflate, records_of
+
+ONE = b'{"eventVersion":"1.08","eventTime":"2026-01-31T10:00:00Z","n":70.0,"eventID":"1"}'
+TWO = b'{ "eventVersion": "1.0",  "x": [1e3, "\\u00e9"], "eventTime": "2014-03-06T17:10:34Z"}'
+TEXTS = [ONE.decode(), TWO.decode()]
+MESSAGES = [{"id": "1", "timestamp": 1, "message": text} for text in TEXTS]
+
+SHAPES = {
+    "a log file": b'{"Records":[' + ONE + b"," + TWO + b"]}",
+    "a log file with spaces": b' {\n "Records" : [ ' + ONE + b" ,\t" + TWO + b" ] }\n",
+    "a log file with more in it": b'{"Records":[' + ONE + b"," + TWO + b'],"x":1}',
+    "a list": b"[" + ONE + b"," + TWO + b"]",
+    "lines": ONE + b"\n" + TWO + b"\n",
+    "lines with carriage returns and empty ones": b"\r\n" + ONE + b"\r\n\r\n" + TWO,
+    "lines of log files": b'{"Records":[' + ONE + b']}\n{"Records":[' + TWO + b"]}\n",
+    "EventBridge, lines": b"\n".join(
+        b'{"version":"0","detail-type":"AWS API Call via CloudTrail","detail":' + each + b"}"
+        for each in (ONE, TWO)
+    ),
+    "CloudWatch Logs, a subscription": json.dumps(
+        {"messageType": "DATA_MESSAGE", "logEvents": MESSAGES}
+    ).encode(),
+    "CloudWatch Logs, filter-log-events": json.dumps({"events": MESSAGES}).encode(),
+    "CloudWatch Logs, an export": b"".join(
+        b"2026-01-31T10:00:00.000Z " + each + b"\n" for each in (ONE, TWO)
+    ),
+    "LookupEvents": json.dumps(
+        {"Events": [{"EventId": "1", "CloudTrailEvent": text} for text in TEXTS]}
+    ).encode(),
+    "with a byte order mark": b"\xef\xbb\xbf" + b'{"Records":[' + ONE + b"," + TWO + b"]}",
+}
+
+
+@pytest.mark.parametrize("shape", list(SHAPES))
+def test_every_record_keeps_its_bytes(shape: str):
+    assert list(records_of(SHAPES[shape])) == [ONE, TWO]
+
+
+def test_a_record_on_several_lines_is_put_on_one_and_nothing_else_changes():
+    pretty = b'{\n  "eventVersion": "1.08",\n  "n": 70.0, "t": "a\\nb"\n}'
+    assert list(records_of(b'{"Records":[' + pretty + b"]}")) == [
+        b'{"eventVersion":"1.08","n":70.0,"t":"a\\nb"}'
+    ]
+
+
+def test_records_that_another_key_would_hide_are_said():
+    found = list(records_of(b'{"Records":[' + ONE + b'],"Records":[' + TWO + b"]}"))
+    assert found[0] == TWO
+    assert isinstance(found[1], Unread)
+    assert "more than once" in found[1].reason
+
+
+@pytest.mark.parametrize("empty", [b"", b"\n", b'{"Records":[]}', b"[]"])
+def test_what_is_empty_has_no_records(empty: bytes):
+    assert list(records_of(empty)) == []
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"no json", "not JSON"),
+        (b'{"Records":["text"]}', "not a JSON object"),
+        (b"[1]", "not a JSON object"),
+        (b"\xff\xfe\x00", "not JSON"),
+    ],
+)
+def test_what_is_no_record_is_said(data: bytes, reason: str):
+    (found,) = records_of(data)
+    assert isinstance(found, Unread)
+    assert reason in found.reason
+
+
+def test_a_bad_line_costs_only_itself():
+    found = list(records_of(ONE + b"\n{bad\n" + TWO))
+    assert [found[0], found[2]] == [ONE, TWO]
+    assert isinstance(found[1], Unread)
+    assert found[1].position == len(ONE) + 1
+
+
+@given(cut=st.integers(14, len(SHAPES["a log file"]) - 3))
+def test_of_a_cut_file_what_lies_before_the_cut_is_kept(cut: int):
+    *records, last = records_of(SHAPES["a log file"][:cut])
+    assert isinstance(last, Unread)
+    assert records == [ONE, TWO][: len(records)]
+    whole = sum(cut >= end for end in (12 + len(ONE), 13 + len(ONE) + len(TWO)))
+    assert len(records) == whole
+
+
+def test_damage_between_records_is_said_with_its_place():
+    data = b'{"Records":[' + ONE + b" oops " + TWO + b"]}"
+    found = list(records_of(data))
+    assert found[0] == ONE
+    assert isinstance(found[1], Unread)
+    assert found[1].position == 12 + len(ONE)
+
+
+def test_the_largest_record_is_taken_and_a_larger_one_is_not():
+    fill = b"x" * (RECORD_BYTES_MAX - len(b'{"a":""}'))
+    largest, larger = b'{"a":"' + fill + b'"}', b'{"a":"' + fill + b'x"}'
+    assert list(records_of(largest)) == [largest]
+    (found,) = records_of(larger)
+    assert isinstance(found, Unread)
+    assert "larger than a record can be" in found.reason
+
+
+def test_spaces_that_make_a_record_too_large_go():
+    record = b'{"a":' + b"\n" * RECORD_BYTES_MAX + b"1}"
+    assert list(records_of(b'{"Records":[' + record + b"]}")) == [b'{"a":1}']
+
+
+def test_deep_nesting_is_no_crash():
+    found = list(records_of(b'{"a":' + b"[" * 100_000))
+    assert all(isinstance(each, Unread) for each in found)
+
+
+@given(data=st.binary(max_size=200))
+def test_any_bytes_are_read_or_said(data: bytes):
+    for found in records_of(data):
+        assert isinstance(found, bytes | Unread)
+
+
+@given(seed=st.integers(0, 10_000))
+def test_a_damaged_log_file_loses_nothing_before_the_damage(seed: int):
+    source = random.Random(seed)
+    whole = bytearray(SHAPES["a log file"])
+    at = source.randrange(len(whole))
+    whole[at] = source.randrange(256)
+    found = list(records_of(bytes(whole)))
+    if at > 12 + len(ONE):
+        assert found[0] == ONE
+
+
+class TestInflate:
+    def test_plain_bytes_stay_as_they_are(self):
+        assert inflate(ONE) == ONE
+
+    def test_all_members_are_read(self):
+        packed = gzip.compress(ONE) + gzip.compress(TWO) + b"\0" * 512
+        assert inflate(packed) == ONE + TWO
+
+    @pytest.mark.parametrize("cut", [3, 12, -1, -8])
+    def test_cut_or_damaged_data_is_said(self, cut: int):
+        with pytest.raises(NotReadable, match=r"cut short|damaged"):
+            inflate(gzip.compress(os.urandom(100))[:cut])
+
+    def test_what_follows_a_member_must_be_one(self):
+        with pytest.raises(NotReadable, match="damaged"):
+            inflate(gzip.compress(ONE) + base64.b64encode(TWO))
+
+    def test_the_bound_holds_on_both_sides(self, monkeypatch: pytest.MonkeyPatch):
+        monkeypatch.setattr(unpack, "FILE_BYTES_MAX", 1000)
+        assert len(inflate(gzip.compress(b"x" * 1000))) == 1000
+        assert len(inflate(b"x" * 1000)) == 1000
+        with pytest.raises(NotReadable, match="more than 1000 bytes"):
+            inflate(gzip.compress(b"x" * 1001))
+        with pytest.raises(NotReadable, match="larger than 1000 bytes"):
+            inflate(b"x" * 1001)
