@@ -6,7 +6,7 @@ from support import raw_http, upstreams
 from support.server import OpenTrail
 from support.upstreams import Upstream
 
-from opentrail.front.server import HEAD_BYTES_MAX
+from opentrail.front.head import HEAD_BYTES_MAX
 
 SIGNATURE = (
     "AWS4-HMAC-SHA256 Credential=AKIAIOSFODNN7EXAMPLE/20260101/us-east-1/s3/aws4_request,"

@@ -3,11 +3,15 @@
 
 import asyncio
 import json
-from collections.abc import MutableMapping
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from opentrail.aws.request import RequestHead
+from opentrail.capture.arrival import Arrival, RequestBody
+from opentrail.capture.headers import Headers, text_map
+from opentrail.capture.stream import Stream
 from opentrail.front.ops import (
     PREFIX,
     RESET_HEADER,
@@ -17,7 +21,7 @@ from opentrail.front.ops import (
     json_page,
 )
 
-CONFIRMED = (RESET_HEADER, b"yes")
+CONFIRMED = (RESET_HEADER.encode(), b"yes")
 
 
 class Asked:
@@ -29,7 +33,8 @@ class Asked:
             "health": Endpoint("GET", self._answer),
             "reset": Endpoint("POST", self._answer, RESET_HEADER),
         }
-        self.app = Operations(["Audit.Example"], endpoints)
+        self.app = Operations(["Audit.Example"])
+        self.app.offer(endpoints)
 
     async def _answer(self) -> Page:
         self.answers += 1
@@ -37,22 +42,46 @@ class Asked:
 
     def ask(self, method: str, name: str, *headers: tuple[bytes, bytes]) -> dict[str, Any]:
         """Return status, headers and body of one request."""
-        sent: list[MutableMapping[str, Any]] = []
-
-        async def send(message: MutableMapping[str, Any]) -> None:
-            sent.append(message)
-
-        async def receive() -> dict[str, Any]:
-            raise AssertionError("no endpoint takes a body")
-
-        scope = {"method": method, "path": PREFIX + name, "headers": list(headers)}
-        asyncio.run(self.app(scope, receive, send))
-        start, body = sent
+        arrival = Arrival(
+            RequestHead(method, PREFIX + name, "", text_map(list(headers))), list(headers), ""
+        )
+        client = Answered()
+        asyncio.run(self.app.handle(arrival, RequestBody(no_body(), 0), client))
         return {
-            "status": start["status"],
-            "headers": dict(start["headers"]),
-            "body": json.loads(body["body"]),
+            "status": client.status,
+            "headers": dict(client.headers),
+            "body": json.loads(client.body),
         }
+
+
+def no_body() -> Stream:
+    """Return the body of a request that has none."""
+    stream = Stream(asyncio.ReadTransport())
+    stream.end()
+    return stream
+
+
+class Answered:
+    """A client that keeps its answer."""
+
+    def answer(self, status: int, headers: Headers, body: bytes, *, last: bool = False) -> None:
+        assert not last
+        self.status, self.headers, self.body = status, headers, body
+
+    def begin(self, status: int, headers: Headers) -> None:
+        raise AssertionError(status, headers)
+
+    async def send(self, piece: bytes) -> None:
+        raise AssertionError(piece)
+
+    def end(self) -> None:
+        raise AssertionError
+
+    def break_off(self) -> None:
+        raise AssertionError
+
+    def on_gone(self, call: Callable[[], None]) -> None:
+        raise AssertionError(call)
 
 
 @pytest.fixture
@@ -121,7 +150,7 @@ def test_another_method_is_told_which_one(asked, method, path, allowed):
 
 @pytest.mark.parametrize("value", [None, b"", b"no", b"Yes", b"yes "])
 def test_a_reset_wants_its_header(asked, value):
-    headers = () if value is None else ((RESET_HEADER, value),)
+    headers = () if value is None else ((RESET_HEADER.encode(), value),)
     answer = asked.ask("POST", "reset", host("localhost"), *headers)
     assert answer["status"] == 400
     assert "x-opentrail-reset: yes" in answer["body"]["error"]

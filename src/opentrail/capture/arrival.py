@@ -1,22 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """A request as it arrives: its head, where it comes from, and its body while it streams."""
 
-import asyncio
 import hashlib
 import ipaddress
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping, Sequence
-from typing import Any
+from collections.abc import AsyncIterator, Sequence
 
 import msgspec
 
 from opentrail.aws.request import RequestHead
 from opentrail.capture.call import BODY_KEPT_MAX, Body
-
-Message = MutableMapping[str, Any]
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-"""ASGI's own types (ASGI 3.0 specification); their values are untyped there too."""
+from opentrail.capture.headers import Headers, text_map
+from opentrail.capture.stream import WAITING_BYTES_MAX, Stream
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -28,11 +22,6 @@ DECISIVE = frozenset(
 """Headers that say what is called, and by whom. One that stands twice is read differently by
 different servers (the first, the last, both joined): the record could then tell of another call
 than the one that was made."""
-
-
-BODY_WAIT_S_MAX = 60.0
-"""Longest silence of a client within a request: as long as botocore itself waits to write. Without
-it clients that never end their requests would hold memory and connections for ever."""
 
 
 class ClientGone(ConnectionError):
@@ -47,27 +36,28 @@ class Arrival(msgspec.Struct, frozen=True, gc=False):
     """What is known of a request before its body."""
 
     head: RequestHead
-    raw_headers: list[tuple[bytes, bytes]]
-    raw_target: str
+    raw_headers: Headers
     source_ip: str
     repeated: str = ""
     """A decisive header that stands more than once; empty when none does."""
 
+    @property
+    def raw_target(self) -> str:
+        """Path and query as they came."""
+        head = self.head
+        return f"{head.path}?{head.query}" if head.query else head.path
 
-def arrive(scope: Scope, trusted_proxies: Sequence[Network]) -> Arrival:
-    """Read an ASGI scope."""
-    raw_headers: list[tuple[bytes, bytes]] = scope["headers"]
-    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in raw_headers}
-    path = scope["raw_path"].decode("latin-1")
-    query = scope["query_string"].decode("latin-1")
-    client = scope.get("client")
-    peer = client[0] if client else ""
-    if trusted_proxies and "x-forwarded-for" in headers:
-        peer = _client_behind(peer, raw_headers, trusted_proxies)
+
+def arrive(
+    start: tuple[str, str, str], raw_headers: Headers, peer: str, trusted: Sequence[Network]
+) -> Arrival:
+    """Read a request's head: ``start`` is method, path and query, ``peer`` who sent it."""
+    headers = text_map(raw_headers)
+    if trusted and "x-forwarded-for" in headers:
+        peer = _client_behind(peer, raw_headers, trusted)
     return Arrival(
-        RequestHead(scope["method"], path, query, headers),
+        RequestHead(*start, headers),
         raw_headers,
-        f"{path}?{query}" if query else path,
         peer,
         _repeated(raw_headers) if len(headers) < len(raw_headers) else "",
     )
@@ -113,54 +103,64 @@ def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
 class RequestBody:
     """A request's body: passed on as it streams, its beginning kept for the record."""
 
-    def __init__(
-        self, receive: Receive, content_length: str, wait_s_max: float = BODY_WAIT_S_MAX
-    ) -> None:
-        """``content_length`` is the header's text; empty when there is none."""
-        self._wait_s_max = wait_s_max
-        self._receive = receive
-        self._kept = bytearray()
-        announced = int(content_length) if content_length.isdecimal() else 0
+    __slots__ = ("_announced", "_expected", "_hash", "_kept", "_source", "gone", "size", "wrong")
+
+    def __init__(self, stream: Stream, announced: int) -> None:
+        """``announced``: its length as the head says; 0 when it says none."""
+        self._source = stream
         self._announced = announced
-        self._direct_max = BODY_KEPT_MAX if announced <= BODY_KEPT_MAX else 0
+        self._kept = b""
+        self._expected = ""
+        self._hash = hashlib.sha256()
         self.size = 0
-        self.done = False
+        """Bytes that were taken from the client so far."""
         self.gone = False
         """Whether the client vanished before the end."""
         self.wrong = False
         """Whether the body was not the one that was signed."""
-        self._expected = ""
-        self._hash = hashlib.sha256()
 
-    async def begin(self) -> None:
-        """Read a body that can be kept whole, and of a longer one no more than its first piece.
+    @property
+    def done(self) -> bool:
+        """Whether all of it was taken from the client."""
+        return self._source.ended
 
-        A body in one piece costs the many small calls fewer steps, and its hash can be checked
-        before anything is forwarded. Raises: ClientGone.
+    @staticmethod
+    def begins_with(stream: Stream, announced: int) -> bool:
+        """Whether enough has come for the call to begin.
+
+        A body that can be kept is waited for whole: in one piece it costs the many small calls
+        fewer steps, and its hash can be checked before anything is forwarded. Of a longer one the
+        first piece will do.
         """
-        while not self.done and self.size <= self._direct_max:
-            self._kept += await self._next()
+        return stream.done or stream.waiting > (BODY_KEPT_MAX if announced <= BODY_KEPT_MAX else 0)
+
+    def begin(self) -> None:
+        """Take what has come."""
+        self._source.waiting_bytes_max = WAITING_BYTES_MAX
+        self._kept = self._source.take()
+        self.size = len(self._kept)
 
     async def _next(self) -> bytes:
         try:
-            async with asyncio.timeout(self._wait_s_max):
-                message = await self._receive()
-        except TimeoutError as error:
+            chunk = await self._source.next()
+        except ClientGone:
             self.gone = True
-            raise ClientGone from error
-        if message["type"] == "http.disconnect":
-            self.gone = True
-            raise ClientGone
-        chunk: bytes = message.get("body", b"")
-        self.done = not message.get("more_body", False)
+            raise
         self.size += len(chunk)
         return chunk
+
+    async def whole(self, bytes_max: int) -> bytes | None:
+        """Return all of it; None when it is longer than ``bytes_max``. Raises: ClientGone."""
+        pieces = [self._kept]
+        while not self.done and self.size <= bytes_max:
+            pieces.append(await self._next())
+        return b"".join(pieces) if self.size <= bytes_max else None
 
     def forwarded(self) -> bytes | AsyncIterator[bytes] | None:
         """Return what goes upstream: None when empty, bytes when all is here, else a stream."""
         if not self.done:
             return self._stream()
-        return bytes(self._kept) or None
+        return self._kept or None
 
     def expect_sha256(self, digest: str) -> None:
         """Have the rest of the body pass only if all of it hashes to ``digest`` (lower-case hex).
@@ -171,7 +171,8 @@ class RequestBody:
         self._hash.update(self._kept)
 
     async def _stream(self) -> AsyncIterator[bytes]:
-        held = bytes(self._kept)
+        held = self._kept
+        self._kept = held[:BODY_KEPT_MAX]
         while not self.done:
             chunk = await self._next()
             room = BODY_KEPT_MAX - len(self._kept)
@@ -190,7 +191,7 @@ class RequestBody:
     def kept(self) -> Body:
         """Return what was kept so far; a body that has not ended is never complete."""
         size = self.size if self.done else max(self.size + 1, self._announced)
-        return Body(bytes(self._kept[:BODY_KEPT_MAX]), size)
+        return Body(self._kept[:BODY_KEPT_MAX], size)
 
     def sha256(self) -> str:
         """Return the hex digest of the whole body, or "" when it is not here in one piece."""

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The gateway: an ASGI reverse proxy that records every call before it is answered."""
+"""The gateway: a reverse proxy that records every call before it is answered."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -11,21 +11,12 @@ from opentrail.aws.protocol import render_error
 from opentrail.aws.request import Credential, RequestHead, Target
 from opentrail.aws.route import identify, parse_credential
 from opentrail.capture.admit import Admission, Request, wrong_body
-from opentrail.capture.arrival import (
-    Arrival,
-    ClientGone,
-    Network,
-    Receive,
-    RequestBody,
-    Scope,
-    Send,
-    arrive,
-)
+from opentrail.capture.arrival import Arrival, RequestBody
 from opentrail.capture.build import BuildSettings, Built, Skipped, build, response_recorded
 from opentrail.capture.call import Body, Call, Outcome
 from opentrail.capture.identity import Identities
 from opentrail.capture.recover import remember
-from opentrail.capture.reply import Reply, take
+from opentrail.capture.reply import Client, reply, take
 from opentrail.capture.sts import teaches
 from opentrail.capture.upstream import Answer, Unreachable, Upstreams
 from opentrail.clock import Clock, Ids, uuid4_text, uuid_bytes
@@ -85,7 +76,6 @@ class GatewaySettings:
     """What the gateway needs to know."""
 
     build: BuildSettings
-    trusted_proxies: Sequence[Network] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,10 +106,10 @@ class Gateway:
         self._settings = settings
         self._parts = parts
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle one request (ASGI).
+    async def handle(self, arrival: Arrival, body: RequestBody, client: Client) -> None:
+        """Handle one call.
 
-            1. read the head, and a small body whole; decide who calls what
+            1. decide who calls what
             2. refuse what must be refused: a refusal is recorded like any other answer
             3. claim an in-flight slot            (from here on a killed process leaves a trace)
             4. forward
@@ -133,26 +123,23 @@ class Gateway:
         event id is found in the log, nothing is added. After 7: nothing is left to do.
         """
         self._parts.counts.seen()
-        arrival = arrive(scope, self._settings.trusted_proxies)
-        body = RequestBody(receive, arrival.head.headers.get("content-length", ""))
-        try:
-            await body.begin()
-        except ClientGone:
-            self._parts.counts.excluded("client_gone")
-            await Reply(_TOO_SLOW, body, receive).send(send)
-            return
         call, credential, refusal = self._open(arrival, body)
         why = self._parts.refusing()
         if why:
             self._parts.counts.failed("log_refuses")
-            await Reply(self._refused(call, _log_refuses(why)), body, receive).send(send)
+            await reply(self._refused(call, _log_refuses(why)), client)
             return
         try:
             answer = await self._settle(call, arrival, credential, body, refusal)
         except Unavailable as error:
             self._parts.counts.failed("append")
             answer = self._refused(call, _log_refuses(error.message))
-        await Reply(answer, body, receive).send(send)
+        await reply(answer, client)
+
+    def abandoned(self) -> None:
+        """Count a call whose client left, or fell silent, before anything could be forwarded."""
+        self._parts.counts.seen()
+        self._parts.counts.excluded("client_gone")
 
     def _open(
         self, arrival: Arrival, body: RequestBody
@@ -330,10 +317,6 @@ class Gateway:
             call.request_id,
         )
         return Answer(status, headers, whole=body)
-
-
-_TOO_SLOW = Answer(408, [(b"connection", b"close"), (b"content-length", b"0")])
-"""For a client that fell silent; one that has gone does not hear it."""
 
 
 def _text(header: str) -> str:

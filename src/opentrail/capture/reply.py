@@ -1,55 +1,70 @@
 # SPDX-License-Identifier: Apache-2.0
 """An answer on its way back: kept as far as the record needs it, passed on as it streams."""
 
-import asyncio
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from collections.abc import Callable
+from typing import Protocol
 
-from opentrail.capture.arrival import Receive, RequestBody, Send
+from opentrail.capture.arrival import ClientGone
 from opentrail.capture.call import BODY_KEPT_MAX, Body
-from opentrail.capture.upstream import Answer, BrokenAnswer, joined
+from opentrail.capture.channel import Answer, BrokenAnswer
+from opentrail.capture.headers import Headers
 
 
-@dataclass(slots=True)
-class Reply:
-    """An answer on its way to the client."""
+class Client(Protocol):
+    """Whoever made a call, and waits for the answer; ``front.connection.Exchange`` is one.
 
-    answer: Answer
-    request: RequestBody
-    receive: Receive
-    _watch: asyncio.Task[None] | None = None
+    Nothing is raised for a client that is gone, but by ``send``.
+    """
 
-    async def send(self, send: Send) -> None:
-        """Send it; a body that breaks off closes the connection, as the upstream did."""
-        answer = self.answer
-        try:
-            await send(
-                {"type": "http.response.start", "status": answer.status, "headers": answer.headers}
-            )
-            if answer.chunks is None:
-                await send({"type": "http.response.body", "body": answer.whole})
-            else:
-                await self._stream(answer.chunks, send)
-        finally:
-            if self._watch is not None:
-                self._watch.cancel()
-            answer.close()
+    def answer(self, status: int, headers: Headers, body: bytes, *, last: bool = False) -> None:
+        """Send a whole answer; ``last``: the connection takes no other call."""
+        ...
 
-    async def _stream(self, chunks: AsyncIterator[bytes], send: Send) -> None:
-        try:
-            async for chunk in chunks:
-                await send({"type": "http.response.body", "body": chunk, "more_body": True})
-                if self._watch is None and self.answer.streams and self.request.done:
-                    self._watch = asyncio.create_task(self._drop_when_gone())
-        except BrokenAnswer:
-            return
-        await send({"type": "http.response.body", "body": b""})
+    def begin(self, status: int, headers: Headers) -> None:
+        """Send the head of an answer whose body streams."""
+        ...
 
-    async def _drop_when_gone(self) -> None:
-        """Stop reading from the upstream once nobody is left to read it for."""
-        while (await self.receive())["type"] != "http.disconnect":
-            pass
-        self.answer.close()
+    async def send(self, piece: bytes) -> None:
+        """Send a piece of the body; return when there is room for more. Raises: ClientGone."""
+        ...
+
+    def end(self) -> None:
+        """End the body."""
+        ...
+
+    def break_off(self) -> None:
+        """Close the connection: the client must not take what it has for the whole answer."""
+        ...
+
+    def on_gone(self, call: Callable[[], None]) -> None:
+        """Have ``call`` called if the client goes before the answer has ended."""
+        ...
+
+
+async def reply(answer: Answer, client: Client) -> None:
+    """Send ``answer``; a body that breaks off closes the connection, as the upstream did."""
+    stream = answer.stream
+    if stream is not None and stream.done:
+        answer.whole += stream.take()
+        answer.stream = stream = None
+    if stream is None:
+        client.answer(answer.status, answer.headers, answer.whole)
+        return
+    client.begin(answer.status, answer.headers)
+    client.on_gone(answer.close)
+    try:
+        piece = answer.whole or await stream.next()
+        while piece:
+            await client.send(piece)
+            piece = await stream.next()
+    except BrokenAnswer:
+        client.break_off()
+    except ClientGone:
+        return
+    else:
+        client.end()
+    finally:
+        answer.close()
 
 
 async def take(answer: Answer) -> tuple[Body, bool]:
@@ -57,29 +72,8 @@ async def take(answer: Answer) -> tuple[Body, bool]:
 
     ``answer`` still has all of it to send.
     """
-    kept: list[bytes] = []
-    size = 0
     try:
-        await answer.read_at_once()
-        chunks = answer.chunks
-        if chunks is None:
-            return Body(answer.whole[:BODY_KEPT_MAX], len(answer.whole)), False
-        async for chunk in chunks:
-            kept.append(chunk)
-            size += len(chunk)
-            if size > BODY_KEPT_MAX:
-                data = b"".join(kept)
-                answer.chunks = joined(data, chunks)
-                return Body(data[:BODY_KEPT_MAX], size), False
-    except BrokenAnswer as error:
-        data = b"".join(kept)
-        answer.chunks = _broken(data, error)
-        return Body(data, size + 1), True
-    answer.whole = kept[0] if len(kept) == 1 else b"".join(kept)
-    answer.chunks = None
-    return Body(answer.whole, size), False
-
-
-async def _broken(data: bytes, error: BrokenAnswer) -> AsyncIterator[bytes]:
-    yield data
-    raise error
+        await answer.take(BODY_KEPT_MAX)
+    except BrokenAnswer:
+        return Body(answer.whole, len(answer.whole) + 1), True
+    return Body(answer.whole[:BODY_KEPT_MAX], len(answer.whole)), False

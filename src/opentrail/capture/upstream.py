@@ -1,87 +1,36 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The seam to the upstreams: one aiohttp client that passes calls on as they came.
+"""The seam to the upstreams: calls go on as they came, over kept connections.
 
 No cookies, no redirects, no decompression, no retries, no rewriting of the URL: what the client
-signed is what the upstream sees. Driver errors become ``Unreachable`` (the upstream never saw the
-call) or ``NoAnswer`` (it may have acted), in one table.
+signed is what the upstream sees. A call that found no connection is ``Unreachable`` (the upstream
+never saw it); whatever fails later is ``NoAnswer`` (it may have acted).
 """
 
-import functools
-import re
+import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass, field
-from typing import Self
+from dataclasses import dataclass
 
-import aiohttp
-from multidict import CIMultiDict
-from yarl import URL
+from opentrail.capture.arrival import ClientGone, WrongBody
+from opentrail.capture.channel import (
+    NO_VALID_ANSWER,
+    Answer,
+    BrokenAnswer,
+    Channel,
+    NoAnswer,
+    Unreachable,
+)
+from opentrail.capture.dial import Dialled, dial, request_target
+from opentrail.capture.headers import NOT_FORWARDED, Headers, end_to_end, lines
 
-from opentrail.errors import Unavailable
+__all__ = ["Answer", "BrokenAnswer", "NoAnswer", "Unreachable", "UpstreamSettings", "Upstreams"]
 
-HEADER_BYTES_MAX = 64 * 1024
-"""Longest header line taken from an upstream. S3 user metadata alone may have 2 KB; presigned
-locations and session tokens go to some KB."""
-URLS_CACHED = 256
-"""Parsed URLs that are kept: all calls of the JSON and query protocols have the same one."""
 KEEPALIVE_S = 4.0
 """Idle connections are dropped before common servers drop theirs (uvicorn: 5 s), so that a call
 is rarely written into a connection that is just being closed."""
-
-HOP_BY_HOP = frozenset(
-    b"connection keep-alive proxy-authenticate proxy-authorization proxy-connection te trailer"
-    b" transfer-encoding upgrade".split()
-)
-"""RFC 9110, 7.6.1: meant for one hop only."""
-STATUSES = range(200, 600)
-"""What a final answer can have (RFC 9110, 15); 101 would turn the connection into another one."""
-NO_BODY = frozenset({204, 304})
-"""Their Content-Length, if any, is not that of what follows (RFC 9110, 8.6): it stays behind."""
-_END_TO_END = (b"authorization", b"content-", b"host", b"smithy-protocol", b"x-amz")
-"""What makes the call: Connection may not name these, or the upstream would be asked for something
-else than what is recorded (RFC 9110, 7.6.1: it must not name what all recipients need)."""
-_UNSENDABLE = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
-"""Control characters: no field value may have them (RFC 9110, 5.5), and uvicorn sends none."""
-_NO_VALID_ANSWER = "the upstream closed the connection or sent no valid answer"
-NOT_FORWARDED = HOP_BY_HOP | {b"expect"}
-"""``Expect: 100-continue`` was answered by our own server when the body was first asked for."""
-
-
-_BROKEN_OFF = "the upstream's answer broke off"
-
-
-class Unreachable(Unavailable):
-    """No connection could be made: the upstream did not see the call."""
-
-
-class NoAnswer(Unavailable):
-    """The call was sent, or partly, and no status came back: it may have taken effect."""
-
-
-class BrokenAnswer(Unavailable):
-    """The status came, the body broke off."""
-
-
-# The first class that matches decides. Whatever fails before the request can have left is
-# Unreachable; everything else may have had an effect.
-_FAULTS: tuple[tuple[type[Exception], type[Unavailable]], ...] = (
-    (aiohttp.ConnectionTimeoutError, Unreachable),
-    (aiohttp.ClientConnectorError, Unreachable),
-    (aiohttp.InvalidURL, Unreachable),
-    (aiohttp.ClientError, NoAnswer),
-    (TimeoutError, NoAnswer),
-    (ConnectionError, NoAnswer),
-)
-DRIVER_ERRORS = tuple(driver for driver, _ in _FAULTS)
-
-
-def fault(error: Exception) -> Unavailable:
-    """Return what a driver error means for the call."""
-    kind = next(kind for driver, kind in _FAULTS if isinstance(error, driver))
-    if isinstance(error, TimeoutError):
-        return kind("the upstream did not answer in time")
-    if kind is Unreachable:
-        return kind("the upstream cannot be reached")
-    return kind(_NO_VALID_ANSWER)
+INSTANCE_HEADER = "x-opentrail-instance"
+"""Every OpenTrail on the way adds its own value (unsigned); a request that has ours is a loop."""
+_INSTANCE = INSTANCE_HEADER.encode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,48 +43,49 @@ class UpstreamSettings:
     verifies_signatures: bool = False
 
 
-@dataclass(slots=True)
-class Answer:
-    """An answer: the head, and a body that is here or still streaming."""
+class Pool:
+    """The connections to one upstream."""
 
-    status: int
-    headers: list[tuple[bytes, bytes]]
-    """End-to-end headers only."""
-    chunks: AsyncIterator[bytes] | None = None
-    """The body as it streams; None when it is all here, in ``whole``."""
-    whole: bytes = b""
-    _response: aiohttp.ClientResponse | None = field(default=None, repr=False)
+    def __init__(self, dialled: Dialled) -> None:
+        self.dialled = dialled
+        self.idle: list[Channel] = []
+        self.open: set[Channel] = set()
 
-    def header_map(self) -> dict[str, str]:
-        """Return the headers with names in lower case; the last value wins."""
-        return {k.decode("latin-1").lower(): v.decode("latin-1") for k, v in self.headers}
+    def freed(self, channel: Channel) -> None:
+        """Keep a connection whose call is answered."""
+        self.idle.append(channel)
 
-    async def read_at_once(self) -> None:
-        """Take a body that comes in one piece, as short ones do, off the stream.
+    def lost(self, channel: Channel) -> None:
+        """Forget a connection that is gone."""
+        self.open.discard(channel)
+        with contextlib.suppress(ValueError):
+            self.idle.remove(channel)
 
-        Cheaper than the stream. Any other stays one. Raises: BrokenAnswer.
-        """
-        response, chunks = self._response, self.chunks
-        if response is None or chunks is None or not response.content_length:
-            return
-        try:
-            piece = await response.content.readany()
-        except DRIVER_ERRORS as error:
-            raise BrokenAnswer(_BROKEN_OFF) from error
-        if len(piece) == response.content_length:
-            self.whole, self.chunks = piece, None
-        else:
-            self.chunks = joined(piece, chunks)
+    def take(self) -> Channel | None:
+        """Return the connection that was used last, if one is free."""
+        while self.idle:
+            channel = self.idle.pop()
+            if not channel.transport.is_closing():
+                return channel
+        return None
 
-    @property
-    def streams(self) -> bool:
-        """Whether more of the body is still to come from the upstream."""
-        return self._response is not None and not self._response.content.at_eof()
+    async def connect(self) -> Channel:
+        """Return a new connection. Raises: Unreachable."""
+        channel = await dial(self.dialled, lambda: Channel(self.freed, self.lost))
+        if channel.transport.is_closing():
+            raise Unreachable(NO_VALID_ANSWER)
+        self.open.add(channel)
+        return channel
 
-    def close(self) -> None:
-        """Give the connection back, or drop it when the body was not read to its end."""
-        if self._response is not None:
-            self._response.release()
+    def sweep(self, now_s: float, silence_s_max: float) -> None:
+        """Close what is idle for too long, give up what is silent for too long."""
+        idle = set(self.idle)
+        for channel in list(self.open):
+            if channel not in idle:
+                channel.check(now_s, silence_s_max)
+            elif now_s - channel.since_s > KEEPALIVE_S:
+                channel.abort()
+                self.lost(channel)
 
 
 class Upstreams:
@@ -151,30 +101,11 @@ class Upstreams:
     ) -> None:
         """``instance`` marks what we forward, so that a call that comes back is recognised."""
         self._upstreams = dict(upstreams)
-        self._instance = instance
-        self._timeout = aiohttp.ClientTimeout(
-            total=None, sock_connect=connect_timeout_s, sock_read=timeout_s
-        )
-        self._session: aiohttp.ClientSession | None = None
-
-    async def __aenter__(self) -> Self:
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEPALIVE_S),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            auto_decompress=False,
-            timeout=self._timeout,
-            skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
-            max_line_size=HEADER_BYTES_MAX,
-            max_field_size=HEADER_BYTES_MAX,
-        )
-        # aiohttp sends an idempotent request again when a kept connection turns out closed; a PUT
-        # could then happen twice under one record. It offers no public switch.
-        vars(self._session)["_retry_connection"] = False
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        if self._session is not None:
-            await self._session.close()
+        self._instance = instance.encode()
+        self._connect_timeout_s = connect_timeout_s
+        self._timeout_s = timeout_s
+        self._pools: dict[UpstreamSettings, Pool] = {}
+        self._pumps: set[asyncio.Task[None]] = set()
 
     def find(self, *services: str) -> UpstreamSettings | None:
         """Return the upstream of the first of ``services`` that has one, else the default's."""
@@ -189,93 +120,69 @@ class Upstreams:
         upstream: UpstreamSettings,
         method: str,
         raw_target: str,
-        headers: list[tuple[bytes, bytes]],
+        headers: Headers,
         body: bytes | AsyncIterator[bytes] | None,
     ) -> Answer:
         """Send one request and return when the head of its answer is here.
 
-        ``raw_target`` is path and query as they came. Raises: Unreachable, NoAnswer; and whatever
-        ``body`` raises.
+        ``raw_target`` is path and query as they came. Raises: Unreachable, NoAnswer.
         """
-        assert self._session is not None
-        url = _url(upstream.url, raw_target)
-        try:
-            response = await self._session.request(
-                method,
-                url,
-                headers=self._forwarded(headers),
-                data=body,
-                allow_redirects=False,
-            )
-        except DRIVER_ERRORS as error:
-            raise fault(error) from error
-        headers = end_to_end(response.raw_headers)
-        if response.status not in STATUSES or _UNSENDABLE.search(b"".join(v for _, v in headers)):
-            response.close()
-            raise NoAnswer(_NO_VALID_ANSWER)
-        if response.status in NO_BODY:
-            headers = [pair for pair in headers if pair[0] != b"content-length"]
-        return Answer(response.status, headers, _chunks(response), _response=response)
+        pool = self._pools.get(upstream)
+        if pool is None:
+            pool = self._pools[upstream] = Pool(Dialled(upstream.url, self._connect_timeout_s))
+        channel = pool.take() or await pool.connect()
+        verb = method.encode()
+        target = request_target(pool.dialled, raw_target)
+        head = b"%b %b HTTP/1.1\r\n%b" % (verb, target, self._fields(pool, headers, body))
+        if body is None or isinstance(body, bytes):
+            return await channel.call(head + (body or b""), method=verb, whole=True)
+        waiter = channel.call(head, method=verb, whole=False)
+        framed = b"content-length" not in {name for name, _ in headers}
+        pump = asyncio.create_task(_pump(channel, body, framed=framed))
+        self._pumps.add(pump)
+        pump.add_done_callback(self._pumps.discard)
+        return await waiter
 
-    def _forwarded(self, headers: list[tuple[bytes, bytes]]) -> CIMultiDict[str]:
-        dropped = NOT_FORWARDED | _named_by_connection(headers)
-        forwarded = CIMultiDict(
-            [
-                (name.decode("latin-1"), _text(value))
-                for name, value in headers
-                if name not in dropped
-            ]
-        )
-        passed = (*forwarded.getall(INSTANCE_HEADER, ()), self._instance)
-        forwarded[INSTANCE_HEADER] = ",".join(passed)
-        return forwarded
+    def _fields(
+        self, pool: Pool, headers: Headers, body: bytes | AsyncIterator[bytes] | None
+    ) -> bytes:
+        """Return the header lines that go on, and the empty line."""
+        forwarded = end_to_end(headers, NOT_FORWARDED)
+        names = {name for name, _ in headers}
+        passed = [self._instance]
+        if _INSTANCE in names:
+            passed = [value for name, value in forwarded if name == _INSTANCE] + passed
+            forwarded = [pair for pair in forwarded if pair[0] != _INSTANCE]
+        forwarded.append((_INSTANCE, b",".join(passed)))
+        if b"host" not in names:
+            forwarded.append((b"host", pool.dialled.host_header))
+        if b"content-length" not in names:
+            if isinstance(body, bytes) or (b"transfer-encoding" in names and body is None):
+                forwarded.append((b"content-length", b"%d" % len(body or b"")))
+            elif body is not None:
+                forwarded.append((b"transfer-encoding", b"chunked"))
+        return lines(forwarded) + b"\r\n"
+
+    def sweep(self, now_s: float) -> None:
+        """Do what is due at ``now_s``, the loop's time: called a few times a second."""
+        for pool in self._pools.values():
+            pool.sweep(now_s, self._timeout_s)
+
+    def close(self) -> None:
+        """Close all connections."""
+        for pool in self._pools.values():
+            for channel in list(pool.open):
+                channel.abort()
 
 
-@functools.lru_cache(maxsize=URLS_CACHED)
-def _url(base: str, raw_target: str) -> URL:
-    return URL(base.rstrip("/") + raw_target, encoded=True)
-
-
-def _text(value: bytes) -> str:
-    """Return the text that aiohttp, which writes UTF-8, turns into the same bytes again.
-
-    Bytes that are not UTF-8 (few clients still send Latin-1) keep their meaning, not their form.
-    """
+async def _pump(channel: Channel, body: AsyncIterator[bytes], *, framed: bool) -> None:
+    """Pass a body on as it streams, in chunks where its length is not known."""
     try:
-        return value.decode()
-    except UnicodeDecodeError:
-        return value.decode("latin-1")
-
-
-INSTANCE_HEADER = "x-opentrail-instance"
-"""Every OpenTrail on the way adds its own value (unsigned); a request that has ours is a loop."""
-
-
-def end_to_end(headers: "tuple[tuple[bytes, bytes], ...]") -> list[tuple[bytes, bytes]]:
-    """Return ``headers`` without those that are meant for one hop."""
-    lowered = [(name.lower(), value) for name, value in headers]
-    dropped = HOP_BY_HOP | _named_by_connection(lowered)
-    return [(name, value) for name, value in lowered if name not in dropped]
-
-
-def _named_by_connection(headers: list[tuple[bytes, bytes]]) -> frozenset[bytes]:
-    values = [value for name, value in headers if name == b"connection"]
-    if not values:
-        return frozenset()
-    named = {part.strip().lower() for part in b",".join(values).split(b",")}
-    return frozenset(name for name in named if not name.startswith(_END_TO_END))
-
-
-async def joined(data: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """Yield ``data``, then ``rest``."""
-    yield data
-    async for chunk in rest:
-        yield chunk
-
-
-async def _chunks(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
-    try:
-        async for chunk in response.content.iter_any():
-            yield chunk
-    except DRIVER_ERRORS as error:
-        raise BrokenAnswer(_BROKEN_OFF) from error
+        async for piece in body:
+            if piece:
+                await channel.write(b"%x\r\n%b\r\n" % (len(piece), piece) if framed else piece)
+        channel.finish(b"0\r\n\r\n" if framed else b"")
+    except NoAnswer:
+        return  # the answer came before the end, or the upstream is gone: the call knows
+    except (ClientGone, WrongBody):
+        channel.fail(NO_VALID_ANSWER)

@@ -161,7 +161,3 @@ def _log_to_stderr(log_format: str) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(logging.INFO)
-    # A connection that breaks off while it is answered is not an error of ours; an exception is.
-    server = logging.getLogger("uvicorn.error")
-    server.setLevel(logging.ERROR)
-    server.addFilter(lambda record: bool(record.exc_info))

@@ -25,6 +25,8 @@ class Metrics(Collector):
         self._recorded = 0
         self._excluded: Counter[str] = Counter()
         self._failed: Counter[str] = Counter()
+        self.connections = 0
+        self.connections_refused = 0
         self.back_restarts = 0
         self.log_end = 0
         self.indexed_to = 0
@@ -55,6 +57,9 @@ class Metrics(Collector):
         yield _by_reason("calls_failed", "Calls that could not be recorded.", self._failed)
         done = self._recorded + self._excluded.total() + self._failed.total()
         yield _gauge("calls_in_flight", "Calls being answered now.", self._seen - done)
+        yield _gauge("connections", "Connections of clients now.", self.connections)
+        refused = self.connections_refused
+        yield _counter("connections_refused", "Connections that were one too many.", refused)
         yield _gauge("back_restarts", "Times the back process was restarted.", self.back_restarts)
         yield _gauge("log_durable_end", "Position past the last durable record.", self.log_end)
         yield _gauge("history_indexed_to", "Position below which all is indexed.", self.indexed_to)

@@ -5,12 +5,15 @@ import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from ipaddress import ip_address
+from urllib.parse import unquote
 
-from opentrail.capture.arrival import Receive, Scope, Send
+from opentrail.aws.request import RequestHead
+from opentrail.capture.arrival import Arrival, RequestBody
+from opentrail.capture.reply import Client
 
 PREFIX = "/_opentrail/"
 """No AWS path begins so: bucket names have no underscore first."""
-RESET_HEADER = b"x-opentrail-reset"
+RESET_HEADER = "x-opentrail-reset"
 """A browser cannot send it across origins without asking first, and is refused when it asks."""
 
 
@@ -41,54 +44,60 @@ class Endpoint:
 
     method: str
     answer: Callable[[], Awaitable[Page]]
-    needs_header: bytes = b""
+    needs_header: str = ""
 
-    async def asked(self, method: str, headers: Mapping[bytes, bytes]) -> Page:
+    async def asked(self, method: str, headers: Mapping[str, str]) -> Page:
         """Answer, if method and headers are right."""
         if method != self.method:
             page = refusal(405, f"this endpoint takes {self.method}")
             return replace(page, allow=self.method)
-        if self.needs_header and headers.get(self.needs_header) != b"yes":
-            return refusal(400, f"send the header {self.needs_header.decode()}: yes")
+        if self.needs_header and headers.get(self.needs_header) != "yes":
+            return refusal(400, f"send the header {self.needs_header}: yes")
         return await self.answer()
 
 
 class Operations:
-    """The ASGI app of everything under ``/_opentrail/``."""
+    """Answers everything under ``/_opentrail/``."""
 
-    def __init__(self, hosts: Sequence[str], endpoints: Mapping[str, Endpoint]) -> None:
+    def __init__(self, hosts: Sequence[str]) -> None:
         """``hosts``: names under which it may be asked, besides IP addresses and localhost."""
         self._hosts = frozenset(host.lower() for host in hosts) | {"localhost"}
+        self._endpoints: Mapping[str, Endpoint] = {}
+
+    def offer(self, endpoints: Mapping[str, Endpoint]) -> None:
+        """Answer ``endpoints``, by name, from now on."""
         self._endpoints = endpoints
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request (ASGI)."""
-        del receive  # none of the endpoints takes a body
-        page = await self._answer(scope)
+    async def handle(self, arrival: Arrival, body: RequestBody, client: Client) -> None:
+        """Answer one request."""
+        del body  # none of the endpoints takes one
+        page = await self.answer(arrival.head)
         headers = [
             (b"content-type", page.content_type.encode()),
-            (b"content-length", str(len(page.body)).encode()),
+            (b"content-length", b"%d" % len(page.body)),
             (b"cache-control", b"no-store"),
             (b"x-content-type-options", b"nosniff"),
         ]
         if page.allow:
             headers.append((b"allow", page.allow.encode()))
-        await send({"type": "http.response.start", "status": page.status, "headers": headers})
-        await send({"type": "http.response.body", "body": page.body})
+        client.answer(page.status, headers, page.body)
 
-    async def _answer(self, scope: Scope) -> Page:
-        headers = dict(scope["headers"])
-        if b"origin" in headers:
+    def abandoned(self) -> None:
+        """Do nothing: these requests are not counted."""
+
+    async def answer(self, head: RequestHead) -> Page:
+        """Return what one request is answered with."""
+        if "origin" in head.headers:
             return refusal(403, "pages of a browser may not ask here: the Origin header is refused")
-        if not self._known(headers.get(b"host", b"").decode("latin-1")):
+        if not self._known(head.headers.get("host", "")):
             return refusal(
                 403, "unknown Host: ask by address or localhost, or add the name to listen.hosts"
             )
-        endpoint = self._endpoints.get(scope["path"].removeprefix(PREFIX))
+        endpoint = self._endpoints.get(unquote(head.path).removeprefix(PREFIX))
         if endpoint is None:
             names = ", ".join(PREFIX + name for name in self._endpoints)
             return refusal(404, f"no such endpoint; there are: {names}")
-        return await endpoint.asked(scope["method"], headers)
+        return await endpoint.asked(head.method, head.headers)
 
     def _known(self, host: str) -> bool:
         name = host.rsplit(":", 1)[0] if not host.endswith("]") else host

@@ -4,7 +4,6 @@
 import asyncio
 import contextlib
 import gc
-import ipaddress
 import logging
 import socket
 from collections.abc import Callable
@@ -38,15 +37,16 @@ from opentrail.front.keys import key_table, token_key
 from opentrail.front.metrics import Metrics
 from opentrail.front.ops import RESET_HEADER, Endpoint, Operations, Page, json_page, refusal
 from opentrail.front.server import (
-    App,
     Server,
+    connections_max,
     listen,
     raise_open_files_limit,
     stop_on_signals,
-    uvicorn_config,
 )
 from opentrail.wire.app import Principal
 
+SWEEP_INTERVAL_S = 0.25
+"""How late a timeout may be noticed: one look at all connections costs less than a timer a call."""
 EXPIRE_INTERVAL_S = 60.0
 """How often old segments are looked for: one holds 64 MiB, so they age slowly."""
 READY_WAIT_S_MAX = 10.0
@@ -165,9 +165,8 @@ class Front:
             verify_own=settings.api.auth == "verify",
             instance=self.log.log_id,
         )
-        proxies = [ipaddress.ip_network(text) for text in settings.listen.trusted_proxies]
         return Gateway(
-            GatewaySettings(self._build_settings(), proxies),
+            GatewaySettings(self._build_settings()),
             Parts(
                 upstreams=upstreams,
                 identities=identities,
@@ -214,24 +213,38 @@ class Front:
         commit = GroupCommit(self.log, lambda: self._inflight.claimed() <= 1)
         backend = Backend(msgspec.msgpack.encode(hello), self._principal, commit, self.durable_end)
         commit.on_durable(backend.durable)
-        async with self._upstreams() as upstreams:
-            app = App(
-                Operations(self._settings.listen.hosts, self._endpoints(commit, backend)),
-                self._gateway(upstreams, commit, backend),
-            )
-            server = Server(uvicorn_config(app))
-            stop_on_signals(server)
-            tasks = [
-                asyncio.create_task(backend.run()),
-                asyncio.create_task(self._expire(commit, backend)),
-            ]
-            ready = asyncio.create_task(self._announce(sock, backend, started))
-            await server.serve(sockets=[sock])
-            for task in (ready, *tasks):
-                task.cancel()
-            await asyncio.gather(ready, *tasks, return_exceptions=True)
+        upstreams = self._upstreams()
+        operations = Operations(self._settings.listen.hosts)
+        server = Server(
+            operations,
+            self._gateway(upstreams, commit, backend),
+            self._settings.listen.trusted_proxies,
+            connections_max(),
+        )
+        operations.offer(self._endpoints(commit, backend, server))
+        stopped = asyncio.Event()
+        stop_on_signals(stopped.set)
+        tasks = [
+            asyncio.create_task(backend.run()),
+            asyncio.create_task(self._expire(commit, backend)),
+            asyncio.create_task(self._sweep(server, upstreams)),
+            asyncio.create_task(self._announce(sock, backend, started)),
+        ]
+        await server.serve(sock, stopped)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        upstreams.close()
         commit.close()
         self.close()
+
+    async def _sweep(self, server: Server, upstreams: Upstreams) -> None:
+        """Own the loop that ends what is silent for too long."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(SWEEP_INTERVAL_S)
+            server.sweep(loop.time())
+            upstreams.sweep(loop.time())
 
     async def _announce(
         self, sock: socket.socket, backend: Backend, started: Callable[[Started], None]
@@ -263,12 +276,14 @@ class Front:
         except Unavailable as error:
             _log.error("%s; it is tried again in %s s", error, EXPIRE_INTERVAL_S)
 
-    def _endpoints(self, commit: GroupCommit, backend: Backend) -> dict[str, Endpoint]:
+    def _endpoints(
+        self, commit: GroupCommit, backend: Backend, server: Server
+    ) -> dict[str, Endpoint]:
         async def health() -> Page:
             return self._health(backend)
 
         async def metrics() -> Page:
-            self._measure(backend)
+            self._measure(backend, server)
             return Page(200, self.metrics.text(), "text/plain; version=0.0.4; charset=utf-8")
 
         async def reset() -> Page:
@@ -296,8 +311,10 @@ class Front:
             },
         )
 
-    def _measure(self, backend: Backend) -> None:
+    def _measure(self, backend: Backend, server: Server) -> None:
         metrics = self.metrics
+        metrics.connections = server.connections
+        metrics.connections_refused = server.refused
         metrics.log_end = self.log.durable_end()
         metrics.indexed_to = backend.indexed_to
         metrics.log_writable = not self.refusing()

@@ -1,150 +1,147 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The HTTP server of the front process: uvicorn with nothing of its own added."""
+"""The HTTP server of the front process: its port, its connections, and their orderly end."""
 
 import asyncio
-import contextlib
-import re
+import ipaddress
+import logging
 import resource
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, Protocol
 
-import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-
-from opentrail.capture.arrival import Receive, Scope, Send
-from opentrail.capture.gateway import Gateway
+from opentrail.capture.arrival import Arrival, Network, RequestBody, arrive
+from opentrail.capture.reply import Client
 from opentrail.config import split_address
 from opentrail.errors import UsageError
-from opentrail.front.ops import PREFIX, Operations
+from opentrail.front.connection import Connection
+from opentrail.front.exchange import Exchange
+from opentrail.front.ops import PREFIX
 
 SHUTDOWN_TIMEOUT_S = 90
 """Calls that were forwarded get this long to end: past every upstream timeout's default."""
 OPEN_FILES = 65_536
 """Two for each call, client and upstream, of many more than the in-flight table holds."""
+OPEN_FILES_KEPT = 128
+"""Descriptors that are not for connections: segments, sockets to back, libraries."""
+CONNECTIONS_MAX = 16_384
+"""Four times the calls that can be under way (``inflight.SLOTS``): clients keep idle ones. Each
+takes some 10 KB."""
 BACKLOG = 2048
 """Connections that may wait to be accepted."""
-HEAD_BYTES_MAX = 64 * 1024
-"""Longest request line and headers: a session token and a presigned query have some KB each."""
+
+_log = logging.getLogger("opentrail.front")
 
 
-class App:
-    """Two ASGI apps behind one port."""
+class App(Protocol):
+    """What answers calls; ``front.ops.Operations`` and ``capture.gateway.Gateway``."""
 
-    def __init__(self, operations: Operations, gateway: Gateway) -> None:
+    async def handle(self, arrival: Arrival, body: RequestBody, client: Client) -> None:
+        """Answer one call."""
+        ...
+
+    def abandoned(self) -> None:
+        """Count a call that never came to its end."""
+        ...
+
+
+class Server:
+    """Takes connections, and hands each request to the app whose it is."""
+
+    def __init__(
+        self,
+        operations: App,
+        gateway: App,
+        trusted_proxies: Sequence[str] = (),
+        connections_max: int = CONNECTIONS_MAX,
+    ) -> None:
+        """``operations`` answers what lies under /_opentrail/, ``gateway`` all else."""
         self._operations = operations
         self._gateway = gateway
+        self._trusted: list[Network] = [ipaddress.ip_network(text) for text in trusted_proxies]
+        self._connections_max = connections_max
+        self._connections: set[Connection] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.refused = 0
+        """Connections that were one too many."""
+        self.closing = False
+        """See ``connection.Calls``."""
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Hand one request to the app whose it is (ASGI)."""
-        if scope["raw_path"].startswith(_PREFIX):
-            await self._operations(scope, receive, send)
-        else:
-            await self._gateway(scope, receive, send)
+    # For the connections
 
+    async def handle(self, exchange: Exchange) -> None:
+        """See ``connection.Calls``."""
+        body = RequestBody(exchange.stream, exchange.announced)
+        body.begin()
+        start = (exchange.method, exchange.path, exchange.query)
+        arrival = arrive(start, exchange.headers, exchange.peer, self._trusted)
+        try:
+            await self._app(exchange).handle(arrival, body, exchange)
+        finally:
+            if not exchange.answered:
+                exchange.break_off()
 
-_PREFIX = PREFIX.encode()
-_UPGRADE = re.compile(rb"\r\nupgrade:", re.IGNORECASE)
+    def _app(self, exchange: Exchange) -> App:
+        return self._operations if exchange.path.startswith(PREFIX) else self._gateway
 
+    def abandoned(self, exchange: Exchange) -> None:
+        """See ``connection.Calls``."""
+        self._app(exchange).abandoned()
 
-def _half_a_name(data: bytes) -> int:
-    """Return how many bytes at the end of ``data`` become ``Upgrade:`` if the rest comes next."""
-    if data.endswith(b"\r"):
-        return 1
-    line = data[data.rfind(b"\n") + 1 :].lower()
-    return len(line) if b"upgrade:".startswith(line) else 0
+    def opened(self, connection: Connection) -> bool:
+        """See ``connection.Calls``."""
+        self._connections.add(connection)
+        if len(self._connections) <= self._connections_max:
+            return True
+        self.refused += 1
+        return False
 
+    def closed(self, connection: Connection) -> None:
+        """See ``connection.Calls``."""
+        self._connections.discard(connection)
 
-def _without_upgrade(data: bytes) -> bytes:
-    """Take back a head's offer to speak HTTP/2, which some clients always make (RFC 9110, 7.8).
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """See ``connection.Calls``."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
 
-    The parser would otherwise take the body for the other protocol. Both headers end here anyway.
-    """
-    end = data.find(b"\r\n\r\n")
-    end = len(data) if end < 0 else end
-    if _UPGRADE.search(data, 0, end) is None:
-        return data
-    return _UPGRADE.sub(b"\r\ntrailer:", data[:end]) + data[end:]
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.error("a call failed", exc_info=error)
 
+    # For the process
 
-class Connection(HttpToolsProtocol):
-    """uvicorn's HTTP/1.1, where headers end: in number, and where the body begins."""
+    @property
+    def connections(self) -> int:
+        """How many connections there are."""
+        return len(self._connections)
 
-    _in_head = True
-    _held = b""
-    """The end of what came of a head: half of a header's name, perhaps."""
-    _before = b""
-    """The line break that came before, if one did."""
-    _heads = 0
-    _head_bytes = 0
+    async def serve(self, sock: socket.socket, stopped: asyncio.Event) -> None:
+        """Take calls until ``stopped``; then end those that have begun."""
+        loop = asyncio.get_running_loop()
+        listening = await loop.create_server(lambda: Connection(self), sock=sock, backlog=BACKLOG)
+        try:
+            await stopped.wait()
+        finally:
+            listening.close()
+        self.closing = True
+        for connection in list(self._connections):
+            connection.close_when_idle()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=SHUTDOWN_TIMEOUT_S)
+        for connection in list(self._connections):
+            connection.abort()
 
-    def data_received(self, data: bytes) -> None:
-        """Parse what came; refuse a head that does not end."""
-        in_head, heads = self._in_head, self._heads
-        if in_head:
-            data = self._of_head(data)
-        super().data_received(data)
-        if in_head and heads == self._heads:
-            self._head_bytes += len(data)
-            if self._head_bytes > HEAD_BYTES_MAX and not self.transport.is_closing():
-                self.send_400_response(f"The headers are longer than {HEAD_BYTES_MAX} bytes.")
-
-    def _of_head(self, data: bytes) -> bytes:
-        """Return what the parser is to have of ``data``, the next bytes of a head."""
-        before = self._before
-        data = before + self._held + data
-        held = 0 if b"\r\n\r\n" in data else _half_a_name(data)
-        data, self._held = data[: len(data) - held], data[len(data) - held :]
-        self._before = b"\r\n" if data.endswith(b"\n") else b""
-        return _without_upgrade(data)[len(before) :]
-
-    def on_headers_complete(self) -> None:
-        """Begin the call."""
-        self._in_head = False
-        self._before = b""
-        self._heads += 1
-        self._head_bytes = 0
-        super().on_headers_complete()
-        self.headers = []  # what follows the body (RFC 9110, 6.5.1) is not taken for a header
-
-    def on_message_complete(self) -> None:
-        """End the call's body; what comes next is another head."""
-        self._in_head = True
-        super().on_message_complete()
-
-
-class Server(uvicorn.Server):
-    """uvicorn without its signal handlers: it would end the process before our own end."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Leave the signals alone."""
-        yield
+    def sweep(self, now_s: float) -> None:
+        """Give up clients that are silent at ``now_s``, the loop's time; called every second."""
+        for connection in list(self._connections):
+            connection.check(now_s)
 
 
-def uvicorn_config(app: App) -> uvicorn.Config:
-    """Return how uvicorn serves: it adds nothing to what the upstreams answer."""
-    return uvicorn.Config(
-        app,
-        http=Connection,
-        ws="none",
-        lifespan="off",
-        access_log=False,
-        proxy_headers=False,
-        server_header=False,
-        date_header=False,
-        log_config=None,
-        backlog=BACKLOG,
-        timeout_graceful_shutdown=SHUTDOWN_TIMEOUT_S,
-    )
-
-
-def stop_on_signals(server: uvicorn.Server) -> None:
-    """Have SIGTERM and SIGINT end ``server`` once its calls are answered."""
-
-    def stop() -> None:
-        server.should_exit = True
-
+def stop_on_signals(stop: Callable[[], None]) -> None:
+    """Have SIGTERM and SIGINT call ``stop``."""
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
@@ -156,6 +153,14 @@ def raise_open_files_limit() -> None:
     wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, OPEN_FILES)
     if soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def connections_max() -> int:
+    """Return how many connections the open files allow: each call needs one more upstream."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY:
+        return CONNECTIONS_MAX
+    return max(1, min(CONNECTIONS_MAX, (soft - OPEN_FILES_KEPT) // 2))
 
 
 def listen(address: str) -> socket.socket:

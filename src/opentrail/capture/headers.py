@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which header fields go on to the next hop, and how the head of a message is written.
+
+RFC 9110, 7.6.1 (what is meant for one hop), and RFC 9112 (how it is written).
+"""
+
+import http
+import re
+from collections.abc import Sequence
+
+Headers = list[tuple[bytes, bytes]]
+"""Names in lower case, in the order in which they came."""
+
+NAMES_KEPT_MAX = 4096
+"""Spellings of names that are remembered; past it all are forgotten."""
+
+HOP_BY_HOP = frozenset(
+    b"connection keep-alive proxy-authenticate proxy-authorization proxy-connection te trailer"
+    b" transfer-encoding upgrade".split()
+)
+"""RFC 9110, 7.6.1: meant for one hop only."""
+NOT_FORWARDED = HOP_BY_HOP | {b"expect"}
+"""``Expect: 100-continue`` is answered by our own server."""
+_END_TO_END = (b"authorization", b"content-", b"host", b"smithy-protocol", b"x-amz")
+"""What makes the call: Connection may not name these, or the upstream would be asked for something
+else than what is recorded (RFC 9110, 7.6.1: it must not name what all recipients need)."""
+_UNSENDABLE = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+"""Control characters: no field value may have them (RFC 9110, 5.5)."""
+
+STATUS_LINES = {
+    status: f"HTTP/1.1 {status} {http.HTTPStatus(status).phrase if status in set(http.HTTPStatus) else ''}\r\n".encode()
+    for status in range(100, 600)
+}
+
+
+class Names:
+    """Header names as they come on the wire -> in lower case, as bytes and as text."""
+
+    def __init__(self) -> None:
+        self._known: dict[bytes, tuple[bytes, str]] = {}
+
+    def __getitem__(self, name: bytes) -> tuple[bytes, str]:
+        found = self._known.get(name)
+        if found is None:
+            lower = name.lower()
+            found = lower, lower.decode("latin-1")
+            if len(self._known) >= NAMES_KEPT_MAX:
+                self._known.clear()
+            self._known[name] = found
+        return found
+
+
+NAMES = Names()
+"""Few names come again and again: looking one up is cheaper than lowering and decoding it."""
+
+
+def text_map(headers: Headers) -> dict[str, str]:
+    """Return the headers as text; of a name that repeats the last value."""
+    return {NAMES[name][1]: value.decode("latin-1") for name, value in headers}
+
+
+def end_to_end(headers: Headers, dropped: frozenset[bytes] = HOP_BY_HOP) -> Headers:
+    """Return ``headers`` without those that are meant for one hop."""
+    named = named_by_connection(headers)
+    if named:
+        dropped |= named
+    return [pair for pair in headers if pair[0] not in dropped]
+
+
+def named_by_connection(headers: Headers) -> frozenset[bytes]:
+    """Return the names that Connection says are for this hop only, in lower case."""
+    values = [value for name, value in headers if name == b"connection"]
+    if not values:
+        return frozenset()
+    named = {part.strip().lower() for part in b",".join(values).split(b",")}
+    return frozenset(name for name in named if not name.startswith(_END_TO_END))
+
+
+def sendable(headers: Headers) -> bool:
+    """Return whether all values may be sent on."""
+    values = b"".join([value for _, value in headers])
+    return (values.isascii() and values.decode().isprintable()) or not _UNSENDABLE.search(values)
+
+
+def lines(headers: Sequence[tuple[bytes, bytes]]) -> bytes:
+    """Return ``headers`` as they are written, each with its line's end."""
+    return b"".join([b"%b: %b\r\n" % pair for pair in headers])
