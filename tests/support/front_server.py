@@ -85,3 +85,4 @@ async def running(
             writer.close()
         stopped.set()
         await serving
+        await asyncio.sleep(0.02)  # transports close a turn later

@@ -30,6 +30,7 @@ def sending(upstream: Upstream, work: Callable[["Sender"], Any]) -> Any:
             return await work(Sender(made, upstream))
         finally:
             made.close()
+            await asyncio.sleep(0.02)  # transports close a turn later
 
     return asyncio.run(run())
 
