@@ -48,7 +48,7 @@ def server(upstream: Upstream, tmp_path_factory: pytest.TempPathFactory):
         assert not upstream.received or upstream.last().target == b"/"
         seen, accounted = found.accounted()
         assert seen == accounted
-        assert found.errors() == ""
+        assert found.failures() == ""
 
 
 def refused(server: OpenTrail, request: bytes) -> tuple[int, str, str]:

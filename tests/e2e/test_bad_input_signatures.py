@@ -32,7 +32,7 @@ def server(upstream: Upstream, tmp_path_factory: pytest.TempPathFactory):
         yield found
         seen, accounted = found.accounted()
         assert seen == accounted
-        assert found.errors() == ""
+        assert found.failures() == ""
 
 
 CALLS = {

@@ -26,7 +26,7 @@ def server(moto_url: str, tmp_path_factory: pytest.TempPathFactory):
         assert found.resident_bytes() <= RESIDENT_BYTES_MAX
         seen, accounted = found.accounted()
         assert seen == accounted
-        assert found.errors() == ""
+        assert found.failures() == ""
 
 
 class Recorded:

@@ -72,7 +72,7 @@ def server(upstream: Upstream, tmp_path_factory: pytest.TempPathFactory):
     config = CONFIG + f'[upstream.default]\nurl = "{upstream.url}"\ntrusted_identity = true\n'
     with OpenTrail(tmp_path_factory.mktemp("samples") / "data", config=config) as found:
         yield found
-        assert found.errors() == ""
+        assert found.failures() == ""
 
 
 def client(server: OpenTrail, service: str, key: Key, region: str, source_ip: str) -> Any:

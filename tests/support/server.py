@@ -101,6 +101,11 @@ class OpenTrail:
         """Return what the server wrote on standard error so far."""
         return self._errors.read_text(encoding="utf-8")
 
+    def failures(self) -> str:
+        """Return what the server wrote on standard error so far, but for warnings at its start."""
+        lines = self.errors().splitlines()
+        return "\n".join(line for line in lines if not line.startswith("  warning "))
+
     @property
     def pid(self) -> int:
         """Return the front process's id."""
