@@ -87,6 +87,8 @@ def _filled(shape: StructureShape, *, full: bool, depth: int) -> list[str]:
 
 def _scalar(shape: Shape, rng: random.Random) -> Any:
     kind = shape.type_name
+    if shape.serialization.get("location") == "statusCode":
+        return 200
     if shape.serialization.get("location") in {"header", "headers"} and kind == "string":
         return f"plain{rng.randrange(1000)}"
     makers: dict[str, Callable[[], Any]] = {

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 from botocore.awsrequest import HeadersDict
-from botocore.model import OperationModel
+from botocore.model import OperationModel, StructureShape
 from botocore.parsers import create_parser
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -25,7 +25,29 @@ from opentrail.aws.request import RequestHead, Target
 FAMILIES = tuple(
     name for name in service_names() if name.startswith(("sagemaker", "personalize", "devops-guru"))
 )
-FORMS = {"query": "sts", "ec2": "ec2", "rest-xml": "s3", "rest-json": "lambda", "json": "kms"}
+OTHERS = (
+    ("cloudfront", "rest-xml"),
+    ("cloudwatch", "json"),
+    ("cloudwatch", "query"),
+    ("cloudwatch", "smithy-rpc-v2-cbor"),
+    ("ec2", "ec2"),
+    ("iam", "query"),
+    ("kms", "json"),
+    ("lambda", "rest-json"),
+    ("rds", "query"),
+    ("route53", "rest-xml"),
+    ("s3", "rest-xml"),
+    ("s3control", "rest-xml"),
+    ("sqs", "json"),
+    ("sts", "query"),
+)
+"""Services of every protocol, beside the families: those with the oddest models."""
+
+
+AMBIGUOUS = {"GetBucketNotification", "PutBucketNotification"}
+"""Deprecated: two members of one structure have the same name on the wire."""
+SILENT = {"query", "ec2", "rest-xml"}
+"""Protocols that have no way to say an empty list."""
 
 
 def family_operations() -> Iterator[tuple[str, OperationModel]]:
@@ -43,16 +65,20 @@ def modelled(service: str, name: str, protocol: str):
     return found
 
 
-def lost(service: str, operation: OperationModel, rng: random.Random, *, full: bool) -> list[str]:
+def lost(
+    service: str,
+    operation: OperationModel,
+    rng: random.Random,
+    *,
+    full: bool = True,
+    protocol: str = "",
+) -> list[str]:
     """Serialise a sample call with botocore and list what does not come back."""
-    protocol = operation.service_model.resolved_protocol
+    protocol = protocol or operation.service_model.resolved_protocol
     sent = sample(operation.input_shape, rng, full=full)
     head, body = request(operation, sent, protocol, authorization=scope("any"))
     got: Any = request_members(modelled(service, operation.name, protocol), head, body)
-    if protocol == "rest-xml":
-        shapes = operation.input_shape.members if operation.input_shape else {}
-        sent = {n: v for n, v in sent.items() if "location" in shapes[n].serialization}
-    if protocol in {"query", "ec2"}:
+    if protocol in SILENT:
         sent, got = unsaid(sent), unsaid(got)
     return differences(operation.input_shape, sent, implied(operation.input_shape, sent, got))
 
@@ -70,29 +96,48 @@ def test_random_calls_of_the_families(picked, seed):
     assert not lost(service, operation, random.Random(seed), full=True)
 
 
-@pytest.mark.parametrize("service", sorted(FORMS.values()))
-def test_every_operation_of_one_service_of_each_other_protocol(service):
+@pytest.mark.parametrize(("service", "protocol"), OTHERS)
+def test_every_operation_of_services_of_every_protocol(service, protocol):
     for operation in operations(load_model(service)):
-        assert not lost(service, operation, random.Random(7), full=True), operation.name
+        if operation.name not in AMBIGUOUS:
+            found = lost(service, operation, random.Random(7), protocol=protocol)
+            assert not found, operation.name
 
 
 def test_every_answer_of_the_families_as_botocore_parses_it():
     for service, operation in OPERATIONS:
-        if operation.output_shape is None or operation.has_event_stream_output:
-            continue
-        protocol = operation.service_model.resolved_protocol
-        sent = sample(operation.output_shape, random.Random(3), full=True)
-        status, headers, body = answer(operation.output_shape, sent)
-        got = response_members(modelled(service, operation.name, protocol), status, headers, body)
-        assert not differences(operation.output_shape, sent, got), operation.name
-        parsed = create_parser(protocol).parse(
-            {"status_code": status, "headers": HeadersDict(headers), "body": body},
-            operation.output_shape,
-        )
-        blob = operation.output_shape.serialization.get("payload")
-        assert list(got or {}) == [
-            n for n in operation.output_shape.members if n in parsed and n != blob
-        ], operation.name
+        read_alike(service, operation, operation.service_model.resolved_protocol)
+
+
+@pytest.mark.parametrize(("service", "protocol"), OTHERS)
+def test_every_answer_of_services_of_every_protocol(service, protocol):
+    for operation in operations(load_model(service)):
+        if operation.name not in AMBIGUOUS:
+            read_alike(service, operation, protocol)
+
+
+def is_blob(shape: StructureShape, name: str) -> bool:
+    return bool(shape.members[name].type_name == "blob")
+
+
+def read_alike(service: str, operation: OperationModel, protocol: str) -> None:
+    """Check that we read from an answer what was put into it, and botocore the same members."""
+    shape = operation.output_shape
+    if not isinstance(shape, StructureShape) or operation.has_event_stream_output:
+        return
+    sent: Any = sample(shape, random.Random(3), full=True)
+    status, headers, body = answer(operation, sent, protocol)
+    got: Any = response_members(modelled(service, operation.name, protocol), status, headers, body)
+    parsed = create_parser(protocol).parse(
+        {"status_code": status, "headers": HeadersDict(headers), "body": body}, shape
+    )
+    blobs = [n for n in parsed if shape.serialization.get("payload") == n and is_blob(shape, n)]
+    if protocol in SILENT:
+        sent, got, parsed = unsaid(sent), unsaid(got), unsaid(parsed)
+    assert not differences(shape, sent, got), operation.name
+    assert list(got or {}) == [n for n in shape.members if n in parsed and n not in blobs], (
+        operation.name
+    )
 
 
 HEAD = RequestHead("POST", "/", "", {"content-type": "application/x-amz-json-1.1"})
@@ -246,14 +291,6 @@ def test_a_form_with_absurd_names():
     head = RequestHead("POST", "/", "", {"content-type": "application/x-www-form-urlencoded"})
     body = b"Tags.member.1.Key=k&RoleArn=r&" + b"A." * 50_000 + b"B=1&Tags=x&Tags.member.x.Key=y"
     assert request_members(call, head, body) == {"RoleArn": "r", "Tags": [{"Key": "k"}]}
-
-
-def test_protocols_whose_bodies_are_not_read():
-    call = modelled("cloudwatch", "PutMetricData", "smithy-rpc-v2-cbor")
-    assert request_members(call, HEAD, b"\xa0") is None
-    assert response_members(call, 200, {}, b"\xa0") is not None  # it has no output at all
-    listing = modelled("cloudwatch", "ListMetrics", "smithy-rpc-v2-cbor")
-    assert response_members(listing, 200, {}, b"\xa0") is None
 
 
 def test_error_answers_have_no_members():

@@ -6,12 +6,12 @@ responses".
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from xml.sax.saxutils import escape
 
 import msgspec
 
-from opentrail.aws import jsonbody, xmlbody
+from opentrail.aws import cborbody, jsonbody, xmlbody
 from opentrail.aws.request import Target
 
 MESSAGE_CHARS_MAX = 1024
@@ -83,17 +83,15 @@ def _bare(code: str) -> str:
 def _in_body(body: bytes) -> tuple[str, str]:
     start = body[:64].lstrip()
     if start.startswith(b"{"):
-        return _in_json(body)
+        return _in_object(jsonbody.decode, body)
     if start.startswith(b"<"):
         return _in_xml(body)
-    if b"__type" in body:
-        return _cbor_text(body, b"__type"), _cbor_text(body, b"message")
-    return "", ""
+    return _in_object(cborbody.decode, body) if b"__type" in body else ("", "")
 
 
-def _in_json(body: bytes) -> tuple[str, str]:
+def _in_object(decode: Callable[[bytes], object], body: bytes) -> tuple[str, str]:
     try:
-        value = jsonbody.decode(body)
+        value = decode(body)
     except ValueError:
         return "", ""
     if not isinstance(value, dict):
@@ -114,24 +112,6 @@ def _in_xml(body: bytes) -> tuple[str, str]:
         return "", ""
     code, message = error.child("Code"), error.child("Message")
     return code.text if code else "", message.text if message else ""
-
-
-def _cbor_text(body: bytes, name: bytes) -> str:
-    """Return the text that follows the key ``name`` in a CBOR map (RFC 8949, major type 3)."""
-    key = bytes((0x60 + len(name),)) + name
-    at = body.find(key)
-    if at < 0:
-        return ""
-    at += len(key)
-    first = body[at : at + 1]
-    if b"\x60" <= first <= b"\x77":
-        size, at = first[0] - 0x60, at + 1
-    elif first in {b"\x78", b"\x79"}:
-        width = first[0] - 0x77
-        size, at = int.from_bytes(body[at + 1 : at + 1 + width]), at + 1 + width
-    else:
-        return ""
-    return body[at : at + size].decode("utf-8", "replace")
 
 
 def _by_status(target: Target, status: int, body: bytes) -> tuple[str, str]:

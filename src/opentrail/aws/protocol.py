@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """The door to the wire protocols: what a request or an answer says, in the model's terms.
 
-Smithy 2.0's awsJson 1.0 and 1.1, restJson1, awsQuery and ec2Query; of restXml what is outside the
-body; rpcv2Cbor bodies are not read. Blobs and event streams are left out everywhere.
+Smithy 2.0's awsJson 1.0 and 1.1, restJson1, awsQuery, ec2Query, restXml and rpcv2Cbor. Bodies that
+are one blob, and event streams, are left out everywhere.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
-from opentrail.aws import httpbind, jsonbody, xmlbody
+from opentrail.aws import cborbody, httpbind, jsonbody, xmlbody
 from opentrail.aws.fault import error_of, render_error
 from opentrail.aws.form import form_members
 from opentrail.aws.model import Member, Operation, Shape
@@ -22,8 +22,8 @@ def request_members(
     """Return the input members that a request carries: model names, model order, JSON values.
 
     Members that the model does not have are dropped; unset ones are absent. Times stay as they
-    were sent; numbers keep their text (``msgspec.Raw`` where a float would alter it). None when
-    the body cannot be parsed, or is of a protocol that is not read (rpcv2Cbor).
+    were sent; numbers keep their text (``msgspec.Raw`` where a float would alter it); blobs are
+    base64. None when the body cannot be parsed.
     """
     if operation.protocol in {"query", "ec2"}:
         form = body.decode("utf-8", "replace") if head.method == "POST" and body else head.query
@@ -31,9 +31,10 @@ def request_members(
     shape = operation.input
     if shape is None:
         return {}
-    if operation.protocol == "json":
-        return _json_members(shape, body)
-    carried = _BODIES.get(operation.protocol, _unread)(shape, body)
+    rpc = _RPC.get(operation.protocol)
+    if rpc is not None:
+        return _object_members(shape, rpc, body)
+    carried = _REST.get(operation.protocol, _json_payload)(shape, body)
     if carried is None:
         return None
     return _in_order(shape, httpbind.request_bound(operation, head) | carried)
@@ -44,8 +45,8 @@ def response_members(
 ) -> dict[str, object] | None:
     """Return the output members that an answer carries, as ``request_members`` does for a request.
 
-    ``headers`` have lower-case names. None for an error answer (status 300 and above), for a body
-    that cannot be parsed, and for rpcv2Cbor.
+    ``headers`` have lower-case names. None for an error answer (status 300 and above) and for a
+    body that cannot be parsed.
     """
     shape = operation.output
     if status >= ERROR_STATUS_MIN:
@@ -54,10 +55,11 @@ def response_members(
         return {}
     if operation.protocol in {"query", "ec2"}:
         return _xml_members(operation, shape, body)
-    if operation.protocol == "json":
-        return _json_members(shape, body)
+    rpc = _RPC.get(operation.protocol)
+    if rpc is not None:
+        return _object_members(shape, rpc, body)
     bound = httpbind.response_bound(shape, status, headers)
-    carried = _BODIES.get(operation.protocol, _unread)(shape, body)
+    carried = _REST.get(operation.protocol, _json_payload)(shape, body)
     return None if carried is None else _in_order(shape, bound | carried)
 
 
@@ -76,57 +78,85 @@ def parse_sts(operation: Operation, body: bytes) -> dict[str, object] | None:
     return _xml_members(operation, operation.output, body)
 
 
-def _json_members(shape: Shape, body: bytes) -> dict[str, object] | None:
-    value = _json_object(body)
+def _object_members(
+    shape: Shape, decode: Callable[[bytes], object], body: bytes
+) -> dict[str, object] | None:
+    value = _object(decode, body)
     return None if value is None else jsonbody.members_of(shape.members.values(), value)
 
 
-def _json_object(body: bytes) -> dict[str, object] | None:
+def _object(decode: Callable[[bytes], object], body: bytes) -> dict[str, object] | None:
     if not body:
         return {}
     try:
-        value = jsonbody.decode(body)
+        value = decode(body)
     except ValueError:
         return None
     return value if isinstance(value, dict) else None
 
 
+_RPC: Mapping[str, Callable[[bytes], object]] = {
+    "json": jsonbody.decode,
+    "smithy-rpc-v2-cbor": cborbody.decode,
+}
+"""Protocols whose bodies are one object with all members, and what decodes it."""
+
+
+def _in_body(shape: Shape) -> list[Member]:
+    return [m for m in shape.members.values() if not m.location and not m.shape.event_stream]
+
+
 def _json_payload(shape: Shape, body: bytes) -> dict[str, object] | None:
     """Return the members in the body: one that is the body itself, or those without a location."""
     if shape.payload:
-        return _payload_member(shape.members[shape.payload], body)
-    members = [m for m in shape.members.values() if not m.location and not m.shape.event_stream]
+        return _payload_member(shape.members[shape.payload], body, _json_value)
+    members = _in_body(shape)
     if not members:
         return {}
-    value = _json_object(body)
+    value = _object(jsonbody.decode, body)
     return None if value is None else jsonbody.members_of(members, value)
 
 
-def _left_out(_shape: Shape, _body: bytes) -> dict[str, object] | None:
-    """Return no members: an XML body is not read, what stands outside it is."""
-    return {}
+def _xml_payload(shape: Shape, body: bytes) -> dict[str, object] | None:
+    """Return the members in the body, as ``_json_payload`` does."""
+    if shape.payload:
+        return _payload_member(shape.members[shape.payload], body, _xml_value)
+    members = _in_body(shape)
+    if not members or not body:
+        return {}
+    root = xmlbody.parse(body)
+    return None if root is None else xmlbody.members_of(members, root)
 
 
-def _unread(_shape: Shape, _body: bytes) -> dict[str, object] | None:
-    """Return None: all members are in a body that is not read."""
-    return None
+_REST = {"rest-json": _json_payload, "rest-xml": _xml_payload}
 
 
-_BODIES = {"rest-json": _json_payload, "rest-xml": _left_out}
-
-
-def _payload_member(member: Member, body: bytes) -> dict[str, object] | None:
+def _payload_member(
+    member: Member, body: bytes, read: Callable[[Shape, bytes], object]
+) -> dict[str, object] | None:
     shape = member.shape
     if not body or shape.kind == "blob" or shape.streaming or shape.event_stream:
         return {}
     if shape.kind == "string":
         return {member.name: body.decode("utf-8", "replace")}
     try:
-        value = jsonbody.decode(body)
+        value = read(shape, body)
     except ValueError:
         return None
-    converted = jsonbody.convert(shape, value)
-    return {} if converted is None else {member.name: converted}
+    return {} if value is None else {member.name: value}
+
+
+def _json_value(shape: Shape, body: bytes) -> object:
+    """Decode a payload. Raises: ValueError."""
+    return jsonbody.convert(shape, jsonbody.decode(body))
+
+
+def _xml_value(shape: Shape, body: bytes) -> object:
+    """Parse a payload. Raises: ValueError."""
+    root = xmlbody.parse(body)
+    if root is None:
+        raise ValueError("not plain XML")
+    return xmlbody.value_of(shape, root)
 
 
 def _in_order(shape: Shape, found: dict[str, object]) -> dict[str, object]:
@@ -137,4 +167,4 @@ def _xml_members(operation: Operation, shape: Shape, body: bytes) -> dict[str, o
     root = xmlbody.parse(body)
     if root is not None and operation.result_wrapper:
         root = root.child(operation.result_wrapper)
-    return None if root is None else xmlbody.members_of(shape, root)
+    return None if root is None else xmlbody.members_of(shape.members.values(), root)
