@@ -63,6 +63,7 @@ def service_row(name: str, model: Mapping[str, Any]) -> tables.ServiceRow:
         api_version=metadata["apiVersion"],
         operations=len(model["operations"]),
         unsigned=tuple(n for n, operation in model["operations"].items() if _unsigned(operation)),
+        query_compatible="awsQueryCompatible" in metadata,
     )
 
 

@@ -15,21 +15,23 @@ from hypothesis import strategies as st
 from opentrail.aws.fault import MESSAGE_CHARS_MAX
 from opentrail.aws.protocol import error_of, render_error
 from opentrail.aws.request import Target
+from opentrail.errors import ClientError as OurError
 
 PROTOCOLS = ("json", "rest-json", "query", "ec2", "rest-xml", "smithy-rpc-v2-cbor", "")
 MESSAGE = 'No such thing: <a> & "b" é €.'
 
 
-def target(protocol="json"):
-    return Target("sagemaker", "sagemaker.amazonaws.com", "CreateModel", protocol)
+def target(protocol="json", service="sagemaker"):
+    return Target(service, "sagemaker.amazonaws.com", "CreateModel", protocol)
 
 
 def read(status, headers, body, protocol="json"):
     return error_of(target(protocol), status, headers, body)
 
 
-def written(protocol, code, message, status=400):
-    status, headers, body = render_error(protocol, "1.1", code, message, status, "request-1")
+def written(protocol, code, message, status=400, service="sagemaker"):
+    error = OurError(code, message, status)
+    status, headers, body = render_error(target(protocol, service), error, "request-1")
     return status, {name.decode(): value.decode() for name, value in headers}, body
 
 
@@ -77,11 +79,13 @@ def answering():
         ("query", "sts", lambda c: c.get_caller_identity()),
         ("ec2", "ec2", lambda c: c.describe_regions()),
         ("rest-xml", "s3", lambda c: c.list_objects_v2(Bucket="bucket")),
+        ("rest-xml", "route53", lambda c: c.list_hosted_zones()),
+        ("json", "sqs", lambda c: c.list_queues()),
         ("smithy-rpc-v2-cbor", "cloudwatchomni", lambda c: c.list_access_profiles(spaceId="s")),
     ],
 )
 def test_boto3_understands_what_we_write(answering, protocol, service, call):
-    url = answering(written(protocol, "ServiceUnavailable", MESSAGE, 503))
+    url = answering(written(protocol, "ServiceUnavailable", MESSAGE, 503, service))
     client = boto3.client(
         service,
         endpoint_url=url,
@@ -112,8 +116,37 @@ def test_what_we_write_we_read(protocol, code, message):
 
 
 def test_json_error_speaks_the_clients_version():
-    _, headers, _ = render_error("json", "1.0", "X", "", 400, "r")
+    spoken = Target("sqs", "sqs.amazonaws.com", "ListQueues", "json", json_version="1.0")
+    _, headers, _ = render_error(spoken, OurError("X", ""), "r")
     assert (b"content-type", b"application/x-amz-json-1.0") in headers
+
+
+@pytest.mark.parametrize(
+    ("service", "protocol", "status", "header"),
+    [
+        ("sqs", "json", 400, "X;Sender"),
+        ("sqs", "json", 503, "X;Receiver"),
+        ("cloudwatch", "smithy-rpc-v2-cbor", 499, "X;Sender"),
+        ("cloudwatch", "json", 500, "X;Receiver"),
+        ("cloudwatch", "query", 400, None),
+        ("kms", "json", 400, None),
+        ("", "json", 400, None),
+    ],
+)
+def test_services_that_spoke_query_once_name_that_code(service, protocol, status, header):
+    _, headers, _ = written(protocol, "X", "m", status, service)
+    assert headers.get("x-amzn-query-error") == header
+
+
+def test_who_is_to_blame_is_said():
+    assert b"<Type>Sender</Type>" in written("query", "X", "m", 499)[2]
+    assert b"<Type>Receiver</Type>" in written("query", "X", "m", 500)[2]
+
+
+def test_only_s3_answers_with_a_bare_error():
+    assert written("rest-xml", "X", "m", service="s3")[2].startswith(b"<Error><Code>X</Code>")
+    wrapped = written("rest-xml", "X", "m", service="cloudfront")[2]
+    assert wrapped.startswith(b"<ErrorResponse><Error><Type>Sender</Type><Code>X</Code>")
 
 
 def test_control_characters_leave_xml_well_formed():

@@ -99,6 +99,12 @@ def has_operation(service: ServiceRow, name: str) -> bool:
     return name in tables.table(service.service).names()
 
 
+def is_query_compatible(service: str) -> bool:
+    """Return whether ``service`` once spoke the query protocol and still names its errors so."""
+    row = tables.services().get(service)
+    return row is not None and row.query_compatible
+
+
 def by_signing_name(name: str) -> Group | None:
     """Return the services that sign as ``name``, or None when no model knows the name."""
     return _groups().get(_SIGNING_ALIASES.get(name, name))

@@ -11,8 +11,9 @@ from xml.sax.saxutils import escape
 
 import msgspec
 
-from opentrail.aws import cborbody, jsonbody, xmlbody
+from opentrail.aws import catalog, cborbody, jsonbody, xmlbody
 from opentrail.aws.request import Target
+from opentrail.errors import ClientError
 
 MESSAGE_CHARS_MAX = 1024
 """CloudTrail's bound on errorMessage: 1 KB."""
@@ -127,55 +128,79 @@ def _by_status(target: Target, status: int, body: bytes) -> tuple[str, str]:
 
 
 def render_error(
-    protocol: str, json_version: str, code: str, message: str, status: int, request_id: str
+    target: Target, error: ClientError, request_id: str
 ) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
-    """Return status, headers and body of an error as clients of ``protocol`` understand it.
+    """Return status, headers and body of ``error`` as clients of the protocol understand it.
 
     An unknown protocol gets JSON with the error type in a header, which most clients can read.
     """
-    kind, body = _FORMS.get(protocol, _rest_json)(json_version, code, message, request_id)
+    kind, body = _FORMS.get(target.protocol, _rest_json)(target, error, request_id)
     headers = [
         (b"content-type", kind.encode()),
         (b"content-length", b"%d" % len(body)),
         (b"x-amzn-requestid", request_id.encode()),
+        *_own_headers(target, error, request_id),
     ]
-    if protocol == "rest-xml":
-        headers.append((b"x-amz-request-id", request_id.encode()))
-    if protocol in {"rest-json", ""}:
-        headers.append((b"x-amzn-errortype", code.encode()))
-    if protocol == "smithy-rpc-v2-cbor":
+    return error.status, headers, body
+
+
+def _own_headers(target: Target, error: ClientError, request_id: str) -> list[tuple[bytes, bytes]]:
+    """Return what clients of one protocol look for in the headers."""
+    if target.protocol == "rest-xml":
+        return [(b"x-amz-request-id", request_id.encode())]
+    if target.protocol in {"rest-json", ""}:
+        return [(b"x-amzn-errortype", error.code.encode())]
+    headers = []
+    if target.protocol == "smithy-rpc-v2-cbor":
         headers.append((b"smithy-protocol", b"rpc-v2-cbor"))
-    return status, headers, body
+    if target.protocol in _AFTER_QUERY and catalog.is_query_compatible(target.service):
+        # Clients of a service that once spoke the query protocol look for that one's code.
+        headers.append((b"x-amzn-query-error", f"{error.code};{_blamed(error)}".encode()))
+    return headers
 
 
-def _json(version: str, code: str, message: str, _request_id: str) -> tuple[str, bytes]:
-    body = msgspec.json.encode({"__type": code, "message": message})
-    return f"application/x-amz-json-{version or '1.1'}", body
+_AFTER_QUERY = frozenset({"json", "smithy-rpc-v2-cbor"})
 
 
-def _rest_json(_version: str, _code: str, message: str, _request_id: str) -> tuple[str, bytes]:
-    return "application/json", msgspec.json.encode({"message": message})
+def _blamed(error: ClientError) -> str:
+    return "Sender" if error.status < _SERVER_ERROR_MIN else "Receiver"
 
 
-def _query(_version: str, code: str, message: str, request_id: str) -> tuple[str, bytes]:
-    error = f"<Type>Sender</Type>{_xml_error(code, message)}"
-    text = f"<Error>{error}</Error><RequestId>{_xml(request_id)}</RequestId>"
-    return "text/xml", f"<ErrorResponse>{text}</ErrorResponse>".encode()
+def _json(target: Target, error: ClientError, _request_id: str) -> tuple[str, bytes]:
+    body = msgspec.json.encode({"__type": error.code, "message": error.message})
+    return f"application/x-amz-json-{target.json_version or '1.1'}", body
 
 
-def _ec2(_version: str, code: str, message: str, request_id: str) -> tuple[str, bytes]:
-    error = f"<Errors><Error>{_xml_error(code, message)}</Error></Errors>"
-    text = f"{error}<RequestID>{_xml(request_id)}</RequestID>"
+def _rest_json(_target: Target, error: ClientError, _request_id: str) -> tuple[str, bytes]:
+    return "application/json", msgspec.json.encode({"message": error.message})
+
+
+def _query(_target: Target, error: ClientError, request_id: str) -> tuple[str, bytes]:
+    return "text/xml", _wrapped(error, request_id)
+
+
+def _wrapped(error: ClientError, request_id: str) -> bytes:
+    inner = f"<Type>{_blamed(error)}</Type>{_xml_error(error)}"
+    text = f"<Error>{inner}</Error><RequestId>{_xml(request_id)}</RequestId>"
+    return f"<ErrorResponse>{text}</ErrorResponse>".encode()
+
+
+def _ec2(_target: Target, error: ClientError, request_id: str) -> tuple[str, bytes]:
+    inner = f"<Errors><Error>{_xml_error(error)}</Error></Errors>"
+    text = f"{inner}<RequestID>{_xml(request_id)}</RequestID>"
     return "text/xml", f"<Response>{text}</Response>".encode()
 
 
-def _rest_xml(_version: str, code: str, message: str, request_id: str) -> tuple[str, bytes]:
-    text = f"{_xml_error(code, message)}<RequestId>{_xml(request_id)}</RequestId>"
+def _rest_xml(target: Target, error: ClientError, request_id: str) -> tuple[str, bytes]:
+    """Return S3's bare error; all other services wrap theirs as the query protocol does."""
+    if target.service != "s3":
+        return "text/xml", _wrapped(error, request_id)
+    text = f"{_xml_error(error)}<RequestId>{_xml(request_id)}</RequestId>"
     return "application/xml", f"<Error>{text}</Error>".encode()
 
 
-def _cbor(_version: str, code: str, message: str, _request_id: str) -> tuple[str, bytes]:
-    pairs = (("__type", code), ("message", message))
+def _cbor(_target: Target, error: ClientError, _request_id: str) -> tuple[str, bytes]:
+    pairs = (("__type", error.code), ("message", error.message))
     return "application/cbor", b"\xa2" + b"".join(_cbor_string(t) for p in pairs for t in p)
 
 
@@ -187,8 +212,8 @@ def _cbor_string(text: str) -> bytes:
     return b"\x79" + len(data).to_bytes(2) + data
 
 
-def _xml_error(code: str, message: str) -> str:
-    return f"<Code>{_xml(code)}</Code><Message>{_xml(message)}</Message>"
+def _xml_error(error: ClientError) -> str:
+    return f"<Code>{_xml(error.code)}</Code><Message>{_xml(error.message)}</Message>"
 
 
 def _xml(text: str) -> str:

@@ -118,6 +118,8 @@ class ServiceRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """How many it has: the larger of two services that a request fits is the likelier."""
     unsigned: tuple[str, ...] = ()
     """Operations that clients call without a signature."""
+    query_compatible: bool = False
+    """Whether its errors also carry the code that they had in the query protocol."""
 
     @property
     def protocol(self) -> str:

@@ -308,14 +308,7 @@ class Gateway:
         call.status = error.status
         if outcome is not Outcome.UNKNOWN:
             call.error_code, call.error_message = error.code, error.message
-        status, headers, body = render_error(
-            call.target.protocol,
-            call.target.json_version,
-            error.code,
-            error.message,
-            error.status,
-            call.request_id,
-        )
+        status, headers, body = render_error(call.target, error, call.request_id)
         return Answer(status, headers, whole=body)
 
 

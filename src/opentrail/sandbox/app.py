@@ -127,8 +127,7 @@ def _members(model: Operation, head: RequestHead, body: bytes) -> Members:
 
 
 def _refusal(target: Target, error: ClientError, request_id: str) -> Answer:
-    form = (target.protocol, target.json_version)
-    return Answer(*render_error(*form, error.code, error.message, error.status, request_id))
+    return Answer(*render_error(target, error, request_id))
 
 
 def _head(scope: AsgiScope) -> RequestHead:
