@@ -11,8 +11,12 @@ from support.aws_clients import aws
 from support.s3_server import ACCOUNT, READER, door, serving
 from support.signed_bucket import HOUR, START, TRAIL, SignedBucket, Signer, when
 
-from opentrail.trails.verdict import KeyRing, Verdict, overall
-from opentrail.trails.verify import Asked, Verifier, survey, verify
+from opentrail.trails.examine import Examiner
+from opentrail.trails.inbucket import InBucket
+from opentrail.trails.survey import Asked, survey
+from opentrail.trails.verdict import COVERED, KeyRing, KnownKey, Verdict, overall
+from opentrail.trails.verify import Expected, Files, verify
+from opentrail.trails.workers import Here
 
 SIGNER = Signer()
 HOURS = 3
@@ -45,12 +49,13 @@ def by_us(world, unlisted=None):
     """Return our verdict and all reasons."""
     trail, _, _ = world
     asked = Asked(bucket="logs", prefix="deep/er", account=ACCOUNT, trail=TRAIL)
-    verifier = Verifier(
-        trail.bucket, lambda _: None, KeyRing.of([SIGNER.der], complete=True), asked
-    )
-    found = survey(trail.bucket, asked)
-    findings = list(verify(verifier, found, (), asked, unlisted=unlisted))
-    return overall(findings), {each.reason for each in findings if each.reason}
+    source, ring = InBucket(trail.bucket), KeyRing.of([KnownKey(SIGNER.der)], complete=True)
+    examiner = Examiner(source, lambda _: None, ring, "logs")
+    files = Files(examiner, Here(examiner), survey(source, asked))
+    now_s, sought = unlisted or START + 100 * HOUR, unlisted is not None
+    findings = list(verify(files, Expected(), asked, now_s, unlisted=sought))
+    reasons = {each.reason for each in findings if each.reason and each.kind != COVERED}
+    return overall(findings), reasons
 
 
 def path(world, key):
@@ -109,7 +114,9 @@ def test_a_changed_digest(world):
     code, output = by_cli(world)
     assert code == 1
     assert "signature verification failed" in output
-    assert by_us(world) == (Verdict.INVALID, {"is not the one that the digest after it names"})
+    verdict, reasons = by_us(world)
+    assert verdict is Verdict.INVALID
+    assert "is not the one that the digest after it names" in reasons
 
 
 def remove_newest(world):

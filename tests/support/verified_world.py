@@ -5,28 +5,45 @@ from support.open_buckets import SettableClock
 from support.signed_bucket import HOUR, START, SignedBucket, Signer
 
 from opentrail.objects.localdir import LocalDir
-from opentrail.trails.verdict import KeyRing, Verdict
-from opentrail.trails.verify import Asked, Verifier, survey, verify
+from opentrail.objects.readdir import ReadDir
+from opentrail.trails.examine import Examiner
+from opentrail.trails.survey import Asked, survey
+from opentrail.trails.verdict import KeyRing, KnownKey, Verdict
+from opentrail.trails.verify import Expected, Files, verify
+from opentrail.trails.workers import Here
 
 LATER = START + 100 * HOUR
 SIGNER, STRANGER = Signer(), Signer()
-RING = KeyRing.of([SIGNER.der], complete=True)
+RING = KeyRing.of([KnownKey(SIGNER.der)], complete=True)
 HOURS = 4
 
 
 class World:
     """A directory bucket with a chain of HOURS hours."""
 
-    def __init__(self, root):
+    def __init__(self, root, hours=HOURS):
         self.root = root
+        self.source = None
         self.bucket = LocalDir(root, "logs", SettableClock())
         self.trail = SignedBucket(self.bucket, SIGNER)
-        self.trail.chain(START, HOURS)
+        self.trail.chain(START, hours)
 
     def verify(self, ring=RING, ends=(), unlisted=LATER, elsewhere=None, **asked):
+        """Return all findings; ``unlisted``: the time as of which files in no digest are sought."""
+        until_s, with_metadata = asked.pop("until_s", 0), asked.pop("with_metadata", True)
         where = Asked(bucket=asked.pop("bucket", "logs"), **asked)
-        verifier = Verifier(self.bucket, (elsewhere or {}).get, ring, where)
-        return list(verify(verifier, survey(self.bucket, where), ends, where, unlisted=unlisted))
+        source = self.source or ReadDir(self.root, "logs")
+        find = (elsewhere or {}).get
+        examiner = Examiner(source, find, ring, where.bucket, with_metadata)
+        return list(
+            verify(
+                Files(examiner, Here(examiner), survey(source, where)),
+                Expected(ends, until_s),
+                where,
+                unlisted or LATER,
+                unlisted=unlisted is not None,
+            )
+        )
 
     def wrong(self, **options):
         """Return (file name or span, verdict, reason) of all that is not valid."""

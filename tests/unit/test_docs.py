@@ -123,12 +123,22 @@ def test_every_command_is_documented(name):
     assert f"| `opentrail {name}` |" in text_of("README.md")
 
 
+def named(word: str, arguments: list[str]) -> click.Command:
+    """Return the command that is meant, of a command of commands the inner one."""
+    command = command_of(word)
+    if isinstance(command, click.Group) and arguments and arguments[0] in command.commands:
+        return command.commands[arguments[0]]
+    return command
+
+
 @pytest.mark.parametrize("name", list(COMMANDS))
 def test_every_option_is_documented(name):
     pages = text_of("docs/commands.md") + text_of("docs/configuration.md")
-    for option in command_of(name).params:
+    command = command_of(name)
+    inner = command.commands.values() if isinstance(command, click.Group) else ()
+    for option in (param for each in (command, *inner) for param in each.params):
         if isinstance(option, click.Option):
-            assert re.search(rf"{option.opts[-1]}\b", pages), option.opts
+            assert any(re.search(rf"{each}\b", pages) for each in option.opts), option.opts
 
 
 def test_every_exit_code_is_documented():
@@ -156,7 +166,8 @@ def test_examples_name_real_commands_and_options(name):
         _, word, *arguments = shlex.split(line)
         if word == "COMMAND":
             continue
-        known = {opt for param in command_of(word).params for opt in param.opts} | {"--help"}
+        params = named(word, arguments).params
+        known = {opt for param in params for opt in param.opts} | {"--help"}
         if "--" in arguments:  # what follows is another program's
             arguments = arguments[: arguments.index("--")]
         given = {argument for argument in arguments if argument.startswith("-")}

@@ -11,12 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.open_buckets import SettableClock
 from support.signed_bucket import ACCOUNT, HOUR, START, TRAIL, SignedBucket, when
-from support.verified_world import HOURS, LATER, RING, SIGNER, STRANGER, World, name
+from support.verified_world import HOURS, SIGNER, STRANGER, World, name
 
 from opentrail.errors import ClientError
 from opentrail.objects.localdir import LocalDir
-from opentrail.trails.verdict import NOTE, Finding, KeyRing, Verdict, overall
-from opentrail.trails.verify import Asked, Link, Verifier, survey, verify
+from opentrail.objects.readdir import ReadDir
+from opentrail.trails.chain import Link
+from opentrail.trails.verdict import NOTE, Finding, KeyRing, KnownKey, Verdict, overall
 
 
 @pytest.fixture
@@ -136,7 +137,7 @@ def test_a_chain_signed_with_a_key_of_their_own(tmp_path):
     reason = f"public key not found for fingerprint {STRANGER.fingerprint}"
     wrong = world.wrong(trail="forged", unlisted=None)
     assert {(verdict, why) for _, verdict, why in wrong[:1]} == {("INVALID", reason)}
-    open_ring = KeyRing.of([SIGNER.der], complete=False)
+    open_ring = KeyRing.of([KnownKey(SIGNER.der)], complete=False)
     wrong = world.wrong(trail="forged", unlisted=None, ring=open_ring)
     assert {verdict for _, verdict, _ in wrong} == {"UNKNOWN"}
 
@@ -189,8 +190,10 @@ def test_all_digests_missing(world):
     for key in world.trail.digests:
         world.path(key).unlink()
     assert overall(world.verify()) is Verdict.UNKNOWN
-    wrong = world.wrong(ends=[end])
-    assert wrong == [(name(world.trail.digests[-1]), "INVALID", "not found")]
+    assert world.wrong(ends=[end]) == [
+        (name(world.trail.digests[-1]), "INVALID", "not found"),
+        (f"{ACCOUNT} us-east-1", "UNKNOWN", "8 log files and no valid digest"),
+    ]
 
 
 def test_the_newest_digest_is_not_the_one_that_the_state_knows(world):
@@ -276,7 +279,7 @@ def test_a_log_file_in_another_bucket(world, tmp_path):
     begin = START + HOURS * HOUR
     world.trail.digest(begin, begin + HOUR, [file])
     assert world.wrong() == [(name(file["s3Object"]), "UNKNOWN", "is in another bucket")]
-    assert world.wrong(elsewhere={"old-logs": other}) == []
+    assert world.wrong(elsewhere={"old-logs": ReadDir(other.path, "old-logs")}) == []
 
 
 def test_a_chain_that_comes_from_another_bucket(world, tmp_path):
@@ -287,10 +290,9 @@ def test_a_chain_that_comes_from_another_bucket(world, tmp_path):
     body = json.loads(gzip.decompress((tmp_path / "new" / key).read_bytes()))
     body["previousDigestS3Bucket"] = "logs"
     moved.put_digest(key, body)
-    verifier = Verifier(moved.bucket, lambda _: None, RING, Asked(bucket="new-logs"))
-    found = survey(moved.bucket, Asked(bucket="new-logs"))
-    findings = list(verify(verifier, found, (), Asked(bucket="new-logs"), unlisted=LATER))
-    assert [each.reason for each in findings] == ["", "the chain goes on there"]
+    world.source = ReadDir(tmp_path / "new", "new-logs")
+    findings = world.verify(bucket="new-logs")
+    assert [each.reason for each in findings[:-1]] == ["", "the chain goes on there"]
     assert overall(findings) is Verdict.VALID
 
 
@@ -299,16 +301,17 @@ class Denied:
 
     def __init__(self, bucket):
         self.name = bucket.name
-        self.list = bucket.list
+        self.keys = bucket.keys
 
-    def get(self, key):
+    def read(self, key):
         raise ClientError("AccessDenied", f"no {key}", 403)
 
 
 def test_what_may_not_be_read_cannot_be_told(world):
-    world.bucket = Denied(world.bucket)
-    reasons = {(verdict, why) for _, verdict, why in world.wrong()}
+    world.source = Denied(ReadDir(world.root, "logs"))
+    reasons = {(verdict, why) for _, verdict, why in world.wrong(unlisted=None)}
     assert reasons == {("UNKNOWN", "cannot be read: AccessDenied")}
+    assert {verdict for _, verdict, _ in world.wrong()} == {"UNKNOWN"}
 
 
 @pytest.fixture(scope="module")

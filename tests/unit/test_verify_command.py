@@ -12,25 +12,16 @@ from click.testing import CliRunner
 from support.open_buckets import SettableClock
 from support.s3_server import ACCOUNT, READER, door, serving
 from support.signed_bucket import START, TRAIL, SignedBucket, Signer
+from support.signed_state import IT, write_state
 
 from opentrail.cli.verify import command
 from opentrail.errors import OpenTrailError, UsageError
 from opentrail.objects.localdir import LocalDir
 from opentrail.state.base import Change
-from opentrail.state.sqlite import SqliteState
-from opentrail.trails.keys import PublicKey
-from opentrail.trails.progress import Chain, chain_key
-from opentrail.trails.trail import Trail, trail_key
+from opentrail.trails.trail import trail_key
 
 SIGNER = Signer()
-IT = Trail(
-    id="0f2b3e81-0000-4000-8000-000000000001",
-    name=TRAIL,
-    account=ACCOUNT,
-    home_region="us-east-1",
-    bucket="logs",
-    log_file_validation=True,
-)
+COVERS = "valid digests cover 2023-11-14T21:00:00Z to 2023-11-15T00:00:00Z"
 
 
 @pytest.fixture
@@ -60,18 +51,9 @@ def keys(tmp_path):
 
 @pytest.fixture
 def state(data, trail):
-    opened = SqliteState.open(data / "state.db")
-    key = PublicKey(SIGNER.der, 0, 1 << 45, SIGNER.fingerprint)
-    end = Chain(1, "logs", **trail.previous)
-    encode = msgspec.json.encode
-    opened.commit(
-        [
-            Change(trail_key(IT), encode(IT), None),
-            Change(f"public-key/{SIGNER.fingerprint}", encode(key), None),
-            Change(chain_key(IT.id, ACCOUNT, "us-east-1"), encode(end), None),
-        ]
-    )
-    return opened
+    opened = write_state(data, trail)
+    yield opened
+    opened.close()
 
 
 def run(data, *arguments):
@@ -89,7 +71,7 @@ def test_a_directory_that_is_valid(data, trail, keys):
     code, output = run(data, here(data), "--public-keys", keys)
     assert (code, output.splitlines()) == (
         0,
-        ["3/3 digest files valid", "4/4 log files valid", "verdict: valid"],
+        ["3/3 digest files valid", "4/4 log files valid", COVERS, "verdict: valid"],
     )
     assert trail.digests
 
@@ -109,6 +91,7 @@ def test_a_directory_that_is_not_valid(data, trail, keys):
         f"Log file\ts3://logs/{trail.logs[0]}\tINVALID: hash value doesn't match",
         "3/3 digest files valid",
         "3/4 log files valid, 1/4 log files INVALID",
+        COVERS,
         "verdict: INVALID",
     ]
 

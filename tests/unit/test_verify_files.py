@@ -11,7 +11,7 @@ from opentrail.errors import UsageError
 from opentrail.objects.base import Put
 from opentrail.trails.bucketkeys import digest_name, log_name
 from opentrail.trails.ungzip import DIGEST_BYTES_MAX, NotOneMember, sha256_of, unpacked
-from opentrail.trails.verdict import NOTE, KeyRing, Verdict, overall, read_key_ring
+from opentrail.trails.verdict import KeyRing, KnownKey, Verdict, overall, read_key_ring
 
 
 @pytest.fixture
@@ -44,13 +44,12 @@ def test_a_file_that_may_still_wait_for_its_digest(world, age_s, doubted):
     assert bool(world.wrong(unlisted=minute + 60 + age_s)) == doubted
 
 
-def test_files_from_before_the_first_digest_are_only_told(world):
+def test_files_from_before_the_first_digest_cannot_be_told(world):
     world.trail.log(START - 30 * 60)
     world.trail.log(START - 90 * 60)
-    findings = world.verify()
-    assert overall(findings) is Verdict.VALID
-    (note,) = [each for each in findings if each.kind == NOTE]
-    assert note.reason == "2 log files before the first digest"
+    reason = "2 log files before the first digest"
+    assert [each[1:] for each in world.wrong()] == [("UNKNOWN", reason)]
+    assert world.wrong(start_s=START) == []
 
 
 def test_another_trails_files_are_not_in_doubt(world):
@@ -67,7 +66,10 @@ def test_another_trails_files_are_not_in_doubt(world):
 
 def test_a_key_ring_from_a_file():
     ring = read_key_ring(SIGNER.listed(), "keys.json")
-    assert ring.keys == {SIGNER.fingerprint: SIGNER.der}
+    (key,) = ring.keys.values()
+    day = 86_400
+    assert key == KnownKey(SIGNER.der, START - 400 * day, START + 400 * day)
+    assert list(ring.keys) == [SIGNER.fingerprint]
     assert not ring.complete
     for text in (b"", b"{}", b'{"PublicKeyList":[{"Value":"!"}]}', b"\xff"):
         with pytest.raises(UsageError, match=r"keys.json is not what aws cloudtrail"):
@@ -80,15 +82,15 @@ def test_a_key_goes_by_its_own_fingerprint_and_not_by_the_one_that_is_said(world
 
 
 def test_a_key_that_is_none():
-    ring = KeyRing.of([b"junk"], complete=True)
+    ring = KeyRing.of([KnownKey(b"junk")], complete=True)
     (fingerprint,) = ring.keys
-    verdict, reason = ring.verify(fingerprint, b"", "00")
+    verdict, reason = ring.verify(fingerprint, b"", "00", (0, 0))
     assert verdict is Verdict.UNKNOWN
     assert reason == f"Unable to load PKCS #1 key with fingerprint {fingerprint}"
 
 
 def test_a_signature_that_is_not_hex():
-    found = RING.verify(SIGNER.fingerprint, b"", "zz")
+    found = RING.verify(SIGNER.fingerprint, b"", "zz", (0, 0))
     assert found == (Verdict.INVALID, "signature verification failed")
 
 

@@ -22,11 +22,16 @@ COMMANDS = {
     "import": "opentrail.cli.import_",
     "fsck": "opentrail.cli.fsck",
     "verify": "opentrail.cli.verify",
+    "validate-logs": "opentrail.cli.verify",
+    "receipt": "opentrail.cli.receipt",
+    "public-keys": "opentrail.cli.public_keys",
     "record": "opentrail.cli.record",
     "demo": "opentrail.cli.demo",
     "sandbox": "opentrail.cli.sandbox",
 }
 """Command -> the module whose ``command`` it is; loaded when it is asked for."""
+ALIASES = frozenset({"lookup", "validate-logs"})
+"""Other names, for the habits of hands; not listed."""
 
 
 class _Commands(click.Group):
@@ -35,7 +40,7 @@ class _Commands(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names in the order of the table: the order in which one meets them."""
         del ctx
-        return [name for name in COMMANDS if name != "lookup"]
+        return [name for name in COMMANDS if name not in ALIASES]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command:
         """Return one command; of an unknown name, say which is nearest."""

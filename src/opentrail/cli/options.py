@@ -31,6 +31,15 @@ class Command(click.Command):
         del ctx
 
 
+class Group(click.Group):
+    """A command of commands, whose help is shown as it is written."""
+
+    def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the docstring, indented."""
+        write_plain(self.help or "", formatter)
+        del ctx
+
+
 def write_plain(text: str, formatter: click.HelpFormatter) -> None:
     """Write ``text`` into a help page without wrapping it anew."""
     formatter.write("\n")

@@ -1,50 +1,64 @@
 # SPDX-License-Identifier: Apache-2.0
 """``opentrail verify``: check delivered log files and their digests, with or without a server."""
 
-import json
 import math
+import os
 import sys
-from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import click
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from opentrail.cli.options import Command, data_options, settings_of
 from opentrail.cli.times import seconds_of
-from opentrail.cli.verify_target import Place, target_of
+from opentrail.cli.verify_keys import fetched
+from opentrail.cli.verify_show import FORMS, Result, watched
+from opentrail.cli.verify_target import Place, Target, target_of
 from opentrail.clock import SystemClock
 from opentrail.errors import UsageError
-from opentrail.trails.verdict import NOTE, Finding, KeyRing, Verdict, overall, read_key_ring
-from opentrail.trails.verify import END_ANY, Asked, Verifier, survey, verify
+from opentrail.trails.examine import Examiner
+from opentrail.trails.receipt import judge, links, made_s, read_receipt
+from opentrail.trails.survey import END_ANY, Asked, Survey, survey
+from opentrail.trails.verdict import Finding, KeyRing, Verdict, read_key_ring
+from opentrail.trails.verify import Expected, Files, verify
+from opentrail.trails.workers import Here, Processes, Workers
 
-_WORDS = {Verdict.VALID: "valid", Verdict.INVALID: "INVALID", Verdict.UNKNOWN: "cannot tell"}
-_STYLES = {Verdict.VALID: "green", Verdict.INVALID: "red", Verdict.UNKNOWN: "yellow"}
+PARALLEL_DIGESTS_MIN = 8
+"""With fewer, processes would take longer to begin than the work does."""
+_file = click.Path(dir_okay=False, path_type=Path)
 
 
 @click.command("verify", cls=Command)
 @data_options
-@click.argument("target")
-@click.option("--account", help="Only files of this account.")
-@click.option("--region", help="Only files of this region.")
+@click.argument("target", required=False)
+@click.option("--trail-arn", default="", help="A trail of the server here, as TARGET.")
+@click.option("--account", default="", help="Only files of this account.")
+@click.option("--region", default="", help="Only files of this region.")
 @click.option("--trail", default="", help="Only this trail's digests.")
-@click.option("--bucket", default="", help="Of a copy: the name of the bucket that it is of.")
+@click.option(
+    "--original", "--bucket", "original", default="",
+    help="Of a copy: what it is a copy of, s3://BUCKET or s3://BUCKET/PREFIX.",
+)  # fmt: skip
 @click.option(
     "--start-time", help="Digests from then on: 2026-01-31, 2026-01-31T10:00:00Z or epoch."
 )
-@click.option("--end-time", help="Digests up to then, inclusive.")
+@click.option("--end-time", help='Digests up to then, inclusive; "now": they must reach to now.')
 @click.option(
-    "--public-keys",
-    "keys_file",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="What aws cloudtrail list-public-keys printed.",
+    "--public-keys", "keys_file", type=_file, help="What opentrail public-keys export printed."
 )
-@click.option("--endpoint-url", default="", help="S3 endpoint of an s3:// target.")
-@click.option("--profile", default="", help="AWS profile for an s3:// target.")
+@click.option("--fetch-keys", is_flag=True, help="Ask CloudTrail for public keys too.")
+@click.option(
+    "--receipt", "receipt_file", type=_file, help="Digests that must be there: receipt export's."
+)
+@click.option("--endpoint-url", default="", help="S3's endpoint for s3://, CloudTrail's for keys.")
+@click.option("--profile", default="", help="AWS profile for an s3:// target and for keys.")
 @click.option("--allow-unlisted", is_flag=True, help="Do not look for files that no digest lists.")
+@click.option(
+    "--jobs", type=click.IntRange(1, 256), help="Processes.  [default: one for each core]"
+)
 @click.option("--verbose", is_flag=True, help="Show valid files too.")
 @click.option(
     "--format",
@@ -53,136 +67,137 @@ _STYLES = {Verdict.VALID: "green", Verdict.INVALID: "red", Verdict.UNKNOWN: "yel
     help="Default: table on a terminal.",
 )
 @click.option("--json", "form", flag_value="json", help="The same as --format json.")
-def command(config: Path | None, target: str, keys_file: Path | None, **flags: str | None) -> None:
+def command(config: Path | None, **flags: object) -> None:
     """Check the digests and log files of a trail, an S3 location or a directory.
 
     Exit code 0: all is valid. 1: something is not. 2: it cannot be told, for example because a key
     is not known. It finds what the AWS CLI does not: missing newest digests, replaced digests, and
-    files that no digest lists.
+    files that no digest lists. validate-logs is another name of it.
 
       opentrail verify my-trail                          with the keys of the server here
-      opentrail verify s3://my-bucket --public-keys keys.json
-      opentrail verify ./copy-of-a-bucket --public-keys keys.json
+      opentrail verify s3://my-bucket --public-keys keys.json --receipt receipt.json
+      opentrail verify ./copy --original s3://my-bucket --public-keys keys.json
+      opentrail validate-logs --trail-arn ARN --start-time 2026-01-31
     """
+    given = _Given(**{name: flags[name] for name in _Given.__slots__})  # type: ignore[arg-type]
     settings = settings_of(config, {"data": flags["data"], "listen.address": flags["listen"]})
-    asked = Asked(
-        bucket=flags["bucket"] or "",
-        account=flags["account"] or "",
-        region=flags["region"] or "",
-        trail=flags["trail"] or "",
-        start_s=math.ceil(seconds_of(flags["start_time"], 0)),
-        end_s=math.floor(seconds_of(flags["end_time"], END_ANY)),
-    )
     clock = SystemClock()
-    place = Place(settings, clock, flags["endpoint_url"] or "", flags["profile"] or "")
-    found = target_of(target, asked, _keys(keys_file), place)
-    verifier = Verifier(found.bucket, found.elsewhere, found.keys, found.asked)
-    unlisted = None if flags["allow_unlisted"] else clock.now_ms() // 1000
-    there = survey(found.bucket, found.asked)
-    findings = list(verify(verifier, there, found.ends, found.asked, unlisted=unlisted))
-    shown = _Result(findings, found.asked, no_keys=not found.keys.keys)
-    form = flags["form"] or ("table" if Console().is_terminal else "plain")
-    _FORMS[form](shown, verbose=bool(flags["verbose"]))
-    sys.exit(int(overall(findings)))
+    place = Place(settings, clock, given.endpoint_url, given.profile)
+    target = target_of(given.named(), given.asked(clock.now_ms()), _keys(given.keys_file), place)
+    examiner = target.opening()
+    found = survey(examiner.source, target.asked)
+    if given.fetch_keys:
+        target, examiner = _with_fetched(target, examiner, found, place)
+    form = given.form or ("table" if Console().is_terminal else "plain")
+    everything = given.verbose or form == "json"
+    result = Result(FORMS[form](), verbose=everything, no_keys=not examiner.ring.keys)
+    expected = _with_receipt(target, examiner.ring, given.receipt_file, result)
+    with _workers(target, examiner, found, given.jobs) as workers:
+        files = Files(examiner, workers, found)
+        now_s, unlisted = clock.now_ms() // 1000, not given.allow_unlisted
+        findings = verify(files, expected, target.asked, now_s, unlisted=unlisted)
+        with watched(findings, found.count) as each:
+            for finding in each:
+                result.add(finding)
+    result.end()
+    sys.exit(int(result.tally.verdict))
+
+
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """The flags."""
+
+    target: str | None
+    trail_arn: str
+    account: str
+    region: str
+    trail: str
+    original: str
+    start_time: str | None
+    end_time: str | None
+    keys_file: Path | None
+    fetch_keys: bool
+    receipt_file: Path | None
+    endpoint_url: str
+    profile: str
+    allow_unlisted: bool
+    jobs: int | None
+    verbose: bool
+    form: str | None
+
+    def named(self) -> str:
+        """Return what is to be verified. Raises: UsageError: nothing, or two things."""
+        if bool(self.target) == bool(self.trail_arn):
+            raise UsageError("name one target: a trail, s3://BUCKET or a directory; or --trail-arn")
+        return self.target or self.trail_arn
+
+    def asked(self, now_ms: int) -> Asked:
+        """Return what is to be checked. Raises: UsageError: a time is none."""
+        end_s = (
+            float(now_ms // 1000) if self.end_time == "now" else seconds_of(self.end_time, END_ANY)
+        )
+        start_s = seconds_of(self.start_time, 0)
+        if start_s > end_s:
+            raise UsageError("--start-time is after --end-time")
+        return Asked(
+            bucket=self.original,
+            account=self.account,
+            region=self.region,
+            trail=self.trail,
+            start_s=math.ceil(start_s),
+            end_s=math.floor(end_s),
+        )
 
 
 def _keys(file: Path | None) -> KeyRing | None:
-    if file is None:
-        return None
+    return None if file is None else read_key_ring(_content(file), str(file))
+
+
+def _content(file: Path) -> bytes:
     try:
-        return read_key_ring(file.read_bytes(), str(file))
+        return file.read_bytes()
     except OSError as error:
         raise UsageError(f"cannot read {file}: {error.strerror}") from error
 
 
-@dataclass(frozen=True, slots=True)
-class _Result:
-    """What is shown."""
-
-    findings: list[Finding]
-    asked: Asked
-    no_keys: bool
-
-    def shown(self, *, verbose: bool) -> list[Finding]:
-        """Return the findings that are a line."""
-        return [each for each in self.findings if verbose or _tells(each)]
-
-    def summary(self) -> list[str]:
-        """Return the lines at the end, in the AWS CLI's words where it has some."""
-        counts = Counter((each.kind, each.verdict) for each in self.findings if each.kind != NOTE)
-        lines = []
-        for kind in sorted({kind for kind, _ in counts}):
-            total = sum(counts[kind, verdict] for verdict in Verdict)
-            said = [
-                f"{counts[kind, verdict]}/{total} {kind.lower()}s {word}"
-                for verdict, word in _WORDS.items()
-                if counts[kind, verdict]
-            ]
-            lines.append(", ".join(said))
-        if not lines:
-            lines.append("No digests found")
-        if self.no_keys:
-            lines.append("no public keys: give --public-keys FILE, or --data of the server")
-        return lines
+def _with_fetched(
+    target: Target, examiner: Examiner, found: Survey, place: Place
+) -> tuple[Target, Examiner]:
+    """Let the keys that CloudTrail lists be known too. Raises: UsageError. Unavailable."""
+    more = fetched(found, target.asked, place.endpoint, place.profile, place.settings.region)
+    ring = KeyRing(more | dict(examiner.ring.keys), complete=False)
+    opening = replace(target.opening, ring=ring)
+    return replace(target, opening=opening), opening()
 
 
-def _tells(finding: Finding) -> bool:
-    return finding.kind == NOTE or finding.verdict is not Verdict.VALID
+def _with_receipt(target: Target, ring: KeyRing, file: Path | None, result: Result) -> Expected:
+    """Return what must be there, a receipt's digests too. Raises: UsageError: it is none."""
+    expected = target.expected
+    if file is None:
+        return expected
+    receipt, payload = read_receipt(_content(file), str(file))
+    name = payload.trail_arn.rpartition("/")[2]
+    if target.asked.trail not in ("", name):
+        raise UsageError(f"{file} is a receipt of {payload.trail_arn}")
+    verdict, reason = judge(receipt, ring)
+    result.add(Finding("Receipt", f"{payload.trail_arn} {payload.made_time}", verdict, reason))
+    if verdict is Verdict.INVALID:
+        return expected
+    named = links(iter(payload.heads), target.asked.bucket, "the receipt")
+    until_s = max(expected.until_s, made_s(payload))
+    return replace(expected, ends=[*expected.ends, *named], until_s=until_s)
 
 
-def _word(finding: Finding) -> str:
-    return "" if finding.kind == NOTE else _WORDS[finding.verdict]
-
-
-def _plain(result: _Result, *, verbose: bool) -> None:
-    for each in result.shown(verbose=verbose):
-        said = ": ".join(part for part in (_word(each), each.reason) if part)
-        click.echo("\t".join(map(_safe, (each.kind, each.subject, said))))
-    for line in (*result.summary(), _verdict_line(result)):
-        click.echo(line)
-
-
-def _table(result: _Result, *, verbose: bool) -> None:
-    console = Console()
-    rows = result.shown(verbose=verbose)
-    if rows:
-        table = Table(box=None, header_style="bold")
-        for title in ("What", "Verdict", "Why", "Where"):
-            table.add_column(title, overflow="fold")
-        for each in rows:
-            verdict = Text(_word(each), style=_STYLES[each.verdict])
-            table.add_row(each.kind, verdict, Text(_safe(each.reason)), Text(_safe(each.subject)))
-        console.print(table)
-    for line in result.summary():
-        console.print(line, markup=False, highlight=False)
-    console.print(_verdict_line(result), style=_STYLES[overall(result.findings)], highlight=False)
-
-
-def _json(result: _Result, *, verbose: bool) -> None:
-    del verbose  # a machine gets all
-    document = {
-        "verdict": _WORDS[overall(result.findings)],
-        "findings": [
-            {
-                "kind": each.kind,
-                "subject": each.subject,
-                "verdict": _word(each),
-                "reason": each.reason,
-            }
-            for each in result.findings
-        ],
-        "summary": result.summary(),
-    }
-    click.echo(json.dumps(document))
-
-
-_FORMS = {"plain": _plain, "table": _table, "json": _json}
-
-
-def _verdict_line(result: _Result) -> str:
-    return f"verdict: {_WORDS[overall(result.findings)]}"
-
-
-def _safe(text: str) -> str:
-    """Return ``text`` without what a terminal would act on: whoever can write there named it."""
-    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+@contextmanager
+def _workers(
+    target: Target, examiner: Examiner, found: Survey, jobs: int | None
+) -> Iterator[Workers]:
+    count = jobs or len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+    if count == 1 or found.count < PARALLEL_DIGESTS_MIN:
+        yield Here(examiner)
+        return
+    processes = Processes(target.opening, count, target.opening.threads)
+    try:
+        yield processes
+    finally:
+        processes.close()

@@ -1,30 +1,34 @@
 # SPDX-License-Identifier: Apache-2.0
 """What ``opentrail verify`` is pointed at: a trail of a server here, an S3 location, a directory."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import msgspec
-
 from opentrail.access.credentials import read_credentials
+from opentrail.cli.trails_here import TrailsHere, trails_here
 from opentrail.clock import Clock
 from opentrail.config import Settings
-from opentrail.errors import UsageError
+from opentrail.errors import ClientError, UsageError
 from opentrail.front.keys import credentials_file
-from opentrail.objects.base import Bucket
 from opentrail.objects.localdir import LocalDir
 from opentrail.objects.names import OWN_FOLDER
+from opentrail.objects.readdir import ReadDir
 from opentrail.objects.table import BucketTable, Upstream
-from opentrail.state.base import State
-from opentrail.state.sqlite import SqliteState
-from opentrail.trails.keys import PUBLIC_KEY_PREFIX, PublicKey
-from opentrail.trails.progress import Chain, chain_prefix
+from opentrail.trails.chain import Link
+from opentrail.trails.digestfile import HASH_ALGORITHM, LogFileEntry
+from opentrail.trails.examine import Examiner, Source
+from opentrail.trails.inbucket import InBucket
+from opentrail.trails.receipt import links
+from opentrail.trails.survey import Asked
 from opentrail.trails.trail import Trail
 from opentrail.trails.verdict import KeyRing
-from opentrail.trails.verify import Asked, Link
+from opentrail.trails.verify import Expected
 
 _SCHEME = "s3://"
+THREADS_S3 = 8
+"""In each process: an endpoint far away answers late, and botocore keeps ten connections."""
+STATE = "the server's state"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,16 +40,60 @@ class Place:
     endpoint: str
     profile: str
 
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether the options say where buckets are."""
+        return bool(self.endpoint or self.profile)
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """Opens what is verified; each process of the pool does so for itself."""
+
+    place: Place
+    bucket: str
+    """"" when ``directory`` is it."""
+    directory: Path | None
+    base: str
+    with_metadata: bool
+    asked_bucket: str
+    ring: KeyRing
+
+    def __call__(self) -> Examiner:
+        """Return what files are looked at with. Raises: ClientError: the bucket has no such name."""
+        if self.directory is None:
+            source, elsewhere = self._find(self.bucket), self._find
+            assert source is not None
+            return Examiner(source, elsewhere, self.ring, self.asked_bucket)
+        here = ReadDir(self.directory, self.asked_bucket or self.directory.name, self.base)
+        return Examiner(here, _nowhere, self.ring, self.asked_bucket, self.with_metadata)
+
+    def _find(self, name: str) -> Source | None:
+        bucket = _buckets(self.place, name).find(name)
+        if isinstance(bucket, LocalDir):
+            return ReadDir(bucket.path, name)
+        return InBucket(bucket)
+
+    @property
+    def threads(self) -> int:
+        """How many files a process is to read at once."""
+        if self.directory is not None:
+            return 1
+        is_here = isinstance(_buckets(self.place, self.bucket).find(self.bucket), LocalDir)
+        return 1 if is_here else THREADS_S3
+
+
+def _nowhere(_name: str) -> None:
+    """Return no bucket: beside a copy of one there is no other."""
+
 
 @dataclass(frozen=True, slots=True)
 class Target:
     """All that a verification needs."""
 
-    bucket: Bucket
-    elsewhere: Callable[[str], Bucket | None]
-    keys: KeyRing
+    opening: Opening
     asked: Asked
-    ends: Sequence[Link]
+    expected: Expected
 
 
 def target_of(text: str, asked: Asked, keys: KeyRing | None, place: Place) -> Target:
@@ -53,36 +101,68 @@ def target_of(text: str, asked: Asked, keys: KeyRing | None, place: Place) -> Ta
 
     Raises: UsageError: it names nothing. Corrupt. Unavailable.
     """
+    with trails_here(place.settings) as here:
+        return _target(text, asked, keys, place, here)
+
+
+def _target(
+    text: str, asked: Asked, keys: KeyRing | None, place: Place, here: TrailsHere | None
+) -> Target:
+    known = keys or KeyRing.of([] if here is None else here.keys(), complete=False)
     if text.startswith(_SCHEME):
-        return _of_location(text, asked, keys or _known_keys(place), place)
+        return _of_location(text, asked, known, place, here)
     if Path(text).is_dir():
-        return _of_directory(Path(text), asked, keys or _known_keys(place), place)
-    return _of_trail(text, asked, keys, place)
-
-
-def _of_location(text: str, asked: Asked, keys: KeyRing, place: Place) -> Target:
-    name, _, prefix = text.removeprefix(_SCHEME).partition("/")
-    table = _buckets(place, name)
-    where = replace(asked, bucket=name, prefix=prefix.rstrip("/") if prefix else asked.prefix)
-    return Target(table.find(name), table.find, keys, where, ())
-
-
-def _of_directory(path: Path, asked: Asked, keys: KeyRing, place: Place) -> Target:
-    bucket = LocalDir(path, asked.bucket or path.name, place.clock, create=False)
-    kept = (path / OWN_FOLDER).is_dir()
-    where = replace(asked, with_metadata=kept, bucket=asked.bucket or (path.name if kept else ""))
-    return Target(bucket, lambda _name: None, keys, where, ())
-
-
-def _of_trail(text: str, asked: Asked, keys: KeyRing | None, place: Place) -> Target:
-    state = _state(place)
-    if state is None:
+        return _of_directory(Path(text), asked, known, place)
+    if here is None:
         raise UsageError(
             f"{text} is no directory, and {place.settings.data_dir} has no trails:"
             " name a trail of the server there (--data), a directory, or s3://BUCKET"
         )
-    trail = _find(state, text)
-    table = _buckets(place, trail.bucket)
+    return _of_trail(here.find(text), asked, keys, place, here)
+
+
+def split_location(text: str) -> tuple[str, str]:
+    """Return bucket and prefix (without "/" at its end) of ``s3://BUCKET/PREFIX`` or ``BUCKET``."""
+    name, _, prefix = text.removeprefix(_SCHEME).partition("/")
+    return name, prefix.rstrip("/")
+
+
+def _of_location(
+    text: str, asked: Asked, ring: KeyRing, place: Place, here: TrailsHere | None
+) -> Target:
+    name, prefix = split_location(text)
+    where = replace(asked, bucket=name, prefix=prefix or asked.prefix)
+    opening = Opening(place, name, None, "", with_metadata=True, asked_bucket=name, ring=ring)
+    _check(opening)
+    ends: Sequence[Link] = ()
+    if here is not None and not place.is_elsewhere:
+        ends = [link for link in links(here.all_heads(), name, STATE) if _is_below(link, where)]
+    return Target(opening, where, Expected(ends))
+
+
+def _is_below(link: Link, asked: Asked) -> bool:
+    return link.key.startswith(asked.root)
+
+
+def _of_directory(path: Path, asked: Asked, ring: KeyRing, place: Place) -> Target:
+    original, base = split_location(asked.bucket)
+    kept = (path / OWN_FOLDER).is_dir()
+    name = original or (path.name if kept else "")
+    opening = Opening(
+        place,
+        "",
+        path,
+        f"{base}/" if base else "",
+        with_metadata=kept,
+        asked_bucket=name,
+        ring=ring,
+    )
+    return Target(opening, replace(asked, bucket=name), Expected())
+
+
+def _of_trail(
+    trail: Trail, asked: Asked, keys: KeyRing | None, place: Place, here: TrailsHere
+) -> Target:
     asked = replace(
         asked,
         bucket=trail.bucket,
@@ -92,47 +172,30 @@ def _of_trail(text: str, asked: Asked, keys: KeyRing | None, place: Place) -> Ta
     )
     if not trail.is_organization and not asked.account:
         asked = replace(asked, account=trail.account)
-    ring = keys or KeyRing.of(_values(state), complete=True)
-    ends = [
-        Link(chain.key, chain.sha256, chain.signature, "the server's state")
-        for chain in _chains(state, trail)
-        if chain.bucket == trail.bucket
-    ]
-    return Target(table.find(trail.bucket), table.find, ring, asked, ends)
+    ring = keys or KeyRing.of(here.keys(), complete=True)
+    expected = Expected(
+        links(here.heads(trail), trail.bucket, STATE),
+        until_s=place.clock.now_ms() // 1000,
+        waiting=tuple(_waiting(here, trail)),
+    )
+    opening = Opening(
+        place, trail.bucket, None, "", with_metadata=True, asked_bucket=trail.bucket, ring=ring
+    )
+    _check(opening)
+    return Target(opening, asked, expected)
 
 
-def _find(state: State, text: str) -> Trail:
-    trails = [msgspec.json.decode(entry.value, type=Trail) for entry in state.scan("trail/")]
-    found = [trail for trail in trails if text in (trail.name, trail.arn)]
-    if not found:
-        known = ", ".join(sorted(trail.name for trail in trails)) or "none"
-        raise UsageError(f"there is no trail {text}; trails: {known}")
-    if len(found) > 1:
-        raise UsageError(
-            f"{text} is a trail in several places: give one of their ARNs, {found[0].arn} …"
-        )
-    return found[0]
+def _waiting(here: TrailsHere, trail: Trail) -> Iterator[LogFileEntry]:
+    for file in here.delivered(trail):
+        if file.bucket == trail.bucket:
+            yield LogFileEntry(file.bucket, file.key, file.sha256, HASH_ALGORITHM)
 
 
-def _chains(state: State, trail: Trail) -> list[Chain]:
-    found = state.scan(chain_prefix(trail.id))
-    return [msgspec.json.decode(entry.value, type=Chain) for entry in found]
-
-
-def _values(state: State) -> list[bytes]:
-    found = state.scan(PUBLIC_KEY_PREFIX)
-    return [msgspec.json.decode(entry.value, type=PublicKey).value for entry in found]
-
-
-def _known_keys(place: Place) -> KeyRing:
-    """Return the keys of the server here; the bucket may be another's, so there may be more."""
-    state = _state(place)
-    return KeyRing.of([] if state is None else _values(state), complete=False)
-
-
-def _state(place: Place) -> State | None:
-    path = place.settings.data_dir / "state.db"
-    return SqliteState.open(path) if path.exists() else None
+def _check(opening: Opening) -> None:
+    try:
+        opening()
+    except ClientError as error:
+        raise UsageError(f"s3://{opening.bucket}: {error.message}") from error
 
 
 def _buckets(place: Place, name: str) -> BucketTable:
@@ -142,7 +205,7 @@ def _buckets(place: Place, name: str) -> BucketTable:
     """
     settings = place.settings
     folder = settings.data_dir / "buckets"
-    if place.endpoint or place.profile:
+    if place.is_elsewhere:
         upstream = Upstream(place.endpoint, place.profile)
         return BucketTable({}, folder, place.clock, settings.region, upstream)
     found = settings.upstream.get("s3") or settings.upstream.get("default")

@@ -43,6 +43,11 @@ class LocalDir:
         self._files = files
         self._writing = threading.Lock()
 
+    @property
+    def path(self) -> Path:
+        """The directory."""
+        return self._path
+
     def put(self, key: str, data: bytes, how: Put) -> None:
         """See ``Bucket``.
 

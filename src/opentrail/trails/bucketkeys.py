@@ -9,20 +9,22 @@ import datetime as dt
 import re
 from dataclasses import dataclass
 
-_ROOT = r"(?P<root>(?:.+/)?AWSLogs/(?:o-[a-z0-9]+/)?)(?P<account>\d{12})/"
-_DAY = r"\d{4}/\d{2}/\d{2}/"
+_ROOT = r"(?P<root>(?:.+/)?AWSLogs/(?:o-[a-z0-9]+/)?)(?P<account>[0-9]{12})/"
+_DAY = r"[0-9]{4}/[0-9]{2}/[0-9]{2}/"
 _DIGEST = re.compile(
     _ROOT + r"CloudTrail-Digest/(?P<region>[a-z0-9-]+)/" + _DAY
     + r"(?P=account)_CloudTrail-Digest_(?P=region)_(?P<trail>[^/]+)_(?P<home>[a-z0-9-]+)_"
-    r"(?P<end>\d{8}T\d{6}Z)(?P<backfill>_backfill)?\.json\.gz"
+    r"(?P<end>[0-9]{8}T[0-9]{6}Z)(?P<backfill>_backfill)?\.json\.gz",
+    re.DOTALL,
 )  # fmt: skip
 _LOG = re.compile(
     _ROOT + r"(?P<folder>CloudTrail(?:-Insight|-NetworkActivity|-Aggregated)?)/"
-    r"(?P<region>[a-z0-9-]+)/(?P<rest>.+)"
+    r"(?P<region>[a-z0-9-]+)/(?P<rest>.+)",
+    re.DOTALL,
 )
 _LOG_NAME = re.compile(
-    _DAY + r"(?P<account>\d{12})_(?P<folder>CloudTrail[A-Za-z-]*)_(?P<region>[a-z0-9-]+)_"
-    r"(?P<minute>\d{8}T\d{4}Z)_\w+\.json\.gz"
+    _DAY + r"(?P<account>[0-9]{12})_(?P<folder>CloudTrail[A-Za-z-]*)_(?P<region>[a-z0-9-]+)_"
+    r"(?P<minute>[0-9]{8}T[0-9]{4}Z)_[A-Za-z0-9]+\.json\.gz"
 )
 
 
@@ -62,6 +64,8 @@ class LogName:
 
     key: str
     place: Place
+    folder: str
+    """Below which it lies, with all others like it: ``[prefix/]AWSLogs/…/<region>/``."""
     minute_s: int
     """Beginning of the minute of its delivery; -1: no log file has such a name."""
 
@@ -83,10 +87,11 @@ def log_name(key: str) -> LogName | None:
     if found is None:
         return None
     place = Place(found["root"], found["account"], found["region"])
+    folder = key[: found.start("rest")]
     name = _LOG_NAME.fullmatch(found["rest"])
     if name is None or name["account"] != place.account or name["region"] != place.region:
-        return LogName(key, place, -1)
-    return LogName(key, place, seconds_of(name["minute"], "%Y%m%dT%H%MZ"))
+        return LogName(key, place, folder, -1)
+    return LogName(key, place, folder, seconds_of(name["minute"], "%Y%m%dT%H%MZ"))
 
 
 def seconds_of(text: str, form: str) -> int:

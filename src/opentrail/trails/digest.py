@@ -29,6 +29,7 @@ from opentrail.trails.progress import (
     delivered_prefix,
     due_prefix,
     edge_prefix,
+    head_key,
 )
 from opentrail.trails.retry import Retry
 from opentrail.trails.status import DigestStatus, delivery_status_key, digest_status_key
@@ -89,7 +90,8 @@ class Digests:
 
         1. read what they say from state     (whoever repeats this reads the same: only 3 changes it)
         2. sign and put them                 (same text, same key: the same bytes at the same place)
-        3. one commit: the chains' new ends; the window and its files are done with; the status
+        3. one commit: the chains' new ends, for the next digests and for whoever verifies; the
+           window and its files are done with; the status
         A crash before 3, or a 3 that was lost, repeats all. A 3 whose outcome is unknown: the next
         step finds the window, or finds it gone.
         """
@@ -104,10 +106,9 @@ class Digests:
         status = DigestStatus(delivered_ms=self._clock.now_ms())
         changes = [Change(entry.key, None, entry.version)]
         changes += [Change(key, None, None) for key in window.listed]
-        changes += [
-            Change(chain_key(trail.id, *scope), _encode(chain), None)
-            for scope, chain in chains.items()
-        ]
+        for scope, chain in chains.items():
+            changes.append(Change(chain_key(trail.id, *scope), _encode(chain), None))
+            changes.append(Change(head_key(trail, scope, chain.chain), _encode(chain), None))
         changes.append(Change(digest_status_key(trail.id), _encode(status), None))
         try:
             self._state.commit(changes)
@@ -151,7 +152,18 @@ class Digests:
         metadata = {"signature": signature, "signature-algorithm": SIGNATURE_ALGORITHM}
         bucket = self._buckets.find(due.trail.bucket)
         bucket.put(digest.key, gzipped(digest.data), Put(metadata=metadata))
-        return Chain(due.chain, due.trail.bucket, digest.key, digest.sha256, signature)
+        before = previous or Chain(due.chain, "", "", "", "")
+        return Chain(
+            chain=due.chain,
+            bucket=due.trail.bucket,
+            key=digest.key,
+            sha256=digest.sha256,
+            signature=signature,
+            end_s=due.end_s,
+            digests=before.digests + 1,
+            log_files=before.log_files + len(files),
+            records=before.records + sum(file.records for file in files),
+        )
 
     def _failed(self, trail: Trail, error: ClientError | Unavailable) -> None:
         """Let the trail wait, and its status say why."""

@@ -29,8 +29,8 @@ class LogFileEntry(msgspec.Struct, frozen=True, rename="camel"):
     hash_value: str
     """SHA-256 of the uncompressed file, hex."""
     hash_algorithm: str
-    newest_event_time: str
-    oldest_event_time: str
+    newest_event_time: str | None = None
+    oldest_event_time: str | None = None
 
 
 class Digest(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
@@ -43,13 +43,13 @@ class Digest(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     digest_s3_object: str
     digest_public_key_fingerprint: str
     digest_signature_algorithm: str
-    newest_event_time: str | None
-    oldest_event_time: str | None
-    previous_digest_s3_bucket: str | None
-    previous_digest_s3_object: str | None
-    previous_digest_hash_value: str | None
-    previous_digest_hash_algorithm: str | None
-    previous_digest_signature: str | None
+    newest_event_time: str | None = None
+    oldest_event_time: str | None = None
+    previous_digest_s3_bucket: str | None = None
+    previous_digest_s3_object: str | None = None
+    previous_digest_hash_value: str | None = None
+    previous_digest_hash_algorithm: str | None = None
+    previous_digest_signature: str | None = None
     log_files: tuple[LogFileEntry, ...]
 
 

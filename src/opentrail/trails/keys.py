@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from opentrail.durable import OS_FILES, Files, make_dir, replace_file
-from opentrail.errors import Corrupt, Unavailable
+from opentrail.errors import Corrupt, Unavailable, UsageError
 from opentrail.state.base import Change, State
 
 KEY_BITS = 2048
@@ -94,11 +94,10 @@ class DigestKeys:
         """
         try:
             make_dir(folder, files)
-            paths = sorted(path for path in folder.iterdir() if _FILE_NAME.fullmatch(path.name))
-            keys = [_read(path) for path in paths]
+            keys = _read_all(folder)
         except OSError as error:
             raise Unavailable(f"{folder} cannot be used: {error.strerror}") from error
-        opened = cls(folder, state, files, sorted(keys, key=lambda key: key.number))
+        opened = cls(folder, state, files, keys)
         for key in keys:
             opened._publish(key.public)
         return opened
@@ -159,6 +158,28 @@ class DigestKeys:
         if self._state.get(where) is None:
             self._state.commit([Change(where, _encode(key), None)])
         self._published.add(key.fingerprint)
+
+
+def key_in(folder: Path, second: int) -> SigningKey:
+    """Return the key that signs at ``second``, else the last one; nothing is made or changed.
+
+    Raises: UsageError: there is none. Corrupt. Unavailable.
+    """
+    try:
+        keys = _read_all(folder)
+    except FileNotFoundError:
+        keys = []
+    except OSError as error:
+        raise Unavailable(f"{folder} cannot be used: {error.strerror}") from error
+    if not keys:
+        raise UsageError(f"{folder} has no key that signs digests")
+    return next((key for key in keys if _is_valid(key.public, second)), keys[-1])
+
+
+def _read_all(folder: Path) -> list[SigningKey]:
+    """Return the keys in the order in which they were made. Raises: Corrupt. OSError."""
+    paths = [path for path in folder.iterdir() if _FILE_NAME.fullmatch(path.name)]
+    return sorted(map(_read, paths), key=lambda key: key.number)
 
 
 def _is_valid(key: PublicKey, second: int) -> bool:

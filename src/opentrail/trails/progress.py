@@ -58,6 +58,12 @@ class Chain(msgspec.Struct, frozen=True):
     """Hex, of its uncompressed bytes."""
     signature: str
     """Hex."""
+    end_s: int = 0
+    """When its window ends, seconds since 1970 UTC."""
+    digests: int = 0
+    """How many the chain has so far, how many log files they list, with how many records."""
+    log_files: int = 0
+    records: int = 0
 
 
 def validates(trail: Trail) -> bool:
@@ -150,6 +156,27 @@ def chain_prefix(trail_id: str) -> str:
 def chain_key(trail_id: str, account: str, region: str) -> str:
     """Return where state keeps a ``Chain``."""
     return f"{chain_prefix(trail_id)}{account}/{region}"
+
+
+HEAD_PREFIX = "digest/head/"
+
+
+def head_prefix(account: str, home_region: str, name: str) -> str:
+    """Return what the keys of all heads of a trail's chains begin with.
+
+    They are its name's, so that they outlive the trail.
+    """
+    return f"{HEAD_PREFIX}{account}/{home_region}/{name}/"
+
+
+def head_key(trail: Trail, scope: tuple[str, str], chain: int) -> str:
+    """Return where state keeps the last ``Chain`` of each chain, also of those that have ended.
+
+    ``scope``: account and region. What a bucket must still hold is told by these.
+    """
+    account, region = scope
+    prefix = head_prefix(trail.account, trail.home_region, trail.name)
+    return f"{prefix}{account}/{region}/{chain:020d}"
 
 
 def edge_prefix(trail_id: str) -> str:

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the state of a server here says of trails; read beside the server, nothing is changed."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import msgspec
+
+from opentrail.config import Settings
+from opentrail.errors import UsageError
+from opentrail.state.base import State
+from opentrail.state.sqlite import SqliteState
+from opentrail.trails.keys import PUBLIC_KEY_PREFIX, PublicKey
+from opentrail.trails.progress import HEAD_PREFIX, delivered_prefix, head_prefix
+from opentrail.trails.receipt import Head, heads_of
+from opentrail.trails.registry import APPLIED_KEY, LIVE_PREFIX, Applied
+from opentrail.trails.trail import DeliveredFile, Trail
+from opentrail.trails.verdict import KnownKey
+
+
+class TrailsHere:
+    """The trails of a data directory."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+
+    def find(self, text: str) -> Trail:
+        """Return the trail of that name or ARN. Raises: UsageError."""
+        trails = [
+            msgspec.json.decode(entry.value, type=Trail) for entry in self._state.scan(LIVE_PREFIX)
+        ]
+        found = [trail for trail in trails if text in (trail.name, trail.arn)]
+        if not found:
+            known = ", ".join(sorted(trail.name for trail in trails)) or "none"
+            raise UsageError(f"there is no trail {text}; trails: {known}")
+        if len(found) > 1:
+            raise UsageError(
+                f"{text} is a trail in several places: give one of their ARNs, {found[0].arn} …"
+            )
+        return found[0]
+
+    def log_id(self) -> str:
+        """Return the id of the log that the trails follow from; "" when there is none yet."""
+        entry = self._state.get(APPLIED_KEY)
+        return "" if entry is None else msgspec.json.decode(entry.value, type=Applied).log_id
+
+    def heads(self, trail: Trail) -> Iterator[Head]:
+        """Yield the last digests of all chains of a trail's name."""
+        prefix = head_prefix(trail.account, trail.home_region, trail.name)
+        return heads_of(prefix, ((entry.key, entry.value) for entry in self._state.scan(prefix)))
+
+    def all_heads(self) -> Iterator[Head]:
+        """Yield the last digests of all chains of all trails, deleted ones too."""
+        for entry in self._state.scan(HEAD_PREFIX):
+            prefix = "/".join(entry.key.split("/")[:5]) + "/"
+            yield from heads_of(prefix, iter([(entry.key, entry.value)]))
+
+    def delivered(self, trail: Trail) -> Iterator[DeliveredFile]:
+        """Yield the files that wait for their digest."""
+        for entry in self._state.scan(delivered_prefix(trail.id)):
+            yield msgspec.json.decode(entry.value, type=DeliveredFile)
+
+    def public_keys(self) -> list[PublicKey]:
+        """Return all public keys that ever signed here, the oldest first."""
+        found = self._state.scan(PUBLIC_KEY_PREFIX)
+        keys = [msgspec.json.decode(entry.value, type=PublicKey) for entry in found]
+        return sorted(keys, key=lambda key: (key.start_ms, key.fingerprint))
+
+    def keys(self) -> list[KnownKey]:
+        """Return the same as what verification takes."""
+        return [
+            KnownKey(key.value, key.start_ms // 1000, key.end_ms // 1000)
+            for key in self.public_keys()
+        ]
+
+
+@contextmanager
+def trails_here(settings: Settings) -> Iterator[TrailsHere | None]:
+    """Yield the trails of the data directory; None: there is no server's state.
+
+    Raises: Corrupt. Unavailable.
+    """
+    path = settings.data_dir / "state.db"
+    if not path.exists():
+        yield None
+        return
+    state = SqliteState.open(path)
+    try:
+        yield TrailsHere(state)
+    finally:
+        state.close()

@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How ``opentrail verify`` shows what it finds, while it finds it."""
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+import click
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+)
+from rich.table import Table
+from rich.text import Text
+
+from opentrail.trails.verdict import COVERED, NOTE, Finding, Tally, Verdict
+
+WORDS = {Verdict.VALID: "valid", Verdict.INVALID: "INVALID", Verdict.UNKNOWN: "cannot tell"}
+_STYLES = {Verdict.VALID: "green", Verdict.INVALID: "red", Verdict.UNKNOWN: "yellow"}
+
+
+class Form(Protocol):
+    """One way to show findings."""
+
+    def add(self, finding: Finding) -> None:
+        """Take a finding; it may be shown at once."""
+        ...
+
+    def end(self, summary: list[str], verdict: Verdict) -> None:
+        """Show what is said at the end."""
+        ...
+
+
+class Result:
+    """Takes all findings, and says at the end what they come to."""
+
+    def __init__(self, form: Form, *, verbose: bool, no_keys: bool) -> None:
+        self.tally = Tally()
+        self._form = form
+        self._verbose = verbose
+        self._no_keys = no_keys
+        self._covered: list[tuple[str, str]] = []
+
+    def add(self, finding: Finding) -> None:
+        """Take a finding."""
+        self.tally.add(finding)
+        if finding.kind == COVERED:
+            begin, _, end = finding.subject.partition(" to ")
+            self._covered.append((begin, end))
+        elif self._verbose or finding.kind == NOTE or finding.verdict is not Verdict.VALID:
+            self._form.add(finding)
+
+    def end(self) -> None:
+        """Say what was found."""
+        self._form.end(self._summary(), self.tally.verdict)
+
+    def _summary(self) -> list[str]:
+        """Return the lines at the end, in the AWS CLI's words where it has some."""
+        counts = self.tally.counts
+        lines = []
+        for kind in sorted({kind for kind, _ in counts}):
+            total = sum(counts[kind, verdict] for verdict in Verdict)
+            said = [
+                f"{counts[kind, verdict]}/{total} {kind.lower()}s {word}"
+                for verdict, word in WORDS.items()
+                if counts[kind, verdict]
+            ]
+            lines.append(", ".join(said))
+        if not any(kind.endswith("igest file") for kind, _ in counts):
+            lines.append("No digests found")
+        if self._no_keys:
+            lines.append("no public keys: give --public-keys FILE, or --data of the server")
+        return lines + self._covering()
+
+    def _covering(self) -> list[str]:
+        if not self._covered:
+            return []
+        begins, ends = (sorted(each) for each in zip(*self._covered, strict=True))
+        line = f"valid digests cover {begins[0]} to {ends[-1]}"
+        return [line if ends[0] == ends[-1] else f"{line}; of one chain only to {ends[0]}"]
+
+
+class Plain:
+    """Tab-separated lines, in the AWS CLI's words."""
+
+    def add(self, finding: Finding) -> None:
+        """See ``Form``."""
+        said = ": ".join(part for part in (_word(finding), finding.reason) if part)
+        click.echo("\t".join(map(_safe, (finding.kind, finding.subject, said))))
+
+    def end(self, summary: list[str], verdict: Verdict) -> None:
+        """See ``Form``."""
+        for line in (*summary, f"verdict: {WORDS[verdict]}"):
+            click.echo(line)
+
+
+class InTable:
+    """A table for people, at the end."""
+
+    def __init__(self) -> None:
+        self._rows: list[Finding] = []
+
+    def add(self, finding: Finding) -> None:
+        """See ``Form``."""
+        self._rows.append(finding)
+
+    def end(self, summary: list[str], verdict: Verdict) -> None:
+        """See ``Form``."""
+        console = Console()
+        if self._rows:
+            table = Table(box=None, header_style="bold")
+            for title in ("What", "Verdict", "Why", "Where"):
+                table.add_column(title, overflow="fold")
+            for each in self._rows:
+                word = Text(_word(each), style=_STYLES[each.verdict])
+                table.add_row(each.kind, word, Text(_safe(each.reason)), Text(_safe(each.subject)))
+            console.print(table)
+        for line in summary:
+            console.print(line, markup=False, highlight=False)
+        style = _STYLES[verdict]
+        console.print(f"verdict: {WORDS[verdict]}", style=style, highlight=False)
+
+
+class Json:
+    """One JSON document."""
+
+    def __init__(self) -> None:
+        self._begun = False
+
+    def add(self, finding: Finding) -> None:
+        """See ``Form``."""
+        self._begin()
+        document = {
+            "kind": finding.kind,
+            "subject": finding.subject,
+            "verdict": _word(finding),
+            "reason": finding.reason,
+        }
+        click.echo(json.dumps(document), nl=False)
+
+    def end(self, summary: list[str], verdict: Verdict) -> None:
+        """See ``Form``."""
+        if not self._begun:
+            click.echo('{"findings": [', nl=False)
+        rest = json.dumps({"summary": summary, "verdict": WORDS[verdict]})
+        click.echo(f"], {rest[1:]}")
+
+    def _begin(self) -> None:
+        click.echo(", " if self._begun else '{"findings": [', nl=False)
+        self._begun = True
+
+
+FORMS: dict[str, type[Plain | InTable | Json]] = {"plain": Plain, "table": InTable, "json": Json}
+
+
+@contextmanager
+def watched(findings: Iterator[Finding], digests: int) -> Iterator[Iterator[Finding]]:
+    """Yield ``findings``, with a bar on standard error while they come in, if that is a terminal."""
+    console = Console(file=sys.stderr)
+    if not console.is_terminal:
+        yield findings
+        return
+    columns = (
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
+        TextColumn("{task.fields[logs]} log files"),
+    )  # fmt: skip
+    with Progress(*columns, console=console, transient=True) as bar:
+        yield _counted(findings, bar, bar.add_task("digests", total=digests, logs=0))
+
+
+def _counted(findings: Iterator[Finding], bar: Progress, task: TaskID) -> Iterator[Finding]:
+    logs = 0
+    for finding in findings:
+        logs += finding.kind == "Log file"
+        bar.update(task, advance=finding.kind.endswith("igest file"), logs=logs)
+        yield finding
+
+
+def _word(finding: Finding) -> str:
+    return "" if finding.kind == NOTE else WORDS[finding.verdict]
+
+
+def _safe(text: str) -> str:
+    """Return ``text`` without what a terminal would act on: whoever can write there named it."""
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)

@@ -1,0 +1,230 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Follows a chain of digests from its newest to its oldest: what each says of the one before it.
+
+Beyond what the AWS CLI checks: that each digest is the very one that its successor names, that none
+is missing between two, that the newest is there where somebody says which it is, that windows join.
+"""
+
+import heapq
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from opentrail.clock import iso_seconds
+from opentrail.trails.bucketkeys import DigestName, digest_name
+from opentrail.trails.digestfile import LogFileEntry
+from opentrail.trails.examine import UNSIGNED, Examined, Examiner, Judged, is_at_home
+from opentrail.trails.survey import Asked
+from opentrail.trails.uncovered import Coverage
+from opentrail.trails.verdict import NOTE, Finding, Verdict
+
+SUCCESSOR = "the digest after it"
+WINDOW_S = 3600
+"""CloudTrail's, where no digest says."""
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """What a digest must be, as somebody whom we believe says."""
+
+    key: str
+    sha256: str
+    """Hex, of the uncompressed bytes."""
+    signature: str
+    said_by: str
+    """"the digest after it", "the server's state", "the receipt"."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogFiles:
+    """Log files of one digest that are to be looked at."""
+
+    entries: tuple[LogFileEntry, ...]
+    doubts: tuple[Judged | None, ...]
+    """Of each: what is wrong with how it is listed."""
+    verdict: Verdict
+    """Of the digest: what it lists can be no better."""
+
+
+class Chain:
+    """One chain. Digests come from outside, in order; those that only a link names are asked for."""
+
+    def __init__(
+        self,
+        names: Sequence[DigestName],
+        ends: Sequence[Link],
+        examiner: Examiner,
+        asked: Asked,
+        covered: Coverage,
+    ) -> None:
+        """``names``: of the digests that are there. ``covered`` learns what they list."""
+        self._examiner = examiner
+        self._asked = asked
+        self._covered = covered
+        self._there = {name.key for name in names}
+        self._links: dict[str, list[Link]] = {}
+        self._absent: list[tuple[int, str]] = []
+        """A heap of what is named and not listed: newest first."""
+        self._newer: Examined | None = None
+        self._listed: set[int] = set()
+        self.bucket = asked.bucket
+        """The bucket's name as digests say it."""
+        self.newest_s = 0
+        """When the newest valid digest ends, seconds since 1970 UTC; 0: there is none."""
+        self.oldest_s = 0
+        """When the oldest valid digest begins."""
+        self.window_s = WINDOW_S
+        """The longest window of the chain."""
+        for link in ends:
+            self._expect(link)
+
+    def walk(self, examined: Iterator[Examined]) -> Iterator[Finding | LogFiles]:
+        """Yield what is to be said, and which log files are to be looked at. Raises: Unavailable."""
+        for read in examined:
+            while self._absent and -self._absent[0][0] >= read.name.end_s:
+                yield from self._one(self._ask())
+            yield from self._one(read)
+        while self._absent:
+            yield from self._one(self._ask())
+        self._covered.listed |= self._listed
+
+    def _ask(self) -> Examined:
+        return self._examiner.digest(heapq.heappop(self._absent)[1])
+
+    def _expect(self, link: Link) -> None:
+        """Remember what a digest must be; it is looked at even if it is not there."""
+        name = digest_name(link.key)
+        if name is None or not self._asked.is_in_time(name.end_s):
+            return
+        if link.key not in self._links and link.key not in self._there:
+            heapq.heappush(self._absent, (-name.end_s, link.key))
+        self._links.setdefault(link.key, []).append(link)
+
+    def _one(self, read: Examined) -> Iterator[Finding | LogFiles]:
+        verdict, reason = self._judge(read)
+        yield Finding(_kind(read.name), self._url(read.name.key), verdict, reason)
+        digest = read.digest
+        if digest is None or verdict is Verdict.INVALID:
+            return
+        if self._newer is not None:
+            yield from self._joint(self._newer, read)
+        if verdict is Verdict.VALID:
+            self._cover(read)
+        if digest.log_files:
+            doubts = tuple(self._doubt(read, entry) for entry in digest.log_files)
+            yield LogFiles(digest.log_files, doubts, verdict)
+        if verdict is Verdict.VALID:
+            yield from self._follow(read)
+        self._newer = read
+
+    def _cover(self, read: Examined) -> None:
+        start_s, end_s = read.window
+        if not self.newest_s:
+            self.newest_s, self.window_s = end_s, 0
+        self.oldest_s = start_s
+        self.window_s = max(self.window_s, end_s - start_s)
+        assert read.digest is not None
+        if read.digest.previous_digest_s3_object or read.digest.log_files:
+            self._covered.windows.append(read.window)
+
+    def _judge(self, read: Examined) -> Judged:
+        links = self._links.pop(read.name.key, [])
+        digest = read.digest
+        if digest is None:
+            return read.verdict, read.reason
+        self.bucket = self.bucket or digest.digest_s3_bucket
+        if digest.digest_s3_bucket != self.bucket:
+            return Verdict.INVALID, "has been moved from its original location"
+        return self._named(read, links) if links else self._unnamed(read)
+
+    def _named(self, read: Examined, links: Sequence[Link]) -> Judged:
+        """Judge a digest of which others say what it must be."""
+        for link in links:
+            if (link.sha256, link.signature) != (read.sha256, read.signature or link.signature):
+                return Verdict.INVALID, f"is not the one that {link.said_by} names"
+        verdict, reason = read.verdict, read.reason
+        if reason == UNSIGNED:
+            verdict, reason = self._examiner.signed(read, links[0].signature)
+        if verdict is Verdict.UNKNOWN:
+            return Verdict.VALID, ""  # one that is valid vouches for it, hash and all
+        return verdict, reason
+
+    def _unnamed(self, read: Examined) -> Judged:
+        """Judge a digest that nobody names: the newest of a chain, or one that the chain passes."""
+        before = self._before(self._newer)
+        passed = before is not None and before.end_s < read.name.end_s
+        if passed and read.verdict is Verdict.VALID:
+            return Verdict.UNKNOWN, "the digest after it names an earlier one"
+        return read.verdict, read.reason
+
+    def _before(self, newer: Examined | None) -> DigestName | None:
+        """Return which digest ``newer`` names, if it lies in this bucket."""
+        if newer is None or newer.digest is None:
+            return None
+        if newer.digest.previous_digest_s3_bucket != self.bucket:
+            return None
+        return digest_name(newer.digest.previous_digest_s3_object or "")
+
+    def _joint(self, newer: Examined, read: Examined) -> Iterator[Finding]:
+        """Say what is wrong with the time between two digests that follow one another."""
+        assert newer.digest is not None
+        end_s, start_s = read.window[1], newer.window[0]
+        if newer.digest.previous_digest_s3_object is None:
+            span = f"{iso_seconds(end_s * 1000)} to {newer.digest.digest_end_time}"
+            yield Finding(NOTE, span, Verdict.VALID, "no digests: a new chain begins")
+            return
+        before = self._before(newer)
+        if before is None:
+            return
+        if before.key == read.name.key:
+            if end_s != start_s:
+                reason = "two digests that follow one another do not join there"
+                yield Finding("Period", _span(end_s, start_s), Verdict.UNKNOWN, reason)
+        elif before.end_s > end_s:
+            reason = f"no valid digest, and {_windows(newer, start_s - end_s)} should be there"
+            yield Finding("Period", _span(end_s, start_s), Verdict.INVALID, reason)
+
+    def _doubt(self, read: Examined, entry: LogFileEntry) -> Judged | None:
+        """Return what is wrong with how a log file is listed; remember that it is."""
+        assert read.digest is not None
+        number = hash(entry.s3_object)
+        if number in self._listed:
+            return Verdict.INVALID, "is listed twice"
+        self._listed.add(number)
+        if not is_at_home(read.digest, entry):
+            return Verdict.UNKNOWN, "is not one of its digest's account and region"
+        return None
+
+    def _follow(self, read: Examined) -> Iterator[Finding]:
+        """Remember what the digest before must be."""
+        digest = read.digest
+        assert digest is not None
+        before = digest_name(digest.previous_digest_s3_object or "")
+        if before is None or not self._asked.is_in_time(before.end_s):
+            return
+        if digest.previous_digest_s3_bucket != self.bucket:
+            url = f"s3://{digest.previous_digest_s3_bucket}/{before.key}"
+            yield Finding(NOTE, url, Verdict.VALID, "the chain goes on there")
+        elif before.end_s < read.name.end_s:
+            sha256 = digest.previous_digest_hash_value or ""
+            signature = digest.previous_digest_signature or ""
+            self._expect(Link(before.key, sha256, signature, SUCCESSOR))
+
+    def _url(self, key: str) -> str:
+        return f"s3://{self.bucket or self._examiner.bucket_name}/{key}"
+
+
+def _kind(name: DigestName) -> str:
+    return "Backfill digest file" if name.chain.backfill else "Digest file"
+
+
+def _span(start_s: int, end_s: int) -> str:
+    """Return a span of time as text, the earlier moment first."""
+    first, last = sorted((start_s, end_s))
+    return f"{iso_seconds(first * 1000)} to {iso_seconds(last * 1000)}"
+
+
+def _windows(newer: Examined, span_s: int) -> str:
+    """Return how many windows of the newer digest's length ``span_s`` seconds are."""
+    start_s, end_s = newer.window
+    count = -(-span_s // (end_s - start_s))
+    return f"{count} window{'s' if count > 1 else ''}"

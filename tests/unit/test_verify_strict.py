@@ -1,0 +1,257 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Verifying: what a signer could not have meant, keys out of their time, chains with holes."""
+
+import gzip
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support.signed_bucket import ACCOUNT, HOUR, REGION, START, TRAIL, SignedBucket, when
+from support.verified_world import HOURS, LATER, SIGNER, World, name
+
+from opentrail.objects.base import Put
+from opentrail.trails.chain import Link
+from opentrail.trails.verdict import COVERED, KeyRing, KnownKey, Verdict, overall
+
+END = START + HOURS * HOUR
+
+
+@pytest.fixture
+def world(tmp_path):
+    return World(tmp_path / "logs")
+
+
+def body_of(world, key):
+    return json.loads(gzip.decompress(world.path(key).read_bytes()))
+
+
+def head_of(world):
+    """Return what a receipt says of the newest digest."""
+    newest = world.trail.previous
+    assert newest is not None
+    return Link(newest["key"], newest["sha256"], newest["signature"], "the receipt")
+
+
+def signed_anew(world, number, **changes):
+    """Sign one of the newest digests again, with other content."""
+    key = world.trail.digests[number]
+    world.trail.put_digest(key, body_of(world, key) | changes)
+
+
+def reasons(world, **options):
+    return [(verdict, reason) for _, verdict, reason in world.wrong(**options)]
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "valid"),
+    [
+        (0, END, True),
+        (0, END - 1, False),
+        (END + 2 * HOUR, END + 9 * HOUR, True),
+        (END + 2 * HOUR + 1, END + 9 * HOUR, False),
+    ],
+)
+def test_a_key_must_have_been_valid_when_it_signed(world, start, end, valid):
+    ring = KeyRing.of([KnownKey(SIGNER.der, start, end)], complete=True)
+    asked = {"start_s": END, "unlisted": None}
+    reason = f"its key was not valid then: fingerprint {SIGNER.fingerprint}"
+    assert reasons(world, ring=ring, **asked) == ([] if valid else [("INVALID", reason)])
+
+
+@pytest.mark.parametrize("algorithm", ["SHA1withRSA", "", None])
+def test_another_algorithm_in_the_metadata(world, algorithm):
+    newest = world.trail.digests[-1]
+    head, data = world.bucket.get(newest)
+    metadata = {**head.metadata, "signature-algorithm": algorithm}
+    kept = {each: value for each, value in metadata.items() if value is not None}
+    world.bucket.put(newest, data, Put(metadata=kept))
+    ((verdict, reason),) = reasons(world, unlisted=None)
+    assert verdict == "INVALID"
+    assert reason.startswith("signature ")
+
+
+def test_another_algorithm_that_the_digest_itself_names(world):
+    signed_anew(world, -1, digestSignatureAlgorithm="SHA1withRSA")
+    reason = "signature algorithm is not SHA256withRSA"
+    assert reasons(world, unlisted=None) == [("INVALID", reason)]
+
+
+def test_a_log_file_with_another_hash_algorithm(world):
+    (file, other) = body_of(world, world.trail.digests[-1])["logFiles"]
+    signed_anew(world, -1, logFiles=[file | {"hashAlgorithm": "MD5"}, other])
+    assert reasons(world) == [("INVALID", "hash algorithm MD5 is not known")]
+
+
+def test_a_log_file_that_is_listed_twice(world):
+    files = body_of(world, world.trail.digests[-1])["logFiles"]
+    world.trail.digest(END, END + HOUR, [files[0], world.trail.log(END + 60)])
+    assert world.wrong() == [(name(files[0]["s3Object"]), "INVALID", "is listed twice")]
+
+
+def test_a_log_file_of_another_account(world):
+    other = SignedBucket(world.bucket, SIGNER, account="444455556666")
+    world.trail.digest(END, END + HOUR, [other.log(END + 60)])
+    reason = "is not one of its digest's account and region"
+    assert ("UNKNOWN", reason) in reasons(world, account=ACCOUNT)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"awsAccountId": "444455556666"},
+        {"digestEndTime": when(END - 1)},
+        {"digestStartTime": when(END)},
+    ],
+)
+def test_a_digest_that_is_not_what_its_name_says(world, changes):
+    signed_anew(world, -1, **changes)
+    reason = "its account or time is not that of its name"
+    assert reasons(world, unlisted=None) == [("INVALID", reason)]
+
+
+@pytest.mark.parametrize(
+    "field",
+    ["S3Bucket", "S3Object", "HashValue", "HashAlgorithm", "Signature"],
+)
+def test_a_digest_that_names_half_of_one_before_it(world, field):
+    signed_anew(world, -1, **{f"previousDigest{field}": None})
+    assert reasons(world, unlisted=None)[0] == ("INVALID", "invalid format")
+
+
+@pytest.mark.parametrize("shift", [60, -60])
+def test_two_windows_that_do_not_join(world, shift):
+    world.trail.digest(END + shift, END + HOUR)
+    reason = "two digests that follow one another do not join there"
+    ((_, verdict, why),) = world.wrong(unlisted=None)
+    assert (verdict, why) == ("UNKNOWN", reason)
+
+
+@pytest.mark.parametrize(("missing", "count"), [([2], "1 window"), ([2, 3], "2 windows")])
+def test_a_hole_is_as_long_as_the_digests_that_are_missing(world, missing, count):
+    for number in missing:
+        world.path(world.trail.digests[number]).unlink()
+    newest = world.trail.digests[max(missing)]
+    span = f"{when(START + HOUR)} to {when(START + max(missing) * HOUR)}"
+    assert world.wrong(unlisted=None) == [
+        (name(newest), "INVALID", "not found"),
+        (span, "INVALID", f"no valid digest, and {count} should be there"),
+    ]
+
+
+def test_a_digest_past_which_the_chain_goes(world):
+    second = body_of(world, world.trail.digests[2])
+    key = world.trail.digests[3]
+    world.trail.previous = None
+    world.trail.put_digest(key, body_of(world, key) | named_by(second))
+    reason = "the digest after it names an earlier one"
+    wrong = world.wrong(unlisted=None, end_s=START + 3 * HOUR)
+    assert (name(world.trail.digests[2]), "UNKNOWN", reason) in wrong
+
+
+def named_by(body):
+    """What names the same digest as ``body`` does."""
+    return {each: value for each, value in body.items() if each.startswith("previousDigest")}
+
+
+def test_the_whole_chain_of_a_region_deleted(world):
+    other = SignedBucket(world.bucket, SIGNER, region="eu-west-1")
+    other.chain(START, 2)
+    assert reasons(world) == []
+    for key in other.digests:
+        world.path(key).unlink()
+    lost = (f"{ACCOUNT} eu-west-1", "UNKNOWN", "4 log files and no valid digest")
+    assert world.wrong() == [lost]
+    assert world.wrong(trail=TRAIL) == [lost]
+    assert reasons(world, unlisted=None) == []
+
+
+@pytest.mark.parametrize(("hours", "told"), [(2, True), (2.1, False)])
+def test_digests_must_reach_to_the_end_that_was_asked_for(world, hours, told):
+    end = END + int(hours * HOUR)
+    reason = "no digests: the trail did not log then, or they were deleted"
+    expected = [] if told else [(f"{when(END)} to {when(end)}", "UNKNOWN", reason)]
+    assert world.wrong(end_s=end) == expected
+    assert world.wrong(end_s=end, unlisted=END + HOUR) == []
+    assert world.wrong(end_s=end, until_s=end - HOUR) == []
+
+
+def test_what_valid_digests_cover_is_told(world):
+    (found,) = [each for each in world.verify() if each.kind == COVERED]
+    assert found.subject == f"{when(START - HOUR)} to {when(END)}"
+    assert found.reason == f"{ACCOUNT} {REGION} {TRAIL}"
+
+
+def test_an_older_state_of_the_whole_bucket(world):
+    """The bucket as it was two hours ago: nothing in it is wrong but that it is old."""
+    head = head_of(world)
+    for key in [*world.trail.digests[-2:], *world.trail.logs[-4:]]:
+        world.path(key).unlink()
+    assert reasons(world) == []
+    assert reasons(world, ends=[head]) == [("INVALID", "not found")]
+
+
+def backfill(world, **metadata):
+    """Put a backfill digest of the time after the last digest; return its key."""
+    key = world.trail.digests[-1].replace(".json", "_backfill.json")
+    body = body_of(world, world.trail.digests[-1])
+    nothing = {each: None for each in body if each.startswith("previousDigest")}
+    world.trail.put_digest(key, body | nothing | {"digestS3Object": key})
+    head, data = world.bucket.get(key)
+    world.bucket.put(key, data, Put(metadata={**head.metadata, **metadata}))
+    return key
+
+
+GENERATED = "backfill-generation-timestamp"
+
+
+def test_a_backfill_digest(world):
+    made = END + 50 * HOUR
+    key = backfill(world, **{GENERATED: when(made)})
+    late = KeyRing.of([KnownKey(SIGNER.der, made - 60, made + 60)], complete=True)
+    (found,) = [each for each in world.verify(ring=late) if each.kind == "Backfill digest file"]
+    assert (found.verdict, name(found.subject)) == (Verdict.VALID, name(key))
+    assert reasons(world) == []
+
+
+def test_a_backfill_digest_that_does_not_say_when_it_was_made(world):
+    backfill(world)
+    assert reasons(world) == [("INVALID", f"has no {GENERATED}")]
+
+
+ATTACKS = ("delete", "swap", "append", "replay", "move", "truncate", "copy")
+
+
+def attacked(world, kind, key, other):
+    """Harm the bucket; return whether anything is different."""
+    path, second = world.path(key), world.path(other)
+    before = path.read_bytes()
+    if kind == "delete":
+        path.unlink()
+        return True
+    if kind in ("swap", "replay", "copy"):
+        path.write_bytes(second.read_bytes() if second.exists() else b"")
+    elif kind == "append":
+        path.write_bytes(before + gzip.compress(b"{}"))
+    elif kind == "move":
+        path.rename(path.with_name(path.name.replace("Z", "Z0", 1)))
+        return True
+    else:
+        path.write_bytes(before[:-1])
+    return path.read_bytes() != before
+
+
+@given(st.data())
+@settings(max_examples=60, deadline=None)
+def test_no_attack_on_any_files_leaves_a_bucket_valid(tmp_path_factory, data):
+    world = World(tmp_path_factory.mktemp("attacked") / "logs", 2)
+    head = head_of(world)
+    assert overall(world.verify(ends=[head])) is Verdict.VALID
+    keys = [*world.trail.logs, *world.trail.digests]
+    chosen = data.draw(st.lists(st.sampled_from(keys), min_size=1, unique=True))
+    changed = False
+    for key in chosen:
+        kind, other = data.draw(st.sampled_from(ATTACKS)), data.draw(st.sampled_from(keys))
+        changed |= attacked(world, kind, key, other)
+    verdict = overall(world.verify(ends=[head], unlisted=LATER))
+    assert (verdict is Verdict.VALID) is not changed
