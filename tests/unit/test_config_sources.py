@@ -153,13 +153,12 @@ def test_upstreams_are_a_url_or_a_table_and_share_options(file):
         {"OPENTRAIL_UPSTREAM": "http://c", "OPENTRAIL_UPSTREAM_SAGEMAKER_RUNTIME": "http://d"},
         upstream__kms__url="http://[::1]:7",
     )
-    trusted = {"trusted_identity": True}
     assert settings.upstream == {
-        "s3": Upstream(url="http://a:1", **trusted),
+        "s3": Upstream(url="http://a:1", trusted_identity=True),
         "sts": Upstream(url="https://b"),
-        "default": Upstream(url="http://c", **trusted),
-        "sagemaker-runtime": Upstream(url="http://d", **trusted),
-        "kms": Upstream(url="http://[::1]:7", **trusted),
+        "default": Upstream(url="http://c", trusted_identity=True),
+        "sagemaker-runtime": Upstream(url="http://d", trusted_identity=True),
+        "kms": Upstream(url="http://[::1]:7", trusted_identity=True),
     }
 
 

@@ -56,6 +56,8 @@ class Plan:
     response_body: bool
     """Whether the record needs the body of a successful answer."""
     data: DataEvent | None
+    reads: bool
+    """readOnly."""
     opening: bytes
     """The record's JSON up to the value of userIdentity."""
     names: bytes
@@ -93,6 +95,7 @@ def plan(target: Target) -> Plan:
         response=response,
         response_body=model is not None and _needs_body(model.output, response, PLAIN),
         data=rules.data,
+        reads=reads,
         opening=b'{"eventVersion":%b,"userIdentity":' % _json(service.event_version),
         names=b',"eventSource":%b,"eventName":%b,"awsRegion":' % (_json(source), _json(event_name)),
         read_only=b',"readOnly":' + (b"true" if reads else b"false"),

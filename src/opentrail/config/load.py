@@ -13,7 +13,7 @@ from typing import TypeVar
 
 import msgspec
 
-from opentrail.config.settings import AccessKeySetting, Settings, Upstream, check_settings
+from opentrail.config.settings import AccessKeySetting, Exclude, Settings, Upstream, check_settings
 from opentrail.errors import UsageError
 from opentrail.objects.setting import BucketSetting
 
@@ -84,13 +84,14 @@ class _Tree:
 
 
 _LISTS = frozenset({"accounts", "regions", "hosts", "trusted_proxies", "profiles"})
-_FILE_ONLY = ("access_keys", "buckets")
+_FILE_ONLY = ("access_keys", "buckets", "exclude")
 _UPSTREAM_OPTIONS = ("trusted_identity", "verifies_signatures")
 _SECTIONS = ("listen", "api", "forward", "log", "history", "delivery", "tuning")
 _TABLES: dict[str, type[msgspec.Struct]] = {
     "upstream": Upstream,
     "buckets": BucketSetting,
     "access_keys": AccessKeySetting,
+    "exclude": Exclude,
 }
 
 

@@ -70,8 +70,9 @@ class Forward(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     """Host and signature reach the upstream as the client made them."""
     verify: bool = False
     """Refuse calls whose signature does not check out against a known key."""
-    on_log_failure: Literal["refuse"] = "refuse"
-    """When the log cannot be written, calls are refused before they are forwarded."""
+    on_log_failure: Literal["refuse", "forward"] = "refuse"
+    """While the log cannot be written: refuse calls before they are forwarded, or forward them,
+    count them, and say so in a gap event once the log can be written again."""
     connect_timeout_s: Timeout = 5.0
     timeout_s: Timeout = 60.0
     """Longest silence of an upstream. botocore's own read timeout is 60 s."""
@@ -89,6 +90,25 @@ class Upstream(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     """Learn sessions from this upstream's STS answers."""
     verifies_signatures: bool = False
     """An answer other than a refusal proves that the caller's signature was good."""
+    on_log_failure: Literal["", "refuse", "forward"] = ""
+    """For this upstream's calls; "": ``forward.on_log_failure``."""
+
+
+class Exclude(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Calls that are forwarded and counted, and not recorded: all that is said must hold."""
+
+    event_source: str = ""
+    """"health.example.amazonaws.com"."""
+    event_names: tuple[str, ...] = ()
+    """Any of these; "Describe*" is every name that begins so."""
+    paths: tuple[str, ...] = ()
+    """Any of these paths, without the query; "/health*" is every path that begins so."""
+    user_agent: str = ""
+    """What the User-Agent begins with."""
+    source_networks: tuple[str, ...] = ()
+    """Any of these networks ("10.0.0.0/8")."""
+    read_only: bool = False
+    """Reads only."""
 
 
 class Log(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -166,6 +186,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     buckets: dict[str, BucketSetting] = {}
     """By name. A bucket without an entry is the upstream's, or a directory when there is none."""
     access_keys: dict[str, AccessKeySetting] = {}
+    exclude: dict[str, Exclude] = {}
+    """By a name of the operator's own, which the metric has."""
 
     @property
     def data_dir(self) -> Path:
@@ -208,11 +230,34 @@ def check_settings(settings: Settings) -> None:
         check_bucket(name, bucket)
     for service, upstream in settings.upstream.items():
         _check_url(service, upstream.url)
-    for network in settings.listen.trusted_proxies:
+    _check_networks("listen.trusted_proxies", settings.listen.trusted_proxies)
+    for name, exclude in settings.exclude.items():
+        _check_exclude(name, exclude)
+
+
+def _check_networks(setting: str, networks: tuple[str, ...]) -> None:
+    for network in networks:
         try:
             ipaddress.ip_network(network)
         except ValueError as error:
-            raise UsageError(f"listen.trusted_proxies: {error}") from error
+            raise UsageError(f"{setting}: {error}") from error
+
+
+def _check_exclude(name: str, exclude: Exclude) -> None:
+    """Refuse what would exclude everything, or seem to exclude what is always recorded."""
+    if exclude == Exclude(read_only=exclude.read_only):
+        raise UsageError(
+            f"exclude.{name} would leave nothing recorded; say which calls:"
+            " event_source, event_names, paths, user_agent or source_networks"
+        )
+    if exclude.event_source.startswith("cloudtrail"):
+        raise UsageError(f"exclude.{name}: calls of CloudTrail itself are always recorded")
+    if exclude.event_source and "." not in exclude.event_source:
+        raise UsageError(
+            f"exclude.{name}: event_source is the record's, such as"
+            f" {exclude.event_source}.amazonaws.com"
+        )
+    _check_networks(f"exclude.{name}.source_networks", exclude.source_networks)
 
 
 def _check_url(service: str, url: str) -> None:

@@ -15,6 +15,7 @@ from typing import Self
 from opentrail.durable import OS_FILES, TEMPORARY_SUFFIX, Files, publish
 from opentrail.errors import Corrupt, Unavailable
 from opentrail.eventlog.frame import checksum
+from opentrail.eventlog.unrecorded import UnrecordedCalls
 
 MAGIC = b"OTRLINF\0"
 VERSION = 1
@@ -83,6 +84,7 @@ class InFlight:
         self._facts = facts
         self._files = files
         self._free: list[int] = []
+        self.unrecorded = UnrecordedCalls(table)
 
     @classmethod
     def open(
