@@ -3,6 +3,8 @@
 
 import os
 import shutil
+from pathlib import Path
+from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
@@ -51,3 +53,60 @@ def test_a_disk_that_fills_up_and_is_emptied(tmp_path) -> None:
         assert names == ["before", "after"]
         seen, accounted = server.accounted()
         assert seen == accounted == 7
+
+
+def test_where_the_operator_says_so_calls_pass_and_a_gap_event_counts_them(tmp_path) -> None:
+    reserve = shutil.disk_usage(tmp_path).free - FILLED_BYTES // 2
+    config = (
+        f'[log]\ndisk_reserve_bytes = {reserve}\n[forward]\non_log_failure = "forward"\n'
+        "[upstream.personalize]\nurl = '{url}'\non_log_failure = 'refuse'\n"
+        "[upstream.default]\nurl = '{url}'\n"
+    )
+    ballast = tmp_path / "ballast"
+    with (
+        upstreams.upstream() as upstream,
+        OpenTrail(tmp_path / "data", config=config.replace("{url}", upstream.url)) as server,
+    ):
+        client = server.client("sagemaker")
+        client.delete_model(ModelName="before")
+        with ballast.open("wb") as file:
+            os.posix_fallocate(file.fileno(), 0, FILLED_BYTES)
+        wait_until(lambda: server.metrics()["opentrail_log_writable"] == 0)
+        for _ in range(3):
+            client.delete_model(ModelName="passes")
+        for name in ("personalize", "cloudtrail"):
+            with pytest.raises(ClientError, match="cannot record calls"):
+                {
+                    "personalize": lambda c: c.list_schemas(),
+                    "cloudtrail": lambda c: c.lookup_events(),
+                }[name](server.client(name))
+        assert len(upstream.received) == 4
+        assert gaps(server) == []
+        server.kill()
+        ballast.unlink()
+        server.start()
+        client.delete_model(ModelName="after")
+        (gap,) = gaps(server)
+        details = gap["serviceEventDetails"]
+        assert (details["reason"], details["calls"]) == ("log-failure", 3)
+        assert details["from"] <= details["to"] <= gap["eventTime"]
+        passed_later(server, client, ballast)
+
+
+def gaps(server: OpenTrail) -> list[dict[str, Any]]:
+    return [each for each in server.events() if each["eventName"] == "RecordingGap"]
+
+
+def passed_later(server: OpenTrail, client: Any, ballast: Path) -> None:
+    """A running server says it too, once there is room again."""
+    with ballast.open("wb") as file:
+        os.posix_fallocate(file.fileno(), 0, FILLED_BYTES)
+    wait_until(lambda: server.metrics()["opentrail_log_writable"] == 0)
+    client.delete_model(ModelName="passes")
+    failed = 'opentrail_calls_failed_total{reason="forwarded_unrecorded"}'
+    assert server.metrics()[failed] == 1
+    ballast.unlink()
+    wait_until(lambda: len(gaps(server)) == 2)
+    assert [each["serviceEventDetails"]["calls"] for each in gaps(server)] == [3, 1]
+    seen, accounted = server.accounted()
+    assert seen == accounted

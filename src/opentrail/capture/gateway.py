@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The gateway: a reverse proxy that records every call before it is answered."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -14,20 +14,18 @@ from opentrail.capture.admit import Admission, Request, wrong_body
 from opentrail.capture.arrival import Arrival, RequestBody
 from opentrail.capture.build import BuildSettings, Built, Skipped, build, response_recorded
 from opentrail.capture.call import Body, Call, Outcome
+from opentrail.capture.exclude import OWN_SOURCES, Exclusion, excluded_by
 from opentrail.capture.identity import Identities
 from opentrail.capture.recover import remember
 from opentrail.capture.reply import Client, reply, take
 from opentrail.capture.sts import teaches
-from opentrail.capture.upstream import Answer, Unreachable, Upstreams
+from opentrail.capture.upstream import Answer, Unreachable, Upstreams, UpstreamSettings
 from opentrail.clock import Clock, Ids, uuid4_text, uuid_bytes
 from opentrail.errors import ClientError, Unavailable
 from opentrail.eventlog.base import Draft, Origin
 from opentrail.eventlog.inflight import InFlight
 
 S3_SOURCE = "s3.amazonaws.com"
-OWN_SOURCES = frozenset({"cloudtrail.amazonaws.com", "cloudtrail-data.amazonaws.com"})
-"""Calls for these services are answered by OpenTrail itself."""
-
 
 BUILD_ERRORS = (
     ArithmeticError,
@@ -76,6 +74,7 @@ class GatewaySettings:
     """What the gateway needs to know."""
 
     build: BuildSettings
+    exclusions: Sequence[Exclusion] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,10 +123,15 @@ class Gateway:
         """
         self._parts.counts.seen()
         call, credential, refusal = self._open(arrival, body)
-        why = self._parts.refusing()
-        if why:
+        excluded = "" if refusal else excluded_by(self._settings.exclusions, call)
+        why = "" if excluded else self._parts.refusing()
+        if why and not self._passes_unrecorded(call, credential):
             self._parts.counts.failed("log_refuses")
             await reply(self._refused(call, _log_refuses(why)), client)
+            return
+        if excluded or why:
+            self._count_unrecorded(call, excluded)
+            await reply(await self._answer(call, arrival, credential, body, refusal), client)
             return
         try:
             answer = await self._settle(call, arrival, credential, body, refusal)
@@ -135,6 +139,23 @@ class Gateway:
             self._parts.counts.failed("append")
             answer = self._refused(call, _log_refuses(error.message))
         await reply(answer, client)
+
+    def _passes_unrecorded(self, call: Call, credential: Credential | None) -> bool:
+        """Whether the operator wants this call forwarded although its record cannot be written.
+
+        What OpenTrail answers itself never is: who asks for evidence leaves some.
+        """
+        if call.target.event_source in OWN_SOURCES or self._reads_bucket(call.target, call.head):
+            return False
+        upstream = self._upstream(call, credential)
+        return upstream is not None and upstream.forwards_unrecorded
+
+    def _count_unrecorded(self, call: Call, excluded: str) -> None:
+        if excluded:
+            self._parts.counts.excluded(f"rule:{excluded}")
+        else:
+            self._parts.inflight.unrecorded.add(call.finished_ms, self._parts.durable_end())
+            self._parts.counts.failed("forwarded_unrecorded")
 
     def abandoned(self) -> None:
         """Count a call whose client left, or fell silent, before anything could be forwarded."""
@@ -204,6 +225,10 @@ class Gateway:
         try:
             await self._record(call)
         except Unavailable:
+            if self._passes_unrecorded(call, credential):
+                # Its slot stays: the next start looks for its record, and makes one if need be.
+                parts.counts.failed("append")
+                return answer
             answer.close()
             raise
         parts.inflight.release(slot)
@@ -243,8 +268,7 @@ class Gateway:
     async def _forward(
         self, call: Call, arrival: Arrival, credential: Credential | None, body: RequestBody
     ) -> Answer:
-        signing_name = credential.signing_name if credential else ""
-        upstream = self._parts.upstreams.find(call.target.service, signing_name)
+        upstream = self._upstream(call, credential)
         if upstream is None:
             raise Unreachable(
                 f"no upstream is configured for {call.target.event_source or 'this service'}"
@@ -256,6 +280,10 @@ class Gateway:
         if proven and credential is not None:
             call.caller = msgspec.structs.replace(call.caller, verified=True)
         return await self._answered(call, answer, trusted=upstream.trusted_identity)
+
+    def _upstream(self, call: Call, credential: Credential | None) -> UpstreamSettings | None:
+        signing_name = credential.signing_name if credential else ""
+        return self._parts.upstreams.find(call.target.service, signing_name)
 
     async def _answered(self, call: Call, answer: Answer, *, trusted: bool) -> Answer:
         """Take the status and, where the record needs it, the body; learn identities from it."""

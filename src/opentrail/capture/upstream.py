@@ -41,6 +41,8 @@ class UpstreamSettings:
     """Scheme, host and port; no path."""
     trusted_identity: bool = False
     verifies_signatures: bool = False
+    forwards_unrecorded: bool = False
+    """Whether its calls pass while the log cannot be written; they are counted."""
 
 
 class Pool:

@@ -14,6 +14,7 @@ from opentrail.cli.options import Command, settings_of, settings_options, upstre
 from opentrail.clock import iso_seconds
 from opentrail.config import REGION_DEFAULT, Settings, is_loopback
 from opentrail.front.buckets import endpoint_of
+from opentrail.front.exclusions import exclusions_of, in_words
 from opentrail.front.process import Started, run
 
 
@@ -89,8 +90,11 @@ def _facts(settings: Settings, started: Started) -> list[tuple[str, str]]:
         ("records", _recorded(settings)),
         ("account", f"{settings.account}, region {settings.region}"),
         ("upstream", "; ".join(upstreams) or "none: every call is answered with an error"),
-        ("clients", f'eval "$(opentrail env {_env_flags(settings, started)})"'),
     ]
+    if settings.exclude:
+        excluded = "; ".join(map(in_words, exclusions_of(settings)))
+        facts.append(("excluded", f"only counted, not recorded: {excluded}"))
+    facts.append(("clients", f'eval "$(opentrail env {_env_flags(settings, started)})"'))
     if started.recovered:
         facts.append(("recovered", f"{started.recovered} records of the last run, made at start"))
     return facts
@@ -101,6 +105,8 @@ def _recorded(settings: Settings) -> str:
     text = "management and data events of every service"
     if forward.service_profile == "2023":
         text += "; not InvokeEndpoint (service_profile 2023)"
+    if forward.on_log_failure == "forward":
+        text += "; calls pass while the log cannot be written"
     if not forward.record_unlogged:
         text += "; counted only: Personalize runtime and events"
     return text

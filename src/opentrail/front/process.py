@@ -15,27 +15,28 @@ import uvloop
 
 from opentrail.aws.request import Credential
 from opentrail.capture.admit import Admission
-from opentrail.capture.build import BuildSettings, Gap, gap_event
+from opentrail.capture.build import BuildSettings
 from opentrail.capture.call import Call
 from opentrail.capture.gateway import Gateway, GatewaySettings, Parts
 from opentrail.capture.identity import Identities, IdentitySettings
-from opentrail.capture.recover import recorded, recover
 from opentrail.capture.upstream import Upstreams, UpstreamSettings
-from opentrail.clock import Clock, Ids, SystemClock, SystemIds, uuid_text
+from opentrail.clock import Clock, Ids, SystemClock, SystemIds
 from opentrail.config import Settings
 from opentrail.durable import boot_id
 from opentrail.errors import Unavailable
-from opentrail.eventlog.base import Draft, Origin
-from opentrail.eventlog.inflight import Ended, InFlight, InFlightEntry
+from opentrail.eventlog.inflight import InFlight
 from opentrail.eventlog.options import LogOptions
 from opentrail.eventlog.segments import Segments
 from opentrail.front.backend import Backend
 from opentrail.front.buckets import OwnBuckets, hello_of
 from opentrail.front.commit import GroupCommit
 from opentrail.front.datadir import discard, prepare, set_aside
+from opentrail.front.exclusions import exclusions_of
+from opentrail.front.gaps import Gaps
 from opentrail.front.keys import key_table, token_key
 from opentrail.front.metrics import Metrics
 from opentrail.front.ops import RESET_HEADER, Endpoint, Operations, Page, json_page, refusal
+from opentrail.front.recovery import LastRun, recover_last_run
 from opentrail.front.server import (
     Server,
     connections_max,
@@ -58,6 +59,9 @@ RESET_POLLS_MAX = 3000
 """A reset waits 30 s for the calls in flight: half of an upstream's default timeout."""
 RESET_POLL_S = 0.01
 """How often a reset looks whether the calls in flight have ended."""
+
+GAP_INTERVAL_S = 1.0
+"""How soon after the log can be written again it says which calls passed without it."""
 
 DAY_MS = 86_400_000
 
@@ -95,45 +99,19 @@ class Front:
         self.keys = key_table(settings, ids)
         self.metrics = Metrics()
         self._resetting = False
-        self.recovered = self._recover(leftovers, ended)
+        self._gaps = self._gaps_of_log()
+        last = LastRun(self._inflight, leftovers, ended, self._gaps)
+        self.recovered = recover_last_run(last, self.log, self._build_settings(), settings, clock)
 
     def _open_log(self) -> Segments:
         settings = self._settings
         options = LogOptions(self._address, settings.log.disk_reserve_bytes)
         return Segments.open(settings.data_dir, self._clock, self._ids, options)
 
-    def _recover(self, leftovers: list[InFlightEntry], ended: Ended) -> int:
-        """Make records of the calls that were in flight when the last process died.
-
-            1. find which of them have a record already
-            2. append the missing ones, and a gap event after a power loss (durable)
-            3. release the slots, note that it is done
-        A crash before 3 repeats 1, which then finds them.
-        """
-        if self.log.writable():
-            return 0
-        drafts = recover(leftovers, self.log, self._build_settings())
-        if ended is Ended.POWER_LOSS:
-            drafts += self._power_loss()
-        if drafts:
-            self.log.append(drafts)
-        for entry in leftovers:
-            self._inflight.release(entry.slot)
-        self._inflight.recorded()
-        return len(drafts)
-
-    def _power_loss(self) -> list[Draft]:
-        """Return the gap event of the machine's stop, unless the log has it."""
-        event_id = self._inflight.ended_boot_id
-        last_ms = now_ms = self._clock.now_ms()
-        for entry in self.log.entries(0):
-            last_ms = entry.append_ms
-        if recorded([event_id], self.log, 0):
-            return []
+    def _gaps_of_log(self) -> Gaps:
         settings = self._settings
-        gap = Gap("power-loss", last_ms, now_ms)
-        built = gap_event(gap, uuid_text(event_id), settings.account, settings.region, now_ms)
-        return [Draft(Origin.INTERNAL, built.data)]
+        calls = self._inflight.unrecorded
+        return Gaps(calls, self.log.log_id, settings.account, settings.region, self._clock)
 
     def _build_settings(self) -> BuildSettings:
         forward = self._settings.forward
@@ -166,7 +144,7 @@ class Front:
             instance=self.log.log_id,
         )
         return Gateway(
-            GatewaySettings(self._build_settings()),
+            GatewaySettings(self._build_settings(), exclusions_of(settings)),
             Parts(
                 upstreams=upstreams,
                 identities=identities,
@@ -188,7 +166,10 @@ class Front:
         return Upstreams(
             {
                 service: UpstreamSettings(
-                    upstream.url, upstream.trusted_identity, upstream.verifies_signatures
+                    upstream.url,
+                    upstream.trusted_identity,
+                    upstream.verifies_signatures,
+                    (upstream.on_log_failure or forward.on_log_failure) == "forward",
                 )
                 for service, upstream in self._settings.upstream.items()
             },
@@ -228,6 +209,7 @@ class Front:
             asyncio.create_task(backend.run()),
             asyncio.create_task(self._expire(commit, backend)),
             asyncio.create_task(self._sweep(server, upstreams)),
+            asyncio.create_task(self._tell_gaps(commit)),
             asyncio.create_task(self._announce(sock, backend, started)),
         ]
         await server.serve(sock, stopped)
@@ -245,6 +227,14 @@ class Front:
             await asyncio.sleep(SWEEP_INTERVAL_S)
             server.sweep(loop.time())
             upstreams.sweep(loop.time())
+
+    async def _tell_gaps(self, commit: GroupCommit) -> None:
+        """Own the loop that says, once the log can be written again, what passed without it."""
+        while True:
+            await asyncio.sleep(GAP_INTERVAL_S)
+            if not self.refusing():
+                with contextlib.suppress(Unavailable):  # then it refuses again, or ends
+                    await self._gaps.step(commit.append_one)
 
     async def _announce(
         self, sock: socket.socket, backend: Backend, started: Callable[[Started], None]
@@ -353,6 +343,7 @@ class Front:
         self.log.close()
         set_aside(self._settings.data_dir)
         self.log = self._open_log()
+        self._gaps = self._gaps_of_log()
         discard(self._settings.data_dir)
 
     def close(self) -> None:
