@@ -277,7 +277,7 @@ def test_a_smithy_rpc_path_wins_over_a_target_header_and_only_where_it_is_spoken
         ),
         (head(path="/token", content_type="application/json"), b"{}", "sso-oidc", "CreateToken"),
         (head("GET", "/b/k", host="s3.us-east-1.amazonaws.com"), b"", "s3", "GetObject"),
-        (head("GET", "/k", host="b.s3.us-east-1.amazonaws.com"), b"", "s3", "GetObject"),
+        (head("GET", "/b/k", host="b.s3.us-east-1.amazonaws.com"), b"", "s3", "GetObject"),
     ],
 )
 def test_unsigned_calls(made, body, service, operation):

@@ -2,12 +2,13 @@
 """The services by what a request may name them by: signing name, target prefix, host, version."""
 
 import functools
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from urllib.parse import parse_qsl
 
 from opentrail.aws import tables
 from opentrail.aws.request import Target
-from opentrail.aws.rest import Route, Router, bucket_in
+from opentrail.aws.rest import Route, Router
 from opentrail.aws.tables import ServiceRow
 
 _EVENT_SOURCES = {
@@ -110,6 +111,17 @@ def by_signing_name(name: str) -> Group | None:
     return _groups().get(_SIGNING_ALIASES.get(name, name))
 
 
+def signs_for(name: str, service: ServiceRow) -> bool:
+    """Return whether what is signed as ``name`` may be a call of ``service``."""
+    return _SIGNING_ALIASES.get(name, name) == service.signing_name
+
+
+@functools.cache  # of services that are known, so they bound it
+def alone(service: str) -> Group:
+    """Return one service by itself. Raises: KeyError: there is no such service."""
+    return Group((tables.services()[service],))
+
+
 def is_alias(name: str) -> bool:
     """Return whether ``name`` signs another signing name's operations."""
     return name in _SIGNING_ALIASES
@@ -120,8 +132,14 @@ def by_host(host: str) -> Group | None:
     name, _, _port = host.partition(":")
     if not name.endswith((".amazonaws.com", ".amazonaws.com.cn", ".api.aws")):
         return None
-    if bucket_in(name):
-        return by_signing_name("s3")
+    return by_signing_name("s3") if _BUCKET_HOST.match(name) else by_labels(name)
+
+
+_BUCKET_HOST = re.compile(r".+\.s3(?:express-[a-z0-9-]+|-[a-z]{2}-[a-z]+-\d)?\.")
+
+
+def by_labels(name: str) -> Group | None:
+    """Return the services whose endpoints' host names begin as ``name`` does, or None."""
     labels = name.split(".")[:HOST_LABELS_MAX]
     for count in range(len(labels), 0, -1):
         found = _by_endpoint_prefix().get(".".join(labels[:count]))

@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, unquote
 
 from opentrail.aws.model import Member, Operation, Shape
 from opentrail.aws.request import RequestHead
-from opentrail.aws.rest import QUERY_FIELDS_MAX, addressed_path, split_path, template_segments
+from opentrail.aws.rest import QUERY_FIELDS_MAX, split_path, template_segments
 from opentrail.aws.textvalue import from_text
 
 
@@ -22,7 +22,7 @@ def request_bound(operation: Operation, head: RequestHead) -> dict[str, object]:
     if not bound:
         return found
     path, _, literals = operation.uri.partition("?")
-    labels = _labels(path, addressed_path(head))
+    labels = _labels(path, head.path)
     query = _query(head.query)
     for member in bound:
         value: object

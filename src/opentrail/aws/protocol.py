@@ -11,9 +11,18 @@ from opentrail.aws import cborbody, httpbind, jsonbody, xmlbody
 from opentrail.aws.fault import error_of, render_error
 from opentrail.aws.form import form_members
 from opentrail.aws.model import Member, Operation, Shape
-from opentrail.aws.request import RequestHead
+from opentrail.aws.model import operation as find_operation
+from opentrail.aws.request import RequestHead, Target
+from opentrail.errors import ClientError
 
-__all__ = ["error_of", "parse_sts", "render_error", "request_members", "response_members"]
+__all__ = [
+    "error_of",
+    "parse_sts",
+    "render_error",
+    "request_members",
+    "response_members",
+    "unsupported",
+]
 
 
 def request_members(
@@ -61,6 +70,22 @@ def response_members(
     bound = httpbind.response_bound(shape, status, headers)
     carried = _REST.get(operation.protocol, _json_payload)(shape, body)
     return None if carried is None else _in_order(shape, bound | carried)
+
+
+def unsupported(target: Target) -> ClientError | None:
+    """Return why a call cannot pass: its request is a stream of events (HTTP/2, signed in chain).
+
+    What it asks for would not be known before it is answered, and no record could say it.
+    """
+    model = find_operation(target)
+    if model is None or not model.event_stream_input:
+        return None
+    return ClientError(
+        "NotImplemented",
+        f"OpenTrail does not pass on {target.operation}: its request is a stream of events."
+        " Call the service itself.",
+        501,
+    )
 
 
 ERROR_STATUS_MIN = 300

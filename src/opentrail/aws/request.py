@@ -7,7 +7,7 @@ import msgspec
 
 
 class RequestHead(msgspec.Struct, frozen=True, gc=False):
-    """The first part of an HTTP request, as it arrived."""
+    """The first part of an HTTP request, as it arrived, or as ``aws.address`` takes it apart."""
 
     method: str
     path: str

@@ -5,7 +5,6 @@ Smithy 2.0, "HTTP bindings": labels match one segment, greedy labels (``{Key+}``
 literals win over labels. Where templates are equal, what the request must carry decides.
 """
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, unquote
@@ -14,11 +13,6 @@ from opentrail.aws.request import RequestHead, Target
 
 QUERY_FIELDS_MAX = 1000
 """Query parameters that are looked at: no operation has a tenth as many."""
-
-_BUCKET_HOST = re.compile(
-    r"([a-z0-9._-]+)\.s3(?:-[a-z]{2}-[a-z]+-\d)?\.(?:[a-z0-9-]+\.)*amazonaws\.com"
-)
-"""Virtual-hosted style: ``bucket.s3.us-west-2.amazonaws.com``."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -80,8 +74,7 @@ class Router:
         root = self._roots.get(head.method)
         if root is None:
             return None
-        path = addressed_path(head)
-        segments = split_path(path)
+        segments = split_path(head.path)
         host = head.headers.get("host", "")
         query = _query(head.query)
         incomplete: Target | None = None
@@ -89,23 +82,11 @@ class Router:
             fits = [route for route in routes if _has_literals(route, query)]
             whole = [route for route in fits if _has_demands(route, query, head.headers)]
             if whole:
-                closed = path.endswith("/")
+                closed = head.path.endswith("/")
                 return _likeliest([r for r in whole if r.closed == closed] or whole, host)
             if fits and incomplete is None:
                 incomplete = _likeliest(fits[::-1], host)
         return incomplete
-
-
-def addressed_path(head: RequestHead) -> str:
-    """Return the path, with the bucket in it that an S3 client put into AWS's host name."""
-    bucket = bucket_in(head.headers.get("host", ""))
-    return f"/{bucket}{head.path}" if bucket else head.path
-
-
-def bucket_in(host: str) -> str:
-    """Return the bucket that one of S3's host names begins with; empty when there is none."""
-    found = _BUCKET_HOST.match(host) if "amazonaws.com" in host else None
-    return found[1] if found else ""
 
 
 def split_path(path: str) -> list[str]:

@@ -126,10 +126,13 @@ class _Sent:
     """A form's API version."""
 
 
-def identify(head: RequestHead, credential: Credential | None, body: bytes) -> Target:
+def identify(
+    head: RequestHead, credential: Credential | None, body: bytes, service: str = ""
+) -> Target:
     """Return the service and operation that a request is for.
 
-        1. the credential scope's signing name gives the candidate services; without one that a
+        1. ``service``, a known one that the address named, is the only candidate; else the
+           credential scope's signing name gives the candidate services; without one that a
            model knows, a host name of AWS, the target prefix or the API version does
         2. at a Smithy RPC path, the path names the operation; at the path ``/``, X-Amz-Target
            does, else Action and Version
@@ -137,10 +140,10 @@ def identify(head: RequestHead, credential: Credential | None, body: bytes) -> T
         4. else X-Amz-Target or Action name it after all
 
     The path comes before the header: a header that REST services ignore must not rename a call.
-    ``body`` is what was kept of it; only forms are looked into. An operation that the models do
+    ``head`` is as ``aws.address`` leaves it. ``body`` is what was kept of it; only forms are looked into. An operation that the models do
     not have is returned with ``known`` False. Never raises.
     """
-    group = _group(head, credential)
+    group = catalog.alone(service) if service else _group(head, credential)
     sent = _sent(head, group, body)
     if sent is None or (head.path != "/" and sent.protocol != CBOR):
         routes = catalog.unsigned() if group is None and credential is None else group

@@ -41,12 +41,6 @@ class Arrival(msgspec.Struct, frozen=True, gc=False):
     repeated: str = ""
     """A decisive header that stands more than once; empty when none does."""
 
-    @property
-    def raw_target(self) -> str:
-        """Path and query as they came."""
-        head = self.head
-        return f"{head.path}?{head.query}" if head.query else head.path
-
 
 def arrive(
     start: tuple[str, str, str], raw_headers: Headers, peer: str, trusted: Sequence[Network]

@@ -46,15 +46,19 @@ EMPTY = Body(b"", 0)
 
 
 def plain(body: Body, headers: Mapping[str, str]) -> Body:
-    """Undo gzip, at most BODY_KEPT_MAX bytes of it; what cannot be undone stays as it is."""
-    if headers.get("content-encoding", "").lower() != "gzip" or not body.complete:
+    """Undo gzip, at most BODY_KEPT_MAX bytes of it; what cannot be undone stays as it is.
+
+    Of a body that was not kept whole, or that inflates past the bound, the beginning is returned,
+    with a size that says that it is not complete.
+    """
+    if headers.get("content-encoding", "").lower() != "gzip" or not body.data:
         return body
     inflater = zlib.decompressobj(zlib.MAX_WBITS | 16)
     try:
         data = inflater.decompress(body.data, BODY_KEPT_MAX)
     except zlib.error:
         return body
-    return Body(data, len(data) + len(inflater.unconsumed_tail))
+    return Body(data, len(data) if inflater.eof else max(body.size, len(data) + 1))
 
 
 class Caller(msgspec.Struct, frozen=True, gc=False):

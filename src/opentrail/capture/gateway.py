@@ -7,13 +7,14 @@ from typing import Protocol
 
 import msgspec
 
-from opentrail.aws.protocol import render_error
+from opentrail.aws.address import addressed, upstream_target
+from opentrail.aws.protocol import render_error, unsupported
 from opentrail.aws.request import Credential, RequestHead, Target
 from opentrail.aws.route import identify, parse_credential
 from opentrail.capture.admit import Admission, Request, wrong_body
 from opentrail.capture.arrival import Arrival, RequestBody
 from opentrail.capture.build import BuildSettings, Built, Skipped, build, response_recorded
-from opentrail.capture.call import Body, Call, Outcome
+from opentrail.capture.call import Body, Call, Outcome, plain
 from opentrail.capture.exclude import OWN_SOURCES, Exclusion, excluded_by
 from opentrail.capture.identity import Identities
 from opentrail.capture.recover import remember
@@ -75,6 +76,8 @@ class GatewaySettings:
 
     build: BuildSettings
     exclusions: Sequence[Exclusion] = ()
+    domain: str = ""
+    """Under which buckets and services have host names; empty for none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,15 +169,17 @@ class Gateway:
         self, arrival: Arrival, body: RequestBody
     ) -> tuple[Call, Credential | None, ClientError | None]:
         """Decide who calls what, and whether it may pass."""
-        head = arrival.head
         parts = self._parts
         now_ms = parts.clock.now_ms()
-        credential = parse_credential(head)
+        credential = parse_credential(arrival.head)
+        address = addressed(arrival.head, credential, self._settings.domain)
+        head = address.head
         kept = body.kept()
-        target = identify(head, credential, kept.data)
+        sent = plain(kept, head.headers).data
+        target = identify(head, credential, sent, address.service)
         verified, refusal = parts.admission.check(
             Request(
-                head,
+                arrival.head,
                 credential,
                 body,
                 target.protocol,
@@ -197,7 +202,7 @@ class Gateway:
             request=kept,
             request_id=uuid4_text(parts.ids),
         )
-        return call, credential, refusal
+        return call, credential, refusal or address.refusal or unsupported(target)
 
     def _reads_bucket(self, target: Target, head: RequestHead) -> bool:
         return target.event_source == S3_SOURCE and self._parts.own_bucket(head.path)
@@ -274,7 +279,11 @@ class Gateway:
                 f"no upstream is configured for {call.target.event_source or 'this service'}"
             )
         answer = await self._parts.upstreams.send(
-            upstream, call.head.method, arrival.raw_target, arrival.raw_headers, body.forwarded()
+            upstream,
+            call.head.method,
+            upstream_target(arrival.head),
+            arrival.raw_headers,
+            body.forwarded(),
         )
         proven = upstream.verifies_signatures and answer.status < HTTP_ERROR
         if proven and credential is not None:

@@ -32,6 +32,7 @@ DAYS_MAX = 36_500.0
 # \Z, for $ lets a newline pass at the end.
 Account = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{12}\Z")]
 Region = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9-]{1,32}\Z")]
+Domain = Annotated[str, msgspec.Meta(pattern=r"^(?:[a-z0-9-]{1,63}(?:\.[a-z0-9-]{1,63})*)?\Z")]
 Directory = Annotated[str, msgspec.Meta(pattern=r"^[^\0]+\Z")]
 AccountProfile = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{12}=[^=]+\Z")]
 Timeout = Annotated[float, msgspec.Meta(gt=0, le=TIMEOUT_S_MAX)]
@@ -51,6 +52,8 @@ class Listen(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """Offer ``POST /_opentrail/reset``, which begins a new, empty log."""
     hosts: tuple[str, ...] = ()
     """More host names under which the unsigned endpoints may be asked."""
+    domain: Domain = ""
+    """Host names of buckets and services end in it ("bucket.s3.DOMAIN"); empty for none."""
     trusted_proxies: tuple[str, ...] = ()
     """Networks whose X-Forwarded-For is believed ("10.0.0.0/8")."""
 

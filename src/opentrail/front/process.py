@@ -144,7 +144,9 @@ class Front:
             instance=self.log.log_id,
         )
         return Gateway(
-            GatewaySettings(self._build_settings(), exclusions_of(settings)),
+            GatewaySettings(
+                self._build_settings(), exclusions_of(settings), settings.listen.domain
+            ),
             Parts(
                 upstreams=upstreams,
                 identities=identities,
