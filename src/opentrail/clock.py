@@ -62,10 +62,13 @@ class SystemIds:
 
 def uuid4_text(ids: Ids) -> str:
     """Return a random UUID (version 4, RFC 9562) in its 36-character text form."""
-    raw = bytearray(ids.random_bytes(16))
-    raw[6] = (raw[6] & 0x0F) | 0x40
-    raw[8] = (raw[8] & 0x3F) | 0x80
-    return uuid_text(bytes(raw))
+    text = ids.random_bytes(16).hex()
+    variant = _VARIANTS[text[16]]
+    return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-{variant}{text[17:20]}-{text[20:]}"
+
+
+_VARIANTS = {digit: f"{int(digit, 16) & 3 | 8:x}" for digit in "0123456789abcdef"}
+"""A hexadecimal digit -> the same with the two bits of the variant set."""
 
 
 def uuid_text(raw: bytes) -> str:

@@ -212,7 +212,8 @@ def _canonical_request(head: RequestHead, credential: Credential, payload: str) 
 
 def _folded(value: str) -> str:
     """Only blanks and tabs: the bytes of a UTF-8 value, read as latin-1, may look like spaces."""
-    return _BLANKS.sub(" ", value.strip(" \t"))
+    value = value.strip(" \t")
+    return _BLANKS.sub(" ", value) if "  " in value or "\t" in value else value
 
 
 def _canonical_path(path: str, signing_name: str) -> str:

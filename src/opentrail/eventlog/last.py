@@ -27,6 +27,8 @@ class LastSegment:
         self._fd = -1
         self._must_roll = False
         self._header = SegmentHeader(published.log_id, 0, 0, 0, b"")
+        self.path = segment_path(log_dir, 0)
+        """The segment's file."""
 
     @property
     def first(self) -> int:
@@ -35,7 +37,8 @@ class LastSegment:
 
     def go_on(self, header: SegmentHeader, dictionary: bytes) -> None:
         """Append to the segment of ``header``, which is there. Raises: OSError."""
-        self._fd = self._files.open(segment_path(self._dir, header.first))
+        self.path = segment_path(self._dir, header.first)
+        self._fd = self._files.open(self.path)
         self._header = header
         # All records of a process are compressed with one dictionary, before they are queued.
         self._must_roll = header.dictionary != dictionary
@@ -60,9 +63,11 @@ class LastSegment:
         self._published.sync(self._files)
         header = SegmentHeader(self._published.log_id, end, created_ms, before_ms, dictionary)
         create_segment(self._dir, header, self._files)
-        fd = self._files.open(segment_path(self._dir, end))
+        path = segment_path(self._dir, end)
+        fd = self._files.open(path)
         self.close()
         self._fd = fd
+        self.path = path
         self._header = header
         self._must_roll = False
 

@@ -155,7 +155,7 @@ class Segments:
 
     def writable(self) -> str:
         """See ``EventLog``."""
-        return self._refusal or self._room.refusal(segment_path(self._dir, self._last.first))
+        return self._refusal or self._room.refusal(self._last.path)
 
     def _check_writable(self) -> None:
         refusal = self.writable()

@@ -150,4 +150,4 @@ class Exchange:
 
 
 def _has_length(headers: Headers) -> bool:
-    return any(name == b"content-length" for name, _ in headers)
+    return b"content-length" in [name for name, _ in headers]

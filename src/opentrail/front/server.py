@@ -60,6 +60,7 @@ class Server:
         self._gateway = gateway
         self._trusted: list[Network] = [ipaddress.ip_network(text) for text in trusted_proxies]
         self._connections_max = connections_max
+        self._loop = asyncio.get_running_loop()
         self._connections: set[Connection] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self.refused = 0
@@ -102,7 +103,7 @@ class Server:
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """See ``connection.Calls``."""
-        task = asyncio.get_running_loop().create_task(work)
+        task = self._loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._ended)
 
@@ -120,8 +121,9 @@ class Server:
 
     async def serve(self, sock: socket.socket, stopped: asyncio.Event) -> None:
         """Take calls until ``stopped``; then end those that have begun."""
-        loop = asyncio.get_running_loop()
-        listening = await loop.create_server(lambda: Connection(self), sock=sock, backlog=BACKLOG)
+        listening = await self._loop.create_server(
+            lambda: Connection(self), sock=sock, backlog=BACKLOG
+        )
         try:
             await stopped.wait()
         finally:
