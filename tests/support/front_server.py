@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from opentrail.capture.arrival import Arrival, RequestBody
 from opentrail.capture.reply import Client
 from opentrail.front.server import Server
+from opentrail.front.tls import Certificate
 
 Answering = Callable[[Arrival, RequestBody, Client], Awaitable[None]]
 
@@ -68,7 +69,10 @@ class Running:
 
 @asynccontextmanager
 async def running(
-    answering: Answering = hello, *, connections_max: int = 100
+    answering: Answering = hello,
+    *,
+    connections_max: int = 100,
+    certificate: Certificate | None = None,
 ) -> AsyncIterator[Running]:
     """Run a server until the block ends."""
     app = App(answering)
@@ -77,7 +81,7 @@ async def running(
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         port = sock.getsockname()[1]
-        serving = asyncio.create_task(server.serve(sock, stopped))
+        serving = asyncio.create_task(server.serve(sock, stopped, certificate))
         await asyncio.sleep(0.01)
         found = Running(server, app, port, stopped)
         yield found

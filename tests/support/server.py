@@ -25,7 +25,7 @@ from opentrail.eventlog.reader import SegmentReader
 PROGRAM = str(Path(sys.executable).parent / "opentrail")
 READY_S_MAX = 30.0
 STOP_S_MAX = 30.0
-ADDRESS = re.compile(r"ready on (http://127\.0\.0\.1:(\d+))")
+ADDRESS = re.compile(r"ready on (https?://127\.0\.0\.1:(\d+))")
 _open = build_opener(ProxyHandler({})).open
 
 

@@ -8,6 +8,7 @@ import hashlib
 import re
 import select
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -175,6 +176,7 @@ class Upstream:
 
     script: Script
     url: str = ""
+    tls: ssl.SSLContext | None = None
     received: list[Received] = field(default_factory=list)
     """All requests, the oldest first; also those that a script gave up on."""
 
@@ -187,6 +189,9 @@ class Upstream:
         connection.settimeout(SILENCE_S_MAX)
         rest = b""
         open_ = True
+        with suppress(OSError):
+            if self.tls is not None:
+                connection = self.tls.wrap_socket(connection, server_side=True)
         with connection, suppress(OSError):
             while open_:
                 while b"\r\n\r\n" not in rest:
@@ -202,10 +207,14 @@ class Upstream:
 
 
 @contextmanager
-def upstream(script: Script | None = None, *, port: int = 0) -> Iterator[Upstream]:
+def upstream(
+    script: Script | None = None, *, port: int = 0, tls: ssl.SSLContext | None = None
+) -> Iterator[Upstream]:
     """Run an upstream until the block ends."""
     with socket.create_server(("127.0.0.1", port)) as listener:
-        found = Upstream(script or answer(), f"http://127.0.0.1:{listener.getsockname()[1]}")
+        scheme = "https" if tls else "http"
+        url = f"{scheme}://127.0.0.1:{listener.getsockname()[1]}"
+        found = Upstream(script or answer(), url, tls=tls)
         connections: list[socket.socket] = []
 
         def accept() -> None:

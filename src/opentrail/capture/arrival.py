@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 import msgspec
 
 from opentrail.aws.request import RequestHead
-from opentrail.capture.call import BODY_KEPT_MAX, Body
+from opentrail.capture.call import BODY_KEPT_MAX, Body, Tls
 from opentrail.capture.headers import Headers, text_map
 from opentrail.capture.stream import WAITING_BYTES_MAX, Stream
 
@@ -40,10 +40,15 @@ class Arrival(msgspec.Struct, frozen=True, gc=False):
     source_ip: str
     repeated: str = ""
     """A decisive header that stands more than once; empty when none does."""
+    tls: Tls | None = None
 
 
 def arrive(
-    start: tuple[str, str, str], raw_headers: Headers, peer: str, trusted: Sequence[Network]
+    start: tuple[str, str, str],
+    raw_headers: Headers,
+    peer: str,
+    trusted: Sequence[Network],
+    tls: Tls | None = None,
 ) -> Arrival:
     """Read a request's head: ``start`` is method, path and query, ``peer`` who sent it."""
     headers = text_map(raw_headers)
@@ -54,6 +59,7 @@ def arrive(
         raw_headers,
         peer,
         _repeated(raw_headers) if len(headers) < len(raw_headers) else "",
+        tls,
     )
 
 

@@ -28,6 +28,8 @@ GAP_EVENT_NAME = "RecordingGap"
 the AwsServiceEvent of delivered log files."""
 _GAP_SOURCE = "cloudtrail.amazonaws.com"
 
+HOST_CHARS_MAX = 255 + 6
+"""Of the Host header: the longest DNS name (RFC 1035, 2.3.4) and a port."""
 _NULL = b"null"
 _ERROR_STATUS_MIN = 300
 """Nothing of AWS answers a successful call with a redirect."""
@@ -276,8 +278,22 @@ def _record(call: Call, how: Plan, parts: _Parts, error: tuple[str, str] | None)
             how.kind,
             _json(caller.account),
             how.closing,
+            _tls_details(call, how),
+            b"}",
         )
     )
+
+
+def _tls_details(call: Call, how: Plan) -> bytes:
+    """Return tlsDetails; nothing where the service shows none, or another service calls."""
+    tls = call.tls
+    # Quotes inside a JSON string are escaped: this can only be the field.
+    if tls is None or not how.tls or b'"invokedBy":' in bytes(call.caller.user_identity):
+        return b""
+    details = {"tlsVersion": tls.version, "cipherSuite": tls.cipher}
+    if host := call.head.headers.get("host", "")[:HOST_CHARS_MAX]:
+        details["clientProvidedHostHeader"] = host
+    return b',"tlsDetails":' + _json(details)
 
 
 def _shrunk(parts: _Parts) -> Iterator[_Parts]:

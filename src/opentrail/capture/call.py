@@ -76,6 +76,18 @@ class Caller(msgspec.Struct, frozen=True, gc=False):
     """Marks for additionalEventData: claims that were not accepted, conflicts."""
 
 
+class Tls(msgspec.Struct, frozen=True, gc=False):
+    """What is known of the TLS of a client's connection."""
+
+    version: str
+    """"TLSv1.3"."""
+    cipher: str
+    """OpenSSL's name: "TLS_AES_256_GCM_SHA384"."""
+    client_subject: str = ""
+    """The name in the client's certificate (RFC 4514), verified against ``listen.tls_client_ca``;
+    empty when the client showed none."""
+
+
 @dataclass(slots=True)
 class Call:
     """One observed request and its answer."""
@@ -101,5 +113,7 @@ class Call:
     error_message: str = ""
     request_id: str = ""
     """Given by OpenTrail when no upstream gave one."""
+    tls: Tls | None = None
+    """None where the client spoke plain HTTP."""
     additional: dict[str, object] = field(default_factory=dict)
     """More for additionalEventData (why an outcome is unknown)."""

@@ -201,6 +201,7 @@ class Gateway:
             outcome=Outcome.UNKNOWN,
             request=kept,
             request_id=uuid4_text(parts.ids),
+            tls=arrival.tls,
         )
         return call, credential, refusal or address.refusal or unsupported(target)
 

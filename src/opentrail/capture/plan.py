@@ -67,7 +67,9 @@ class Plan:
     kind: bytes
     """eventType and managementEvent, up to the value of recipientAccountId."""
     closing: bytes
-    """From the end of recipientAccountId's value to the end."""
+    """From the end of recipientAccountId's value through eventCategory."""
+    tls: bool
+    """Whether records show tlsDetails."""
 
 
 @functools.lru_cache(maxsize=PLANS_MAX)
@@ -100,7 +102,8 @@ def plan(target: Target) -> Plan:
         names=b',"eventSource":%b,"eventName":%b,"awsRegion":' % (_json(source), _json(event_name)),
         read_only=b',"readOnly":' + (b"true" if reads else b"false"),
         kind=b',"eventType":"AwsApiCall","managementEvent":%b,"recipientAccountId":' % managed,
-        closing=b',"eventCategory":"%b"}' % category.encode(),
+        closing=b',"eventCategory":"%b"' % category.encode(),
+        tls=service.tls,
     )
 
 

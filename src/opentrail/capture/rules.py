@@ -81,6 +81,8 @@ class ServiceRules:
     """What differs from the rule for one service (botocore's service directory)."""
 
     event_version: str = EVENT_VERSION_DEFAULT
+    tls: bool = True
+    """Whether its records show tlsDetails; every version that is written has the field."""
     casing: Casing = Casing.LOWER_FIRST
     times: Times | None = None
     """None: by protocol (JSON and query services log Java's format, REST-JSON ones as sent)."""

@@ -8,4 +8,4 @@ operation is a management event; many of its reads are POST, so only the name te
 
 from opentrail.capture.rules import Casing, ServiceRules, Times
 
-CONTROL = ServiceRules(event_version="1.08", casing=Casing.RAW, times=Times.AS_SENT)
+CONTROL = ServiceRules(tls=False, event_version="1.08", casing=Casing.RAW, times=Times.AS_SENT)

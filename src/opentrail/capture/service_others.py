@@ -37,7 +37,7 @@ _KMS_READS = (
     " GenerateDataKeyWithoutPlaintext GenerateMac GenerateRandom ReEncrypt Sign Verify VerifyMac"
 )
 KMS = ServiceRules(
-    event_version="1.11", operations=_rows((_KMS_READS, OperationRules(read_only=True)))
+    tls=False, event_version="1.11", operations=_rows((_KMS_READS, OperationRules(read_only=True)))
 )
 
 # Prompts are the customer's data. Recorded as reads: delivered for InvokeModel, taken over for the

@@ -12,13 +12,14 @@ from opentrail.capture.rules import EVENT_VERSION_DEFAULT, OperationRules, Servi
 
 # The only samples (2018) carry 1.05, which has neither managementEvent (1.06) nor eventCategory
 # (1.07): a record with those must say a version that has them.
-CONTROL = ServiceRules(event_version=EVENT_VERSION_DEFAULT, times=Times.JAVA)
+CONTROL = ServiceRules(tls=False, event_version=EVENT_VERSION_DEFAULT, times=Times.JAVA)
 
 # Counted, not recorded; with record_unlogged they are data events. Who did what with which item
 # is the customer's users' data: a write keeps only where it went.
 _TRACKED = OperationRules(keep=frozenset({"trackingId"}))
 _DATASET = OperationRules(keep=frozenset({"datasetArn"}))
 EVENTS = ServiceRules(
+    tls=False,
     logged=False,
     operations=MappingProxyType(
         {
@@ -30,4 +31,4 @@ EVENTS = ServiceRules(
         }
     ),
 )
-RUNTIME = ServiceRules(logged=False)
+RUNTIME = ServiceRules(tls=False, logged=False)

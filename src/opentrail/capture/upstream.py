@@ -9,7 +9,6 @@ never saw it); whatever fails later is ``NoAnswer`` (it may have acted).
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
 
 from opentrail.capture.arrival import ClientGone, WrongBody
 from opentrail.capture.channel import (
@@ -20,7 +19,7 @@ from opentrail.capture.channel import (
     NoAnswer,
     Unreachable,
 )
-from opentrail.capture.dial import Dialled, dial, request_target
+from opentrail.capture.dial import UpstreamSettings, Way
 from opentrail.capture.headers import NOT_FORWARDED, Headers, end_to_end, lines
 
 __all__ = ["Answer", "BrokenAnswer", "NoAnswer", "Unreachable", "UpstreamSettings", "Upstreams"]
@@ -33,23 +32,11 @@ INSTANCE_HEADER = "x-opentrail-instance"
 _INSTANCE = INSTANCE_HEADER.encode()
 
 
-@dataclass(frozen=True, slots=True)
-class UpstreamSettings:
-    """Where one service's calls go."""
-
-    url: str
-    """Scheme, host and port; no path."""
-    trusted_identity: bool = False
-    verifies_signatures: bool = False
-    forwards_unrecorded: bool = False
-    """Whether its calls pass while the log cannot be written; they are counted."""
-
-
 class Pool:
     """The connections to one upstream."""
 
-    def __init__(self, dialled: Dialled) -> None:
-        self.dialled = dialled
+    def __init__(self, way: Way) -> None:
+        self.way = way
         self.idle: list[Channel] = []
         self.open: set[Channel] = set()
 
@@ -73,7 +60,7 @@ class Pool:
 
     async def connect(self) -> Channel:
         """Return a new connection. Raises: Unreachable."""
-        channel = await dial(self.dialled, lambda: Channel(self.freed, self.lost))
+        channel = await self.way.dial(lambda: Channel(self.freed, self.lost))
         if channel.transport.is_closing():
             raise Unreachable(NO_VALID_ANSWER)
         self.open.add(channel)
@@ -99,15 +86,24 @@ class Upstreams:
         *,
         connect_timeout_s: float,
         timeout_s: float,
-        instance: str,
+        instance: str = "",
     ) -> None:
-        """``instance`` marks what we forward, so that a call that comes back is recognised."""
+        """``instance``: see ``mark``.
+
+        Raises: UsageError: an upstream's certificates cannot be used.
+        """
         self._upstreams = dict(upstreams)
         self._instance = instance.encode()
-        self._connect_timeout_s = connect_timeout_s
         self._timeout_s = timeout_s
-        self._pools: dict[UpstreamSettings, Pool] = {}
+        self._pools = {
+            settings: Pool(Way(settings, connect_timeout_s))
+            for settings in set(self._upstreams.values())
+        }
         self._pumps: set[asyncio.Task[None]] = set()
+
+    def mark(self, instance: str) -> None:
+        """Mark what is forwarded with ``instance``: a call that comes back is recognised by it."""
+        self._instance = instance.encode()
 
     def find(self, *services: str) -> UpstreamSettings | None:
         """Return the upstream of the first of ``services`` that has one, else the default's."""
@@ -129,12 +125,10 @@ class Upstreams:
 
         ``raw_target`` is path and query as they came. Raises: Unreachable, NoAnswer.
         """
-        pool = self._pools.get(upstream)
-        if pool is None:
-            pool = self._pools[upstream] = Pool(Dialled(upstream.url, self._connect_timeout_s))
+        pool = self._pools[upstream]
         channel = pool.take() or await pool.connect()
         verb = method.encode()
-        target = request_target(pool.dialled, raw_target)
+        target = pool.way.target(raw_target)
         head = b"%b %b HTTP/1.1\r\n%b" % (verb, target, self._fields(pool, headers, body))
         if body is None or isinstance(body, bytes):
             return await channel.call(head + (body or b""), method=verb, whole=True)
@@ -157,7 +151,7 @@ class Upstreams:
             forwarded = [pair for pair in forwarded if pair[0] != _INSTANCE]
         forwarded.append((_INSTANCE, b",".join(passed)))
         if b"host" not in names:
-            forwarded.append((b"host", pool.dialled.host_header))
+            forwarded.append((b"host", pool.way.host_header))
         if b"content-length" not in names:
             if isinstance(body, bytes) or (b"transfer-encoding" in names and body is None):
                 forwarded.append((b"content-length", b"%d" % len(body or b"")))

@@ -62,8 +62,9 @@ def client_variables(settings: Settings) -> Variables:
     if not port:
         raise UsageError("port 0 is chosen at each start: name the server's with --listen")
     shown = client_host(host)
+    scheme = "https" if settings.listen.tls_cert else "http"
     return {
-        "AWS_ENDPOINT_URL": f"http://{host_and_port(shown, port)}",
+        "AWS_ENDPOINT_URL": f"{scheme}://{host_and_port(shown, port)}",
         "AWS_ACCESS_KEY_ID": key.access_key_id,
         "AWS_SECRET_ACCESS_KEY": key.secret_access_key,
         "AWS_REGION": settings.region,

@@ -66,7 +66,8 @@ def command(
 
 def _announce(settings: Settings, started: Started) -> None:
     """Say what an operator wants to know of a server that has just started."""
-    lines = [f"OpenTrail is ready on http://{host_and_port(started.host, started.port)}"]
+    scheme = "https" if settings.listen.tls_cert else "http"
+    lines = [f"OpenTrail is ready on {scheme}://{host_and_port(started.host, started.port)}"]
     lines += [f"  {title:<10}{text}" for title, text in _facts(settings, started)]
     click.echo("\n".join(lines))
     for warning in _warnings(settings, started):
@@ -124,7 +125,7 @@ def _warnings(settings: Settings, started: Started) -> list[str]:
     warnings = []
     if started.refuses:
         warnings.append(f"no call is taken: {started.refuses}")
-    if not is_loopback(started.host):
+    if not (is_loopback(started.host) or settings.listen.tls_cert):
         warnings.append("listening without TLS beyond loopback: calls can be read and forged")
     if settings.api.auth == "off":
         warnings.append("auth is off: whoever reaches this port can read the whole history")

@@ -86,6 +86,7 @@ class _Tree:
 _LISTS = frozenset({"accounts", "regions", "hosts", "trusted_proxies", "profiles"})
 _FILE_ONLY = ("access_keys", "buckets", "exclude")
 _UPSTREAM_OPTIONS = ("trusted_identity", "verifies_signatures")
+_UPSTREAM_FILES = ("_ca", "_client_cert", "_client_key", "_proxy")
 _SECTIONS = ("listen", "api", "forward", "log", "history", "delivery", "tuning")
 _TABLES: dict[str, type[msgspec.Struct]] = {
     "upstream": Upstream,
@@ -112,7 +113,7 @@ def _dotted(variable: str) -> str:
     Raises: UsageError: what it names can be set in the file only.
     """
     name = variable.removeprefix(ENV_PREFIX).lower()
-    if name.startswith(_FILE_ONLY) or name.endswith(_UPSTREAM_OPTIONS):
+    if name.startswith(_FILE_ONLY) or _is_upstream_option(name):
         raise UsageError(f"{variable}: this can be set in the settings file only (--config)")
     if name in _SECTIONS:
         raise UsageError(f"{variable}: {name} is a table; name a setting of it: {variable}_…")
@@ -123,6 +124,12 @@ def _dotted(variable: str) -> str:
         service = name[len("upstream_") :].replace("_", "-") or "default"
         return f"upstream.{service}.url"
     return name
+
+
+def _is_upstream_option(name: str) -> bool:
+    """Whether a variable's name means something of an upstream that is not its URL."""
+    files = name.startswith("upstream_") and name.endswith(_UPSTREAM_FILES)
+    return files or name.endswith(_UPSTREAM_OPTIONS)
 
 
 def _refuse_unknown(tree: _Tree) -> None:

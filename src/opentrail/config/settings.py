@@ -56,6 +56,12 @@ class Listen(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """Host names of buckets and services end in it ("bucket.s3.DOMAIN"); empty for none."""
     trusted_proxies: tuple[str, ...] = ()
     """Networks whose X-Forwarded-For is believed ("10.0.0.0/8")."""
+    tls_cert: str = ""
+    """File with the certificate and those between it and its CA (PEM); empty: plain HTTP."""
+    tls_key: str = ""
+    """File with its private key (PEM, not encrypted)."""
+    tls_client_ca: str = ""
+    """File with the CAs of client certificates (PEM); empty: none is asked for."""
 
 
 class Api(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -95,6 +101,14 @@ class Upstream(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     """An answer other than a refusal proves that the caller's signature was good."""
     on_log_failure: Literal["", "refuse", "forward"] = ""
     """For this upstream's calls; "": ``forward.on_log_failure``."""
+    ca: str = ""
+    """File with the CAs that vouch for this upstream (PEM); empty: the system's."""
+    client_cert: str = ""
+    """File with the certificate that is shown to the upstream (PEM)."""
+    client_key: str = ""
+    """File with its private key (PEM, not encrypted); empty: in the same file."""
+    proxy: str = ""
+    """http://HOST:PORT of the HTTP proxy on the way to it; empty: none, whatever the environment."""
 
 
 class Exclude(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -223,16 +237,12 @@ def is_loopback(host: str) -> bool:
 
 def check_settings(settings: Settings) -> None:
     """Check what no type can say. Raises: UsageError."""
-    host, _ = split_address(settings.listen.address)
-    if not is_loopback(host) and not settings.listen.allow_insecure:
-        raise UsageError(
-            f"listening on {host} without TLS lets others on the network read and forge calls;"
-            " use a loopback address, or --allow-insecure if something else protects it"
-        )
+    _check_listen(settings.listen)
     for name, bucket in settings.buckets.items():
         check_bucket(name, bucket)
     for service, upstream in settings.upstream.items():
         _check_url(service, upstream.url)
+        _check_way(service, upstream)
     _check_networks("listen.trusted_proxies", settings.listen.trusted_proxies)
     for name, exclude in settings.exclude.items():
         _check_exclude(name, exclude)
@@ -261,6 +271,34 @@ def _check_exclude(name: str, exclude: Exclude) -> None:
             f" {exclude.event_source}.amazonaws.com"
         )
     _check_networks(f"exclude.{name}.source_networks", exclude.source_networks)
+
+
+def _check_listen(listen: Listen) -> None:
+    host, _ = split_address(listen.address)
+    if bool(listen.tls_cert) != bool(listen.tls_key):
+        raise UsageError("listen.tls_cert and listen.tls_key must be set together")
+    if listen.tls_client_ca and not listen.tls_cert:
+        raise UsageError("listen.tls_client_ca needs listen.tls_cert and listen.tls_key")
+    if not (is_loopback(host) or listen.allow_insecure or listen.tls_cert):
+        raise UsageError(
+            f"listening on {host} without TLS lets others on the network read and forge calls;"
+            " set listen.tls_cert and listen.tls_key, use a loopback address, or --allow-insecure"
+            " if something else protects it"
+        )
+
+
+def _check_way(service: str, upstream: Upstream) -> None:
+    """Check how an upstream is reached. Raises: UsageError."""
+    tls = upstream.ca or upstream.client_cert or upstream.client_key
+    if tls and not upstream.url.startswith("https:"):
+        raise UsageError(f"upstream {service}: ca and client_cert need an https URL")
+    if upstream.client_key and not upstream.client_cert:
+        raise UsageError(f"upstream {service}: client_key needs client_cert")
+    parts = _split_url(upstream.proxy)
+    if upstream.proxy and (
+        parts is None or parts.scheme != "http" or not parts.hostname or "@" in upstream.proxy
+    ):
+        raise UsageError(f"upstream {service}: the proxy must be http://HOST:PORT")
 
 
 def _check_url(service: str, url: str) -> None:

@@ -12,11 +12,12 @@ from typing import Any, Protocol, cast
 import httptools
 
 from opentrail.capture.arrival import ClientGone, RequestBody
-from opentrail.capture.call import BODY_KEPT_MAX
+from opentrail.capture.call import BODY_KEPT_MAX, Tls
 from opentrail.capture.headers import NAMES, STATUS_LINES, Headers, lines
 from opentrail.capture.stream import Stream
 from opentrail.front.exchange import Exchange
 from opentrail.front.head import HEAD_BYTES_MAX, HeadFilter
+from opentrail.front.tls import tls_of
 
 SILENCE_S_MAX = 60.0
 """Longest silence of a client within a request, and longest time for its head, and longest wait
@@ -79,6 +80,7 @@ class Connection(asyncio.Protocol):
         self._full_since_s = 0.0
         self.lost = False
         self.peer = ""
+        self.tls: Tls | None = None
         self._loop = asyncio.get_running_loop()
         self._heard_s = self._loop.time()
 
@@ -87,6 +89,7 @@ class Connection(asyncio.Protocol):
         self.transport = cast(asyncio.Transport, transport)  # uvloop's is not derived from it
         peer = transport.get_extra_info("peername")
         self.peer = peer[0] if peer else ""
+        self.tls = tls_of(transport)
         if not self._calls.opened(self):
             self._refuse(503, "OpenTrail has too many connections now; try again later.")
 

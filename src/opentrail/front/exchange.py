@@ -5,6 +5,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Protocol
 
+from opentrail.capture.call import Tls
 from opentrail.capture.headers import STATUS_LINES, Headers, lines
 from opentrail.capture.stream import Stream
 
@@ -16,6 +17,7 @@ class Way(Protocol):
 
     transport: asyncio.Transport
     peer: str
+    tls: Tls | None
     lost: bool
     """Whether the client is gone."""
 
@@ -55,6 +57,7 @@ class Exchange:
         "query",
         "ready",
         "stream",
+        "tls",
     )
 
     def __init__(self, connection: Way, stream: Stream) -> None:
@@ -69,6 +72,7 @@ class Exchange:
         """Whether enough of the body has come for the call to begin."""
         self.stream = stream
         self.peer = connection.peer
+        self.tls = connection.tls
         self.expects = False
         """Whether the client waits for our word before it sends the body."""
         self.keep_alive = True

@@ -5,6 +5,7 @@ import asyncio
 import contextlib
 import gc
 import logging
+import signal
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -44,10 +45,13 @@ from opentrail.front.server import (
     raise_open_files_limit,
     stop_on_signals,
 )
+from opentrail.front.tls import Certificate
 from opentrail.wire.app import Principal
 
 SWEEP_INTERVAL_S = 0.25
 """How late a timeout may be noticed: one look at all connections costs less than a timer a call."""
+CERTIFICATE_INTERVAL_S = 10.0
+"""How often the certificate's files are looked at: one is renewed days before it ends."""
 EXPIRE_INTERVAL_S = 60.0
 """How often old segments are looked for: one holds 64 MiB, so they age slowly."""
 READY_WAIT_S_MAX = 10.0
@@ -93,8 +97,11 @@ class Front:
         self._clock = clock
         self._ids = ids
         data = settings.data_dir
+        self._certificate = Certificate(settings.listen) if settings.listen.tls_cert else None
+        self._upstreams = self._made_upstreams()
         prepare(data)
         self.log = self._open_log()
+        self._upstreams.mark(self.log.log_id)
         self._inflight, leftovers, ended = InFlight.open(data / "inflight", boot_id())
         self.keys = key_table(settings, ids)
         self.metrics = Metrics()
@@ -163,7 +170,7 @@ class Front:
             ),
         )
 
-    def _upstreams(self) -> Upstreams:
+    def _made_upstreams(self) -> Upstreams:
         forward = self._settings.forward
         return Upstreams(
             {
@@ -172,12 +179,15 @@ class Front:
                     upstream.trusted_identity,
                     upstream.verifies_signatures,
                     (upstream.on_log_failure or forward.on_log_failure) == "forward",
+                    upstream.ca,
+                    upstream.client_cert,
+                    upstream.client_key,
+                    upstream.proxy,
                 )
                 for service, upstream in self._settings.upstream.items()
             },
             connect_timeout_s=forward.connect_timeout_s,
             timeout_s=forward.timeout_s,
-            instance=self.log.log_id,
         )
 
     def _principal(self, call: Call, credential: Credential | None) -> Principal:
@@ -196,7 +206,7 @@ class Front:
         commit = GroupCommit(self.log, lambda: self._inflight.claimed() <= 1)
         backend = Backend(msgspec.msgpack.encode(hello), self._principal, commit, self.durable_end)
         commit.on_durable(backend.durable)
-        upstreams = self._upstreams()
+        upstreams = self._upstreams
         operations = Operations(self._settings.listen.hosts)
         server = Server(
             operations,
@@ -212,9 +222,10 @@ class Front:
             asyncio.create_task(self._expire(commit, backend)),
             asyncio.create_task(self._sweep(server, upstreams)),
             asyncio.create_task(self._tell_gaps(commit)),
+            asyncio.create_task(self._renew(server)),
             asyncio.create_task(self._announce(sock, backend, started)),
         ]
-        await server.serve(sock, stopped)
+        await server.serve(sock, stopped, self._certificate)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -237,6 +248,17 @@ class Front:
             if not self.refusing():
                 with contextlib.suppress(Unavailable):  # then it refuses again, or ends
                     await self._gaps.step(commit.append_one)
+
+    async def _renew(self, server: Server) -> None:
+        """Own the loop that reads the certificate anew: when it has changed, or on SIGHUP."""
+        asked = asyncio.Event()
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, asked.set)
+        while True:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(CERTIFICATE_INTERVAL_S):
+                    await asked.wait()
+            await server.renew(asked=asked.is_set())
+            asked.clear()
 
     async def _announce(
         self, sock: socket.socket, backend: Backend, started: Callable[[Started], None]

@@ -7,6 +7,7 @@ import logging
 import resource
 import signal
 import socket
+import ssl
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Protocol
 
@@ -17,6 +18,7 @@ from opentrail.errors import UsageError
 from opentrail.front.connection import Connection
 from opentrail.front.exchange import Exchange
 from opentrail.front.ops import PREFIX
+from opentrail.front.tls import Certificate
 
 SHUTDOWN_TIMEOUT_S = 90
 """Calls that were forwarded get this long to end: past every upstream timeout's default."""
@@ -27,6 +29,8 @@ OPEN_FILES_KEPT = 128
 CONNECTIONS_MAX = 16_384
 """Four times the calls that can be under way (``inflight.SLOTS``): clients keep idle ones. Each
 takes some 10 KB."""
+HANDSHAKE_S_MAX = 10.0
+"""Longest TLS handshake: many round trips of a slow line."""
 BACKLOG = 2048
 """Connections that may wait to be accepted."""
 
@@ -63,6 +67,9 @@ class Server:
         self._loop = asyncio.get_running_loop()
         self._connections: set[Connection] = set()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._sock: socket.socket | None = None
+        self._certificate: Certificate | None = None
+        self._listening: asyncio.Server | None = None
         self.refused = 0
         """Connections that were one too many."""
         self.closing = False
@@ -75,7 +82,7 @@ class Server:
         body = RequestBody(exchange.stream, exchange.announced)
         body.begin()
         start = (exchange.method, exchange.path, exchange.query)
-        arrival = arrive(start, exchange.headers, exchange.peer, self._trusted)
+        arrival = arrive(start, exchange.headers, exchange.peer, self._trusted, exchange.tls)
         try:
             await self._app(exchange).handle(arrival, body, exchange)
         finally:
@@ -119,15 +126,19 @@ class Server:
         """How many connections there are."""
         return len(self._connections)
 
-    async def serve(self, sock: socket.socket, stopped: asyncio.Event) -> None:
-        """Take calls until ``stopped``; then end those that have begun."""
-        listening = await self._loop.create_server(
-            lambda: Connection(self), sock=sock, backlog=BACKLOG
-        )
-        try:
-            await stopped.wait()
-        finally:
-            listening.close()
+    async def serve(
+        self, sock: socket.socket, stopped: asyncio.Event, certificate: Certificate | None = None
+    ) -> None:
+        """Take calls until ``stopped``; then end those that have begun.
+
+        With a ``certificate`` over TLS. Closes ``sock``.
+        """
+        self._sock, self._certificate = sock, certificate
+        await self._listen(certificate.context if certificate else None)
+        await stopped.wait()
+        if self._listening is not None:
+            self._listening.close()
+        sock.close()  # else its backlog would take connections that nobody answers
         self.closing = True
         for connection in list(self._connections):
             connection.close_when_idle()
@@ -135,6 +146,35 @@ class Server:
             await asyncio.wait(self._tasks, timeout=SHUTDOWN_TIMEOUT_S)
         for connection in list(self._connections):
             connection.abort()
+
+    async def _listen(self, context: ssl.SSLContext | None) -> None:
+        """Take connections with ``context`` from now on; those that there are stay as they are."""
+        assert self._sock is not None
+        if self._listening is not None:
+            self._listening.close()
+        self._listening = await self._loop.create_server(
+            lambda: Connection(self),
+            sock=self._sock.dup(),  # closing one leaves the port, and who waits at it, alone
+            backlog=BACKLOG,
+            ssl=context,
+            ssl_handshake_timeout=HANDSHAKE_S_MAX if context else None,
+        )
+
+    async def renew(self, *, asked: bool) -> None:
+        """Read the certificate anew, if its files have changed or the operator ``asked``.
+
+        One that cannot be used is not taken: the old one stays.
+        """
+        certificate = self._certificate
+        if certificate is None or self.closing or not (asked or certificate.changed()):
+            return
+        try:
+            context = certificate.read()
+        except UsageError as error:
+            _log.error("%s; the certificate stays as it was", error)
+            return
+        await self._listen(context)
+        _log.info("the listener's certificate was read anew")
 
     def sweep(self, now_s: float) -> None:
         """Give up clients that are silent at ``now_s``, the loop's time; called every second."""

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+"""TLS of the listener: the certificate from files, read anew when they change.
+
+TLS 1.2 is the oldest that AWS's own endpoints take.
+"""
+
+import asyncio
+import ssl
+from pathlib import Path
+from typing import cast
+
+from cryptography import x509
+
+from opentrail.capture.call import Tls
+from opentrail.config import Listen
+from opentrail.errors import UsageError
+
+SUBJECT_CHARS_MAX = 1024
+"""How much of a client certificate's name is kept: longer ones are of no use in a table of names."""
+
+
+class Certificate:
+    """The files of a listener's certificate, and whether they have changed."""
+
+    def __init__(self, listen: Listen) -> None:
+        """Read them. Raises: UsageError."""
+        self._listen = listen
+        self._files = [
+            Path(file) for file in (listen.tls_cert, listen.tls_key, listen.tls_client_ca) if file
+        ]
+        self._seen: list[tuple[int, int, int]] = []
+        self.context = self.read()
+
+    def read(self) -> ssl.SSLContext:
+        """Return a context made of what the files say now. Raises: UsageError."""
+        listen = self._listen
+        self._seen = self._look()
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context.set_alpn_protocols(["http/1.1"])
+        try:
+            context.load_cert_chain(listen.tls_cert, listen.tls_key, password=_no_password)
+            if listen.tls_client_ca:
+                context.load_verify_locations(listen.tls_client_ca)
+                context.verify_mode = ssl.CERT_OPTIONAL
+        except OSError as error:  # ssl.SSLError is one
+            reason = getattr(error, "reason", "") or error.strerror or str(error)
+            raise UsageError(
+                f"listen.tls_cert, tls_key or tls_client_ca cannot be used: {reason}"
+            ) from error
+        return context
+
+    def changed(self) -> bool:
+        """Whether the files are others than those that were read last."""
+        return self._look() != self._seen
+
+    def _look(self) -> list[tuple[int, int, int]]:
+        found = []
+        for file in self._files:
+            try:
+                stat = file.stat()
+            except OSError:
+                found.append((0, 0, 0))
+            else:
+                found.append((stat.st_mtime_ns, stat.st_ino, stat.st_size))
+        return found
+
+
+def _no_password() -> str:
+    """Answer for a key that is encrypted: OpenSSL would ask on the terminal."""
+    return ""
+
+
+def tls_of(transport: asyncio.BaseTransport) -> Tls | None:
+    """Return what is known of a connection's TLS; None when it has none."""
+    found = transport.get_extra_info("ssl_object")
+    if found is None:
+        return None
+    connection = cast(ssl.SSLObject, found)
+    cipher = connection.cipher()
+    data = connection.getpeercert(binary_form=True)
+    return Tls(connection.version() or "", cipher[0] if cipher else "", _subject(data))
+
+
+def _subject(certificate: bytes | None) -> str:
+    """Return the name in a client's certificate, which was checked (RFC 4514); "" without one."""
+    if not certificate:
+        return ""
+    name = x509.load_der_x509_certificate(certificate).subject.rfc4514_string()
+    return name if len(name) <= SUBJECT_CHARS_MAX else ""

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The listener's certificate: which files are taken, and who the client's says that it is."""
+
+import asyncio
+import ssl
+from pathlib import Path
+
+import pytest
+from support.certificates import Authority
+from support.front_server import running
+
+from opentrail.capture.arrival import Arrival, RequestBody
+from opentrail.capture.reply import Client
+from opentrail.config import Listen
+from opentrail.errors import UsageError
+from opentrail.front.tls import Certificate
+
+
+@pytest.mark.parametrize("wrong", ["missing", "not PEM", "another key"])
+def test_files_that_cannot_be_used_are_named(tmp_path: Path, wrong: str) -> None:
+    authority = Authority(tmp_path)
+    pair = authority.sign("server")
+    key = tmp_path / "other.key"
+    if wrong == "not PEM":
+        key.write_text("nothing")
+    elif wrong == "another key":
+        key = authority.sign("other").key
+    with pytest.raises(UsageError, match=r"listen\.tls_cert, tls_key or tls_client_ca"):
+        Certificate(Listen(tls_cert=str(pair.cert), tls_key=str(key)))
+
+
+def test_a_change_of_the_files_is_seen(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    pair = authority.sign("server")
+    certificate = Certificate(Listen(tls_cert=str(pair.cert), tls_key=str(pair.key)))
+    assert not certificate.changed()
+    authority.sign("server")
+    assert certificate.changed()
+    certificate.read()
+    assert not certificate.changed()
+    pair.key.unlink()
+    assert certificate.changed()
+
+
+@pytest.mark.parametrize(("shows", "subject"), [(True, b"CN=alice,O=Example"), (False, b"-")])
+def test_the_calls_of_a_client_carry_its_certificates_name(
+    tmp_path: Path, *, shows: bool, subject: bytes
+) -> None:
+    async def tell(arrival: Arrival, body: RequestBody, client: Client) -> None:
+        del body
+        assert arrival.tls is not None
+        client.answer(200, [], (arrival.tls.client_subject or "-").encode(), last=True)
+
+    authority = Authority(tmp_path)
+    pair, alice = authority.sign("server"), authority.sign("alice")
+    trusting = ssl.create_default_context(cafile=str(authority.file))
+    if shows:
+        trusting.load_cert_chain(alice.cert, alice.key)
+    certificate = Certificate(
+        Listen(tls_cert=str(pair.cert), tls_key=str(pair.key), tls_client_ca=str(authority.file))
+    )
+
+    async def run() -> bytes:
+        async with running(tell, certificate=certificate) as front:
+            reader, writer = await asyncio.open_connection("127.0.0.1", front.port, ssl=trusting)
+            writer.write(b"GET / HTTP/1.0\r\n\r\n")
+            answer = await reader.read()
+            writer.close()
+            return answer.partition(b"\r\n\r\n")[2]
+
+    assert asyncio.run(run()) == subject
