@@ -21,6 +21,7 @@ from opentrail.history.known import known
 from opentrail.history.lookup import Found, Lookup, Page
 from opentrail.history.memtable import Memtable
 from opentrail.history.runs import MERGE_RUNS, Runs
+from opentrail.history.search import Searcher
 from opentrail.history.table import TIME_MAX_S, Bounds, Table, newest_first
 from opentrail.history.terms import COLUMNS, Batch, Collector, term
 
@@ -158,6 +159,11 @@ class History:
                 return Page(found, more=True)
             found.append(event)
         return Page(found, more=False)
+
+    def searcher(self) -> Searcher:
+        """Return who answers any question about what is indexed now, and what is not yet."""
+        shown = self._shown
+        return Searcher(self._log, shown.tables, shown.indexed_to)
 
     def prepare(self, records: Sequence[bytes]) -> Batch:
         """Return the rows of ``records``, which are not in the log yet.

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The newest rows, in memory, until there are enough of them for a run."""
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -47,6 +47,19 @@ class View:
         for start in range(0, len(order), _CHUNK_ROWS):
             chunk = order[start : start + _CHUNK_ROWS]
             yield from zip(times[chunk].tolist(), positions[chunk].tolist(), strict=True)
+
+    def count(self, column: int, term: int) -> int:
+        """See ``table.Table``."""
+        return int(np.count_nonzero(self.columns[column][0] == np.uint64(term)))
+
+    def scopes(self, floor: int, known: Container[int]) -> Iterator[tuple[int, int]]:
+        """See ``table.Table``."""
+        terms, rows = self.columns[0]
+        kept = self.positions[rows] >= floor
+        found, first = np.unique(terms[kept], return_index=True)
+        for number, row in zip(found.tolist(), rows[kept][first].tolist(), strict=True):
+            if number not in known:
+                yield number, int(self.positions[row])
 
     def has(self, column: int, terms: Terms) -> NDArray[np.bool_]:
         """See ``table.Table``."""

@@ -5,7 +5,7 @@ The format is in docs/format.md, "Event history".
 """
 
 import mmap
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -174,6 +174,20 @@ class Run:
             chunk = ranks[max(first, stop - size) : stop][::-1]
             stop, size = stop - size, min(4 * size, CHUNK_ROWS_MAX)
             yield from self._rows_at(chunk, bounds.floor)
+
+    def count(self, column: int, term: int) -> int:
+        """See ``table.Table``."""
+        return len(self._ranks(column, term))
+
+    def scopes(self, floor: int, known: Container[int]) -> Iterator[tuple[int, int]]:
+        """See ``table.Table``."""
+        terms, starts, ranks = self._columns[0]
+        for index, number in enumerate(terms.tolist()):
+            if number not in known:
+                positions = self.positions[ranks[starts[index] : starts[index + 1]]]
+                newest = int(positions.max())
+                if newest >= floor:
+                    yield number, newest
 
     def has(self, column: int, terms: Terms) -> NDArray[np.bool_]:
         """See ``table.Table``."""

@@ -5,7 +5,7 @@ Tables overlap in time when events arrive late, so newest-first is a merge over 
 """
 
 import heapq
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -43,6 +43,17 @@ class Table(Protocol):
 
     def newest_first(self, column: int, term: int, bounds: Bounds) -> Iterator[tuple[int, int]]:
         """Yield (eventTime, position) of the rows under ``term`` within ``bounds``, descending."""
+        ...
+
+    def count(self, column: int, term: int) -> int:
+        """Return how many rows are under ``term``, whatever their time."""
+        ...
+
+    def scopes(self, floor: int, known: Container[int]) -> Iterator[tuple[int, int]]:
+        """Yield each term of the scope column that is not ``known``, and a row's position.
+
+        The position is at or past ``floor``; a scope without such a row is left out.
+        """
         ...
 
     def has(self, column: int, terms: NDArray[np.uint64]) -> NDArray[np.bool_]:

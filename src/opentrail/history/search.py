@@ -1,0 +1,224 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Any question about the events of a log: by the index where it helps, else by reading on.
+
+Beyond LookupEvents: several attributes, any field, any text, any category, all accounts and regions,
+and as far back as the log is kept.
+"""
+
+import heapq
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from opentrail.eventlog.base import LogReader
+from opentrail.history.derive import ATTRIBUTES, derive
+from opentrail.history.query import And, Condition, Event, Everything, Is, Or
+from opentrail.history.table import TIME_MAX_S, Bounds, Table, newest_first
+from opentrail.history.terms import COLUMNS, term
+
+Scope = tuple[str, str, str]
+"""Account, region, category."""
+_SCOPE_FIELDS = ("Account", "Region", "Category")
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked."""
+
+    condition: Condition = field(default_factory=Everything)
+    start_s: int = -TIME_MAX_S
+    """Oldest eventTime, inclusive, epoch seconds."""
+    end_s: int = TIME_MAX_S - 1
+    """Newest eventTime, inclusive."""
+    after: tuple[int, int] | None = None
+    """(eventTime, position) of the last hit already shown: only older ones follow."""
+
+    def takes(self, event: Event) -> bool:
+        """Return whether ``event`` is asked for."""
+        time_s = event.derived.event_time_s
+        return self.start_s <= time_s <= self.end_s and self.condition.holds(event)
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """An event that is asked for."""
+
+    time_s: int
+    position: int
+    event: Event
+
+    def key(self) -> tuple[int, int]:
+        """Return what hits are ordered by."""
+        return self.time_s, self.position
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How a question is answered."""
+
+    scopes: Sequence[Scope]
+    terms: Sequence[tuple[str, str]] = ()
+    """Attribute and value, any of which every hit has; empty: the index does not help."""
+    candidates: int = 0
+    """Rows under them, whatever their time."""
+
+    def said(self) -> str:
+        """Return it in words."""
+        if not self.terms:
+            return f"every event in {len(self.scopes)} scopes, newest first"
+        terms = " or ".join(f"{name}={value}" for name, value in self.terms)
+        return f"index: {terms} in {len(self.scopes)} scopes; {self.candidates:,} candidates"
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """What there is to search."""
+
+    events: int
+    oldest_s: int
+    newest_s: int
+
+
+class Searcher:
+    """Searches a log and the tables of its index. For one thread."""
+
+    def __init__(self, log: LogReader, tables: Sequence[Table], covered: int) -> None:
+        """``tables`` have every event below the position ``covered``; the rest is read."""
+        self._log = log
+        self._tables = tables
+        self._covered = max(covered, log.first())
+        self._known: dict[int, Scope] = {}
+        self.read = 0
+        """Records read so far, for whoever wants to know what an answer took."""
+
+    def newest(self, question: Question) -> Iterator[Hit]:
+        """Yield what ``question`` asks for, newest first by (eventTime, position).
+
+        Raises: Corrupt.
+        """
+        way = self.way(question)
+        tail = sorted(self._tail(question), key=Hit.key, reverse=True)
+        indexed = self._indexed(question, way)
+        return heapq.merge(indexed, tail, key=Hit.key, reverse=True)
+
+    def all(self, question: Question) -> Iterator[Hit]:
+        """Yield what ``question`` asks for in no particular order, as quickly as possible."""
+        way = self.way(question)
+        if way.terms:
+            yield from self._indexed(question, way)
+            yield from self._tail(question)
+        else:
+            yield from self._scan(question, 0)
+
+    def way(self, question: Question) -> Way:
+        """Return how ``question`` is answered."""
+        parts = _parts(question.condition)
+        scopes = [scope for scope in self.scopes().values() if _may_hold(parts, scope)]
+        best = Way(scopes)
+        for part in parts:
+            terms = _terms(part)
+            if terms:
+                count = sum(self._count(scope, terms) for scope in scopes)
+                if not best.terms or count < best.candidates:
+                    best = Way(scopes, terms, count)
+        return best
+
+    def scopes(self) -> Mapping[int, Scope]:
+        """Return the scopes of the index by their terms. Raises: Corrupt."""
+        for table in self._tables:
+            for number, position in table.scopes(self._log.first(), self._known):
+                self._learn(number, position)
+        return self._known
+
+    def _learn(self, number: int, position: int) -> None:
+        try:
+            derived = derive(self._log.read(position).data)
+        except KeyError:
+            return  # retention took it, and all before it, since the search began
+        if derived is not None:
+            self._known[number] = derived.account, derived.region, derived.category
+
+    def span(self) -> Span:
+        """Return how many events there are, and from when to when. Raises: Corrupt."""
+        count, oldest, newest = 0, TIME_MAX_S, -TIME_MAX_S
+        for table in self._tables:
+            count += sum(table.count(0, number) for number in self.scopes())
+            oldest, newest = min(oldest, table.oldest_s), max(newest, table.newest_s)
+        for hit in self._scan(Question(), self._covered):
+            count += 1
+            oldest, newest = min(oldest, hit.time_s), max(newest, hit.time_s)
+        return Span(count, oldest, newest)
+
+    def _count(self, scope: Scope, terms: Sequence[tuple[str, str]]) -> int:
+        return sum(
+            table.count(COLUMNS.index(name), term(scope, name, value))
+            for table in self._tables
+            for name, value in terms
+        )
+
+    def _indexed(self, question: Question, way: Way) -> Iterator[Hit]:
+        """Yield hits of the index, newest first."""
+        before = min((question.end_s + 1, 0), question.after or (TIME_MAX_S, 0))
+        bounds = Bounds(max(question.start_s, -TIME_MAX_S), before, self._log.first())
+        streams = [
+            newest_first(self._tables, COLUMNS.index(name), term(scope, name, value), bounds)
+            for scope in way.scopes
+            for name, value in way.terms or ((COLUMNS[0], ""),)
+        ]
+        last = None
+        for row in heapq.merge(*streams, reverse=True):
+            if row != last:  # under two of the terms, or two terms that collide
+                last = row
+                hit = self._hit(question, *row)
+                if hit is not None:
+                    yield hit
+
+    def _hit(self, question: Question, time_s: int, position: int) -> Hit | None:
+        try:
+            data = self._log.read(position).data
+        except KeyError:
+            return None  # retention took it since the search began
+        self.read += 1
+        derived = derive(data)
+        if derived is None or derived.event_time_s != time_s:
+            return None
+        event = Event(data, derived)
+        return Hit(time_s, position, event) if question.takes(event) else None
+
+    def _tail(self, question: Question) -> Iterator[Hit]:
+        for hit in self._scan(question, self._covered):
+            if question.after is None or hit.key() < question.after:
+                yield hit
+
+    def _scan(self, question: Question, start: int) -> Iterator[Hit]:
+        """Yield the hits of the log from ``start`` on, in its order."""
+        for entry in self._log.entries(start):
+            self.read += 1
+            derived = derive(entry.data)
+            if derived is not None:
+                event = Event(entry.data, derived)
+                if question.takes(event):
+                    yield Hit(derived.event_time_s, entry.position, event)
+
+
+def _parts(condition: Condition) -> Sequence[Condition]:
+    """Return conditions that all must hold."""
+    return condition.parts if isinstance(condition, And) else (condition,)
+
+
+def _may_hold(parts: Sequence[Condition], scope: Scope) -> bool:
+    """Whether events of ``scope`` can be asked for at all."""
+    return all(
+        value == scope[_SCOPE_FIELDS.index(part.field)]
+        for part in parts
+        if isinstance(part, Is) and part.field in _SCOPE_FIELDS
+        for value in (part.value,)
+    )
+
+
+def _terms(part: Condition) -> Sequence[tuple[str, str]]:
+    """Return the attributes and values of which every event has one that ``part`` holds for."""
+    several = part.parts if isinstance(part, Or) else (part,)
+    found = [each for each in several if isinstance(each, Is) and each.field in ATTRIBUTES]
+    if len(found) < len(several):
+        return ()
+    return [(each.field, each.value) for each in found if each.value]

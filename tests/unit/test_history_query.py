@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a query means: each operator on each kind of field, and where it cannot be understood."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from support.history_oracle import record
+
+from opentrail.errors import UsageError
+from opentrail.history.derive import derive
+from opentrail.history.query import DEPTH_MAX, QUERY_CHARS_MAX, Event, Everything, parse
+
+DATA = record(
+    7,
+    sourceIPAddress="10.1.2.3",
+    errorCode="AccessDenied",
+    errorMessage='User "bob" is not authorized, says caf\u00e9',
+    requestParameters={
+        "bucketName": "logs",
+        "tags": [{"key": "team", "value": "fraud"}, {"key": "a.b", "value": 7}],
+        "x.y": {"z": True},
+        "empty": {},
+        "none": None,
+    },
+    additionalEventData={"note": "line\nbreak"},
+)
+
+
+def event(data: bytes = DATA) -> Event:
+    derived = derive(data)
+    assert derived is not None
+    return Event(data, derived)
+
+
+def holds(query: str) -> bool:
+    return parse(query).holds(event())
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "",
+        "EventName=CreateModel",
+        "eventname=CreateModel",
+        "eventName=Create*",
+        "EventName=*Model",
+        "EventName=C*e*l",
+        "EventName!=DeleteModel",
+        "EventName~createm",
+        "EventName!~delete",
+        "Username=alice",
+        "user=alice",
+        "ReadOnly=false",
+        "Account=111122223333",
+        "Region=us-east-1",
+        "awsRegion=us-*",
+        "Category=Management",
+        "sourceIPAddress=10.0.0.0/8",
+        "sourceIPAddress=10.1.2.3/32",
+        "not sourceIPAddress=192.168.0.0/16",
+        "errorCode",
+        "errorCode=AccessDenied",
+        'errorMessage~"NOT authorized"',
+        'errorMessage="User \\"bob\\" is not authorized, says caf\u00e9"',
+        "requestParameters.bucketName=logs",
+        "requestparameters.BUCKETNAME=logs",
+        "requestParameters.tags.value=fraud",
+        "requestParameters.tags.value=7",
+        "requestParameters.tags.key=a.b",
+        "requestParameters.x.y.z=true",
+        "requestParameters.tags",
+        "requestParameters.empty",
+        "not requestParameters.none",
+        "not responseElements",
+        "userIdentity.type=IAMUser",
+        "fraud",
+        "FRAUD",
+        '"not authorized"',
+        '"caf\u00e9"',
+        '"line\nbreak"',
+        '"User \\"bob\\""',
+        "EventName=CreateModel Username=alice",
+        "EventName=CreateModel and Username=alice",
+        "EventName=X or Username=alice",
+        "EventName=X Username=x or Username=alice",
+        "(EventName=X or EventName=CreateModel) and not Username=bob",
+        "not (EventName=X or Username=bob)",
+        "not not Username=alice",
+        "NOT EventName=X AND Username=alice OR EventName=Y",
+    ],
+)
+def test_holds(query: str):
+    assert holds(query)
+    assert not query or not holds(f"not ({query})")
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "EventName=createmodel",
+        "EventName=Create",
+        "EventName=",
+        "Username=bob",
+        "sourceIPAddress=11.0.0.0/8",
+        "sourceIPAddress=::/0",
+        "userIdentity.userName=10.0.0.0/8",
+        "errorCode=Denied",
+        "requestParameters.bucketName=log",
+        "requestParameters.bucketName.more=logs",
+        "requestParameters.none",
+        "vpcEndpointId",
+        "nowhere",
+        "EventName=CreateModel and Username=bob",
+        "Username=alice EventName=X",
+        "EventName=X or Username=x",
+    ],
+)
+def test_does_not_hold(query: str):
+    assert not holds(query)
+
+
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ("(EventName=X", "not closed"),
+        ("EventName=X)", "not opened"),
+        ("EventName=X or", "ends where a condition"),
+        ("and EventName=X", "no condition"),
+        ("not", "ends where a condition"),
+        ("()", "no condition"),
+        ('"text', "does not end"),
+        ('errorMessage="text', "does not end"),
+    ],
+)
+def test_what_cannot_be_understood_says_where(query: str, said: str):
+    with pytest.raises(UsageError, match=said):
+        parse(query)
+
+
+def test_the_bounds_hold_on_both_sides():
+    assert parse("a" * QUERY_CHARS_MAX).holds(event()) is False
+    with pytest.raises(UsageError, match="characters"):
+        parse("a" * (QUERY_CHARS_MAX + 1))
+    nots = "not " * (DEPTH_MAX - 1)
+    parse(f"{nots}EventName=X")
+    with pytest.raises(UsageError, match="in each other"):
+        parse(f"not {nots}EventName=X")
+
+
+@given(query=st.text(max_size=60))
+def test_any_text_is_parsed_or_refused(query: str):
+    try:
+        parse(query).holds(event())
+    except UsageError:
+        return
+
+
+def test_nothing_asked_is_everything():
+    assert parse("  ") == Everything()
+
+
+def test_an_odd_record_breaks_no_search():
+    odd = event(b'{"eventTime":"2026-01-31T10:00:00Z","n":' + b"1" * 400 + b',"eventName":[1]}')
+    for query in ("EventName=X", "n=1", "requestParameters.x=1", "errorCode", "text"):
+        assert parse(query).holds(odd) is False
