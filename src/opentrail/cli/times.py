@@ -2,23 +2,51 @@
 """Times as they are given on a command line."""
 
 import datetime as dt
+import re
 
+from opentrail.clock import Clock, SystemClock
 from opentrail.errors import UsageError
 
+FORMS = "2h, yesterday, 2026-01-31, 2026-01-31T10:00:00Z or epoch seconds"
+_AGO = re.compile(r"([0-9]{1,9})\s*(s|m|h|d|w)(?: ago)?")
+_UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+_DAYS = {"today": 0, "yesterday": 1}
 
-def seconds_of(text: str | None, otherwise: int) -> float:
-    """Return seconds since 1970 UTC: of a date, of ISO 8601 (UTC without a zone), or as given.
 
-    ``otherwise`` when there is no text. Raises: UsageError.
+def seconds_of(text: str | None, otherwise: int, clock: Clock | None = None) -> float:
+    """Return seconds since 1970 UTC of what ``text`` says; ``otherwise`` when there is none.
+
+    "2h" is two hours ago (s, m, h, d, w), "yesterday" and "today" the beginning of that day in UTC,
+    "now" now; else a date, ISO 8601 (UTC without a zone) or epoch seconds. Raises: UsageError.
     """
     if text is None:
         return otherwise
-    if text.isdecimal():
-        return int(text)
+    plain = text.strip().lower()
+    if plain.isdecimal():
+        return int(plain)
+    now_s = (clock or SystemClock()).now_ms() / 1000
+    if found := _AGO.fullmatch(plain):
+        return now_s - int(found[1]) * _UNITS_S[found[2]]
+    if plain == "now":
+        return now_s
+    if plain in _DAYS:
+        return now_s // 86_400 * 86_400 - _DAYS[plain] * 86_400
     try:
-        when = dt.datetime.fromisoformat(text)
+        when = dt.datetime.fromisoformat(text.strip())
     except ValueError as error:
-        raise UsageError(
-            f"{text!r} is no time: write 2026-01-31, 2026-01-31T10:00:00Z or epoch seconds"
-        ) from error
+        raise UsageError(f"{text!r} is no time: write {FORMS}") from error
     return (when if when.tzinfo else when.replace(tzinfo=dt.UTC)).timestamp()
+
+
+def duration_s(text: str) -> float:
+    """Return the seconds of "5s", "2m", "1h"; a bare number is seconds. Raises: UsageError."""
+    plain = text.strip().lower()
+    if found := _AGO.fullmatch(plain):
+        return int(found[1]) * _UNITS_S[found[2]]
+    try:
+        seconds = float(plain)
+    except ValueError as error:
+        raise UsageError(f"{text!r} is no duration: write 5s, 2m or 1h") from error
+    if not 0 <= seconds < float("inf"):
+        raise UsageError(f"{text!r} is no duration: write 5s, 2m or 1h")
+    return seconds
