@@ -77,9 +77,10 @@ def test_as_a_plain_look_finds(data: st.DataObject, some: list[bytes]):
         )
         searcher = history.searcher()
         wanted = obvious(log, question)
-        found = list(searcher.newest(question))
+        found = list(searcher.newest(question, 1000))
         assert [hit.key() for hit in found] == wanted
         assert sorted(hit.key() for hit in searcher.all(question)) == wanted[::-1]
+        assert [hit.key() for hit in searcher.newest(question, 3)] == wanted[:3]
         for hit in found:
             assert log.read(hit.position).data == hit.event.data
         everything = obvious(log, Question())
@@ -90,4 +91,4 @@ def test_as_a_plain_look_finds(data: st.DataObject, some: list[bytes]):
         if wanted:
             after = data.draw(st.sampled_from(wanted))
             rest = Question(question.condition, question.start_s, question.end_s, after)
-            assert [hit.key() for hit in searcher.newest(rest)] == obvious(log, rest)
+            assert [hit.key() for hit in searcher.newest(rest, 1000)] == obvious(log, rest)

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """``opentrail search``: every filter, every form, and nothing of a record acts on the terminal."""
 
+import csv
+import io
 import json
 import re
 import subprocess
@@ -8,18 +10,18 @@ import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 
+import duckdb
 import pytest
 from support.data_directories import data_directory, encoded, record
 from support.memory_log import MemoryLog
 from support.server import PROGRAM, clean_environment, run
 from support.terminal import lines_of, on_terminal
 
-from opentrail.cli.search import Filter, search
 from opentrail.eventlog.base import Entry, Origin
+from opentrail.history.search import Question, Searcher
 
 EVIL = "\x1b[31m\x1b]0;owned\x07\x9b2J\u202e\r\n\x7f[bold]x[/bold][/]:smile:"
 FULL = Path("/dev/full")
-EVERYTHING = Filter({}, "", "", "", 0, 1 << 62)
 
 
 def identity(user: str, key: str, account: str = "123456789012") -> dict[str, str]:
@@ -90,6 +92,16 @@ def numbers(home, *arguments: str) -> list[int]:
         ("--start-time 1769853605", [5]),
         ("--start-time 2026-02-01", []),
         ("--max-results 2", [5, 3]),
+        ("--max-results 0", [5, 3, 2, 1, 0]),
+        ("EventName=DescribeModel", [1]),
+        ("eventName=Describe* or Username=bob", [2, 1]),
+        ("not EventName=CreateModel", [1]),
+        ("Category=Data", [4]),
+        ("eventCategory!=Data and errorCode", [3]),
+        ("AccessDenied", [3]),
+        ("--account 444455556666 --account 123456789012 --region eu-west-1", [2]),
+        ("--since 2026-01-31T10:00:03Z --until 2026-01-31T10:00:03Z", [3]),
+        ("--username bob EventName=CreateModel", [2]),
     ],
 )
 def test_filters(home, arguments, found):
@@ -106,9 +118,12 @@ def test_lookup_is_the_same(home):
 def test_nothing_found_says_over_what_and_exits_1(home):
     done = run("search", "--event-name", "Nope", home=home)
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == (
-        "0 of 6 events match; the log has events from 2026-01-31T10:00:00Z to 2026-01-31T10:00:05Z\n"
+    said = (
+        "0 of 6 events match; the log has events from 2026-01-31T10:00:00Z to 2026-01-31T10:00:05Z"
     )
+    assert done.stderr == f"{said}\n"
+    assert run("search", "--since", "2026-03-01", home=home).stderr == f"{said}; remove --since\n"
+    assert run("search", "--until", "2025-03-01", home=home).stderr == f"{said}; remove --until\n"
     done = run("search", "--event-name", "Nope", "--json", home=home)
     assert (done.returncode, json.loads(done.stdout)) == (1, {"Records": []})
 
@@ -184,7 +199,9 @@ def test_a_table_fits_its_terminal_and_keeps_the_time(home, columns):
 
 def test_a_table_says_when_there_is_more(home):
     shown = lines_of(on_terminal("search", "--max-results", "2", home=home, columns=80))
-    assert shown[-1] == "the newest 2 of 5"
+    assert shown[-1].startswith("the newest 2; --count")
+    shown = lines_of(on_terminal("search", "--max-results", "5", home=home, columns=80))
+    assert "newest" not in shown[-1]
 
 
 def test_errors_are_red(home):
@@ -259,10 +276,11 @@ class LongLog(MemoryLog):
 def test_memory_does_not_grow_with_the_log():
     def peak_bytes(count: int) -> int:
         tracemalloc.start()
-        result = search(LongLog(count), EVERYTHING, 20)
+        searcher = Searcher(LongLog(count), (), 0)
+        assert len(list(searcher.newest(Question(), 20))) == 20
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
-        assert (result.searched, result.matched, len(result.newest)) == (count, count, 20)
+        assert searcher.read == count
         return peak
 
     peak_bytes(3000)  # what is cached by value is cached now
@@ -272,12 +290,87 @@ def test_memory_does_not_grow_with_the_log():
 def test_the_newest_are_by_event_time_then_position():
     log = MemoryLog()
     log.append([encoded(record(number)) for number in (5, 1, 9, 9, 3)])
-    result = search(log, EVERYTHING, 3)
-    positions = [position for _, position, _, _ in result.newest]
-    times = [time_s % 60 for time_s, _, _, _ in result.newest]
-    assert times == [9, 9, 5]
-    assert positions[0] > positions[1]
-    assert (result.oldest_s % 60, result.newest_s % 60, result.searched) == (1, 9, 5)
+    searcher = Searcher(log, (), 0)
+    hits = list(searcher.newest(Question(), 3))
+    assert [hit.time_s % 60 for hit in hits] == [9, 9, 5]
+    assert hits[0].position > hits[1].position
+    span = searcher.span()
+    assert (span.oldest_s % 60, span.newest_s % 60, span.events) == (1, 9, 5)
+
+
+def test_counts_and_the_most_frequent_values(home):
+    assert run("search", "--count", "--category", "all", home=home).stdout == "6\n"
+    done = run("search", "--top", "username:1", home=home)
+    assert done.stdout == "4\tada\n"
+    done = run("search", "--top", "errorCode", home=home)
+    assert done.stdout == "4\t-\n1\tAccessDenied\n"
+    done = run("search", "--count", "EventName=Nope", home=home)
+    assert (done.returncode, done.stdout) == (1, "0\n")
+
+
+def test_it_says_how_it_found_the_answer(home):
+    done = run("search", "--explain", "EventName=DescribeModel", home=home)
+    assert "index: EventName=DescribeModel in " in done.stderr
+    assert "bytes of log behind the index" in done.stderr
+    assert "records read" in done.stderr
+
+
+def test_a_query_that_cannot_be_understood_is_one_line(home):
+    done = run("search", "(EventName=X", home=home)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "a bracket that is not closed" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_values_of_two_words_need_no_second_quotes(home):
+    assert numbers(home, "userIdentity.userName=not there", "EventName=CreateModel") == []
+    assert numbers(home, 'errorCode="AccessDenied"') == [3]
+
+
+@pytest.mark.parametrize("form", ["ndjson", "json", "csv"])
+def test_all_is_every_record_in_the_logs_order(home, form):
+    done = run("search", "--all", "--format", form, home=home)
+    if form == "ndjson":
+        assert done.stdout.encode().splitlines() == [encoded(each) for each in RECORDS]
+    elif form == "json":
+        assert json.loads(done.stdout) == {"Records": RECORDS}
+    else:
+        rows = list(csv.DictReader(io.StringIO(done.stdout)))
+        assert [json.loads(row["record"]) for row in rows] == RECORDS
+    done = run("search", "--all", "--username", "bob", home=home)
+    assert (done.returncode, "takes no query" in done.stderr) == (2, True)
+
+
+def test_csv_opens_in_a_spreadsheet_as_text_only(tmp_path):
+    for number, cell in enumerate(("=1+1", "+1", "-1", "@x", "a,b", 'q"q', "two\nlines")):
+        data_directory(tmp_path / f"d{number}", [record(0, userAgent=cell)])
+        done = run("search", "--data", f"d{number}", "--format", "csv", home=tmp_path)
+        assert len(done.stdout.splitlines()) == 2
+        (row,) = csv.DictReader(io.StringIO(done.stdout, newline=""))
+        assert not row["userAgent"].startswith(("=", "+", "-", "@"))
+        assert row["userAgent"].lstrip("'") == cell.replace("\n", "\\n")
+
+
+def test_parquet_is_read_by_an_engine(home, tmp_path):
+    file = tmp_path / "events.parquet"
+    arguments = ("--category", "all", "--format", "parquet")
+    assert run("search", *arguments, "--output", str(file), home=home).returncode == 0
+    with duckdb.connect() as connection:
+        rows = connection.execute(
+            "select eventName, eventID, record from read_parquet(?)", [str(file)]
+        ).fetchall()
+    assert [json.loads(row[2]) for row in rows] == RECORDS[::-1]
+    assert rows[1][0] == "PutRecord"
+    done = run("search", *arguments, home=home)
+    assert (done.returncode, "--output FILE.parquet" in done.stderr) == (2, True)
+
+
+def test_a_file_instead_of_standard_output(home, tmp_path):
+    done = run("search", "--json", "--output", str(tmp_path / "found.json"), home=home)
+    assert (done.returncode, done.stdout) == (0, "")
+    assert len(json.loads((tmp_path / "found.json").read_text())["Records"]) == 5
+    done = run("search", "--output", "/nowhere/x", home=home)
+    assert (done.returncode, "cannot write /nowhere/x" in done.stderr) == (2, True)
 
 
 def test_a_damaged_log_shows_what_lies_before_and_where_it_is(tmp_path):

@@ -8,17 +8,17 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
-from contextlib import redirect_stdout
 from pathlib import Path
 
 import click
 
 from opentrail.cli.options import Command, upstream_flags
 from opentrail.cli.own_server import own_server
-from opentrail.cli.search import FORMS, Filter, Result, search
+from opentrail.cli.search_forms import FORMS, Found
 from opentrail.clock import SystemClock
 from opentrail.errors import UsageError
 from opentrail.eventlog.reader import SegmentReader
+from opentrail.history.search import Question, Searcher
 
 ENDPOINT = "AWS_ENDPOINT_URL"
 CALLS_SHOWN_MAX = 100_000
@@ -66,12 +66,12 @@ def command(
         config = Path(folder) / "opentrail.toml"
         config.write_text(_config(data, urls))
         code = _run(config, arguments)
-        everything = Filter({}, "", "", "", 0, 1 << 62)
-        result = search(SegmentReader(data / "log"), everything, CALLS_SHOWN_MAX)
-    result.newest.reverse()  # in the order in which they were made
-    _show(result, form, output)
-    if result.damage is not None:
-        raise result.damage
+        searcher = Searcher(SegmentReader(data / "log"), (), 0)
+        calls = list(searcher.newest(Question(), CALLS_SHOWN_MAX))
+    calls.reverse()  # in the order in which they were made
+    FORMS[form](Found(iter(calls), len(calls)), output)
+    if searcher.damage is not None:
+        raise searcher.damage
     sys.exit(code)
 
 
@@ -134,15 +134,3 @@ def _environment(environ: Mapping[str, str], endpoint: str) -> dict[str, str]:
         "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "false",
         "AWS_DISABLE_HOST_PREFIX_INJECTION": "true",
     }
-
-
-def _show(result: Result, form: str, output: Path | None) -> None:
-    show = FORMS["json" if form == "records" else form]
-    if output is None:
-        show(result)
-        return
-    try:
-        with output.open("w", encoding="utf-8") as file, redirect_stdout(file):
-            show(result)
-    except OSError as error:
-        raise UsageError(f"cannot write {output}: {error.strerror}") from error

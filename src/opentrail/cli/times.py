@@ -27,12 +27,14 @@ def seconds_of(text: str | None, otherwise: int, clock: Clock | None = None) -> 
     now_s = (clock or SystemClock()).now_ms() / 1000
     if found := _AGO.fullmatch(plain):
         return now_s - int(found[1]) * _UNITS_S[found[2]]
-    if plain == "now":
-        return now_s
     if plain in _DAYS:
         return now_s // 86_400 * 86_400 - _DAYS[plain] * 86_400
+    return now_s if plain == "now" else _iso(text.strip())
+
+
+def _iso(text: str) -> float:
     try:
-        when = dt.datetime.fromisoformat(text.strip())
+        when = dt.datetime.fromisoformat(text)
     except ValueError as error:
         raise UsageError(f"{text!r} is no time: write {FORMS}") from error
     return (when if when.tzinfo else when.replace(tzinfo=dt.UTC)).timestamp()

@@ -37,7 +37,7 @@ def check(directory: Path, log: LogReader) -> Iterator[Finding]:
     check out.
     """
     collector = Collector()
-    for ref, run in _open(directory, log):
+    for ref, run in open_runs(directory, log):
         where = str(directory / ref.file_name)
         if isinstance(run, Corrupt):
             yield Finding(where, run.message, run.hint)
@@ -51,8 +51,11 @@ def check(directory: Path, log: LogReader) -> Iterator[Finding]:
                 yield Finding(where, what, REBUILD_HINT)
 
 
-def _open(directory: Path, log: LogReader) -> list[tuple[RunRef, Run | Corrupt]]:
-    """Map the runs of now, each or why it cannot be."""
+def open_runs(directory: Path, log: LogReader) -> list[tuple[RunRef, Run | Corrupt]]:
+    """Map the runs of now, each or why it cannot be, for a process that only reads.
+
+    None when there is no index, or one that the next start would build anew.
+    """
     opened: list[tuple[RunRef, Run | Corrupt]] = []
     for _ in range(_READ_TRIES):
         manifest = load(directory)

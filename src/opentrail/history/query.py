@@ -253,6 +253,11 @@ def all_of(parts: Sequence[Condition]) -> Condition:
     return kept[0] if len(kept) == 1 else And(kept)
 
 
+def any_of(parts: Sequence[Condition]) -> Condition:
+    """Return the condition that any of ``parts``, of which there are some, holds."""
+    return parts[0] if len(parts) == 1 else Or(tuple(parts))
+
+
 _TOKEN = re.compile(
     r"""\s*(?:
       (?P<bracket>[()])
@@ -281,7 +286,7 @@ def parse(text: str) -> Condition:
 
 def condition(field: str, operator: str, value: str) -> Condition:
     """Return one condition: operators are ``=``, ``!=``, ``~``, ``!~``. Raises: UsageError."""
-    name = _name(field)
+    name = field_name(field)
     if operator.startswith("!"):
         return Not(condition(field, operator[1:], value))
     if operator == "~":
@@ -294,7 +299,8 @@ def condition(field: str, operator: str, value: str) -> Condition:
     return Is(name, value)
 
 
-def _name(field: str) -> str:
+def field_name(field: str) -> str:
+    """Return the attribute that ``field`` is a word for; else the path itself."""
     lower = field.lower()
     return _OWN.get(lower) or _RECORD_NAMES.get(lower) or field
 
@@ -325,7 +331,7 @@ def _token(found: re.Match[str], text: str) -> _Token:
         value = _unquoted(found["value"], text, at)
         return _Token("is", at, condition(found["field"], found["operator"], value))
     if found["word"] and _known(found["word"]):
-        return _Token("is", at, There(_name(found["word"])))
+        return _Token("is", at, There(field_name(found["word"])))
     return _Token("is", at, Text(_unquoted(found["quoted"] or found["word"], text, at)))
 
 
@@ -370,7 +376,7 @@ class _Parser:
         while self._at("or"):
             self._next += 1
             parts.append(self._all())
-        return parts[0] if len(parts) == 1 else Or(tuple(parts))
+        return any_of(parts)
 
     def _all(self) -> Condition:
         parts = [self._one()]

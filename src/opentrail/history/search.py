@@ -8,7 +8,9 @@ and as far back as the log is kept.
 import heapq
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 
+from opentrail.errors import Corrupt
 from opentrail.eventlog.base import LogReader
 from opentrail.history.derive import ATTRIBUTES, derive
 from opentrail.history.query import And, Condition, Event, Everything, Is, Or
@@ -89,19 +91,18 @@ class Searcher:
         self._known: dict[int, Scope] = {}
         self.read = 0
         """Records read so far, for whoever wants to know what an answer took."""
+        self.damage: Corrupt | None = None
+        """The first damage met: what lies behind it in the log is not in the answers."""
 
-    def newest(self, question: Question) -> Iterator[Hit]:
-        """Yield what ``question`` asks for, newest first by (eventTime, position).
-
-        Raises: Corrupt.
-        """
+    def newest(self, question: Question, limit: int) -> Iterator[Hit]:
+        """Yield the first ``limit`` hits of ``question``, newest first by (eventTime, position)."""
         way = self.way(question)
-        tail = sorted(self._tail(question), key=Hit.key, reverse=True)
+        tail = heapq.nlargest(limit, self._tail(question), key=Hit.key)
         indexed = self._indexed(question, way)
-        return heapq.merge(indexed, tail, key=Hit.key, reverse=True)
+        return islice(heapq.merge(indexed, tail, key=Hit.key, reverse=True), limit)
 
     def all(self, question: Question) -> Iterator[Hit]:
-        """Yield what ``question`` asks for in no particular order, as quickly as possible."""
+        """Yield all that ``question`` asks for, in no particular order, as quickly as possible."""
         way = self.way(question)
         if way.terms:
             yield from self._indexed(question, way)
@@ -122,23 +123,25 @@ class Searcher:
                     best = Way(scopes, terms, count)
         return best
 
+    def behind_bytes(self) -> int:
+        """Return how much of the log the index does not cover yet: it is read for every answer."""
+        return self._log.durable_end() - self._covered
+
     def scopes(self) -> Mapping[int, Scope]:
-        """Return the scopes of the index by their terms. Raises: Corrupt."""
+        """Return the scopes of the index by their terms."""
         for table in self._tables:
             for number, position in table.scopes(self._log.first(), self._known):
                 self._learn(number, position)
         return self._known
 
     def _learn(self, number: int, position: int) -> None:
-        try:
-            derived = derive(self._log.read(position).data)
-        except KeyError:
-            return  # retention took it, and all before it, since the search began
+        data = self._data(position)
+        derived = derive(data) if data is not None else None
         if derived is not None:
             self._known[number] = derived.account, derived.region, derived.category
 
     def span(self) -> Span:
-        """Return how many events there are, and from when to when. Raises: Corrupt."""
+        """Return how many events there are, and from when to when."""
         count, oldest, newest = 0, TIME_MAX_S, -TIME_MAX_S
         for table in self._tables:
             count += sum(table.count(0, number) for number in self.scopes())
@@ -173,16 +176,24 @@ class Searcher:
                     yield hit
 
     def _hit(self, question: Question, time_s: int, position: int) -> Hit | None:
+        data = self._data(position)
+        derived = derive(data) if data is not None else None
+        if data is None or derived is None or derived.event_time_s != time_s:
+            return None
+        event = Event(data, derived)
+        return Hit(time_s, position, event) if question.takes(event) else None
+
+    def _data(self, position: int) -> bytes | None:
+        """Return the record at ``position``; None when it cannot be had."""
         try:
             data = self._log.read(position).data
         except KeyError:
             return None  # retention took it since the search began
-        self.read += 1
-        derived = derive(data)
-        if derived is None or derived.event_time_s != time_s:
+        except Corrupt as damage:
+            self.damage = self.damage or damage
             return None
-        event = Event(data, derived)
-        return Hit(time_s, position, event) if question.takes(event) else None
+        self.read += 1
+        return data
 
     def _tail(self, question: Question) -> Iterator[Hit]:
         for hit in self._scan(question, self._covered):
@@ -191,13 +202,16 @@ class Searcher:
 
     def _scan(self, question: Question, start: int) -> Iterator[Hit]:
         """Yield the hits of the log from ``start`` on, in its order."""
-        for entry in self._log.entries(start):
-            self.read += 1
-            derived = derive(entry.data)
-            if derived is not None:
-                event = Event(entry.data, derived)
-                if question.takes(event):
-                    yield Hit(derived.event_time_s, entry.position, event)
+        try:
+            for entry in self._log.entries(start):
+                self.read += 1
+                derived = derive(entry.data)
+                if derived is not None:
+                    event = Event(entry.data, derived)
+                    if question.takes(event):
+                        yield Hit(derived.event_time_s, entry.position, event)
+        except Corrupt as damage:
+            self.damage = self.damage or damage
 
 
 def _parts(condition: Condition) -> Sequence[Condition]:
@@ -207,12 +221,14 @@ def _parts(condition: Condition) -> Sequence[Condition]:
 
 def _may_hold(parts: Sequence[Condition], scope: Scope) -> bool:
     """Whether events of ``scope`` can be asked for at all."""
-    return all(
-        value == scope[_SCOPE_FIELDS.index(part.field)]
-        for part in parts
-        if isinstance(part, Is) and part.field in _SCOPE_FIELDS
-        for value in (part.value,)
-    )
+    for part in parts:
+        several = part.parts if isinstance(part, Or) else (part,)
+        told = [each for each in several if isinstance(each, Is) and each.field in _SCOPE_FIELDS]
+        if len(told) == len(several) and not any(
+            each.value == scope[_SCOPE_FIELDS.index(each.field)] for each in told
+        ):
+            return False
+    return True
 
 
 def _terms(part: Condition) -> Sequence[tuple[str, str]]:

@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What ``search``, ``tail`` and ``expect`` share: the filters of the command line, and the log."""
+
+import math
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from opentrail.cli.options import settings_of
+from opentrail.cli.times import seconds_of
+from opentrail.errors import UsageError
+from opentrail.eventlog.reader import SegmentReader
+from opentrail.history.query import Condition, Is, all_of, any_of, parse
+from opentrail.history.search import Question
+from opentrail.history.table import TIME_MAX_S
+
+_Command = Callable[..., Any]
+
+
+class Asked(msgspec.Struct, kw_only=True):
+    """What the options of ``data_options``, ``filters`` and ``times`` say."""
+
+    data: str | None = None
+    listen: str | None = None
+    accounts: tuple[str, ...] = ()
+    regions: tuple[str, ...] = ()
+    event_id: str | None = None
+    event_name: str | None = None
+    event_source: str | None = None
+    username: str | None = None
+    access_key_id: str | None = None
+    read_only: str | None = None
+    resource_type: str | None = None
+    resource_name: str | None = None
+    category: str | None = None
+    since: str | None = None
+    until: str | None = None
+
+
+CATEGORIES = {
+    "management": "Management",
+    "data": "Data",
+    "insight": "Insight",
+    "network": "NetworkActivity",
+    "all": "",
+}
+_FILTERS = {
+    "event_id": "EventId",
+    "event_name": "EventName",
+    "event_source": "EventSource",
+    "username": "Username",
+    "access_key_id": "AccessKeyId",
+    "read_only": "ReadOnly",
+    "resource_type": "ResourceType",
+    "resource_name": "ResourceName",
+}
+
+
+def filters(command: _Command) -> _Command:
+    """Add the options that choose events."""
+    options = (
+        click.argument("query", nargs=-1),
+        click.option(
+            "--account", "accounts", multiple=True, help="Only this account's; repeatable."
+        ),
+        click.option("--region", "regions", multiple=True, help="Only of this region; repeatable."),
+        click.option("--event-id", help="eventID."),
+        click.option("--event-name", help='Operation, as in the record: "CreateEndpoint".'),
+        click.option("--event-source", help='Service: "sagemaker.amazonaws.com".'),
+        click.option("--username", help="User, or a role's session name."),
+        click.option("--access-key-id", help="Access key of the caller."),
+        click.option("--read-only", type=click.Choice(["true", "false"]), help="Reads or writes."),
+        click.option("--resource-type", help='"AWS::SageMaker::Endpoint".'),
+        click.option("--resource-name", help="Name or ARN of a resource."),
+        click.option("--category", type=click.Choice(list(CATEGORIES)), help=_CATEGORY),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+_CATEGORY = "[default: management, or what the query says]"
+
+
+def times(command: _Command) -> _Command:
+    """Add the options that choose a time."""
+    since = click.option(
+        "--since", "--start-time", "since", help="Oldest eventTime: 2h, yesterday, 2026-01-31 …"
+    )
+    until = click.option("--until", "--end-time", "until", help="Newest eventTime, inclusive.")
+    return since(until(command))
+
+
+def question_of(query: tuple[str, ...], asked: Asked) -> Question:
+    """Return what a command line asks for. Raises: UsageError."""
+    text = _text(query)
+    category = asked.category or ("all" if _CATEGORY_NAMED.search(text) else "management")
+    parts: list[Condition] = [parse(text)]
+    for key, name in _FILTERS.items():
+        value: str | None = getattr(asked, key)
+        if value is not None:
+            parts.append(Is(name, value))
+    for name, values in (
+        ("Account", asked.accounts),
+        ("Region", asked.regions),
+        ("Category", (CATEGORIES[category],) if CATEGORIES[category] else ()),
+    ):
+        if values:
+            parts.append(any_of([Is(name, value) for value in values]))
+    return Question(
+        all_of(parts),
+        math.ceil(seconds_of(asked.since, -TIME_MAX_S)),
+        math.floor(seconds_of(asked.until, TIME_MAX_S - 1)),
+    )
+
+
+_CATEGORY_NAMED = re.compile(r"\b(?:event)?category\s*[!=~]", re.IGNORECASE)
+_ONE_VALUE = re.compile(r"([A-Za-z][\w.:/-]*)(!=|=|!~|~)([^\"()=~]*\s[^\"()=~]*)")
+_JOINS = re.compile(r"\s(?:and|or|not)\s", re.IGNORECASE)
+
+
+def _text(query: tuple[str, ...]) -> str:
+    """Return the query as one text. A shell took the quotes of ``field="two words"``: put them back."""
+    return " ".join(map(_requoted, query))
+
+
+def _requoted(argument: str) -> str:
+    found = _ONE_VALUE.fullmatch(argument)
+    if found is None or _JOINS.search(argument):
+        return argument
+    return f'{found[1]}{found[2]}"{found[3]}"'
+
+
+def open_log(config: Path | None, asked: Asked) -> tuple[Path, SegmentReader]:
+    """Return the data directory and its log. Raises: UsageError. Unavailable. Corrupt."""
+    settings = settings_of(config, {"data": asked.data, "listen.address": asked.listen})
+    log_dir = settings.data_dir / "log"
+    if not log_dir.is_dir():
+        raise UsageError(
+            f"no log in {settings.data_dir}: name the server's data directory (--data)"
+        )
+    return settings.data_dir, SegmentReader(log_dir)

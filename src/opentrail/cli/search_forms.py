@@ -1,0 +1,255 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The forms in which events are written: for people, for machines, for spreadsheets, for engines."""
+
+import csv
+import importlib
+import io
+import json
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import IO
+
+import click
+import msgspec
+from rich.cells import cell_len
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from opentrail.cli.safe import safe
+from opentrail.clock import iso_seconds
+from opentrail.errors import UsageError
+from opentrail.eventlog.base import Entry
+from opentrail.history.derive import Derived, derive
+from opentrail.history.query import Event
+from opentrail.history.search import Hit
+
+_TITLES = ("Time", "Event", "User", "Error", "Resources", "Source", "Region")
+"""Columns of a table, what matters most first."""
+_NARROW_COLUMNS = 5
+"""As many of them as a terminal narrower than _WIDE gets."""
+_WIDE = 110
+_ERROR = _TITLES.index("Error")
+_FORMULAS = ("=", "+", "-", "@", "\t", "\r")
+"""What a spreadsheet takes for a formula at the beginning of a cell (OWASP, "CSV Injection")."""
+PARQUET_ROWS = 50_000
+"""Rows of a row group: some 75 MB of records in memory."""
+
+
+class Found:
+    """Hits, and whether there are more than were asked for."""
+
+    def __init__(self, hits: Iterator[Hit], limit: int) -> None:
+        """``hits`` has one more than ``limit`` where there are more."""
+        self._hits = hits
+        self._limit = limit
+        self.count = 0
+        self.more = False
+
+    def __iter__(self) -> Iterator[Hit]:
+        for hit in islice(self._hits, self._limit):
+            self.count += 1
+            yield hit
+        self.more = next(self._hits, None) is not None
+
+
+def _table(found: Found, output: Path | None) -> None:
+    console = Console()
+    if output is not None or not console.is_terminal:
+        with _opened(output) as file:
+            for row in map(_row, found):
+                file.write("\t".join(row).encode() + b"\n")
+        return
+    count = len(_TITLES) if console.width >= _WIDE else _NARROW_COLUMNS
+    rows = [row[:count] for row in map(_row, found)]
+    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 1, 0, 0))
+    for title, width in zip(_TITLES, _widths(rows, count, console.width), strict=False):
+        table.add_column(title, width=width, overflow="ellipsis", no_wrap=True)
+    for row in rows:
+        table.add_row(*map(Text, row), style="red" if row[_ERROR] else "")
+    if rows:
+        console.print(table)
+    if found.more:
+        click.echo(
+            f"the newest {len(rows)}; --count says how many there are, --max-results 0 shows all"
+        )
+
+
+def _widths(rows: list[tuple[str, ...]], count: int, width: int) -> list[int]:
+    """Return the columns' widths in cells: the widest give way until all fit ``width``."""
+    cells = [_TITLES[:count], *rows]
+    widths = [max(map(cell_len, column)) for column in zip(*cells, strict=True)]
+    while sum(widths) + count - 1 > width and max(widths[1:]) > 1:
+        widest = max(range(1, count), key=widths.__getitem__)  # the time is shown in full
+        widths[widest] -= 1
+    return widths
+
+
+class _Error(msgspec.Struct, rename="camel"):
+    """The part of a record that the table shows and history does not know."""
+
+    error_code: object = ""
+
+
+_error = msgspec.json.Decoder(_Error).decode
+
+
+def _row(hit: Hit) -> tuple[str, ...]:
+    derived = hit.event.derived
+    cells = (
+        iso_seconds(hit.time_s * 1000),
+        derived.event_name,
+        derived.username,
+        str(_error(hit.event.data).error_code),
+        " ".join(each.name for each in derived.resources),
+        derived.event_source.removesuffix(".amazonaws.com"),
+        derived.region,
+    )
+    return tuple(safe(cell) for cell in cells)
+
+
+def line(hit: Hit) -> str:
+    """Return one event as a line of a table without borders."""
+    return "\t".join(_row(hit))
+
+
+def _records(found: Found, output: Path | None) -> None:
+    _write_records((hit.event.data for hit in found), output)
+
+
+def _ndjson(found: Found, output: Path | None) -> None:
+    _write_lines((hit.event.data for hit in found), output)
+
+
+def _csv(found: Found, output: Path | None) -> None:
+    _write_csv((_cells(hit.event.data, hit.event.derived) for hit in found), output)
+
+
+def _parquet(found: Found, output: Path | None) -> None:
+    _write_parquet((_cells(hit.event.data, hit.event.derived) for hit in found), output)
+
+
+def _write_records(records: Iterable[bytes], output: Path | None) -> None:
+    """Write ``{"Records": […]}``, one record at a time."""
+    with _opened(output) as file:
+        before = b'{"Records":['
+        for data in records:
+            file.write(before + _shown(data, file))
+            before = b","
+        file.write((before if before != b"," else b"") + b"]}\n")
+
+
+def _write_lines(records: Iterable[bytes], output: Path | None) -> None:
+    with _opened(output) as file:
+        for data in records:
+            file.write(_shown(data, file) + b"\n")
+
+
+_COLUMNS: tuple[tuple[str, str], ...] = (
+    ("eventTime", "eventTime"),
+    ("eventName", "EventName"),
+    ("eventSource", "EventSource"),
+    ("awsRegion", "Region"),
+    ("recipientAccountId", "Account"),
+    ("username", "Username"),
+    ("accessKeyId", "AccessKeyId"),
+    ("sourceIPAddress", "sourceIPAddress"),
+    ("userAgent", "userAgent"),
+    ("errorCode", "errorCode"),
+    ("errorMessage", "errorMessage"),
+    ("readOnly", "ReadOnly"),
+    ("eventCategory", "Category"),
+    ("resources", "ResourceName"),
+    ("eventID", "EventId"),
+)
+"""Column and what it is of; behind them the record itself."""
+
+
+_HEADER = [*(name for name, _ in _COLUMNS), "record"]
+
+
+def _cells(data: bytes, derived: Derived | None) -> list[str]:
+    """Return one row; of what is no event, only the record itself."""
+    record = data.decode("utf-8", "replace")
+    if derived is None:
+        return [*("" for _ in _COLUMNS), record]
+    event = Event(data, derived)
+    return [*(" ".join(event.values(field)) for _, field in _COLUMNS), record]
+
+
+def _write_csv(rows: Iterable[list[str]], output: Path | None) -> None:
+    """Write comma-separated values (RFC 4180) that a spreadsheet takes for text, all of them."""
+    with _opened(output) as file:
+        text = io.StringIO(newline="")
+        writer = csv.writer(text, lineterminator="\r\n")
+        writer.writerow(_HEADER)
+        for cells in rows:
+            writer.writerow([_harmless(cell) for cell in cells])
+            file.write(text.getvalue().encode())
+            text.seek(0)
+            text.truncate()
+        file.write(text.getvalue().encode())
+
+
+def _harmless(cell: str) -> str:
+    """Return ``cell`` without control characters, and so that no spreadsheet calculates it."""
+    plain = safe(cell)
+    return f"'{plain}" if plain.startswith(_FORMULAS) else plain
+
+
+def _write_parquet(rows: Iterator[list[str]], output: Path | None) -> None:
+    """Write a Parquet file: the columns of CSV as text, and the record. Raises: UsageError."""
+    if output is None:
+        raise UsageError("parquet is written to a file: add --output FILE.parquet")
+    try:
+        write = importlib.import_module("opentrail.cli.parquet").write
+    except ImportError as error:
+        raise UsageError("parquet needs pyarrow: pip install 'opentrail[parquet]'") from error
+    write(output, _HEADER, rows, PARQUET_ROWS)
+
+
+@contextmanager
+def _opened(output: Path | None) -> Iterator[IO[bytes]]:
+    """Yield where to write. Raises: UsageError: it cannot be written."""
+    if output is None:
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+        return
+    try:
+        file = output.open("wb")
+    except OSError as error:
+        raise UsageError(f"cannot write {output}: {error.strerror}") from error
+    with file:
+        yield file
+
+
+def _shown(data: bytes, file: IO[bytes]) -> bytes:
+    """Return JSON as it is, or to a terminal with JSON's escapes for what it would act on."""
+    if not file.isatty():
+        return data
+    text = data.decode()
+    return "".join(char if char.isprintable() else json.dumps(char)[1:-1] for char in text).encode()
+
+
+FORMS: dict[str, Callable[[Found, Path | None], None]] = {
+    "table": _table,
+    "json": _records,
+    "records": _records,
+    "ndjson": _ndjson,
+    "csv": _csv,
+    "parquet": _parquet,
+}
+
+
+def write_all(entries: Iterator[Entry], form: str, output: Path | None) -> None:
+    """Write every record of a log, in its order, also those that are no events. Raises: UsageError."""
+    if form in ("json", "records"):
+        _write_records((entry.data for entry in entries), output)
+    elif form in ("csv", "parquet"):
+        write = _write_csv if form == "csv" else _write_parquet
+        write((_cells(entry.data, derive(entry.data)) for entry in entries), output)
+    else:
+        _write_lines((entry.data for entry in entries), output)
