@@ -9,9 +9,10 @@ from hypothesis import HealthCheck, given, settings
 from support.history_oracle import NOW_S, FixedClock, record
 from support.memory_log import MemoryLog
 
+from opentrail.history.conditions import Event
 from opentrail.history.derive import derive
 from opentrail.history.index import History, Sizes
-from opentrail.history.query import Event, parse
+from opentrail.history.query import parse
 from opentrail.history.search import Question, Span
 
 SMALL = Sizes(batch_entries=5, flush_rows=7, merge_runs=3, merge_urgent_runs=4)

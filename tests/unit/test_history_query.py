@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 from support.history_oracle import record
 
 from opentrail.errors import UsageError
+from opentrail.history.conditions import Event, Everything
 from opentrail.history.derive import derive
-from opentrail.history.query import DEPTH_MAX, QUERY_CHARS_MAX, Event, Everything, parse
+from opentrail.history.query import DEPTH_MAX, QUERY_CHARS_MAX, parse
 
 DATA = record(
     7,

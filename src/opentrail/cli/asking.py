@@ -14,7 +14,8 @@ from opentrail.cli.options import settings_of
 from opentrail.cli.times import seconds_of
 from opentrail.errors import UsageError
 from opentrail.eventlog.reader import SegmentReader
-from opentrail.history.query import Condition, Is, all_of, any_of, parse
+from opentrail.history.conditions import Condition, Is, all_of, any_of
+from opentrail.history.query import parse
 from opentrail.history.search import Question
 from opentrail.history.table import TIME_MAX_S
 

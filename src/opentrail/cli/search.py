@@ -20,7 +20,7 @@ from opentrail.cli.search_forms import FORMS, Found, write_all
 from opentrail.clock import iso_seconds
 from opentrail.errors import UsageError
 from opentrail.history.beside import searcher_beside
-from opentrail.history.query import field_name
+from opentrail.history.conditions import field_name
 from opentrail.history.search import Question, Searcher
 
 LIMIT_DEFAULT = 50

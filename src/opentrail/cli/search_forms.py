@@ -23,8 +23,8 @@ from opentrail.cli.safe import safe
 from opentrail.clock import iso_seconds
 from opentrail.errors import UsageError
 from opentrail.eventlog.base import Entry
+from opentrail.history.conditions import Event
 from opentrail.history.derive import Derived, derive
-from opentrail.history.query import Event
 from opentrail.history.search import Hit
 
 _TITLES = ("Time", "Event", "User", "Error", "Resources", "Source", "Region")

@@ -11,251 +11,28 @@
 Conditions that stand side by side are joined by and; or binds less; brackets group.
 """
 
-import ipaddress
-import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
-
-import msgspec
 
 from opentrail.errors import UsageError
 from opentrail.event.record import FIELD_ORDER
-from opentrail.history.derive import ATTRIBUTES, Derived
+from opentrail.history.conditions import (
+    Condition,
+    Everything,
+    Not,
+    Text,
+    There,
+    all_of,
+    any_of,
+    condition,
+    field_name,
+)
 
 QUERY_CHARS_MAX = 10_000
 """Longer than anybody writes; what a request may have parsed."""
 DEPTH_MAX = 50
 """Of brackets and nots in each other."""
-
-_decode = msgspec.json.Decoder().decode
-_OWN = {name.lower(): name for name in (*ATTRIBUTES, "Account", "Region", "Category")}
-"""Words for what an event is found by, in any case of letters."""
-_RECORD_NAMES = {
-    "eventid": "EventId",
-    "eventname": "EventName",
-    "eventsource": "EventSource",
-    "readonly": "ReadOnly",
-    "awsregion": "Region",
-    "eventcategory": "Category",
-    "recipientaccountid": "Account",
-    "user": "Username",
-    "accesskeyid": "AccessKeyId",
-}
-"""The record's own names for the same."""
-
-
-class Event:
-    """A record that is looked at: what it is found by, and its fields once they are asked for."""
-
-    __slots__ = ("_fields", "data", "derived")
-
-    def __init__(self, data: bytes, derived: Derived) -> None:
-        self.data = data
-        self.derived = derived
-        self._fields: object = None
-
-    def values(self, field: str) -> Sequence[str]:
-        """Return the values of an attribute, or of the record's field of that path, as text."""
-        if field in _OWN.values():
-            return self._found_by(field)
-        return tuple(_texts(self.fields(), field.split(".")))
-
-    def fields(self) -> object:
-        """Return the record, parsed; {} of one whose odd parts cannot be."""
-        if self._fields is None:
-            try:
-                self._fields = _decode(self.data)
-            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-                self._fields = {}
-        return self._fields
-
-    def _found_by(self, name: str) -> Sequence[str]:
-        derived = self.derived
-        if name == "Account":
-            return (derived.account,)
-        if name == "Region":
-            return (derived.region,)
-        if name == "Category":
-            return (derived.category,)
-        return derived.values(name)
-
-
-def _texts(value: object, path: list[str]) -> Iterator[str]:
-    """Yield what lies at ``path``; of lists, of each element. Names in any case of letters."""
-    if isinstance(value, list):
-        for each in value:
-            yield from _texts(each, path)
-    elif path and isinstance(value, dict):
-        for inner, rest in _members(value, path):
-            yield from _texts(inner, rest)
-    elif isinstance(value, str) and not path:
-        yield value
-    elif value is not None and not path:
-        yield json.dumps(value, separators=(",", ":"))
-
-
-def _members(value: dict[str, object], path: list[str]) -> Iterator[tuple[object, list[str]]]:
-    """Yield what the path leads to, and the rest of it: names may have dots themselves."""
-    for length in range(1, len(path) + 1):
-        name = ".".join(path[:length]).lower()
-        for key, inner in value.items():
-            if key.lower() == name:
-                yield inner, path[length:]
-
-
-class Condition(Protocol):
-    """Something that holds for an event or not."""
-
-    def holds(self, event: Event) -> bool:
-        """Return whether it does."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Everything:
-    """Holds for every event."""
-
-    def holds(self, event: Event) -> bool:
-        """See ``Condition``."""
-        del event
-        return True
-
-
-@dataclass(frozen=True, slots=True)
-class Is:
-    """``field=value``: some value of the field is this one."""
-
-    field: str
-    value: str
-
-    def holds(self, event: Event) -> bool:
-        """See ``Condition``."""
-        return self.value in event.values(self.field)
-
-
-@dataclass(frozen=True, slots=True)
-class Like:
-    """``field=Create*`` or ``field~text``: some value of the field matches."""
-
-    field: str
-    pattern: re.Pattern[str]
-
-    def holds(self, event: Event) -> bool:
-        """See ``Condition``."""
-        return any(self.pattern.search(value) for value in event.values(self.field))
-
-
-@dataclass(frozen=True, slots=True)
-class Within:
-    """``field=10.0.0.0/8``: some value of the field is an address in the network."""
-
-    field: str
-    network: ipaddress.IPv4Network | ipaddress.IPv6Network
-
-    def holds(self, event: Event) -> bool:
-        """See ``Condition``."""
-        return any(_within(value, self.network) for value in event.values(self.field))
-
-
-def _within(value: str, network: ipaddress.IPv4Network | ipaddress.IPv6Network) -> bool:
-    try:
-        return ipaddress.ip_address(value) in network
-    except ValueError:
-        return False
-
-
-@dataclass(frozen=True, slots=True)
-class There:
-    """``field``: the field is there, with a value that is not null."""
-
-    field: str
-
-    def holds(self, event: Event) -> bool:
-        """See ``Condition``."""
-        return bool(event.values(self.field)) or self._object(event.fields())
-
-    def _object(self, value: object) -> bool:
-        for name in self.field.split("."):
-            if not isinstance(value, Mapping):
-                return False
-            value = next((v for key, v in value.items() if key.lower() == name.lower()), None)
-        return value is not None
-
-
-@dataclass(frozen=True, slots=True)
-class Text:
-    """``"text"``: it is anywhere in the record, in any case of letters."""
-
-    text: str
-
-    def holds(self, event: Event) -> bool:
-        """See ``Condition``."""
-        wanted = self.text.lower()
-        shown = event.data.decode("utf-8", "replace").lower()
-        if wanted in shown:
-            return True
-        # In the record's JSON the same text may be written with escapes.
-        return "\\" in shown and any(wanted in value for value in _all_texts(event.fields()))
-
-
-def _all_texts(value: object) -> Iterator[str]:
-    if isinstance(value, Mapping):
-        for key, inner in value.items():
-            yield str(key).lower()
-            yield from _all_texts(inner)
-    elif isinstance(value, list):
-        for each in value:
-            yield from _all_texts(each)
-    elif isinstance(value, str):
-        yield value.lower()
-
-
-@dataclass(frozen=True, slots=True)
-class Not:
-    """``not …``."""
-
-    inner: Condition
-
-    def holds(self, event: Event) -> bool:
-        """See ``Condition``."""
-        return not self.inner.holds(event)
-
-
-@dataclass(frozen=True, slots=True)
-class And:
-    """All of them."""
-
-    parts: tuple[Condition, ...]
-
-    def holds(self, event: Event) -> bool:
-        """See ``Condition``."""
-        return all(part.holds(event) for part in self.parts)
-
-
-@dataclass(frozen=True, slots=True)
-class Or:
-    """Any of them."""
-
-    parts: tuple[Condition, ...]
-
-    def holds(self, event: Event) -> bool:
-        """See ``Condition``."""
-        return any(part.holds(event) for part in self.parts)
-
-
-def all_of(parts: Sequence[Condition]) -> Condition:
-    """Return the condition that all of ``parts`` hold."""
-    kept = tuple(part for part in parts if not isinstance(part, Everything))
-    if not kept:
-        return Everything()
-    return kept[0] if len(kept) == 1 else And(kept)
-
-
-def any_of(parts: Sequence[Condition]) -> Condition:
-    """Return the condition that any of ``parts``, of which there are some, holds."""
-    return parts[0] if len(parts) == 1 else Or(tuple(parts))
 
 
 _TOKEN = re.compile(
@@ -282,34 +59,6 @@ def parse(text: str) -> Condition:
     if len(text) > QUERY_CHARS_MAX:
         raise UsageError(f"the query has {len(text)} characters; {QUERY_CHARS_MAX} at most")
     return _Parser(list(_tokens(text)), text).whole()
-
-
-def condition(field: str, operator: str, value: str) -> Condition:
-    """Return one condition: operators are ``=``, ``!=``, ``~``, ``!~``. Raises: UsageError."""
-    name = field_name(field)
-    if operator.startswith("!"):
-        return Not(condition(field, operator[1:], value))
-    if operator == "~":
-        return Like(name, re.compile(re.escape(value), re.IGNORECASE))
-    if "*" in value:
-        pattern = ".*".join(map(re.escape, value.split("*")))
-        return Like(name, re.compile(rf"\A{pattern}\Z", re.DOTALL))
-    if "/" in value and (network := _network(value)) is not None:
-        return Within(name, network)
-    return Is(name, value)
-
-
-def field_name(field: str) -> str:
-    """Return the attribute that ``field`` is a word for; else the path itself."""
-    lower = field.lower()
-    return _OWN.get(lower) or _RECORD_NAMES.get(lower) or field
-
-
-def _network(value: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
-    try:
-        return ipaddress.ip_network(value, strict=False)
-    except ValueError:
-        return None
 
 
 def _tokens(text: str) -> Iterator[_Token]:

@@ -12,8 +12,8 @@ from itertools import islice
 
 from opentrail.errors import Corrupt
 from opentrail.eventlog.base import LogReader
+from opentrail.history.conditions import And, Condition, Event, Everything, Is, Or
 from opentrail.history.derive import ATTRIBUTES, derive
-from opentrail.history.query import And, Condition, Event, Everything, Is, Or
 from opentrail.history.table import TIME_MAX_S, Bounds, Table, newest_first
 from opentrail.history.terms import COLUMNS, term
 
