@@ -77,12 +77,12 @@ def command(config: Path | None, query: tuple[str, ...], form: str, **flags: obj
     """
     asked = msgspec.convert(flags, _Asked)
     output = Path(asked.output) if asked.output else None
+    question = question_of(query, asked)
     data, log = open_log(config, asked)
     if asked.everything:
         _refuse_choices(query, asked)
         write_all(log.entries(0), form, output)
         return
-    question = question_of(query, asked)
     searcher = searcher_beside(data / "history", log)
     if asked.explain:
         click.echo(_explained(searcher, question), err=True)
