@@ -5,11 +5,12 @@ import hashlib
 import json
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import pytest
 from botocore.exceptions import ClientError
 from support.aws_clients import Key, aws
-from support.server import OpenTrail
+from support.server import READY_S_MAX, OpenTrail
 
 KEY = Key("AKIAQAAAAAAAAAAAAAAA", "a-secret-that-moto-does-not-check")
 RESIDENT_BYTES_MAX = 150 * 1024 * 1024
@@ -142,9 +143,24 @@ def test_the_aws_cli(server: OpenTrail, tmp_path: Path) -> None:
     run("s3", "mb", "s3://from-the-cli")
     run("s3", "cp", str(source), "s3://from-the-cli/dir/a file+.bin", "--no-progress")
     assert run("personalize", "list-schemas") == '{\n    "schemas": []\n}\n'
+    run("ec2", "describe-regions", "--region-names", "us-east-1")
+    run("sns", "create-topic", "--name", "from-the-cli")
+    run("cloudwatch", "put-metric-data", "--namespace", "cli", "--metric-name", "m", "--value", "1")
+    url = run("s3", "presign", "s3://from-the-cli/dir/a file+.bin").strip()
+    with urlopen(url, timeout=READY_S_MAX) as answer:
+        assert answer.read() == source.read_bytes()
     names = recorded.names()
-    assert names == ["CreateBucket", "PutObject", "ListSchemas"]
-    assert {event["userAgent"].split("/")[0] for event in recorded.events()} == {"aws-cli"}
+    assert names == [
+        "CreateBucket",
+        "PutObject",
+        "ListSchemas",
+        "DescribeRegions",
+        "CreateTopic",
+        "PutMetricData",
+        "GetObject",
+    ]
+    agents = {event["userAgent"].split("/")[0] for event in recorded.events()}
+    assert agents == {"aws-cli", "Python-urllib"}
     found = json.loads(
         aws(
             "cloudtrail",
