@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
+from support import aws_requests
 
 from opentrail.aws.request import RequestHead, Target
 from opentrail.capture.build import BuildSettings, Built, build
@@ -96,6 +97,24 @@ class Made:
     def record(self, settings: BuildSettings | None = None) -> dict[str, Any]:
         """The record of the call, parsed."""
         return record_of(self.call(), settings)
+
+
+def called(
+    service: str,
+    operation: str,
+    params: dict[str, Any],
+    answer: bytes | None = None,
+    **more: Any,
+) -> dict[str, Any]:
+    """The record of a call as botocore sends it; ``more`` is Call's fields, and
+    ``request_headers``."""
+    model = aws_requests.service_model(service)
+    protocol = str(model.resolved_protocol)
+    headers = {"host": "h.example", **more.pop("request_headers", {})}
+    of = model.operation_model(operation)
+    head, request = aws_requests.request(of, params, protocol, **headers)
+    made = Made(service, operation, request, answer, protocol=protocol, more={"head": head, **more})
+    return made.record()
 
 
 def encoded(value: Any) -> Body:

@@ -142,7 +142,9 @@ def test_what_can_be_no_name_is_no_resource(name, named):
         {"Identifiers": [{"FeatureGroupName": name}, {"FeatureGroupName": 7}, "x"]},
         path="/BatchGetRecord",
     )
-    assert ("resources" in made.record()) is named
+    (resource,) = made.record()["resources"]
+    assert ("ARN" in resource) is named
+    assert resource["type"] == "AWS::SageMaker::FeatureGroup"
 
 
 def crowded() -> Made:

@@ -208,6 +208,6 @@ def test_letters_are_hidden_as_delivered_records_have_them():
     assert isinstance(built, Built)
     assert json.loads(built.data)["requestParameters"] == {
         "source": "a@example.com",
-        "destination": {"toAddresses": ["b@example.com"]},
+        "destination": {"toAddresses": HIDDEN},
         "message": HIDDEN,
     }

@@ -54,8 +54,10 @@ def test_what_a_service_hides_is_somewhere_in_its_model():
     somewhere = {
         "sagemaker": ["CreatePresignedDomainUrl", "SendPipelineExecutionStepSuccess"],
         "sagemaker-a2i-runtime": ["StartHumanLoop"],
-        "ses": ["SendBulkTemplatedEmail", "SendEmail", "SendTemplatedEmail"],
+        "ec2": ["RunInstances"],
+        "ses": ["SendBulkTemplatedEmail", "SendEmail", "SendRawEmail", "SendTemplatedEmail"],
         "sesv2": ["SendBulkEmail", "SendEmail"],
+        "ssm": ["StartSession"],
         "sts": ["AssumeRole"],
     }
     for service, row in SERVICES.items():

@@ -253,6 +253,7 @@ VERSION_ROWS = {
     "Personalize": "personalize",
     "CloudTrail, ECS, KMS": "cloudtrail ecs kms",
     "EC2, EKS": "ec2 eks",
+    "IAM, Organizations, Secrets Manager": "iam organizations secretsmanager",
 }
 """Row of the table in docs/records.md -> how the services begin that it speaks of."""
 

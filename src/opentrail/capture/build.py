@@ -5,7 +5,7 @@ Source: CloudTrail User Guide, "CloudTrail record contents"; field order of deli
 """
 
 import functools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -13,12 +13,14 @@ import msgspec
 
 from opentrail.aws.protocol import error_of, request_members, response_members
 from opentrail.aws.request import Target
-from opentrail.capture.call import Call, Outcome, plain
-from opentrail.capture.elements import Structure
+from opentrail.capture.call import EMPTY, Call, Outcome, plain
+from opentrail.capture.elements import Element
+from opentrail.capture.elements_s3 import additional as s3_additional
 from opentrail.capture.limits import ADDITIONAL_BYTES_MAX, capped, omitted, truncated
 from opentrail.capture.plan import Category, Plan, plan
-from opentrail.capture.resources import resources
-from opentrail.capture.rules import EVENT_VERSION_DEFAULT
+from opentrail.capture.resources import Members, Resource, resources
+from opentrail.capture.resources_s3 import s3_resources
+from opentrail.capture.rules import EVENT_VERSION_DEFAULT, Form, Redaction
 from opentrail.capture.service_event import ServiceEvent, service_event
 from opentrail.clock import iso_seconds
 from opentrail.eventlog.base import RECORD_BYTES_MAX
@@ -31,10 +33,10 @@ _GAP_SOURCE = "cloudtrail.amazonaws.com"
 HOST_CHARS_MAX = 255 + 6
 """Of the Host header: the longest DNS name (RFC 1035, 2.3.4) and a port."""
 _NULL = b"null"
+_S3_FORMS = frozenset({Form.S3, Form.S3_CONTROL})
 _ERROR_STATUS_MIN = 300
 """Nothing of AWS answers a successful call with a redirect."""
 _SERVER_ERROR_STATUS_MIN = 500
-_REQUEST_ID_HEADERS = ("x-amzn-requestid", "x-amz-request-id", "x-amzn-request-id")
 
 _json = msgspec.json.Encoder().encode
 
@@ -98,13 +100,15 @@ def build(call: Call, settings: BuildSettings) -> Built | Skipped:
     skipped = _skipped(how, settings)
     if skipped is not None:
         return skipped
-    error = _error(call)
+    error = _error(call, how)
     members = _request_members(call, how)
+    answer = _answer_members(call, how) if error is None else {}
+    is_unread = error is not None and error[0] in how.unparsed_errors
     parts = _Parts(
-        request=_request_parameters(call, how, members),
-        response=_NULL if error is not None else _response_elements(call, how),
-        additional=_additional(call),
-        resources=_resources(call, how, members),
+        request=_NULL if is_unread else _request_parameters(call, how, members),
+        response=_NULL if error is not None else _response_elements(call, how, answer),
+        additional=_additional(call, how),
+        resources=_resources(call, how, members, answer),
     )
     return _built(call, how, parts, error)
 
@@ -120,7 +124,7 @@ def build_unknown(call: Call, settings: BuildSettings) -> Built | Skipped:
     skipped = _skipped(how, settings)
     if skipped is not None:
         return skipped
-    return _built(call, how, _Parts(additional=_additional(call, Outcome.UNKNOWN)), None)
+    return _built(call, how, _Parts(additional=_additional(call, None, Outcome.UNKNOWN)), None)
 
 
 def response_recorded(target: Target, settings: BuildSettings) -> bool:
@@ -169,7 +173,7 @@ def _skipped(how: Plan, settings: BuildSettings) -> Skipped | None:
     return None
 
 
-def _error(call: Call) -> tuple[str, str] | None:
+def _error(call: Call, how: Plan) -> tuple[str, str] | None:
     """Return errorCode and errorMessage ("" where there is none); None for a success."""
     if call.outcome is not Outcome.ANSWERED:
         return call.error_code, call.error_message
@@ -177,49 +181,64 @@ def _error(call: Call) -> tuple[str, str] | None:
         return None
     body = plain(call.response, call.response_headers)
     code, message = error_of(call.target, call.status, call.response_headers, body.data)
-    if call.target.service == "ec2":
+    code = next((row.name for row in how.renamed_errors if row.code == code), code)
+    if how.form is Form.EC2:
         code = f"{'Client' if call.status < _SERVER_ERROR_STATUS_MIN else 'Server'}.{code}"
     # A denial by policy is recorded under one name, whatever the service calls it.
-    return ("AccessDenied" if code == "AccessDeniedException" else code), message
+    code = "AccessDenied" if code == "AccessDeniedException" else code
+    return code, Redaction.HIDDEN.value if how.hide_messages and message else message
 
 
-def _request_members(call: Call, how: Plan) -> Mapping[str, object] | None:
+def _request_members(call: Call, how: Plan) -> Members | None:
     """Return the members that the record needs; None when the request cannot be parsed."""
-    if how.operation is None or (how.request is None and how.data is None):
+    if how.operation is None or (how.request is None and not how.named):
         return {}
-    if not how.request_body:
-        return request_members(how.operation, call.head, b"")
-    body = plain(call.request, call.head.headers)
-    return request_members(how.operation, call.head, body.data) if body.complete else None
+    body = plain(call.request, call.head.headers) if how.request_body else EMPTY
+    found = request_members(how.operation, call.head, body.data) if body.complete else None
+    if found is None and how.operation.protocol.startswith("rest-"):
+        return request_members(how.operation, call.head, b"")  # what path and headers say
+    return found
 
 
-def _request_parameters(call: Call, how: Plan, members: Mapping[str, object] | None) -> bytes:
+def _answer_members(call: Call, how: Plan) -> Members | None:
+    """Return the members of a successful answer that the record needs."""
+    if how.operation is None or how.operation.output is None:
+        return {}
+    if how.response is None and not how.response_body:
+        return {}
+    body = plain(call.response, call.response_headers)
+    return response_members(how.operation, call.status, call.response_headers, body.data)
+
+
+def _request_parameters(call: Call, how: Plan, members: Members | None) -> bytes:
     if how.request is None:
         return _NULL
     if how.request_body and not call.request.complete:
         return omitted("requestParameters", call.request.size)
-    return _element("requestParameters", how.request, members)
+    return _element("requestParameters", how.request, members, call)
 
 
-def _response_elements(call: Call, how: Plan) -> bytes:
-    if how.response is None or how.operation is None:
+def _response_elements(call: Call, how: Plan, members: Members | None) -> bytes:
+    if how.response is None:
         return _NULL
     if how.response_body and not call.response.complete:
         return omitted("responseElements", call.response.size)
-    body = plain(call.response, call.response_headers)
-    members = response_members(how.operation, call.status, call.response_headers, body.data)
-    return _element("responseElements", how.response, members)
+    return _element("responseElements", how.response, members, call)
 
 
-def _element(name: str, write: Structure, members: Mapping[str, object] | None) -> bytes:
+def _element(name: str, make: Element, members: Members | None, call: Call) -> bytes:
     """Return the object's JSON: null when it is empty, the marker when it is too large."""
-    shown = write(members) if members else None
+    shown = make(members, call)
     return capped(name, _json(shown)) if shown else _NULL
 
 
-def _additional(call: Call, outcome: Outcome | None = None) -> bytes:
-    """Return additionalEventData, b"" when there is nothing to say."""
-    said: dict[str, object] = {**call.caller.additional, **call.additional}
+def _additional(call: Call, how: Plan | None, outcome: Outcome | None = None) -> bytes:
+    """Return additionalEventData, b"" when there is nothing to say.
+
+    ``how`` is None for a call of which only the in-flight table tells.
+    """
+    is_s3 = how is not None and how.form in _S3_FORMS
+    said = {**(s3_additional(call) if is_s3 else {}), **call.caller.additional, **call.additional}
     if not call.caller.verified:
         said["identityVerified"] = False
     if (outcome or call.outcome) is Outcome.UNKNOWN:
@@ -229,10 +248,16 @@ def _additional(call: Call, outcome: Outcome | None = None) -> bytes:
     return capped("additionalEventData", _json(said), ADDITIONAL_BYTES_MAX)
 
 
-def _resources(call: Call, how: Plan, members: Mapping[str, object] | None) -> bytes:
-    if how.data is None or not members:
-        return b""
-    found = resources(how.data, members, call.caller.account, call.caller.region)
+def _resources(call: Call, how: Plan, members: Members | None, answer: Members | None) -> bytes:
+    account, region = call.caller.account, call.caller.region
+    if how.form is Form.S3:
+        found = s3_resources(members or {}, account, region, data=bool(how.data_type))
+    elif how.named:
+        found = resources(how.named, members or {}, answer or {}, account, region)
+    else:
+        found = []
+    if not found and how.data_type:
+        found = [Resource(account, how.data_type)]
     return _json(found) if found else b""
 
 
@@ -269,7 +294,7 @@ def _record(call: Call, how: Plan, parts: _Parts, error: tuple[str, str] | None)
             parts.response,
             b',"additionalEventData":' if parts.additional else b"",
             parts.additional,
-            _text(b',"requestID":', _request_id(call)),
+            _text(b',"requestID":', call.given_request_id),
             b',"eventID":',
             _json(call.event_id),
             how.read_only,
@@ -314,13 +339,6 @@ def _given_up(name: str, data: bytes) -> bytes:
 def _text(name: bytes, text: str) -> bytes:
     """Return an optional text field, truncated; nothing when it is empty."""
     return name + _json(truncated(text)) if text else b""
-
-
-def _request_id(call: Call) -> str:
-    for name in _REQUEST_ID_HEADERS:
-        if found := call.response_headers.get(name):
-            return found
-    return call.request_id
 
 
 @functools.lru_cache(maxsize=8)  # calls of one moment finish in the same second

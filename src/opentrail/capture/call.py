@@ -15,6 +15,9 @@ BODY_KEPT_MAX = 256 * 1024
 so nothing of a longer body could be recorded anyway. Longer bodies stream through."""
 
 
+_REQUEST_ID_HEADERS = ("x-amzn-requestid", "x-amz-request-id", "x-amzn-request-id")
+
+
 class Outcome(Enum):
     """What is known of the call's end."""
 
@@ -117,3 +120,11 @@ class Call:
     """None where the client spoke plain HTTP."""
     additional: dict[str, object] = field(default_factory=dict)
     """More for additionalEventData (why an outcome is unknown)."""
+
+    @property
+    def given_request_id(self) -> str:
+        """The upstream's request id, else OpenTrail's; "" when nobody gave one."""
+        for name in _REQUEST_ID_HEADERS:
+            if found := self.response_headers.get(name):
+                return found
+        return self.request_id

@@ -6,27 +6,21 @@ traits. A writer is made once for an operation and then only walks along values.
 its shape is left out: the service cannot have parsed it, and nobody knows what it holds.
 """
 
-import datetime as dt
-from collections.abc import Callable
-from dataclasses import dataclass
-
-import msgspec
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from opentrail.aws.model import Member, Shape
-from opentrail.capture.rules import Casing, Times
-from opentrail.event.record import HIDDEN
-
-Writer = Callable[[object], object]
-"""Takes a parsed value (model names, JSON types); gives what the record shows, or ``LEFT_OUT``."""
-
-LEFT_OUT = object()
-"""Stands for a value that the record must not or cannot have."""
+from opentrail.capture.call import Call
+from opentrail.capture.element_values import LEFT_OUT, REDACTIONS, TIMES, Writer, as_sent, scalar
+from opentrail.capture.rules import Casing, Redaction, Times
 
 CREDENTIALS = frozenset({"SecretAccessKey"})
 """Members that CloudTrail itself leaves out wherever they appear."""
 
-_MONTHS = "JanFebMarAprMayJunJulAugSepOctNovDec"
-_HALF_DAY_H = 12
+Object = dict[str, object]
+Finish = Callable[[Object, Call], Object]
+"""Adds to an element what the call itself says: its host, its request id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +29,19 @@ class Style:
 
     casing: Casing
     times: Times
+    redaction: Redaction = Redaction.HIDDEN
     hide: frozenset[str] = frozenset()
     """Members, by model name at any depth, shown as hidden."""
     drop: frozenset[str] = frozenset()
     """Members, by model name at any depth, left out."""
+    spelling: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    """Members, by model name at any depth, that have a name of their own in the record."""
 
     def spell(self, name: str) -> str:
         """Return a member's name as the record has it."""
+        own = self.spelling.get(name)
+        if own is not None:
+            return own
         return name if self.casing is Casing.RAW else name[:1].lower() + name[1:]
 
 
@@ -58,7 +58,7 @@ class Structure:
         """Return the record's object; members that are absent or null stay absent."""
         if type(value) is not dict:
             return LEFT_OUT
-        shown: dict[str, object] = {}
+        shown: Object = {}
         for name, spelling, write in self.members:
             member = value.get(name)
             if member is not None and (written := write(member)) is not LEFT_OUT:
@@ -66,27 +66,42 @@ class Structure:
         return shown
 
 
-class _List:
+class Elements:
+    """Writes a JSON array of what a list has."""
+
     __slots__ = ("member",)
 
     def __init__(self) -> None:
-        self.member: Writer = _hidden
+        self.member: Writer = scalar
 
     def __call__(self, value: object) -> object:
+        """Return the array."""
+        found = self.written(value)
+        return LEFT_OUT if found is None else found
+
+    def opened(self, shown: object) -> tuple[list[str], list[object]]:
+        """Take apart what a call gives: the keys around the elements, and the elements."""
+        return [], shown if isinstance(shown, list) else []
+
+    def written(self, value: object) -> list[object] | None:
+        """Return what is shown of each element; None when ``value`` is no list."""
         if type(value) is not list:
-            return LEFT_OUT
+            return None
         write = self.member
         written = [None if item is None else write(item) for item in value]
         return [item for item in written if item is not LEFT_OUT]
 
 
-class _Map:
+class Entries:
+    """Writes a map: its keys are data and stay as they are."""
+
     __slots__ = ("member",)
 
     def __init__(self) -> None:
-        self.member: Writer = _hidden
+        self.member: Writer = scalar
 
     def __call__(self, value: object) -> object:
+        """Return the object."""
         if type(value) is not dict:
             return LEFT_OUT
         write = self.member
@@ -94,12 +109,44 @@ class _Map:
         return {key: item for key, item in written.items() if item is not LEFT_OUT}
 
 
+@dataclass(frozen=True, slots=True)
+class Element:
+    """How requestParameters or responseElements of one operation are made."""
+
+    write: Structure
+    finish: Finish | None = None
+    """Applied to what ``write`` gives, also to nothing at all."""
+    envelope: str = ""
+    """The one key around everything, where there is one."""
+    inside: str = ""
+    """The one member whose members are shown, where the rest is only wrapping."""
+    added: frozenset[str] = frozenset()
+    """Keys that ``finish`` may add."""
+
+    @property
+    def needs(self) -> list[str]:
+        """The top-level members, by model name, that are shown or wrap what is."""
+        return [self.inside] if self.inside else [name for name, _, _ in self.write.members]
+
+    def __call__(self, members: Mapping[str, object] | None, call: Call) -> object:
+        """Return the object, an empty one when there is nothing to say.
+
+        ``members`` is None when they could not be read: then nothing is said of them.
+        """
+        if members is None:
+            return {}
+        written = self.write(members.get(self.inside) if self.inside else members)
+        shown = written if isinstance(written, dict) else {}
+        return shown if self.finish is None else self.finish(shown, call)
+
+
 class Compiler:
     """Makes writers for one style; a shape that contains itself is made once."""
 
     def __init__(self, style: Style) -> None:
-        self._style = style
+        self.style = style
         self._made: dict[Shape, Writer | None] = {}
+        self._redacted = REDACTIONS[style.redaction]
 
     def top(self, shape: Shape, keep: frozenset[str] | None) -> Structure:
         """Return the writer of an operation's input or output.
@@ -109,38 +156,58 @@ class Compiler:
         made = Structure()
         for member in shape.members.values():
             if keep is None or member.name in keep:
-                self._add(made, member)
+                self.add(made, member)
         return made
 
-    def _add(self, made: Structure, member: Member) -> None:
-        write = self._member(member)
+    def add(self, made: Structure, member: Member) -> None:
+        """Add a member to a structure, unless it is never recorded."""
+        write = self.member(member)
         if write is not None:
-            made.members.append((member.name, self._style.spell(member.name), write))
+            made.members.append((member.name, self.spell(member), write))
 
-    def _member(self, member: Member) -> Writer | None:
-        if member.name in self._style.drop or member.name in CREDENTIALS:
+    def spell(self, member: Member) -> str:
+        """Return the name of a structure's member in the record."""
+        return self.style.spell(member.name)
+
+    def member(self, member: Member) -> Writer | None:
+        """Return the writer of a structure's member; None when it is never recorded."""
+        if member.name in self.style.drop or member.name in CREDENTIALS:
             return None
-        return _hidden if member.name in self._style.hide else self._shape(member.shape)
+        if member.name in self.style.hide:
+            return self._redacted or REDACTIONS[Redaction.HIDDEN]
+        if member.shape.kind == "list" and not member.shape.sensitive:
+            return self._collection(member.shape, self.list_of(member), "member", member)
+        return self.shape(member.shape)
 
-    def _shape(self, shape: Shape) -> Writer | None:
+    def list_of(self, member: Member) -> Elements:
+        """Return an unfinished writer of the list that ``member`` is."""
+        del member
+        return Elements()
+
+    def item(self, member: Member | None, write: Writer) -> Writer:
+        """Return the writer of one element of the list ``member`` (None: a list in a list)."""
+        del member
+        return write
+
+    def shape(self, shape: Shape) -> Writer | None:
         """Return the writer of ``shape``; None when it is never recorded."""
         if shape.sensitive:
-            return _hidden if shape.kind != "blob" else None
+            return self._redacted if shape.kind != "blob" else None
         if shape.kind == "blob" or shape.streaming or shape.event_stream:
             return None
         if shape.document:
-            return _as_sent
-        return _TIMES[self._style.times] if shape.kind == "timestamp" else self._plain(shape)
+            return as_sent
+        return TIMES[self.style.times] if shape.kind == "timestamp" else self._plain(shape)
 
     def _plain(self, shape: Shape) -> Writer | None:
         if shape.kind == "structure":
             return self._structure(shape)
         if shape.kind == "list":
-            return self._collection(shape, _List(), "member")
+            return self._collection(shape, Elements(), "member", None)
         if shape.kind == "map":
             secret = shape.members["key"].shape.sensitive
-            return _hidden if secret else self._collection(shape, _Map(), "value")
-        return _scalar
+            return self._redacted if secret else self._collection(shape, Entries(), "value", None)
+        return scalar
 
     def _structure(self, shape: Shape) -> Writer | None:
         if shape in self._made:
@@ -148,76 +215,20 @@ class Compiler:
         made = Structure()
         self._made[shape] = made
         for member in shape.members.values():
-            self._add(made, member)
+            self.add(made, member)
         return made
 
-    def _collection(self, shape: Shape, made: _List | _Map, name: str) -> Writer | None:
-        if shape in self._made:
-            return self._made[shape]
-        self._made[shape] = made
-        inner = self._shape(shape.members[name].shape)
+    def _collection(
+        self, shape: Shape, made: Elements | Entries, name: str, of: Member | None
+    ) -> Writer | None:
+        """Finish ``made``; a list is made anew for each member, for its place may name it."""
+        if of is None:
+            if shape in self._made:
+                return self._made[shape]
+            self._made[shape] = made
+        inner = self.shape(shape.members[name].shape)
         if inner is None:
             self._made[shape] = None
-        else:
-            made.member = inner
-        return self._made[shape]
-
-
-def _hidden(_value: object) -> object:
-    return HIDDEN
-
-
-def _as_sent(value: object) -> object:
-    return value
-
-
-def _scalar(value: object) -> object:
-    return LEFT_OUT if type(value) in (dict, list) else value
-
-
-def _java(value: object) -> object:
-    return _java_text(value, "")
-
-
-def _java_comma(value: object) -> object:
-    return _java_text(value, ",")
-
-
-def _java_text(value: object, comma: str) -> object:
-    when = _moment(value)
-    if when is None:
-        return _scalar(value)
-    half = "AM" if when.hour < _HALF_DAY_H else "PM"
-    hour = when.hour % _HALF_DAY_H or _HALF_DAY_H
-    month = _MONTHS[when.month * 3 - 3 : when.month * 3]
-    day = f"{month} {when.day}, {when.year}{comma}"
-    return f"{day} {hour}:{when.minute:02}:{when.second:02} {half}"
-
-
-def _epoch_ms(value: object) -> object:
-    when = _moment(value)
-    return _scalar(value) if when is None else round(when.timestamp() * 1000)
-
-
-def _moment(value: object) -> dt.datetime | None:
-    """Read a wire timestamp (epoch seconds or ISO 8601), UTC; None when it is neither."""
-    try:
-        if isinstance(value, msgspec.Raw):  # a number that a float would spell otherwise
-            return dt.datetime.fromtimestamp(float(bytes(value)), tz=dt.UTC)
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            return dt.datetime.fromtimestamp(value, tz=dt.UTC)
-        if isinstance(value, str):
-            when = dt.datetime.fromisoformat(value)
-            zoned = when if when.tzinfo is not None else when.replace(tzinfo=dt.UTC)
-            return zoned.astimezone(dt.UTC)
-    except (ValueError, OverflowError, OSError):
-        return None
-    return None
-
-
-_TIMES: dict[Times, Writer] = {
-    Times.AS_SENT: _scalar,
-    Times.JAVA: _java,
-    Times.JAVA_COMMA: _java_comma,
-    Times.EPOCH_MS: _epoch_ms,
-}
+            return None
+        made.member = self.item(of, inner)
+        return made

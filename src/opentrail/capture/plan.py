@@ -5,21 +5,24 @@ Source: CloudTrail User Guide, "CloudTrail record contents" and "Logging data ev
 """
 
 import functools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import msgspec
 
-from opentrail.aws.model import Operation, Shape, operation
+from opentrail.aws import tables
+from opentrail.aws.model import ErrorRow, Operation, Shape, operation
 from opentrail.aws.request import Target
-from opentrail.capture.elements import Compiler, Structure, Style
-from opentrail.capture.readonly import named_as_read
+from opentrail.capture import forms
+from opentrail.capture.elements import Element
+from opentrail.capture.readonly import reads
 from opentrail.capture.rules import (
     PLAIN,
-    DataEvent,
+    Form,
+    Named,
     OperationRules,
     ServiceRules,
-    Times,
 )
 from opentrail.capture.services import rules_for
 
@@ -31,8 +34,6 @@ UNKNOWN_OPERATION = "UnknownOperation"
 """eventName of a call whose operation cannot be told: OpenTrail's own word."""
 UNKNOWN_SOURCE = "unknown.amazonaws.com"
 """eventSource of a call whose service cannot be told: OpenTrail's own word."""
-
-_JAVA_PROTOCOLS = frozenset({"json", "query"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,21 +48,30 @@ class Plan:
     in_2023: bool
     """Whether service_profile "2023" records it."""
     operation: Operation | None
-    request: Structure | None
-    """Writes requestParameters; None: always null."""
+    request: Element | None
+    """Makes requestParameters; None: always null."""
     request_body: bool
     """Whether the record needs anything of the request's body."""
-    response: Structure | None
-    """Writes responseElements; None: always null."""
+    response: Element | None
+    """Makes responseElements; None: always null."""
     response_body: bool
     """Whether the record needs the body of a successful answer."""
-    data: DataEvent | None
-    reads: bool
-    """readOnly."""
+    form: Form
+    named: tuple[Named, ...]
+    """What goes into ``resources``."""
+    data_type: str
+    """Of a data event: the type of what it acts on; else empty."""
+    renamed_errors: tuple[ErrorRow, ...]
+    """Errors that the record has by their model names, not by their codes on the wire."""
+    unparsed_errors: frozenset[str]
+    """Error codes at which requestParameters are null."""
+    hide_messages: bool
     opening: bytes
     """The record's JSON up to the value of userIdentity."""
     names: bytes
     """eventSource and eventName, up to the value of awsRegion."""
+    reads: bool
+    """readOnly."""
     read_only: bytes
     """From the end of eventID's value through readOnly."""
     kind: bytes
@@ -78,13 +88,15 @@ def plan(target: Target) -> Plan:
     service = rules_for(target.service)
     model = operation(target)
     name = target.operation or UNKNOWN_OPERATION
-    rules = service.operations.get(name, PLAIN)
-    reads = _reads(name, rules, model)
-    request, response = _writers(model, service, rules, reads=reads)
+    rules = service.operations.get(name) or _by_default(service, model)
+    is_read = _reads(target.service, name, rules, model)
+    answered = (not is_read) if rules.response is None else rules.response
+    request = forms.request(model, service, rules) if model is not None else None
+    response = forms.answer(model, service, rules) if model is not None and answered else None
+    named = _named(model, service, rules)
     category: Category = "Management" if rules.data is None and service.logged else "Data"
-    managed = b"true" if category == "Management" else b"false"
     source = target.event_source or UNKNOWN_SOURCE
-    event_name = rules.event_name or name
+    event_name = rules.event_name or name + service.suffix
     return Plan(
         event_source=source,
         event_name=event_name,
@@ -93,17 +105,67 @@ def plan(target: Target) -> Plan:
         in_2023=rules.in_2023,
         operation=model,
         request=request,
-        request_body=model is not None and _needs_body(model.input, request, rules),
+        request_body=model is not None
+        and _needs_body(model.input, request, [what.members for what in named]),
         response=response,
-        response_body=model is not None and _needs_body(model.output, response, PLAIN),
-        data=rules.data,
-        reads=reads,
+        response_body=model is not None
+        and _needs_body(model.output, response, [what.answer for what in named]),
+        form=service.form,
+        named=named,
+        data_type=rules.data.type if rules.data is not None else "",
+        renamed_errors=_renamed(model),
+        unparsed_errors=service.unparsed_errors,
+        hide_messages=service.hide_messages,
         opening=b'{"eventVersion":%b,"userIdentity":' % _json(service.event_version),
         names=b',"eventSource":%b,"eventName":%b,"awsRegion":' % (_json(source), _json(event_name)),
-        read_only=b',"readOnly":' + (b"true" if reads else b"false"),
-        kind=b',"eventType":"AwsApiCall","managementEvent":%b,"recipientAccountId":' % managed,
+        reads=is_read,
+        read_only=b',"readOnly":' + (b"true" if is_read else b"false"),
+        kind=_kind(category, service.api_version),
         closing=b',"eventCategory":"%b"' % category.encode(),
         tls=service.tls,
+    )
+
+
+def _by_default(service: ServiceRules, model: Operation | None) -> OperationRules:
+    """Return the rules of an operation without a row."""
+    if service.data is None or model is None:
+        return PLAIN
+    return OperationRules(data=service.data, identifiers_only=True, response=False)
+
+
+def _named(
+    model: Operation | None, service: ServiceRules, rules: OperationRules
+) -> tuple[Named, ...]:
+    """Return the resources that the operation can name at all."""
+    if model is None:
+        return ()
+    given = model.input.members if model.input is not None else {}
+    answered = model.output.members if model.output is not None else {}
+    listed = (rules.data,) if rules.data is not None else rules.named or service.named
+    return tuple(
+        what
+        for what in listed
+        if (what.members and what.members[0] in given)
+        or (what.answer and what.answer[0] in answered)
+    )
+
+
+def _renamed(model: Operation | None) -> tuple[ErrorRow, ...]:
+    """Return the errors whose code on the wire is not the name that records have.
+
+    Delivered records of query services name ``NoSuchEntityException``, not ``NoSuchEntity``.
+    """
+    if model is None or tables.services()[model.service].protocol != "query":
+        return ()
+    return tuple(row for row in model.errors if row.code != row.name)
+
+
+def _kind(category: Category, api_version: str) -> bytes:
+    version = b',"apiVersion":' + _json(api_version) if api_version else b""
+    managed = b"true" if category == "Management" else b"false"
+    return b',"eventType":"AwsApiCall"%b,"managementEvent":%b,"recipientAccountId":' % (
+        version,
+        managed,
     )
 
 
@@ -111,45 +173,19 @@ def _json(text: str) -> bytes:
     return msgspec.json.encode(text)
 
 
-def _reads(name: str, rules: OperationRules, model: Operation | None) -> bool:
-    """Decide readOnly: the table, else the model's trait (true is evidence), else the name."""
+def _reads(service: str, name: str, rules: OperationRules, model: Operation | None) -> bool:
+    """Decide readOnly: a row, else the model's trait (true is evidence), else table and name."""
     if rules.read_only is not None:
         return rules.read_only
-    return (model is not None and model.readonly) or named_as_read(name)
+    return (model is not None and model.readonly) or reads(service, name)
 
 
-def _writers(
-    model: Operation | None, service: ServiceRules, rules: OperationRules, *, reads: bool
-) -> tuple[Structure | None, Structure | None]:
-    """Return what writes requestParameters and responseElements; None: they are always null."""
-    if model is None:
-        return None, None
-    by_protocol = Times.JAVA if model.protocol in _JAVA_PROTOCOLS else Times.AS_SENT
-    style = Style(
-        casing=service.casing,
-        times=service.times or by_protocol,
-        hide=service.hide | rules.hide,
-        drop=rules.drop,
-    )
-    answered = (not reads) if rules.response is None else rules.response
-    return (
-        _writer(model.input, style, rules.keep),
-        _writer(model.output, style, None) if answered else None,
-    )
-
-
-def _writer(shape: Shape | None, style: Style, keep: frozenset[str] | None) -> Structure | None:
-    if shape is None:
-        return None
-    made = Compiler(style).top(shape, keep)
-    return made if made.members else None
-
-
-def _needs_body(shape: Shape | None, writer: Structure | None, rules: OperationRules) -> bool:
+def _needs_body(
+    shape: Shape | None, element: Element | None, paths: Sequence[tuple[str, ...]]
+) -> bool:
     """Return whether what is recorded of ``shape`` lies in the body, not in head or path."""
     if shape is None:
         return False
-    wanted = {name for name, _, _ in writer.members} if writer is not None else set()
-    if rules.data is not None:
-        wanted.update(rules.data.members[:1])
-    return any(not shape.members[name].location for name in wanted)
+    wanted = set(element.needs) if element is not None else set()
+    wanted.update(path[0] for path in paths if path)
+    return any(not shape.members[name].location for name in wanted if name in shape.members)

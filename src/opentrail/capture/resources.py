@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The ``resources`` of a data event: what it acted on, from the members of the request.
+"""The ``resources`` of an event: what it acted on, from the members of the request and the answer.
 
 Source: CloudTrail User Guide, "Logging data events"; key order of delivered records.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
 from opentrail.capture.limits import ARN_BYTES_MAX, RESOURCES_MAX
-from opentrail.capture.rules import DataEvent
+from opentrail.capture.rules import Named
 
 _PARTITIONS = (
     ("cn-", "aws-cn"),
@@ -20,55 +20,81 @@ _PARTITIONS = (
     ("us-iso-", "aws-iso"),
     ("eusc-", "aws-eusc"),
 )
+_ACCOUNT_AT = 4
+"""Where an ARN has the account, counted in colons."""
+
+Members = Mapping[str, object]
 
 
-class Resource(msgspec.Struct, frozen=True):
-    """One entry; ``accountId`` is the owner's."""
+class Resource(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One entry, in the order of delivered records; what is empty is left out."""
 
-    account_id: str = msgspec.field(name="accountId")
-    type: str
-    arn: str = msgspec.field(name="ARN")
+    account_id: str = msgspec.field(default="", name="accountId")
+    """The owner's."""
+    type: str = ""
+    arn: str = msgspec.field(default="", name="ARN")
+    arn_prefix: str = msgspec.field(default="", name="ARNPrefix")
+    """In place of the ARN where a call lists what begins so."""
 
 
 def resources(
-    event: DataEvent, members: Mapping[str, object], account: str, region: str
+    named: Sequence[Named], request: Members, answer: Members, account: str, region: str
 ) -> list[Resource]:
-    """Return one entry for each different resource that the request names, in its order.
+    """Return one entry for each different resource that the call names, in the order of ``named``.
 
     What can be no resource's name (a colon in it, too long) gives no entry.
     """
-    arns: dict[str, None] = {}
-    for name in _named(members, event.members):
-        arn = _arn(event, name, account, region)
-        if arn and len(arns) < RESOURCES_MAX:
-            arns[arn] = None
-    return [Resource(account, event.type, arn) for arn in arns]
+    found: dict[Resource, None] = {}
+    for what in named:
+        arns = list(_texts(answer, what.answer)) or [
+            _arn(what, name, account, region) for name in _texts(request, what.members)
+        ]
+        for arn in arns:
+            if arn.startswith("arn:") and len(found) < RESOURCES_MAX:
+                found[Resource(_owner(arn) or account, what.type, arn)] = None
+    return list(found)
 
 
-def _named(members: Mapping[str, object], path: tuple[str, ...]) -> list[str]:
-    """Return the texts at the end of ``path``; a list on the way stands for its elements."""
+def partition(region: str) -> str:
+    """Return the partition that ``region`` is in."""
+    return next((found for prefix, found in _PARTITIONS if region.startswith(prefix)), "aws")
+
+
+def _texts(members: Members, path: tuple[str, ...]) -> Iterator[str]:
+    """Yield the texts at the end of ``path``; a list on the way stands for its elements."""
     found: list[object] = [members] if path else []
     for name in path:
         inner = [item.get(name) for item in found if isinstance(item, dict)]
         found = [one for item in inner for one in (item if isinstance(item, list) else (item,))]
-    return [item for item in found if isinstance(item, str)]
+    for item in found:
+        if isinstance(item, str) and len(item.encode()) <= ARN_BYTES_MAX:
+            yield item
 
 
-def _arn(event: DataEvent, named: str, account: str, region: str) -> str:
-    if len(named.encode()) > ARN_BYTES_MAX:
-        return ""
+def _arn(what: Named, named: str, account: str, region: str) -> str:
+    """Return the ARN of what a request calls ``named``; "" when that can be no name."""
     if named.startswith("arn:"):
         return named
-    name = named.rpartition("/")[2]  # a queue is named by its URL
-    if not event.arn or not name or ":" in name:
+    name = named.rpartition("/")[2] if what.url else named
+    if not what.arn or not name or ":" in name:
         return ""
-    return event.arn.format(
-        partition=_partition(region),
+    if what.kind:
+        name = _of_kind(what.kind, name)
+    return what.arn.format(
+        partition=partition(region),
         region=region,
         account=account,
-        name=name.lower() if event.lower else name,
+        name=name.lower() if what.lower else name,
     )
 
 
-def _partition(region: str) -> str:
-    return next((found for prefix, found in _PARTITIONS if region.startswith(prefix)), "aws")
+def _of_kind(kind: str, name: str) -> str:
+    if "/" not in name:
+        return kind + name
+    return kind.rstrip("/") + name if name.startswith("/") else name
+
+
+def _owner(arn: str) -> str:
+    """Return the account that ``arn`` names; "" when it names none."""
+    parts = arn.split(":", _ACCOUNT_AT + 1)
+    return parts[_ACCOUNT_AT] if len(parts) > _ACCOUNT_AT and parts[_ACCOUNT_AT].isdigit() else ""

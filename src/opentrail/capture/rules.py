@@ -25,6 +25,35 @@ class Casing(Enum):
     """As on the wire: what newer REST-JSON services log."""
 
 
+class Form(Enum):
+    """Which writer makes requestParameters and responseElements."""
+
+    MEMBERS = "members"
+    """The model's members, in the service's casing."""
+    DYNAMODB = "dynamodb"
+    """The model's members; of items the keys, and names without values."""
+    EC2 = "ec2"
+    """The names of EC2's SOAP messages, lists under ``items``; newer operations in an envelope."""
+    UNWRAPPED = "unwrapped"
+    """The model's members; what an answer has in one structure stands in its place."""
+    S3_CONTROL = "s3control"
+    """The model's members, and Host."""
+    S3 = "s3"
+    """Bucket, key, Host, sub-resources and headers by their names on the wire."""
+
+
+class Redaction(Enum):
+    """What stands for a member that the model marks as sensitive."""
+
+    HIDDEN = "HIDDEN_DUE_TO_SECURITY_REASONS"
+    STARS = "***"
+    """What newer services write."""
+    REMOVED = "<sensitiveDataRemoved>"
+    """What EC2 writes."""
+    OMITTED = ""
+    """The member is not there at all."""
+
+
 class Times(Enum):
     """How timestamps inside requestParameters and responseElements are written."""
 
@@ -39,19 +68,26 @@ class Times(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class DataEvent:
-    """A data-plane operation: which resource it acts on."""
+class Named:
+    """A resource that a call acts on, and where the call names it."""
 
     type: str
-    """CloudTrail's resource type: "AWS::SageMaker::Endpoint"."""
+    """CloudTrail's resource type: "AWS::SageMaker::Endpoint"; "" where records have none."""
     members: tuple[str, ...] = ()
     """Path of request members to the resource's name, URL or ARN; through lists to each
-    element's. Empty: the record names no resource."""
+    element's. Empty: the request does not name it."""
     arn: str = ""
-    """ARN with ``{partition}``, ``{region}``, ``{account}`` and ``{name}``; unused where the
-    request itself has an ARN."""
+    """ARN with ``{partition}``, ``{region}``, ``{account}`` and ``{name}``; unused where there is
+    an ARN already."""
     lower: bool = False
     """Whether the ARN has the name in lower case."""
+    kind: str = ""
+    """What goes before a name that does not say its kind itself ("key/" of KMS, not of
+    "alias/a")."""
+    url: bool = False
+    """Whether ``members`` lead to a URL whose last part is the name (a queue's)."""
+    answer: tuple[str, ...] = ()
+    """Path of members of the answer to its ARN, which is preferred."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +96,18 @@ class OperationRules:
 
     keep: frozenset[str] | None = None
     """Top-level request members that are recorded, by model name; None: all."""
+    identifiers_only: bool = False
+    """Whether only members that can be names of resources are recorded: the rest is payload."""
     drop: frozenset[str] = frozenset()
     """Members, by model name at any depth, that are left out."""
-    data: DataEvent | None = None
-    """Set for data events; None: a management event."""
+    spelling: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    """Member, by model name at any depth, to the name in the record, where no casing gives it."""
+    answer_keep: frozenset[str] | None = None
+    """Top-level members of the answer that are recorded; None: all."""
+    named: tuple[Named, ...] = ()
+    """The ``resources`` of a management event."""
+    data: Named | None = None
+    """What a data event acts on; None: a management event."""
     read_only: bool | None = None
     """Overrides the trait and the name's prefix."""
     response: bool | None = None
@@ -84,13 +128,32 @@ class ServiceRules:
     tls: bool = True
     """Whether its records show tlsDetails; every version that is written has the field."""
     casing: Casing = Casing.LOWER_FIRST
+    form: Form = Form.MEMBERS
     times: Times | None = None
-    """None: by protocol (JSON and query services log Java's format, REST-JSON ones as sent)."""
+    """None: by protocol (JSON, XML and query services log Java's format, REST-JSON ones as sent)."""
+    redaction: Redaction = Redaction.HIDDEN
+    """What stands for members that the model marks as sensitive."""
+    drop: frozenset[str] = frozenset()
+    """Members, by model name at any depth, that are left out."""
+    spelling: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    """As in ``OperationRules``, for every operation."""
+    named: tuple[Named, ...] = ()
+    """As in ``OperationRules``, for every operation that has the members."""
+    api_version: str = ""
+    """``apiVersion``, for services whose delivered records have it."""
+    unparsed_errors: frozenset[str] = frozenset()
+    """Error codes that are raised before the request is read: its parameters are null."""
+    hide_messages: bool = False
+    """Whether the model marks messages of its errors as sensitive."""
+    data: Named | None = None
+    """Set where every operation without a row is a data event that records identifiers only."""
     logged: bool = True
     """False: CloudTrail does not record this service; its calls are counted, and recorded as
     data events only if ``record_unlogged`` says so."""
     hide: frozenset[str] = frozenset()
     """Members, by model name at any depth, whose value is a capability and is hidden."""
+    suffix: str = ""
+    """What follows the operation's name in eventName: a version of the API."""
     operations: Mapping[str, OperationRules] = field(default_factory=lambda: MappingProxyType({}))
     """By operation name; the rest follow the rules."""
 

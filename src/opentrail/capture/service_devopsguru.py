@@ -6,6 +6,15 @@ delivered records: the wire's own JSON, PascalCase names and epoch seconds inclu
 operation is a management event; many of its reads are POST, so only the name tells.
 """
 
-from opentrail.capture.rules import Casing, ServiceRules, Times
+from types import MappingProxyType
 
-CONTROL = ServiceRules(tls=False, event_version="1.08", casing=Casing.RAW, times=Times.AS_SENT)
+from opentrail.capture.rules import Casing, OperationRules, ServiceRules, Times
+
+CONTROL = ServiceRules(
+    tls=False,
+    event_version="1.08",
+    casing=Casing.RAW,
+    times=Times.AS_SENT,
+    # IAM calls it a read, but it starts something.
+    operations=MappingProxyType({"StartCostEstimation": OperationRules(read_only=False)}),
+)

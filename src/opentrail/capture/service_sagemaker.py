@@ -8,7 +8,7 @@ sign as "sagemaker"; only the metrics service records under a name of its own.
 
 from types import MappingProxyType
 
-from opentrail.capture.rules import DataEvent, OperationRules, ServiceRules, Times
+from opentrail.capture.rules import Named, OperationRules, ServiceRules, Times
 
 _VERSION = "1.11"
 """What delivered sagemaker.amazonaws.com records carry; the Feature Store sample page, older,
@@ -24,7 +24,9 @@ CONTROL = ServiceRules(
     hide=frozenset({"AuthorizedUrl", "CallbackToken"}),
     operations=MappingProxyType(
         {
-            "CreateHubContentPresignedUrls": OperationRules(hide=frozenset({"Url"})),
+            "CreateHubContentPresignedUrls": OperationRules(
+                hide=frozenset({"Url"}), read_only=False
+            ),
             "CreatePartnerAppPresignedUrl": OperationRules(hide=frozenset({"Url"})),
             "StartSession": OperationRules(hide=frozenset({"StreamUrl", "TokenValue"})),
         }
@@ -32,7 +34,7 @@ CONTROL = ServiceRules(
 )
 
 # readOnly false as for the documented Sample: an invocation has no read-only verb.
-_ENDPOINT = DataEvent(
+_ENDPOINT = Named(
     "AWS::SageMaker::Endpoint", ("EndpointName",), _ARN + "endpoint/{name}", lower=True
 )
 RUNTIME = ServiceRules(
@@ -40,24 +42,24 @@ RUNTIME = ServiceRules(
     operations=MappingProxyType(
         {
             "InvokeEndpoint": OperationRules(
-                keep=_NOTHING, data=_ENDPOINT, response=False, in_2023=False
+                keep=_NOTHING, data=_ENDPOINT, response=False, read_only=False, in_2023=False
             ),
-            "InvokeEndpointAsync": OperationRules(keep=_NOTHING, data=_ENDPOINT, in_2023=False),
+            "InvokeEndpointAsync": OperationRules(
+                keep=_NOTHING, data=_ENDPOINT, read_only=False, in_2023=False
+            ),
             "InvokeEndpointWithResponseStream": OperationRules(
-                keep=_NOTHING, data=_ENDPOINT, response=False
+                keep=_NOTHING, data=_ENDPOINT, response=False, read_only=False
             ),
         }
     ),
 )
 
 _GROUP_ARN = _ARN + "feature-group/{name}"
-_GROUP = DataEvent("AWS::SageMaker::FeatureGroup", ("FeatureGroupName",), _GROUP_ARN)
-_GROUPS_READ = DataEvent(
+_GROUP = Named("AWS::SageMaker::FeatureGroup", ("FeatureGroupName",), _GROUP_ARN)
+_GROUPS_READ = Named(
     "AWS::SageMaker::FeatureGroup", ("Identifiers", "FeatureGroupName"), _GROUP_ARN
 )
-_GROUPS_WRITTEN = DataEvent(
-    "AWS::SageMaker::FeatureGroup", ("Entries", "FeatureGroupName"), _GROUP_ARN
-)
+_GROUPS_WRITTEN = Named("AWS::SageMaker::FeatureGroup", ("Entries", "FeatureGroupName"), _GROUP_ARN)
 # Feature values are customer data without a `sensitive` trait: a write keeps only the group's
 # name (documented for PutRecord). Reads and deletes keep which record they were about.
 _WRITE = OperationRules(keep=frozenset({"FeatureGroupName"}), data=_GROUP, response=False)
@@ -89,16 +91,16 @@ METRICS = ServiceRules(
     operations=MappingProxyType(
         {
             "BatchGetMetrics": OperationRules(
-                data=DataEvent(_COMPONENT, ("MetricQueries", "ResourceArn"), _COMPONENT_ARN)
+                data=Named(_COMPONENT, ("MetricQueries", "ResourceArn"), _COMPONENT_ARN)
             ),
             "BatchPutMetrics": OperationRules(
-                data=DataEvent(_COMPONENT, ("TrialComponentName",), _COMPONENT_ARN)
+                data=Named(_COMPONENT, ("TrialComponentName",), _COMPONENT_ARN)
             ),
         }
     ),
 )
 
-_JOB = DataEvent("AWS::SageMaker::Job", ("JobArn",))
+_JOB = Named("AWS::SageMaker::Job", ("JobArn",))
 JOB_RUNTIME = ServiceRules(
     event_version=_VERSION,
     operations=MappingProxyType(
@@ -115,7 +117,7 @@ JOB_RUNTIME = ServiceRules(
 # No ARN is published for a session: the record names none.
 _SESSION = OperationRules(
     keep=frozenset({"trainingSessionName", "operationId"}),
-    data=DataEvent("AWS::SageMaker::TrainingSession"),
+    data=Named("AWS::SageMaker::TrainingSession"),
     response=False,
 )
 TRAINING_SESSION = ServiceRules(

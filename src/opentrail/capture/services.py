@@ -4,37 +4,66 @@
 Keys are botocore's service directories; a service without a row follows the rules.
 """
 
+import dataclasses
+import functools
 from collections.abc import Mapping
 from types import MappingProxyType
 
 from opentrail.capture import (
+    service_compute,
     service_devopsguru,
-    service_others,
+    service_identity,
+    service_messages,
     service_personalize,
     service_sagemaker,
+    service_storage,
 )
-from opentrail.capture.rules import ServiceRules, Times
+from opentrail.capture.data_events import data_events
+from opentrail.capture.rules import Casing, Form, Redaction, ServiceRules, Times
+
+_RAW = ServiceRules(casing=Casing.RAW)
+_RAW_STARS = ServiceRules(casing=Casing.RAW, redaction=Redaction.STARS)
+_RDS = ServiceRules(form=Form.UNWRAPPED)
 
 SERVICES: Mapping[str, ServiceRules] = MappingProxyType(
     {
-        "account": service_others.RAW,
-        "bedrock-runtime": service_others.BEDROCK_RUNTIME,
-        "ce": service_others.RAW,
+        "account": ServiceRules(casing=Casing.RAW, hide_messages=True),
+        "apigateway": ServiceRules(times=Times.JAVA, redaction=Redaction.STARS),
+        "appmesh": ServiceRules(times=Times.JAVA_COMMA, api_version="2019-01-25"),
+        "appsync": ServiceRules(redaction=Redaction.STARS),
+        "bedrock-runtime": service_compute.BEDROCK_RUNTIME,
+        "ce": _RAW,
+        "cloudfront": ServiceRules(api_version="2020_05_31", suffix="2020_05_31"),
+        "cloudhsmv2": ServiceRules(times=Times.JAVA_COMMA),
         "cloudtrail": ServiceRules(event_version="1.11", times=Times.JAVA_COMMA),
         "devops-guru": service_devopsguru.CONTROL,
-        "dynamodb": service_others.DYNAMODB,
-        "ec2": ServiceRules(event_version="1.10"),
+        "docdb": _RDS,
+        "dynamodb": service_storage.DYNAMODB,
+        "ec2": service_compute.EC2,
         "ecs": ServiceRules(event_version="1.11"),
+        "efs": ServiceRules(api_version="2015-02-01"),
         "eks": ServiceRules(event_version="1.09"),
-        "events": service_others.EVENTS,
-        "kms": service_others.KMS,
-        "lambda": service_others.LAMBDA,
-        "logs": service_others.LOGS,
+        "elasticache": _RDS,
+        "elb": ServiceRules(api_version="2012-06-01"),
+        "elbv2": ServiceRules(api_version="2015-12-01"),
+        "events": service_messages.EVENTS,
+        "health": ServiceRules(times=Times.JAVA_COMMA),
+        "iam": service_identity.IAM,
+        "kms": service_identity.KMS,
+        "lambda": service_compute.LAMBDA,
+        "logs": service_messages.LOGS,
+        "neptune": _RDS,
+        "organizations": service_identity.ORGANIZATIONS,
         "personalize": service_personalize.CONTROL,
         "personalize-events": service_personalize.EVENTS,
         "personalize-runtime": service_personalize.RUNTIME,
-        "resource-explorer-2": service_others.RAW,
-        "s3": service_others.S3,
+        "proton": ServiceRules(hide_messages=True),
+        "rds": _RDS,
+        "redshift": _RDS,
+        "resource-explorer-2": _RAW_STARS,
+        "route53": ServiceRules(api_version="2013-04-01"),
+        "s3": service_storage.S3,
+        "s3control": service_storage.S3_CONTROL,
         "sagemaker": service_sagemaker.CONTROL,
         "sagemaker-a2i-runtime": service_sagemaker.A2I,
         "sagemaker-edge": service_sagemaker.EDGE,
@@ -43,18 +72,31 @@ SERVICES: Mapping[str, ServiceRules] = MappingProxyType(
         "sagemaker-runtime": service_sagemaker.RUNTIME,
         "sagemakerjobruntime": service_sagemaker.JOB_RUNTIME,
         "sagemakertrainingsessionruntime": service_sagemaker.TRAINING_SESSION,
-        "securityhub": service_others.RAW,
-        "ses": service_others.SES,
-        "sesv2": service_others.SES_V2,
-        "sns": service_others.SNS,
-        "sqs": service_others.SQS,
-        "sts": service_others.STS,
+        "secretsmanager": service_identity.SECRETS_MANAGER,
+        "securityhub": _RAW,
+        "ses": service_messages.SES,
+        "sesv2": service_messages.SES_V2,
+        "sns": service_messages.SNS,
+        "sqs": service_messages.SQS,
+        "ssm": service_identity.SSM,
+        "sts": service_identity.STS,
+        "taxsettings": ServiceRules(hide_messages=True),
     }
 )
 
 _DEFAULT = ServiceRules()
 
 
+@functools.cache
 def rules_for(service: str) -> ServiceRules:
-    """Return the rules of a service (botocore's service directory; "" for an unknown one)."""
-    return SERVICES.get(service, _DEFAULT)
+    """Return the rules of a service (botocore's service directory; "" for an unknown one).
+
+    Its own row comes first, then the table of data events.
+    """
+    own = SERVICES.get(service, _DEFAULT)
+    data = data_events(service)
+    if data is None:
+        return own
+    return dataclasses.replace(
+        own, data=data.every, operations={**data.operations, **own.operations}
+    )

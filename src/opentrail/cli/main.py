@@ -25,6 +25,7 @@ COMMANDS = {
     "validate-logs": "opentrail.cli.verify",
     "receipt": "opentrail.cli.receipt",
     "public-keys": "opentrail.cli.public_keys",
+    "compare": "opentrail.cli.compare",
     "record": "opentrail.cli.record",
     "demo": "opentrail.cli.demo",
     "sandbox": "opentrail.cli.sandbox",

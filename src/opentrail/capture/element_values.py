@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Writers of single values: scalars, times, and what stands for values that must not be kept.
+
+Source: timestamps in delivered records, of which there are five forms; see ``rules.Times``.
+"""
+
+import datetime as dt
+from collections.abc import Callable
+
+import msgspec
+
+from opentrail.capture.rules import Redaction, Times
+
+Writer = Callable[[object], object]
+"""Takes a parsed value (model names, JSON types); gives what the record shows, or ``LEFT_OUT``."""
+
+LEFT_OUT = object()
+"""Stands for a value that the record must not or cannot have."""
+
+_MONTHS = "JanFebMarAprMayJunJulAugSepOctNovDec"
+_HALF_DAY_H = 12
+
+
+def scalar(value: object) -> object:
+    """Return a scalar; what has an unexpected shape is left out, nobody knows what it holds."""
+    return LEFT_OUT if type(value) in (dict, list) else value
+
+
+def as_sent(value: object) -> object:
+    """Return a document as it was sent."""
+    return value
+
+
+def _hidden(_value: object) -> object:
+    return Redaction.HIDDEN.value
+
+
+def _stars(_value: object) -> object:
+    return Redaction.STARS.value
+
+
+def _removed(_value: object) -> object:
+    return Redaction.REMOVED.value
+
+
+REDACTIONS: dict[Redaction, Writer | None] = {
+    Redaction.HIDDEN: _hidden,
+    Redaction.STARS: _stars,
+    Redaction.REMOVED: _removed,
+    Redaction.OMITTED: None,
+}
+"""What stands for a sensitive value; None: nothing does."""
+
+
+def _java(value: object) -> object:
+    return _java_text(value, "")
+
+
+def _java_comma(value: object) -> object:
+    return _java_text(value, ",")
+
+
+def _java_text(value: object, comma: str) -> object:
+    when = _moment(value)
+    if when is None:
+        return scalar(value)
+    half = "AM" if when.hour < _HALF_DAY_H else "PM"
+    hour = when.hour % _HALF_DAY_H or _HALF_DAY_H
+    month = _MONTHS[when.month * 3 - 3 : when.month * 3]
+    day = f"{month} {when.day}, {when.year}{comma}"
+    return f"{day} {hour}:{when.minute:02}:{when.second:02} {half}"
+
+
+def _epoch_ms(value: object) -> object:
+    when = _moment(value)
+    return scalar(value) if when is None else round(when.timestamp() * 1000)
+
+
+def _moment(value: object) -> dt.datetime | None:
+    """Read a wire timestamp (epoch seconds or ISO 8601), UTC; None when it is neither."""
+    try:
+        if isinstance(value, msgspec.Raw):  # a number that a float would spell otherwise
+            return dt.datetime.fromtimestamp(float(bytes(value)), tz=dt.UTC)
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return dt.datetime.fromtimestamp(value, tz=dt.UTC)
+        if isinstance(value, str):
+            when = dt.datetime.fromisoformat(value)
+            zoned = when if when.tzinfo is not None else when.replace(tzinfo=dt.UTC)
+            return zoned.astimezone(dt.UTC)
+    except (ValueError, OverflowError, OSError):
+        return None
+    return None
+
+
+TIMES: dict[Times, Writer] = {
+    Times.AS_SENT: scalar,
+    Times.JAVA: _java,
+    Times.JAVA_COMMA: _java_comma,
+    Times.EPOCH_MS: _epoch_ms,
+}

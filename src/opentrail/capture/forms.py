@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What writes the requestParameters and the responseElements of one operation.
+
+Source: delivered records; see docs/records.md, "Names, times and lists".
+"""
+
+import re
+
+from opentrail.aws import tables
+from opentrail.aws.model import Operation, Shape
+from opentrail.capture import elements_dynamodb, elements_ec2, elements_s3
+from opentrail.capture.elements import Compiler, Element, Style
+from opentrail.capture.rules import Form, OperationRules, ServiceRules, Times
+
+_JAVA_PROTOCOLS = frozenset({"json", "query", "rest-xml"})
+_IDENTIFIER = re.compile(r"(?:\A(?:id|arn|name)|(?:Id|Arn|ARN|Name|Identifier|Alias)s?)\Z")
+"""How members are called that say what a data-plane call is about, not what is in it."""
+
+
+def request(model: Operation, service: ServiceRules, rules: OperationRules) -> Element | None:
+    """Return what writes requestParameters; None: they are always null."""
+    style = _style(model, service, rules)
+    if service.form is Form.EC2:
+        return elements_ec2.request(model, style)
+    if service.form is Form.S3:
+        return elements_s3.request(model, style)
+    if service.form is Form.S3_CONTROL:
+        return elements_s3.control_request(model, style)
+    if service.form is Form.DYNAMODB and rules.data is not None:
+        return elements_dynamodb.request(model, style, rules.keep)
+    keep = _identifiers(model.input) if rules.identifiers_only else rules.keep
+    return _element(model.input, style, keep)
+
+
+def answer(model: Operation, service: ServiceRules, rules: OperationRules) -> Element | None:
+    """Return what writes responseElements; None: they are always null."""
+    style = _style(model, service, rules)
+    if service.form is Form.EC2:
+        return elements_ec2.answer(model, style)
+    if service.form is Form.S3:
+        return elements_s3.answer(model, style)
+    if service.form is Form.S3_CONTROL:
+        return None
+    inside = _wrapped(model.output) if service.form is Form.UNWRAPPED else ""
+    return _element(model.output, style, rules.answer_keep, inside)
+
+
+def _style(model: Operation, service: ServiceRules, rules: OperationRules) -> Style:
+    # What the service's own clients speak: a record does not depend on who calls.
+    protocol = tables.services()[model.service].protocol
+    by_protocol = Times.JAVA if protocol in _JAVA_PROTOCOLS else Times.AS_SENT
+    is_xml = service.form is Form.EC2 and model.name not in elements_ec2.SOAP_OPERATIONS
+    return Style(
+        casing=service.casing,
+        times=Times.AS_SENT if is_xml else service.times or by_protocol,
+        redaction=service.redaction,
+        hide=service.hide | rules.hide,
+        drop=service.drop | rules.drop,
+        spelling={**service.spelling, **rules.spelling},
+    )
+
+
+def _element(
+    shape: Shape | None, style: Style, keep: frozenset[str] | None, inside: str = ""
+) -> Element | None:
+    if shape is None:
+        return None
+    made = Compiler(style).top(shape.members[inside].shape if inside else shape, keep)
+    return Element(made, inside=inside) if made.members else None
+
+
+def _wrapped(shape: Shape | None) -> str:
+    """Return the structure that is all that ``shape`` has; "" when it has more, or none."""
+    members = list(shape.members.values()) if shape is not None else []
+    return members[0].name if len(members) == 1 and members[0].shape.kind == "structure" else ""
+
+
+def _identifiers(shape: Shape | None) -> frozenset[str]:
+    """Return the members that can only be names: texts in the path, and those so called."""
+    members = shape.members.values() if shape is not None else ()
+    return frozenset(
+        m.name
+        for m in members
+        if _is_text(m.shape) and (m.location == "uri" or _IDENTIFIER.search(m.name))
+    )
+
+
+def _is_text(shape: Shape) -> bool:
+    item = shape.members["member"].shape if shape.kind == "list" else shape
+    return item.kind == "string"

@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: Apache-2.0
+"""STS, IAM, KMS, Organizations, Secrets Manager and Systems Manager: what their models do not say.
+
+Source: delivered records; KMS Developer Guide, "Logging AWS KMS API calls with AWS CloudTrail".
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from opentrail.capture.rules import Named, OperationRules, Redaction, ServiceRules, Times
+
+
+def _rows(*rows: tuple[str, OperationRules]) -> Mapping[str, OperationRules]:
+    """Return the table of ``rows``: operation names with spaces between them, and their rules."""
+    return MappingProxyType({name: rules for names, rules in rows for name in names.split()})
+
+
+_DENIED = frozenset({"AccessDenied"})
+
+# The three AssumeRole operations are recorded as reads, and with their response all the same.
+# A session token is a credential: hidden, although AWS shows it.
+_ROLE = (Named("AWS::IAM::Role", ("RoleArn",)),)
+_ASSUME = OperationRules(read_only=True, response=True, named=_ROLE)
+_SESSION = OperationRules(read_only=False)
+STS = ServiceRules(
+    times=Times.JAVA_COMMA,
+    hide=frozenset({"SessionToken"}),
+    unparsed_errors=_DENIED,
+    operations=_rows(
+        ("AssumeRole AssumeRoleWithSAML AssumeRoleWithWebIdentity", _ASSUME),
+        ("GetFederationToken GetSessionToken", _SESSION),
+    ),
+)
+
+# Passwords are not even shown as hidden.
+IAM = ServiceRules(event_version="1.09", redaction=Redaction.OMITTED)
+ORGANIZATIONS = ServiceRules(event_version="1.09", unparsed_errors=_DENIED)
+
+_KEY = Named(
+    "AWS::KMS::Key",
+    ("KeyId",),
+    "arn:{partition}:kms:{region}:{account}:{name}",
+    kind="key/",
+    answer=("KeyId",),
+)
+_ALIAS = Named("AWS::KMS::Key", ("AliasName",), _KEY.arn, kind="alias/")
+_TARGET = Named("AWS::KMS::Key", ("TargetKeyId",), _KEY.arn, kind="key/")
+_NEW_KEY = Named("AWS::KMS::Key", answer=("KeyMetadata", "Arn"))
+_USES = (
+    "Decrypt DeriveSharedSecret Encrypt GenerateDataKey GenerateDataKeyPair"
+    " GenerateDataKeyPairWithoutPlaintext GenerateDataKeyWithoutPlaintext GenerateMac"
+    " GenerateRandom ReEncrypt Sign Verify VerifyMac"
+)
+_RE_ENCRYPTED = (
+    Named("AWS::KMS::Key", ("SourceKeyId",), _KEY.arn, kind="key/", answer=("SourceKeyId",)),
+    Named("AWS::KMS::Key", ("DestinationKeyId",), _KEY.arn, kind="key/", answer=("KeyId",)),
+)
+KMS = ServiceRules(
+    tls=False,
+    event_version="1.11",
+    times=Times.JAVA_COMMA,
+    redaction=Redaction.OMITTED,
+    named=(_KEY,),
+    operations=_rows(
+        (_USES, OperationRules(read_only=True)),
+        ("ReEncrypt", OperationRules(read_only=True, named=_RE_ENCRYPTED)),
+        ("CreateKey ReplicateKey", OperationRules(named=(_NEW_KEY,))),
+        ("CreateAlias UpdateAlias", OperationRules(named=(_TARGET, _ALIAS))),
+        ("DeleteAlias", OperationRules(named=(_ALIAS,))),
+        (
+            "CreateCustomKeyStore UpdateCustomKeyStore",
+            OperationRules(spelling=MappingProxyType({"CloudHsmClusterId": "clusterId"})),
+        ),
+        # Of what was answered in full to whoever asked, records show only which key it was.
+        ("CreateGrant", OperationRules(answer_keep=frozenset({"GrantId", "KeyId"}))),
+    ),
+)
+
+_ARN = MappingProxyType({"ARN": "aRN"})
+_WRITTEN = OperationRules(answer_keep=frozenset({"ARN"}))
+SECRETS_MANAGER = ServiceRules(
+    event_version="1.09",
+    times=Times.JAVA_COMMA,
+    redaction=Redaction.OMITTED,
+    spelling=MappingProxyType({"ARN": "arn"}),
+    operations=_rows(
+        ("CreateSecret PutSecretValue UpdateSecret", _WRITTEN),
+        # Two spellings live side by side in delivered records.
+        (
+            "DeleteResourcePolicy DeleteSecret PutResourcePolicy RestoreSecret",
+            OperationRules(spelling=_ARN),
+        ),
+    ),
+)
+
+_PARAMETER = "arn:{partition}:ssm:{region}:{account}:{name}"
+_SSM_INSTANCE = Named("", ("InstanceId",), "arn:{partition}:ec2:{region}:{account}:instance/{name}")
+
+
+def _parameter(member: str) -> OperationRules:
+    return OperationRules(named=(Named("", (member,), _PARAMETER, kind="parameter/"),))
+
+
+SSM = ServiceRules(
+    times=Times.JAVA_COMMA,
+    hide=frozenset({"StreamUrl", "TokenValue"}),
+    unparsed_errors=frozenset({"ThrottlingException"}),
+    operations=_rows(
+        ("DeleteParameter GetParameter GetParameterHistory PutParameter", _parameter("Name")),
+        ("DeleteParameters GetParameters", _parameter("Names")),
+        ("PutInventory", OperationRules(named=(_SSM_INSTANCE,))),
+    ),
+)

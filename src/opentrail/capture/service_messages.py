@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+"""SNS, SQS, SES, EventBridge and CloudWatch Logs: messages are the customer's data.
+
+Source: CloudTrail User Guide, "Logging data events"; delivered records. Each row names the members
+to keep.
+"""
+
+from types import MappingProxyType
+
+from opentrail.capture.rules import Named, OperationRules, ServiceRules
+
+
+def _only(*names: str, data: Named | None = None) -> OperationRules:
+    return OperationRules(keep=frozenset(names), data=data, response=False)
+
+
+_TOPIC = Named("AWS::SNS::Topic", ("TopicArn",))
+_ENDPOINT = Named("AWS::SNS::PlatformEndpoint", ("EndpointArn",))
+SNS = ServiceRules(
+    operations=MappingProxyType(
+        {
+            **dict.fromkeys(("Publish", "PublishBatch"), _only("TopicArn", data=_TOPIC)),
+            "GetEndpointAttributes": OperationRules(data=_ENDPOINT),
+            "SetEndpointAttributes": _only("EndpointArn", data=_ENDPOINT),
+            "DeleteEndpoint": OperationRules(data=_ENDPOINT),
+        }
+    )
+)
+
+_QUEUE = Named(
+    "AWS::SQS::Queue", ("QueueUrl",), "arn:{partition}:sqs:{region}:{account}:{name}", url=True
+)
+_MESSAGES = (
+    "ChangeMessageVisibility ChangeMessageVisibilityBatch DeleteMessage DeleteMessageBatch"
+    " ReceiveMessage SendMessage SendMessageBatch"
+)
+SQS = ServiceRules(
+    operations=MappingProxyType(dict.fromkeys(_MESSAGES.split(), _only("QueueUrl", data=_QUEUE)))
+)
+
+# Letters are hidden, as in delivered records, and so is what is put into a template.
+_FILLED_IN = frozenset({"ReplacementTemplateData", "TemplateData"})
+_ADDRESSES = frozenset({"BccAddresses", "CcAddresses", "ToAddresses"})
+_SENDER = "arn:{partition}:ses:{region}:{account}:identity/{name}"
+_SENT = OperationRules(data=Named("AWS::SES::EmailIdentity", ("Source",), _SENDER), response=False)
+_SENT_RAW = OperationRules(data=_SENT.data, hide=frozenset({"Destinations"}), response=False)
+_SENT_V2 = OperationRules(
+    data=Named("AWS::SES::EmailIdentity", ("FromEmailAddress",), _SENDER), response=False
+)
+SES = ServiceRules(
+    hide=_ADDRESSES | _FILLED_IN | {"DefaultTemplateData", "Message", "RawMessage"},
+    operations=MappingProxyType(
+        {
+            **dict.fromkeys(("SendBulkTemplatedEmail", "SendEmail", "SendTemplatedEmail"), _SENT),
+            "SendRawEmail": _SENT_RAW,
+        }
+    ),
+)
+SES_V2 = ServiceRules(
+    hide=_ADDRESSES | _FILLED_IN | {"Content", "DefaultContent"},
+    operations=MappingProxyType(dict.fromkeys(("SendBulkEmail", "SendEmail"), _SENT_V2)),
+)
+
+LOGS = ServiceRules(
+    api_version="20140328",
+    operations=MappingProxyType({"PutLogEvents": _only("logGroupName", "logStreamName")}),
+)
+_BUS = Named("AWS::Events::EventBus")
+EVENTS = ServiceRules(
+    operations=MappingProxyType(
+        {"PutEvents": _only(data=_BUS), "PutPartnerEvents": _only(data=_BUS)}
+    )
+)

@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: Apache-2.0
+"""S3 and DynamoDB: what their models do not say about their records.
+
+Source: S3 User Guide, "Amazon S3 CloudTrail events"; CloudTrail User Guide, "Logging data events";
+delivered records for the names.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from opentrail.capture.rules import Form, Named, OperationRules, ServiceRules
+
+_OBJECT = Named("AWS::S3::Object")
+"""``resources_s3`` says which."""
+_OBJECT_OPERATIONS = (
+    "AbortMultipartUpload CompleteMultipartUpload CopyObject CreateMultipartUpload DeleteObject"
+    " DeleteObjectTagging DeleteObjects GetObject GetObjectAcl GetObjectAttributes"
+    " GetObjectLegalHold GetObjectRetention GetObjectTagging GetObjectTorrent HeadBucket HeadObject"
+    " ListMultipartUploads ListObjectVersions ListObjects ListParts PutObject PutObjectAcl"
+    " PutObjectLegalHold PutObjectRetention PutObjectTagging RenameObject RestoreObject"
+    " SelectObjectContent UploadPart UploadPartCopy WriteGetObjectResponse"
+)
+_NAMES: Mapping[str, str] = MappingProxyType(
+    {
+        "DeletePublicAccessBlock": "DeleteBucketPublicAccessBlock",
+        "GetBucketAccelerateConfiguration": "GetAccelerateConfiguration",
+        "GetBucketAnalyticsConfiguration": "GetAnalyticsConfiguration",
+        "GetBucketInventoryConfiguration": "GetInventoryConfiguration",
+        "GetBucketLifecycleConfiguration": "GetBucketLifecycle",
+        "GetBucketMetricsConfiguration": "GetMetricsConfiguration",
+        "GetBucketNotificationConfiguration": "GetBucketNotification",
+        "GetObjectLockConfiguration": "GetBucketObjectLockConfiguration",
+        "GetPublicAccessBlock": "GetBucketPublicAccessBlock",
+        "PutBucketAccelerateConfiguration": "PutAccelerateConfiguration",
+        "PutBucketAnalyticsConfiguration": "PutAnalyticsConfiguration",
+        "PutBucketInventoryConfiguration": "PutInventoryConfiguration",
+        "PutBucketLifecycleConfiguration": "PutBucketLifecycle",
+        "PutBucketMetricsConfiguration": "PutMetricsConfiguration",
+        "PutBucketNotificationConfiguration": "PutBucketNotification",
+        "PutObjectLockConfiguration": "PutBucketObjectLockConfiguration",
+        "PutPublicAccessBlock": "PutBucketPublicAccessBlock",
+    }
+)
+S3 = ServiceRules(
+    form=Form.S3,
+    operations=MappingProxyType(
+        {
+            **dict.fromkeys(_OBJECT_OPERATIONS.split(), OperationRules(data=_OBJECT)),
+            "ListObjectsV2": OperationRules(data=_OBJECT, event_name="ListObjects"),
+            # A query's text and what it asks for are the customer's data.
+            "SelectObjectContent": OperationRules(
+                data=_OBJECT, drop=frozenset({"Expression"}), read_only=True
+            ),
+            **{name: OperationRules(event_name=shown) for name, shown in _NAMES.items()},
+        }
+    ),
+)
+S3_CONTROL = ServiceRules(
+    form=Form.S3_CONTROL,
+    operations=MappingProxyType(
+        {
+            f"{verb}PublicAccessBlock": OperationRules(event_name=f"{verb}AccountPublicAccessBlock")
+            for verb in ("Delete", "Get", "Put")
+        }
+    ),
+)
+S3_OUTPOSTS = ServiceRules()
+
+_TABLE = Named(
+    "AWS::DynamoDB::Table",
+    ("TableName",),
+    "arn:{partition}:dynamodb:{region}:{account}:table/{name}",
+)
+_SHOWN = frozenset(
+    {
+        "ConditionExpression",
+        "ExpressionAttributeNames",
+        "IndexName",
+        "Item",
+        "Key",
+        "ProjectionExpression",
+        "ReturnConsumedCapacity",
+        "ReturnItemCollectionMetrics",
+        "ReturnValues",
+        "Select",
+        "TableName",
+        "UpdateExpression",
+    }
+)
+"""What delivered records show of an item's operation: its key, and expressions that name attributes
+by placeholders; never values."""
+_ITEM = OperationRules(keep=_SHOWN, data=_TABLE, response=False)
+_TABLE_NAME = OperationRules(
+    keep=frozenset({"TableName", "IndexName"}), data=_TABLE, response=False
+)
+_STATEMENT = OperationRules(keep=frozenset(), data=Named("AWS::DynamoDB::Table"), response=False)
+DYNAMODB = ServiceRules(
+    api_version="2012-08-10",
+    form=Form.DYNAMODB,
+    operations=MappingProxyType(
+        {
+            **dict.fromkeys(("DeleteItem", "GetItem", "PutItem", "UpdateItem"), _ITEM),
+            **dict.fromkeys(("Query", "Scan"), _TABLE_NAME),
+            # Statements have values in their text; batches have items beside the names of tables.
+            **dict.fromkeys(
+                (
+                    "BatchExecuteStatement",
+                    "BatchGetItem",
+                    "BatchWriteItem",
+                    "ExecuteStatement",
+                    "ExecuteTransaction",
+                    "TransactGetItems",
+                    "TransactWriteItems",
+                ),
+                _STATEMENT,
+            ),
+        }
+    ),
+)

@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What RDS, IAM, DynamoDB, KMS, STS and Secrets Manager records do not take from the model."""
+
+import json
+
+import pytest
+from support.calls import ACCOUNT, REGION, Made, called
+
+HIDDEN = "HIDDEN_DUE_TO_SECURITY_REASONS"
+
+
+def test_rds_answers_are_unwrapped():
+    answer = (
+        b"<CreateDBInstanceResponse><CreateDBInstanceResult><DBInstance>"
+        b"<DBInstanceIdentifier>d</DBInstanceIdentifier><DbInstancePort>0</DbInstancePort>"
+        b"</DBInstance></CreateDBInstanceResult></CreateDBInstanceResponse>"
+    )
+    params = {
+        "DBInstanceIdentifier": "d",
+        "DBInstanceClass": "c",
+        "Engine": "mysql",
+        "MasterUserPassword": "SECRET",
+    }
+    record = called("rds", "CreateDBInstance", params, answer)
+    assert record["responseElements"] == {"dBInstanceIdentifier": "d", "dbInstancePort": 0}
+    assert record["requestParameters"]["masterUserPassword"] == HIDDEN
+
+
+def test_query_services_are_recorded_with_the_name_of_the_error():
+    answer = (
+        b"<ErrorResponse><Error><Code>NoSuchEntity</Code><Message>no</Message></Error>"
+        b"</ErrorResponse>"
+    )
+    record = called("iam", "GetUser", {"UserName": "u"}, answer, status=404)
+    assert (record["errorCode"], record["errorMessage"]) == ("NoSuchEntityException", "no")
+
+
+def test_a_password_of_iam_leaves_no_trace():
+    record = called("iam", "CreateLoginProfile", {"UserName": "u", "Password": "SECRET"})
+    assert record["requestParameters"] == {"userName": "u"}
+
+
+def test_an_item_of_dynamodb_shows_its_key_and_the_names_of_its_attributes():
+    made = Made(
+        "dynamodb",
+        "UpdateItem",
+        {
+            "TableName": "Music",
+            "Key": {"Artist": {"S": "No One"}, "Year": {"N": "1"}, "Blob": {"B": "eA=="}},
+            "UpdateExpression": "SET #Y = :y",
+            "ExpressionAttributeValues": {":y": {"S": "SECRET"}},
+        },
+        {},
+        protocol="json",
+    )
+    record = made.record()
+    assert record["requestParameters"] == {
+        "tableName": "Music",
+        "key": {"Artist": "No One", "Year": "1"},
+        "updateExpression": "SET #Y = :y",
+    }
+    assert record["apiVersion"] == "2012-08-10"
+    put = Made(
+        "dynamodb",
+        "PutItem",
+        {"TableName": "Music", "Item": {"Artist": {"S": "SECRET"}}},
+        {},
+        protocol="json",
+    )
+    assert put.record()["requestParameters"] == {"tableName": "Music", "item": ["Artist"]}
+
+
+@pytest.mark.parametrize(
+    ("operation", "sent", "answer", "arns"),
+    [
+        ("Encrypt", {"KeyId": "alias/a"}, {"KeyId": "arn:aws:kms:r:1:key/k"}, ["r:1:key/k"]),
+        ("DescribeKey", {"KeyId": "k"}, None, [f"{REGION}:{ACCOUNT}:key/k"]),
+        ("DescribeKey", {"KeyId": "alias/a"}, None, [f"{REGION}:{ACCOUNT}:alias/a"]),
+        ("CreateKey", {}, {"KeyMetadata": {"Arn": "arn:aws:kms:r:1:key/n"}}, ["r:1:key/n"]),
+        (
+            "CreateAlias",
+            {"AliasName": "alias/a", "TargetKeyId": "k"},
+            {},
+            [f"{REGION}:{ACCOUNT}:key/k", f"{REGION}:{ACCOUNT}:alias/a"],
+        ),
+        ("ListKeys", {}, None, None),
+    ],
+)
+def test_kms_events_name_the_key(operation, sent, answer, arns):
+    record = Made("kms", operation, sent, answer).record()
+    shown = record.get("resources")
+    assert (shown and [each["ARN"].removeprefix("arn:aws:kms:") for each in shown]) == arns
+    assert "SECRET" not in json.dumps(record)
+
+
+def test_a_role_and_a_parameter_are_named_as_delivered():
+    role = "arn:aws:iam::210987654321:role/r"
+    form = f"Action=AssumeRole&Version=2011-06-15&RoleArn={role}&RoleSessionName=s".encode()
+    assert Made("sts", "AssumeRole", form).record()["resources"] == [
+        {"accountId": "210987654321", "type": "AWS::IAM::Role", "ARN": role}
+    ]
+    for name in ("/a/b", "x"):
+        record = Made("ssm", "GetParameter", {"Name": name}, protocol="json").record()
+        place = f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter/{name.lstrip('/')}"
+        assert record["resources"] == [{"accountId": ACCOUNT, "ARN": place}]
+
+
+@pytest.mark.parametrize(
+    ("service", "code", "kept"),
+    [
+        ("sts", "AccessDenied", False),
+        ("sts", "ValidationError", True),
+        ("iam", "AccessDenied", True),
+    ],
+)
+def test_a_call_that_was_not_even_read_has_null_parameters(service, code, kept):
+    operation = {"sts": "GetFederationToken", "iam": "GetUser"}[service]
+    params = {"Name": "n"} if service == "sts" else {"UserName": "n"}
+    answer = f"<ErrorResponse><Error><Code>{code}</Code></Error></ErrorResponse>".encode()
+    record = called(service, operation, params, answer, status=403)
+    assert record["errorCode"] == code
+    assert (record["requestParameters"] is not None) is kept
+
+
+@pytest.mark.parametrize(
+    ("operation", "spelling"), [("PutSecretValue", "arn"), ("DeleteSecret", "aRN")]
+)
+def test_secrets_are_named_as_delivered_records_spell_them(operation, spelling):
+    answer = {"ARN": "a", "Name": "n"}
+    made = Made("secretsmanager", operation, {"SecretString": "SECRET"}, answer, protocol="json")
+    record = made.record()
+    assert record["responseElements"][spelling] == "a"
+    assert ("name" in record["responseElements"]) is (operation == "DeleteSecret")
+    assert record["requestParameters"] is None
