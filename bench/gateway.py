@@ -4,25 +4,30 @@
 Every round measures all of them in turn; figures are medians over the rounds, with the spread.
 """
 
-import asyncio
 import json
-import os
 import shutil
 import statistics
 import subprocess
 import sys
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
 
-from botocore.auth import SigV4Auth
-from botocore.awsrequest import AWSRequest
-from botocore.credentials import Credentials
-
+from bench import peers
+from bench.load import (
+    WARM_UP_S,
+    Figures,
+    Target,
+    free_port,
+    measure,
+    resident_mb,
+    signed_request,
+    started,
+    wait_for_port,
+)
 from bench.machine import spread_percent
 from bench.sample import write_log
 
@@ -31,7 +36,7 @@ UPSTREAM = "upstream itself"
 BARE = "bare pass-through proxy"
 OPENTRAIL = "opentrail"
 INDEXING = "opentrail, back indexing"
-BACKLOG_RECORDS_S = 150_000
+BACKLOG_RECORDS_S = 300_000
 """More than back indexes in a second, so that it is at it as long as is measured."""
 CAUGHT_UP = 0.98
 """Of the log: past it, back only follows what is measured."""
@@ -39,97 +44,11 @@ BODY = (
     b'{"ModelName":"bench","PrimaryContainer":{"Image":"kmeans:latest","Environment":{"A":"b"}},'
     b'"ExecutionRoleArn":"arn:aws:iam::123456789012:role/bench-role"}'
 )
-WARM_UP_S = 0.5
-_TICKS = os.sysconf("SC_CLK_TCK")
 
 
-@dataclass(frozen=True)
-class Target:
-    """Something that is measured."""
-
-    name: str
-    port: int
-    pid: int
-
-
-@dataclass(frozen=True)
-class Figures:
-    """One measurement."""
-
-    calls_s: float
-    p50_ms: float
-    p99_ms: float
-    cpu_us: float
-    """Of the process that is measured, a call."""
-
-
-@contextmanager
-def started(*arguments: str) -> Iterator[tuple[int, int]]:
-    """Run a program that prints its port; yield port and process id."""
-    process = subprocess.Popen([sys.executable, *arguments], stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    try:
-        yield int(process.stdout.readline().strip().rsplit(":", 1)[-1]), process.pid
-    finally:
-        process.terminate()
-        process.wait()
-
-
-def signed_request(port: int, key: tuple[str, str]) -> bytes:
-    """Return the bytes of one CreateModel call, as botocore signs it."""
-    url = f"http://127.0.0.1:{port}/"
-    headers = {
-        "X-Amz-Target": "SageMaker.CreateModel",
-        "Content-Type": "application/x-amz-json-1.1",
-        "User-Agent": "Boto3/1.44.5 md/Botocore#1.44.5 ua/2.1 os/linux",
-    }
-    request = AWSRequest("POST", url, data=BODY, headers=headers)
-    SigV4Auth(Credentials(*key), "sagemaker", "us-east-1").add_auth(request)
-    lines = [f"{name}: {value}" for name, value in request.headers.items()]
-    lines += [f"Host: 127.0.0.1:{port}", f"Content-Length: {len(BODY)}"]
-    return ("POST / HTTP/1.1\r\n" + "\r\n".join(lines) + "\r\n\r\n").encode() + BODY
-
-
-async def load(port: int, request: bytes, connections: int, seconds: float) -> list[float]:
-    """Call as fast as ``connections`` connections can; return each call's seconds."""
-    took: list[float] = []
-    until = time.perf_counter() + seconds
-
-    async def client() -> None:
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        while time.perf_counter() < until:
-            begin = time.perf_counter()
-            writer.write(request)
-            head = await reader.readuntil(b"\r\n\r\n")
-            at = head.lower().find(b"content-length:")
-            await reader.readexactly(int(head[at + 15 :].split(b"\r\n", 1)[0]))
-            assert head.startswith(b"HTTP/1.1 200"), head
-            took.append(time.perf_counter() - begin)
-        writer.close()
-
-    await asyncio.gather(*(client() for _ in range(connections)))
-    return took
-
-
-def cpu_s(pid: int) -> float:
-    """Return the CPU seconds that a process has used (user and system)."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / _TICKS
-
-
-def measure(target: Target, request: bytes, connections: int, seconds: float) -> Figures:
-    """Measure ``target`` once."""
-    asyncio.run(load(target.port, request, connections, min(WARM_UP_S, seconds)))
-    before = cpu_s(target.pid)
-    took = sorted(asyncio.run(load(target.port, request, connections, seconds)))
-    used = cpu_s(target.pid) - before
-    assert took, "not one call was answered"
-    return Figures(
-        calls_s=len(took) / seconds,
-        p50_ms=took[len(took) // 2] * 1000,
-        p99_ms=took[len(took) * 99 // 100] * 1000,
-        cpu_us=used / len(took) * 1e6,
-    )
+def create_model(port: int, key: tuple[str, str]) -> bytes:
+    """Return the bytes of one signed CreateModel call."""
+    return signed_request(port, key, "sagemaker", "SageMaker.CreateModel", BODY)
 
 
 def admin_key(data: Path) -> tuple[str, str]:
@@ -140,12 +59,29 @@ def admin_key(data: Path) -> tuple[str, str]:
 
 
 @contextmanager
-def server(data: Path, upstream_port: int, name: str) -> Iterator[Target]:
+def server(
+    data: Path, upstream_port: int, name: str, environment: Mapping[str, str] | None = None
+) -> Iterator[Target]:
     """Start OpenTrail over the directory ``data`` in front of the upstream."""
     arguments = ["-m", "opentrail.cli.main", "serve", "--data", str(data)]
     arguments += ["--listen", "127.0.0.1:0", "--upstream", f"http://127.0.0.1:{upstream_port}"]
-    with started(*arguments) as (port, pid):
+    with started(*arguments, environment=environment) as (port, pid):
         yield Target(name, port, pid)
+
+
+@contextmanager
+def busy_server(data: Path, upstream_port: int) -> Iterator[Target]:
+    """As ``server``, but without waiting until back has read the log."""
+    port = free_port()
+    command = [sys.executable, "-m", "opentrail.cli.main", "serve", "--data", str(data)]
+    command += ["--listen", f"127.0.0.1:{port}", "--upstream", f"http://127.0.0.1:{upstream_port}"]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    try:
+        wait_for_port(port)
+        yield Target(INDEXING, port, process.pid)
+    finally:
+        process.terminate()
+        process.wait()
 
 
 @contextmanager
@@ -175,8 +111,8 @@ class Backlog:
     def measure(self, upstream_port: int, connections: int, seconds: float) -> Figures:
         """Measure OpenTrail while back indexes."""
         shutil.rmtree(self._data / "history", ignore_errors=True)
-        with server(self._data, upstream_port, INDEXING) as target:
-            request = signed_request(target.port, admin_key(self._data))
+        with busy_server(self._data, upstream_port) as target:
+            request = create_model(target.port, admin_key(self._data))
             figures = measure(target, request, connections, seconds)
             with urlopen(f"http://127.0.0.1:{target.port}/_opentrail/health") as answer:
                 health = json.load(answer)
@@ -188,27 +124,41 @@ class Backlog:
         return int(health["log"]["durable_end"] * CAUGHT_UP)
 
 
-def report(connections: int, all_figures: dict[str, list[Figures]]) -> None:
+def report(
+    title: str, all_figures: dict[str, list[Figures]], direct_ms: float | None = None
+) -> None:
     """Print medians, spread, and ratios to the bare proxy."""
-    print(f"\ngateway: {connections} connection(s)")
+    print(f"\ngateway: {title}")
     print(
         f"  {'':28}{'calls/s':>9}{'p50 ms':>9}{'added':>9}{'p99 ms':>9}"
-        f"{'CPU us':>9}{'spread':>8}{'ratio':>8}"
+        f"{'CPU us':>9}{'a core':>9}{'spread':>8}{'ratio':>8}"
     )
     bare_us = _median(all_figures[BARE], "cpu_us")
-    direct_ms = _median(all_figures[UPSTREAM], "p50_ms")
     for name, rounds in all_figures.items():
         cpu_us, p50_ms = _median(rounds, "cpu_us"), _median(rounds, "p50_ms")
         ratio = f"{cpu_us / bare_us:.2f}x" if bare_us else "-"
+        added = "-" if direct_ms is None else f"{p50_ms - direct_ms:.3f}"
         print(
-            f"  {name:28}{_median(rounds, 'calls_s'):9.0f}{p50_ms:9.3f}{p50_ms - direct_ms:9.3f}"
-            f"{_median(rounds, 'p99_ms'):9.3f}{cpu_us:9.0f}"
+            f"  {name:28}{_median(rounds, 'calls_s'):9.0f}{p50_ms:9.3f}{added:>9}"
+            f"{_median(rounds, 'p99_ms'):9.3f}{cpu_us:9.0f}{_median(rounds, 'calls_s_core'):9.0f}"
             f"{spread_percent([each.cpu_us for each in rounds]):7.0f}%{ratio:>8}"
         )
 
 
 def _median(rounds: list[Figures], name: str) -> float:
     return statistics.median(float(getattr(each, name)) for each in rounds)
+
+
+Measuring = Callable[[], Figures]
+
+
+def in_turn(measuring: Mapping[str, Measuring], rounds: int) -> dict[str, list[Figures]]:
+    """Measure everything in turn, ``rounds`` times."""
+    figures: dict[str, list[Figures]] = {name: [] for name in measuring}
+    for _ in range(rounds):
+        for name, measure_it in measuring.items():
+            figures[name].append(measure_it())
+    return figures
 
 
 def run(directory: Path, rounds: int, seconds: float) -> None:
@@ -218,15 +168,34 @@ def run(directory: Path, rounds: int, seconds: float) -> None:
     with all_targets(data) as targets:
         key = admin_key(data)
         for connections in (1, 16):
-            figures: dict[str, list[Figures]] = {target.name: [] for target in targets}
-            figures[INDEXING] = []
-            for _ in range(rounds):
-                for target in targets:
-                    request = signed_request(target.port, key)
-                    figures[target.name].append(measure(target, request, connections, seconds))
-                figures[INDEXING].append(backlog.measure(targets[0].port, connections, seconds))
-            report(connections, figures)
-        rss = Path(f"/proc/{targets[-1].pid}/status").read_text().split("VmRSS:")[1].split()[0]
-    busy = sum(backlog.still_indexing)
-    print(f"\nback was still indexing at the end of {busy} of {len(backlog.still_indexing)} rounds")
-    print(f"opentrail front, resident: {int(rss) / 1024:.0f} MB")
+            measuring: dict[str, Measuring] = {
+                target.name: partial(
+                    measure, target, create_model(target.port, key), connections, seconds
+                )
+                for target in targets
+            }
+            measuring[INDEXING] = partial(backlog.measure, targets[0].port, connections, seconds)
+            figures = in_turn(measuring, rounds)
+            direct_ms = _median(figures[UPSTREAM], "p50_ms")
+            report(f"CreateModel, {connections} connection(s)", figures, direct_ms)
+        busy = sum(backlog.still_indexing)
+        all_rounds = len(backlog.still_indexing)
+        print(f"\nback was still indexing at the end of {busy} of {all_rounds} rounds")
+        beside_peers(targets, rounds, seconds)
+        opentrail = targets[-1]
+        print(f"\nopentrail front, resident: {resident_mb(opentrail.pid):.0f} MB", end="")
+        called = peers.use_services(opentrail.port)
+        resident = resident_mb(opentrail.pid)
+        print(f"; after {called} operations of {len(peers.SERVICES)} services: {resident:.0f} MB")
+
+
+def beside_peers(targets: list[Target], rounds: int, seconds: float) -> None:
+    """Measure other servers that answer AWS calls, with a call that all of them know."""
+    with peers.peers(install=seconds >= peers.SECONDS_MIN) as others:
+        measuring = {
+            target.name: partial(measure, target, peers.request(target.port), 16, seconds)
+            for target in (*targets[1:], *others)
+        }
+        report("DescribeParameters, 16 connection(s)", in_turn(measuring, rounds))
+        for target in others:
+            print(f"  {target.name}, resident: {resident_mb(target.pid):.0f} MB")

@@ -13,6 +13,7 @@ ROWS = [
     *("bare write + fdatasync", "SQLite, one a transaction", "log, 1 writer", "log, 16 writers"),
     *("log, 256 writers", "log, 1000 an append", "SQLite, 1000 a transaction"),
     *("upstream itself", "bare pass-through proxy", "opentrail", "opentrail, back indexing"),
+    "moto, records nothing",
     *("zlib-ng 6 alone", "json and gzip 6 of Python", "delivery of one trail"),
     *("calibration loop, ms", "write + fdatasync, ms"),
 ]
@@ -35,7 +36,7 @@ def test_one_command_measures_everything(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     for row in ROWS:
         assert re.search(rf"^  {re.escape(row)} +[\d,.]+", done.stdout, re.MULTILINE), row
-    assert done.stdout.count("\ngateway: ") == 2
+    assert done.stdout.count("\ngateway: ") == 3
     assert list(tmp_path.iterdir()) == []
 
 

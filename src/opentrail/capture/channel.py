@@ -311,6 +311,7 @@ class Channel(asyncio.Protocol):
             self._end()
             self._stream = None
         self._tell(NO_VALID_ANSWER)
+        del self._parser  # it refers to us: only a garbage collection would end both
         self._lost(self)
         self.resume_writing()
 

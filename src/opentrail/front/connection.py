@@ -306,6 +306,7 @@ class Connection(asyncio.Protocol):
         """End everything that the client did not wait for."""
         del exc
         self.lost = self._last = True
+        del self._parser  # it refers to us: only a garbage collection would end both
         self._calls.closed(self)
         self.resume_writing()
         reading, self._reading = self._reading, None
