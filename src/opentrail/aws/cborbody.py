@@ -26,6 +26,8 @@ _TAG_BIGNUM, _TAG_NEGATIVE_BIGNUM = 2, 3
 _SIMPLE = {20: False, 21: True, 22: None, 23: None}
 _FLOATS = {25: struct.Struct(">e"), 26: struct.Struct(">f"), 27: struct.Struct(">d")}
 _ARGUMENT_BYTES = {24: 1, 25: 2, 26: 4, 27: 8}
+_ARGUMENT_FOLLOWS = 24
+"""From here on an item's length or value is not in its first byte."""
 _NOT_WHOLE = "the body ends within an item"
 
 
@@ -74,7 +76,7 @@ class _Reader:
         return self._string(info, _TEXT).decode()
 
     def _argument(self, info: int) -> int:
-        if info < min(_ARGUMENT_BYTES):
+        if info < _ARGUMENT_FOLLOWS:
             return info
         if info not in _ARGUMENT_BYTES:
             raise ValueError("no such length")

@@ -48,7 +48,7 @@ def members_of(
 ) -> dict[str, object]:
     """Return those of ``members`` that ``value`` has, under their model names, in their order."""
     found: dict[str, object] = {}
-    for member in members:
+    for member in members if value else ():
         sent = value.get(member.wire)
         if sent is not None:
             converted = convert(member.shape, sent, depth)

@@ -90,6 +90,8 @@ def parse(body: bytes) -> Element | None:
 
 def members_of(members: Iterable[Member], element: Element) -> dict[str, object]:
     """Return those of ``members`` that ``element`` has, under their model names, in their order."""
+    if not element.children and not element.attributes:
+        return {}
     below: dict[str, list[Element]] = {}
     for child in element.children:
         below.setdefault(child.name, []).append(child)

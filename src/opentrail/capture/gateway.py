@@ -10,7 +10,7 @@ import msgspec
 from opentrail.aws.address import addressed, upstream_target
 from opentrail.aws.protocol import render_error, unsupported
 from opentrail.aws.request import Credential, RequestHead, Target
-from opentrail.aws.route import identify, parse_credential
+from opentrail.aws.route import ambiguous, identify, parse_credential
 from opentrail.capture.admit import Admission, Request, wrong_body
 from opentrail.capture.arrival import Arrival, RequestBody
 from opentrail.capture.build import BuildSettings, Built, Skipped, build, response_recorded
@@ -203,7 +203,8 @@ class Gateway:
             request_id=uuid4_text(parts.ids),
             tls=arrival.tls,
         )
-        return call, credential, refusal or address.refusal or unsupported(target)
+        refusal = refusal or address.refusal or unsupported(target) or ambiguous(head, target, sent)
+        return call, credential, refusal
 
     def _reads_bucket(self, target: Target, head: RequestHead) -> bool:
         return target.event_source == S3_SOURCE and self._parts.own_bucket(head.path)
