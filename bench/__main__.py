@@ -5,9 +5,14 @@ import argparse
 import tempfile
 from pathlib import Path
 
-from bench import append, delivery, gateway, machine
+from bench import append, delivery, gateway, machine, verify
 
-PARTS = {"append": append.run, "gateway": gateway.run, "delivery": delivery.run}
+PARTS = {
+    "append": append.run,
+    "gateway": gateway.run,
+    "delivery": delivery.run,
+    "verify": verify.run,
+}
 ROUNDS, SECONDS = 5, 3.0
 QUICK_ROUNDS, QUICK_SECONDS = 1, 0.2
 

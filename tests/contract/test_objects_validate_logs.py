@@ -49,7 +49,10 @@ def by_us(world, unlisted=None):
     """Return our verdict and all reasons."""
     trail, _, _ = world
     asked = Asked(bucket="logs", prefix="deep/er", account=ACCOUNT, trail=TRAIL)
-    source, ring = InBucket(trail.bucket), KeyRing.of([KnownKey(SIGNER.der)], complete=True)
+    source, ring = (
+        InBucket("logs", lambda: trail.bucket),
+        KeyRing.of([KnownKey(SIGNER.der)], complete=True),
+    )
     examiner = Examiner(source, lambda _: None, ring, "logs")
     files = Files(examiner, Here(examiner), survey(source, asked))
     now_s, sought = unlisted or START + 100 * HOUR, unlisted is not None

@@ -166,14 +166,18 @@ def test_the_whole_chain_of_a_region_deleted(world):
     assert reasons(world, unlisted=None) == []
 
 
-@pytest.mark.parametrize(("hours", "told"), [(2, True), (2.1, False)])
-def test_digests_must_reach_to_the_end_that_was_asked_for(world, hours, told):
-    end = END + int(hours * HOUR)
+@pytest.mark.parametrize(
+    ("asked", "now", "told"),
+    [(1, 99, True), (0.9, 99, False), (9, 3, True), (9, 2.9, False), (2.9, 2.9, False)],
+)
+def test_digests_must_reach_to_the_end_that_was_asked_for(world, asked, now, told):
+    """Hours behind the last digest: asked for, and as of which it is asked."""
+    end, as_of = (END + int(hours * HOUR) for hours in (asked, now))
     reason = "no digests: the trail did not log then, or they were deleted"
-    expected = [] if told else [(f"{when(END)} to {when(end)}", "UNKNOWN", reason)]
-    assert world.wrong(end_s=end) == expected
-    assert world.wrong(end_s=end, unlisted=END + HOUR) == []
-    assert world.wrong(end_s=end, until_s=end - HOUR) == []
+    span = f"{when(END)} to {when(min(end, as_of))}"
+    expected = [(span, "UNKNOWN", reason)] if told else []
+    assert world.wrong(end_s=end, unlisted=as_of) == expected
+    assert world.wrong(end_s=end, unlisted=as_of, until_s=end) == []
 
 
 def test_what_valid_digests_cover_is_told(world):

@@ -26,7 +26,7 @@ from opentrail.trails.verdict import Finding, KeyRing, Verdict, read_key_ring
 from opentrail.trails.verify import Expected, Files, verify
 from opentrail.trails.workers import Here, Processes, Workers
 
-PARALLEL_DIGESTS_MIN = 8
+PARALLEL_DIGESTS_MIN = 3
 """With fewer, processes would take longer to begin than the work does."""
 _file = click.Path(dir_okay=False, path_type=Path)
 
@@ -193,11 +193,12 @@ def _workers(
     target: Target, examiner: Examiner, found: Survey, jobs: int | None
 ) -> Iterator[Workers]:
     count = jobs or len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
-    if count == 1 or found.count < PARALLEL_DIGESTS_MIN:
-        yield Here(examiner)
-        return
-    processes = Processes(target.opening, count, target.opening.threads)
+    processes = None
+    if count > 1 and found.count >= PARALLEL_DIGESTS_MIN:
+        processes = Processes(target.opening, count, target.opening.threads)
     try:
-        yield processes
+        yield processes or Here(examiner)
     finally:
-        processes.close()
+        examiner.source.close()
+        if processes is not None:
+            processes.close()

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What ``opentrail verify`` is pointed at: a trail of a server here, an S3 location, a directory."""
 
+import functools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,9 +12,10 @@ from opentrail.clock import Clock
 from opentrail.config import Settings
 from opentrail.errors import ClientError, UsageError
 from opentrail.front.keys import credentials_file
-from opentrail.objects.localdir import LocalDir
+from opentrail.objects.base import Bucket
 from opentrail.objects.names import OWN_FOLDER
 from opentrail.objects.readdir import ReadDir
+from opentrail.objects.s3get import S3Get, Where
 from opentrail.objects.table import BucketTable, Upstream
 from opentrail.trails.chain import Link
 from opentrail.trails.digestfile import HASH_ALGORITHM, LogFileEntry
@@ -52,35 +54,54 @@ class Opening:
 
     place: Place
     bucket: str
-    """"" when ``directory`` is it."""
-    directory: Path | None
-    base: str
-    with_metadata: bool
-    asked_bucket: str
+    """Its name, as digests must say it; "": as the first digest says."""
     ring: KeyRing
+    directory: Path | None = None
+    """None: it is at an S3 endpoint."""
+    base: str = ""
+    """Of a copy: what the keys of the original begin with in front of the paths here."""
+    is_copy: bool = False
+    """There are no other buckets beside it."""
+    with_metadata: bool = True
+    fast: Where | None = None
 
     def __call__(self) -> Examiner:
         """Return what files are looked at with. Raises: ClientError: the bucket has no such name."""
-        if self.directory is None:
-            source, elsewhere = self._find(self.bucket), self._find
-            assert source is not None
-            return Examiner(source, elsewhere, self.ring, self.asked_bucket)
-        here = ReadDir(self.directory, self.asked_bucket or self.directory.name, self.base)
-        return Examiner(here, _nowhere, self.ring, self.asked_bucket, self.with_metadata)
-
-    def _find(self, name: str) -> Source | None:
-        bucket = _buckets(self.place, name).find(name)
-        if isinstance(bucket, LocalDir):
-            return ReadDir(bucket.path, name)
-        return InBucket(bucket)
+        elsewhere = _nowhere if self.is_copy else functools.cache(self._find)
+        source: Source = InBucket(self.bucket, self._open, self._fast())
+        if self.directory is not None:
+            source = ReadDir(self.directory, self.bucket or self.directory.name, self.base)
+        return Examiner(source, elsewhere, self.ring, self.bucket, self.with_metadata)
 
     @property
     def threads(self) -> int:
         """How many files a process is to read at once."""
-        if self.directory is not None:
-            return 1
-        is_here = isinstance(_buckets(self.place, self.bucket).find(self.bucket), LocalDir)
-        return 1 if is_here else THREADS_S3
+        return THREADS_S3 if self.directory is None else 1
+
+    def _open(self) -> Bucket:
+        return _buckets(self.place, self.bucket).find(self.bucket)
+
+    def _fast(self) -> S3Get | None:
+        return None if self.fast is None else S3Get(self.fast, self.bucket)
+
+    def _find(self, name: str) -> Source | None:
+        table = _buckets(self.place, name)
+        here = table.directory(name)
+        return (
+            InBucket(name, lambda: table.find(name)) if here is None else ReadDir(here.path, name)
+        )
+
+
+def _opening(place: Place, bucket: str, ring: KeyRing) -> Opening:
+    """Return how a bucket is opened by its name. Raises: UsageError: there is no such name."""
+    table = _buckets(place, bucket)
+    try:
+        here = table.directory(bucket)
+    except ClientError as error:
+        raise UsageError(f"s3://{bucket}: {error.message}") from error
+    if here is not None:
+        return Opening(place, bucket, ring, here.path)
+    return Opening(place, bucket, ring, fast=table.where(bucket))
 
 
 def _nowhere(_name: str) -> None:
@@ -132,8 +153,7 @@ def _of_location(
 ) -> Target:
     name, prefix = split_location(text)
     where = replace(asked, bucket=name, prefix=prefix or asked.prefix)
-    opening = Opening(place, name, None, "", with_metadata=True, asked_bucket=name, ring=ring)
-    _check(opening)
+    opening = _opening(place, name, ring)
     ends: Sequence[Link] = ()
     if here is not None and not place.is_elsewhere:
         ends = [link for link in links(here.all_heads(), name, STATE) if _is_below(link, where)]
@@ -149,13 +169,7 @@ def _of_directory(path: Path, asked: Asked, ring: KeyRing, place: Place) -> Targ
     kept = (path / OWN_FOLDER).is_dir()
     name = original or (path.name if kept else "")
     opening = Opening(
-        place,
-        "",
-        path,
-        f"{base}/" if base else "",
-        with_metadata=kept,
-        asked_bucket=name,
-        ring=ring,
+        place, name, ring, path, f"{base}/" if base else "", is_copy=True, with_metadata=kept
     )
     return Target(opening, replace(asked, bucket=name), Expected())
 
@@ -178,24 +192,13 @@ def _of_trail(
         until_s=place.clock.now_ms() // 1000,
         waiting=tuple(_waiting(here, trail)),
     )
-    opening = Opening(
-        place, trail.bucket, None, "", with_metadata=True, asked_bucket=trail.bucket, ring=ring
-    )
-    _check(opening)
-    return Target(opening, asked, expected)
+    return Target(_opening(place, trail.bucket, ring), asked, expected)
 
 
 def _waiting(here: TrailsHere, trail: Trail) -> Iterator[LogFileEntry]:
     for file in here.delivered(trail):
         if file.bucket == trail.bucket:
             yield LogFileEntry(file.bucket, file.key, file.sha256, HASH_ALGORITHM)
-
-
-def _check(opening: Opening) -> None:
-    try:
-        opening()
-    except ClientError as error:
-        raise UsageError(f"s3://{opening.bucket}: {error.message}") from error
 
 
 def _buckets(place: Place, name: str) -> BucketTable:

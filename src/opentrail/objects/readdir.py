@@ -57,6 +57,9 @@ class ReadDir:
         except OSError as error:
             raise self._unreadable(error) from error
 
+    def close(self) -> None:
+        """Nothing is held."""
+
     def _bytes(self, segments: tuple[str, ...]) -> bytes:
         fd = beneath.open_file(self.path, segments)
         if fd is None:

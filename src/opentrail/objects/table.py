@@ -2,14 +2,16 @@
 """Buckets by name: a configured directory or endpoint, else the upstream's S3, else a directory."""
 
 import threading
+import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import cast
+from typing import Protocol, cast
 
 import botocore.session
 from botocore import exceptions as driver
 from botocore.config import Config
+from botocore.credentials import ReadOnlyCredentials
 
 from opentrail.clock import Clock
 from opentrail.errors import Unavailable, UsageError
@@ -17,6 +19,7 @@ from opentrail.objects.base import Bucket
 from opentrail.objects.localdir import LocalDir
 from opentrail.objects.names import check_name
 from opentrail.objects.s3 import S3Bucket, S3Client
+from opentrail.objects.s3get import Where
 from opentrail.objects.setting import BucketSetting, check
 
 CONNECT_TIMEOUT_S = 5
@@ -24,6 +27,19 @@ READ_TIMEOUT_S = 60
 ATTEMPTS_MAX = 3
 """Of one call; who called tries again later, so a dead endpoint must not hold it up for long."""
 POOL_CONNECTIONS = 10
+
+
+class _Meta(Protocol):
+    endpoint_url: str
+    region_name: str
+
+
+class _WithMeta(Protocol):
+    """What else of botocore's client is read."""
+
+    meta: _Meta
+
+
 _HINT = "check the bucket's settings and the AWS shared files, then restart"
 
 
@@ -77,6 +93,27 @@ class BucketTable:
                 setting = self._settings.get(name) or self._default()
                 self._found[name] = S3Bucket(self._client(setting), name, setting.encryption)
             return self._found[name]
+
+    def where(self, name: str) -> Where | None:
+        """Return where ``S3Get`` finds a bucket at an S3 endpoint; None: only ``find`` does.
+
+        Raises: Unavailable: the shared files cannot be used.
+        """
+        setting = self._settings.get(name) or self._default()
+        meta = cast("_WithMeta", self._client(setting)).meta
+        scheme = meta.endpoint_url.partition("://")[0]
+        if setting.addressing == "virtual" or scheme in urllib.request.getproxies():
+            return None
+        session = botocore.session.Session(profile=setting.credentials_profile or None)
+        key_id, secret = _fallback(session, setting, self._upstream)
+        found = None if key_id and secret else session.get_credentials()
+        if found is not None:
+            known = found.get_frozen_credentials()
+        elif key_id and secret:
+            known = ReadOnlyCredentials(key_id, secret, None)
+        else:
+            return None
+        return Where(meta.endpoint_url, meta.region_name, known, setting.ca)
 
     def directory(self, name: str) -> LocalDir | None:
         """Return the directory bucket of that name; None: it is at an S3 endpoint.

@@ -45,6 +45,10 @@ class Source(Protocol):
         """Yield keys in order, behind ``after``. Raises: ClientError. Unavailable."""
         ...
 
+    def close(self) -> None:
+        """Let go of what the calling thread holds."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Examined:

@@ -1,27 +1,39 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A bucket of any kind as what is verified: read, and nothing else."""
+"""A bucket at an S3 endpoint as what is verified: read, and nothing else."""
 
-from collections.abc import Iterator, Mapping
+import functools
+from collections.abc import Callable, Iterator, Mapping
 
 from opentrail.objects.base import Bucket
+from opentrail.objects.s3get import S3Get
 
 _NO_LIMIT = 1 << 62
 """A listing is read to its end."""
 
 
 class InBucket:
-    """``examine.Source`` over a ``Bucket``."""
+    """``examine.Source`` over a ``Bucket``, which is opened when it is needed first."""
 
-    def __init__(self, bucket: Bucket) -> None:
-        self.name = bucket.name
-        self._bucket = bucket
+    def __init__(self, name: str, find: Callable[[], Bucket], fast: S3Get | None = None) -> None:
+        """``fast`` reads most objects, if there is such a way."""
+        self.name = name
+        self._find = functools.cache(find)
+        self._fast = fast
 
     def read(self, key: str) -> tuple[Mapping[str, str], bytes]:
         """See ``Source``."""
-        head, data = self._bucket.get(key)
+        found = None if self._fast is None else self._fast.get(key)
+        if found is not None:
+            return found
+        head, data = self._find().get(key)
         return head.metadata, data
 
     def keys(self, prefix: str, after: str = "") -> Iterator[str]:
         """See ``Source``."""
-        for each in self._bucket.list(prefix, after, _NO_LIMIT):
+        for each in self._find().list(prefix, after, _NO_LIMIT):
             yield each.key
+
+    def close(self) -> None:
+        """See ``Source``."""
+        if self._fast is not None:
+            self._fast.close()

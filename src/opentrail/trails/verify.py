@@ -120,12 +120,12 @@ class _Run:
             return
         who = f"{name.place.account} {name.place.region} {name.trail}"
         yield Finding(COVERED, _span(chain.oldest_s, chain.newest_s), Verdict.VALID, who)
-        until_s = max(chain.newest_s, self._expected.until_s)
-        wanted_s = min(self._asked.end_s, self._now_s)
-        late = wanted_s - until_s > PATIENCE_WINDOWS * chain.window_s
-        if self._asked.end_s != END_ANY and late:
+        until_s, window_s = max(chain.newest_s, self._expected.until_s), chain.window_s
+        due_s = min(self._asked.end_s, self._now_s - PATIENCE_WINDOWS * window_s)
+        if self._asked.end_s != END_ANY and until_s + window_s <= due_s:
+            span = _span(until_s, min(self._asked.end_s, self._now_s))
             reason = "no digests: the trail did not log then, or they were deleted"
-            yield Finding("Period", _span(until_s, wanted_s), Verdict.UNKNOWN, reason)
+            yield Finding("Period", span, Verdict.UNKNOWN, reason)
 
     def _logs(self, place: Place, covered: Coverage) -> Iterator[LogName]:
         """Yield the log files of a place that are of the time asked for, by their names.

@@ -1,0 +1,240 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Verifying a bucket, beside the AWS CLI's ``validate-logs`` on the same bucket.
+
+The bucket is a directory of OpenTrail's, and asked for at its S3 endpoint, which has processes of its
+own; we also read it where it lies. And from disk, beside what the CLI does with each file: read it in
+pieces of 2 KB, inflate, hash, compare.
+Rounds alternate between all of them.
+"""
+
+import hashlib
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import rsa
+
+from bench.gateway import admin_key, started
+from bench.machine import spread_percent
+from bench.sample import drafts
+from opentrail.clock import SystemClock, iso_seconds
+from opentrail.objects.base import Put
+from opentrail.objects.localdir import LocalDir
+from opentrail.state.sqlite import SqliteState
+from opentrail.trails.digestfile import write_digest
+from opentrail.trails.gzipped import gzipped
+from opentrail.trails.keys import SIGNATURE_ALGORITHM, DigestKeys
+from opentrail.trails.progress import Chain, Due
+from opentrail.trails.trail import DeliveredFile, Trail
+
+TRAIL = Trail(
+    id="7d3c1a52-0000-4000-8000-000000000001",
+    name="bench",
+    account="123456789012",
+    home_region="us-east-1",
+    bucket="bench-logs",
+)
+START_S = 1_700_000_000 // 3600 * 3600
+HOUR_S = 3600
+FILES_PER_HOUR = 12
+"""One each five minutes."""
+PROFILES = (("busy", 4000, 100), ("quiet", 40, 500))
+"""Name, records of a file (a kilobyte each), and files for each second that is to be measured."""
+PIECE_BYTES = 2048
+"""What ``validate-logs`` reads at once."""
+
+
+@dataclass(frozen=True)
+class Signed:
+    """A digest that was put."""
+
+    key: str
+    to_sign: bytes
+    sha256: str
+    signature: str
+
+
+@dataclass(frozen=True)
+class Filled:
+    """A data directory with a bucket that a trail filled."""
+
+    data: Path
+    files: int
+    digests: tuple[Signed, ...]
+    public_key: bytes
+    """PKCS #1, DER."""
+    size: int
+    """Uncompressed bytes of all log files."""
+
+    @property
+    def bucket(self) -> Path:
+        """The bucket's directory."""
+        return self.data / "buckets" / TRAIL.bucket
+
+
+def fill(data: Path, records: int, files: int) -> Filled:
+    """Write log files of so many records each, and their digests."""
+    state = SqliteState.open(data / "state.db")
+    keys = DigestKeys.open(data / "keys", state)
+    bucket = LocalDir(data / "buckets" / TRAIL.bucket, TRAIL.bucket, SystemClock())
+    rest = b",".join(draft.data for draft in drafts(records))
+    digests: list[Signed] = []
+    size = 0
+    previous: Chain | None = None
+    signer = keys.signing_key(START_S)
+    for hour in range(-(-files // FILES_PER_HOUR)):
+        begin_s = START_S + hour * HOUR_S
+        count = min(FILES_PER_HOUR, files - hour * FILES_PER_HOUR)
+        listed = []
+        for number in range(count):
+            body = b'{"Records":[{"n":%d},%b]}' % (hour * FILES_PER_HOUR + number, rest)
+            size += len(body)
+            listed.append(_put_log(bucket, body, begin_s + number * 300))
+        due = Due(TRAIL, begin_s, begin_s + HOUR_S, 1, 0)
+        scope = (TRAIL.account, TRAIL.home_region)
+        digest = write_digest(due, scope, listed, previous, signer.public.fingerprint)
+        signature = signer.sign(digest.to_sign)
+        metadata = {"signature": signature, "signature-algorithm": SIGNATURE_ALGORITHM}
+        bucket.put(digest.key, gzipped(digest.data), Put(metadata=metadata))
+        previous = Chain(1, TRAIL.bucket, digest.key, digest.sha256, signature)
+        digests.append(Signed(digest.key, digest.to_sign, digest.sha256, signature))
+    state.close()
+    return Filled(data, files, tuple(digests), signer.public.value, size)
+
+
+def _put_log(bucket: LocalDir, body: bytes, second: int) -> DeliveredFile:
+    minute = iso_seconds(second * 1000).replace("-", "").replace(":", "")[:13] + "Z"
+    sha256 = hashlib.sha256(body).hexdigest()
+    where = (
+        f"{TRAIL.account}/CloudTrail/{TRAIL.home_region}/{minute[:4]}/{minute[4:6]}/{minute[6:8]}"
+    )
+    name = f"{TRAIL.account}_CloudTrail_{TRAIL.home_region}_{minute}_{sha256[:16]}.json.gz"
+    key = f"AWSLogs/{where}/{name}"
+    bucket.put(key, gzipped(body), Put())
+    return DeliveredFile(
+        bucket=TRAIL.bucket,
+        key=key,
+        sha256=sha256,
+        oldest_ms=second * 1000,
+        newest_ms=second * 1000,
+        records=1,
+        cut_ms=second * 1000,
+        account=TRAIL.account,
+        region=TRAIL.home_region,
+        folder="CloudTrail",
+    )
+
+
+def opentrail(filled: Filled, *arguments: str, **environment: str) -> float:
+    """Let ``opentrail verify`` find all valid; return the seconds it took, its start too."""
+    program = [sys.executable, "-m", "opentrail.cli.main", "verify", *arguments]
+    return _seconds(program, f"{filled.files}/{filled.files} log files valid", environment)
+
+
+def aws(filled: Filled, **environment: str) -> float:
+    """Let ``validate-logs`` find all valid; return the seconds it took, its start too."""
+    program = [sys.executable, "-m", "awscli", "cloudtrail", "validate-logs"]
+    program += ["--trail-arn", TRAIL.arn, "--s3-bucket", TRAIL.bucket]
+    program += ["--start-time", iso_seconds(START_S * 1000)]
+    program += ["--end-time", iso_seconds((START_S + len(filled.digests) * HOUR_S) * 1000)]
+    return _seconds(program, f"{filled.files}/{filled.files} log files valid", environment)
+
+
+def _seconds(program: Sequence[str], said: str, more: dict[str, str]) -> float:
+    began = time.perf_counter()
+    done = subprocess.run(
+        program, env=os.environ | more, capture_output=True, text=True, check=False
+    )
+    took = time.perf_counter() - began
+    assert done.returncode == 0, done.stdout[-500:] + done.stderr[-500:]
+    assert said in done.stdout, done.stdout[-500:]
+    return took
+
+
+def inner_loop(filled: Filled) -> float:
+    """Do with each file what ``validate-logs`` does, in this process; return the seconds."""
+    public = rsa.PublicKey.load_pkcs1(filled.public_key, "DER")
+    began = time.perf_counter()
+    for digest in filled.digests:
+        content = zlib.decompress((filled.bucket / digest.key).read_bytes(), zlib.MAX_WBITS | 16)
+        assert hashlib.sha256(content).hexdigest() == digest.sha256
+        rsa.verify(digest.to_sign, bytes.fromhex(digest.signature), public)
+        for entry in json.loads(content)["logFiles"]:
+            assert _hashed(filled.bucket / entry["s3Object"]) == entry["hashValue"]
+    return time.perf_counter() - began
+
+
+def _hashed(path: Path) -> str:
+    inflater, digest = zlib.decompressobj(zlib.MAX_WBITS | 16), hashlib.sha256()
+    with path.open("rb") as file:
+        for piece in iter(lambda: file.read(PIECE_BYTES), b""):
+            digest.update(inflater.decompress(piece))
+    digest.update(inflater.flush())
+    return digest.hexdigest()
+
+
+def run(directory: Path, rounds: int, seconds: float) -> None:
+    """Measure and print, once with large log files and once with small ones."""
+    for name, records, files_per_s in PROFILES:
+        files = max(int(seconds * files_per_s), FILES_PER_HOUR + 1)
+        with tempfile.TemporaryDirectory(dir=directory) as folder:
+            _measure(name, fill(Path(folder), records, files), rounds)
+
+
+def _measure(name: str, filled: Filled, rounds: int) -> None:
+    keys = filled.data / "keys.json"
+    exported = [sys.executable, "-m", "opentrail.cli.main", "public-keys", "export", "--data"]
+    listed = subprocess.run([*exported, str(filled.data)], capture_output=True, check=True)
+    keys.write_bytes(listed.stdout)
+    known = ("--public-keys", str(keys), "--data", str(filled.data / "none"))
+    serve = ("-m", "opentrail.cli.main", "serve", "--data", str(filled.data))
+    with started(*serve, "--listen", "127.0.0.1:0") as (port, _):
+        key_id, secret = admin_key(filled.data)
+        endpoint = f"http://127.0.0.1:{port}"
+        client = {
+            "AWS_ENDPOINT_URL": endpoint,
+            "AWS_ACCESS_KEY_ID": key_id,
+            "AWS_SECRET_ACCESS_KEY": secret,
+            "AWS_DEFAULT_REGION": TRAIL.home_region,
+            "AWS_CONFIG_FILE": os.devnull,
+            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        }
+        here = (f"s3://{TRAIL.bucket}", *known[:2], "--data", str(filled.data))
+        remote = (f"s3://{TRAIL.bucket}", *known, "--endpoint-url", endpoint)
+        subjects: list[tuple[str, Callable[[], float], bool]] = [
+            ("validate-logs, S3", lambda: aws(filled, **client), True),
+            ("opentrail verify, S3", lambda: opentrail(filled, *remote, **client), False),
+            ("opentrail verify, here", lambda: opentrail(filled, *here), False),
+            ("its inner loop, disk", lambda: inner_loop(filled), True),
+            (
+                "opentrail verify, disk",
+                lambda: opentrail(filled, str(filled.bucket), *known),
+                False,
+            ),
+        ]
+        took: dict[str, list[float]] = {subject: [] for subject, _, _ in subjects}
+        for _ in range(rounds):
+            for subject, work, _ in subjects:
+                took[subject].append(work())
+    each_kb = filled.size / filled.files / 1000
+    print(
+        f"\nverify, {name}: {filled.files} log files of {each_kb:,.0f} kB, {os.cpu_count()} cores"
+    )
+    print(f"  {'':26}{'seconds':>9}{'spread':>8}{'ratio':>8}")
+    base = 0.0
+    for subject, _, is_base in subjects:
+        middle = statistics.median(took[subject])
+        base = middle if is_base else base
+        spread = f"{spread_percent(took[subject]):.0f} %"
+        print(f"  {subject:26}{middle:9.2f}{spread:>8}{base / middle:8.2f}")
+    peak_kb = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    print(f"  the largest process of all had {peak_kb / 1024:,.0f} MB")
