@@ -83,7 +83,7 @@ def command(config: Path | None, **flags: object) -> None:
     settings = settings_of(config, {"data": flags["data"], "listen.address": flags["listen"]})
     clock = SystemClock()
     place = Place(settings, clock, given.endpoint_url, given.profile)
-    target = target_of(given.named(), given.asked(clock.now_ms()), _keys(given.keys_file), place)
+    target = target_of(given.named(), given.asked(), _keys(given.keys_file), place)
     examiner = target.opening()
     found = survey(examiner.source, target.asked)
     if given.fetch_keys:
@@ -131,11 +131,9 @@ class _Given:
             raise UsageError("name one target: a trail, s3://BUCKET or a directory; or --trail-arn")
         return self.target or self.trail_arn
 
-    def asked(self, now_ms: int) -> Asked:
+    def asked(self) -> Asked:
         """Return what is to be checked. Raises: UsageError: a time is none."""
-        end_s = (
-            float(now_ms // 1000) if self.end_time == "now" else seconds_of(self.end_time, END_ANY)
-        )
+        end_s = seconds_of(self.end_time, END_ANY)
         start_s = seconds_of(self.start_time, 0)
         if start_s > end_s:
             raise UsageError("--start-time is after --end-time")
