@@ -23,7 +23,8 @@ from pathlib import Path
 
 import rsa
 
-from bench.gateway import admin_key, started
+from bench.gateway import admin_key
+from bench.load import started
 from bench.machine import spread_percent
 from bench.sample import drafts
 from opentrail.clock import SystemClock, iso_seconds
