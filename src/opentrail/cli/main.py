@@ -19,6 +19,8 @@ COMMANDS = {
     "env": "opentrail.cli.env",
     "search": "opentrail.cli.search",
     "lookup": "opentrail.cli.search",
+    "tail": "opentrail.cli.tail",
+    "expect": "opentrail.cli.expect",
     "import": "opentrail.cli.import_",
     "fsck": "opentrail.cli.fsck",
     "verify": "opentrail.cli.verify",

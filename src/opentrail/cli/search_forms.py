@@ -137,7 +137,7 @@ def _write_records(records: Iterable[bytes], output: Path | None) -> None:
     with _opened(output) as file:
         before = b'{"Records":['
         for data in records:
-            file.write(before + _shown(data, file))
+            file.write(before + shown(data, file))
             before = b","
         file.write((before if before != b"," else b"") + b"]}\n")
 
@@ -145,7 +145,7 @@ def _write_records(records: Iterable[bytes], output: Path | None) -> None:
 def _write_lines(records: Iterable[bytes], output: Path | None) -> None:
     with _opened(output) as file:
         for data in records:
-            file.write(_shown(data, file) + b"\n")
+            file.write(shown(data, file) + b"\n")
 
 
 _COLUMNS: tuple[tuple[str, str], ...] = (
@@ -226,7 +226,7 @@ def _opened(output: Path | None) -> Iterator[IO[bytes]]:
         yield file
 
 
-def _shown(data: bytes, file: IO[bytes]) -> bytes:
+def shown(data: bytes, file: IO[bytes] | IO[str]) -> bytes:
     """Return JSON as it is, or to a terminal with JSON's escapes for what it would act on."""
     if not file.isatty():
         return data

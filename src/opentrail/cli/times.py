@@ -8,7 +8,7 @@ from opentrail.clock import Clock, SystemClock
 from opentrail.errors import UsageError
 
 FORMS = "2h, yesterday, 2026-01-31, 2026-01-31T10:00:00Z or epoch seconds"
-_AGO = re.compile(r"([0-9]{1,9})\s*(s|m|h|d|w)(?: ago)?")
+_AGO = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,3})?)\s*(s|m|h|d|w)(?: ago)?")
 _UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _DAYS = {"today": 0, "yesterday": 1}
 
@@ -26,7 +26,7 @@ def seconds_of(text: str | None, otherwise: int, clock: Clock | None = None) -> 
         return int(plain)
     now_s = (clock or SystemClock()).now_ms() / 1000
     if found := _AGO.fullmatch(plain):
-        return now_s - int(found[1]) * _UNITS_S[found[2]]
+        return now_s - float(found[1]) * _UNITS_S[found[2]]
     if plain in _DAYS:
         return now_s // 86_400 * 86_400 - _DAYS[plain] * 86_400
     return now_s if plain == "now" else _iso(text.strip())
@@ -44,7 +44,7 @@ def duration_s(text: str) -> float:
     """Return the seconds of "5s", "2m", "1h"; a bare number is seconds. Raises: UsageError."""
     plain = text.strip().lower()
     if found := _AGO.fullmatch(plain):
-        return int(found[1]) * _UNITS_S[found[2]]
+        return float(found[1]) * _UNITS_S[found[2]]
     try:
         seconds = float(plain)
     except ValueError as error:

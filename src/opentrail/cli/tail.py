@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``opentrail tail``: the newest events, and those that come."""
+
+import sys
+import threading
+from collections.abc import Callable
+from itertools import islice
+from pathlib import Path
+
+import click
+import msgspec
+
+from opentrail.cli.asking import Asked, filters, open_log, question_of
+from opentrail.cli.options import Command, data_options
+from opentrail.cli.search_forms import line, shown
+from opentrail.eventlog.base import Entry
+from opentrail.history.beside import searcher_beside
+from opentrail.history.conditions import Event
+from opentrail.history.derive import derive
+from opentrail.history.follow import Follower
+from opentrail.history.search import Hit, Question
+
+POLL_S = 0.05
+"""How often the log is looked at: an event shows at most so much after its call was answered."""
+LINES_DEFAULT = 10
+"""As tail(1)."""
+SINCE_EVENTS_MAX = 100_000
+"""Shown at most of --since: they are put in order in memory, some 2 KB each."""
+WHOLE = 1 << 62
+
+
+@click.command("tail", cls=Command)
+@data_options
+@filters
+@click.option(
+    "--since", help="Begin with the oldest event of that time: 10m, yesterday, 2026-01-31 …"
+)
+@click.option("-f", "--follow", is_flag=True, help="Go on with what comes, until Ctrl-C.")
+@click.option(
+    "-n",
+    "--lines",
+    type=click.IntRange(0),
+    help=f"Begin with so many of the newest.  [default: {LINES_DEFAULT}, or all with --since]",
+)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "ndjson"]),
+    default="text",
+    show_default=True,
+    help="text: a line each, in columns parted by tabs; ndjson: the record.",
+)
+@click.option("--json", "form", flag_value="ndjson", help="The same as --format ndjson.")
+def command(config: Path | None, query: tuple[str, ...], form: str, **flags: object) -> None:
+    """Show the newest events, in the order in which they were recorded, and go on with what comes.
+
+    Reads the data directory. With -f it goes on while the server is stopped, killed and started
+    again, without a gap or a repeat. Queries and filters are those of opentrail search.
+
+      opentrail tail
+      opentrail tail -f --category all
+      opentrail tail -f --since 10m 'errorCode and not Username=ci'
+    """
+    asked = msgspec.convert(flags, _Asked)
+    question = question_of(query, asked)
+    data, log = open_log(config, asked)
+    log.close()
+    show = _FORMS[form]
+    # What is appended from here on is followed; what lies before is searched, newest first.
+    follower = Follower(data / "log")
+    _begin(data, follower, question, show, asked)
+    while asked.follow:
+        resets = follower.resets
+        entries = follower.step()
+        if follower.resets > resets:
+            click.echo("opentrail: the log was begun anew; going on with the new one", err=True)
+        for entry in entries:
+            hit = hit_of(entry, question)
+            if hit is not None:
+                click.echo(show(hit))
+        sys.stdout.flush()
+        if not entries:
+            threading.Event().wait(POLL_S)
+
+
+class _Asked(Asked, kw_only=True):
+    follow: bool = False
+    lines: int | None = None
+
+
+def _begin(
+    data: Path,
+    follower: Follower,
+    question: Question,
+    show: Callable[[Hit], str | bytes],
+    asked: _Asked,
+) -> None:
+    """Show what there is: the newest few, or all since a time. Raises: Corrupt."""
+    otherwise = SINCE_EVENTS_MAX if asked.since else LINES_DEFAULT
+    wanted = otherwise if asked.lines is None else asked.lines
+    searcher = searcher_beside(data / "history", follower.log)
+    end = follower.position
+    before = (hit for hit in searcher.newest(question, WHOLE) if hit.position < end)
+    for hit in sorted(islice(before, wanted), key=lambda hit: hit.position):
+        click.echo(show(hit))
+    sys.stdout.flush()
+    if searcher.damage is not None:
+        raise searcher.damage
+
+
+def hit_of(entry: Entry, question: Question) -> Hit | None:
+    """Return the event of ``entry`` if ``question`` asks for it."""
+    derived = derive(entry.data)
+    if derived is None:
+        return None
+    event = Event(entry.data, derived)
+    return Hit(derived.event_time_s, entry.position, event) if question.takes(event) else None
+
+
+def _ndjson(hit: Hit) -> bytes:
+    return shown(hit.event.data, sys.stdout)
+
+
+_FORMS: dict[str, Callable[[Hit], str | bytes]] = {"text": line, "ndjson": _ndjson}

@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Times and durations as people write them."""
+
+import pytest
+
+from opentrail.cli.times import duration_s, seconds_of
+from opentrail.errors import UsageError
+
+NOW_S = 1_769_900_000.5
+"""2026-01-31T22:53:20.5Z."""
+
+
+class Clock:
+    def now_ms(self) -> int:
+        return int(NOW_S * 1000)
+
+    def monotonic(self) -> float:
+        return 0.0
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("90s", NOW_S - 90),
+        ("10m", NOW_S - 600),
+        ("2h", NOW_S - 7200),
+        ("2h ago", NOW_S - 7200),
+        ("1.5h", NOW_S - 5400),
+        ("7d", NOW_S - 604_800),
+        ("1w", NOW_S - 604_800),
+        ("now", NOW_S),
+        ("today", 1_769_817_600),
+        ("Yesterday", 1_769_731_200),
+        ("2026-01-31", 1_769_817_600),
+        ("2026-01-31T10:00:00Z", 1_769_853_600),
+        ("2026-01-31T11:00:00+01:00", 1_769_853_600),
+        ("1769853600", 1_769_853_600),
+    ],
+)
+def test_times(text, seconds):
+    assert seconds_of(text, 0, Clock()) == seconds
+
+
+def test_nothing_said():
+    assert seconds_of(None, 7) == 7
+
+
+@pytest.mark.parametrize("text", ["soon", "2y", "h", "", "2026-13-01", "-5m"])
+def test_no_times(text):
+    with pytest.raises(UsageError, match="is no time"):
+        seconds_of(text, 0, Clock())
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("5s", 5), ("0.5s", 0.5), ("2m", 120), ("3", 3)])
+def test_durations(text, seconds):
+    assert duration_s(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["soon", "-1", "inf", "nan", ""])
+def test_no_durations(text):
+    with pytest.raises(UsageError, match="is no duration"):
+        duration_s(text)
