@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,6 +31,7 @@ from opentrail.eventlog.reader import SegmentReader
 from opentrail.objects.base import Head, Listed, Put
 from opentrail.state.sqlite import SqliteState
 from opentrail.trails.deliver import Delivery, Rooms
+from opentrail.trails.puts import PUTS_MAX
 from opentrail.trails.trail import Control, Cut, Trail
 
 SAMPLE = 20 * BATCH
@@ -109,7 +111,8 @@ def deliver(data: Path) -> float:
     with tempfile.TemporaryDirectory() as folder:
         log = SegmentReader(data / "log")
         state = SqliteState.open(Path(folder) / "state.db")
-        delivery = Delivery(Rooms(log, state, Nowhere()), SystemClock(), 3600)
+        threads = ThreadPoolExecutor(PUTS_MAX)
+        delivery = Delivery(Rooms(log, state, Nowhere(), threads), SystemClock(), 3600)
         began = time.process_time()
         while delivery.step():
             pass

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every selected event is in exactly one file of its trail, signed, whatever fails and restarts.
 
-Puts, commits and appends that fail and did or did not happen, restarts, old copies of state, a clock
-that jumps both ways, changes of selectors and destinations under a backlog, in any order.
+Puts, commits and appends that fail and did or did not happen, puts that take long, end in another
+order or after their process was killed, readings that are left and taken up again, restarts, old copies
+of state, a clock that jumps both ways, changes of selectors and destinations under a backlog, in any
+order.
 """
 
 from hypothesis import HealthCheck, settings
@@ -16,8 +18,14 @@ from opentrail.errors import Unavailable
 from opentrail.eventlog.base import Origin
 from opentrail.trails.parts import Limits
 
-LIMITS = Limits(file_bytes_max=1500, places_open_max=2)
-"""Two or three records a file, and a second pass over the log for a third place."""
+LIMITS = Limits(
+    file_bytes_max=1000,
+    places_open_max=2,
+    places_each_min=1,
+    waiting_bytes_max=100,
+    slice_records=3,
+)
+"""Two records a file, a second reading for a third place, one that is left at the third file."""
 NAMES = ("alpha", "beta")
 JUMPS_S = (-4000, -61, 0, 0, 1, 20, 60, 61, 200, 100_000)
 WAITS_S = (0.0, 1.0, 1000.0)
@@ -33,7 +41,7 @@ records = st.lists(
         st.sampled_from([Origin.CAPTURE, Origin.CAPTURE, Origin.INTERNAL, Origin.IMPORT]),
     ),
     min_size=1,
-    max_size=8,
+    max_size=12,
 )
 
 
@@ -67,6 +75,13 @@ class DeliveryOnce(RuleBasedStateMachine):
         self.world.clock.ms += seconds * 1000
         if then_cut:
             self.world.registry.cut()
+
+    @rule(account=st.sampled_from(ACCOUNTS), count=st.integers(5, 12), step=st.integers(1, 3))
+    def write_many(self, account, count, step):
+        """More than waits for a bucket at once, of several places in turns."""
+        for number in range(count):
+            self.world.write(account, REGIONS[number // step % len(REGIONS)])
+        self.world.registry.cut()
 
     @rule(
         name=st.sampled_from(NAMES),
@@ -127,6 +142,20 @@ class DeliveryOnce(RuleBasedStateMachine):
                 self.set_faults(bucket, state)
                 self.attempt(step)
         self.set_faults(Fault.NONE, Fault.NONE)
+
+    @rule(held=st.booleans())
+    def hold(self, held):
+        """Puts take long from now on, or do no more; those under way still do."""
+        self.world.threads.held = held
+
+    @rule(index=st.integers(0, 9), stray=st.booleans(), fault=faults)
+    def land(self, index, stray, fault):
+        """A put ends, perhaps one of a process that was killed."""
+        waiting = self.world.strays if stray else self.world.threads.waiting
+        if waiting:
+            self.set_faults(fault, Fault.NONE)
+            waiting.pop(index % len(waiting))()
+            self.set_faults(Fault.NONE, Fault.NONE)
 
     @rule(bucket=st.sampled_from(BUCKETS), refusal=st.sampled_from(["", "", "NoSuchBucket"]))
     def refuse(self, bucket, refusal):

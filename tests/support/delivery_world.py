@@ -4,10 +4,11 @@
 import json
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
+from support.hand_threads import HandThreads
 from support.memory_bucket import MemoryBuckets
 from support.memory_log import MemoryLog
 from support.memory_state import MemoryState
@@ -105,6 +106,8 @@ class World:
         self.interval_s = digest_interval_s
         self.ids = SeededIds(1)
         self.numbers = 0
+        self.threads = HandThreads()
+        self.strays: list[Callable[[], None]] = []
         self.restart()
 
     def restart(self, backup: dict[str, StateEntry] | None = None) -> None:
@@ -113,7 +116,10 @@ class World:
             self.state.restore(backup)
         self.registry = Registry.open(self.log, self.state, self.clock, self.ids)
         self.keys = DigestKeys.open(_keys_dir, self.state)
-        rooms = Rooms(self.log, self.state, self.buckets)
+        # What was under way when the process died may still happen, or never.
+        self.strays += self.threads.waiting
+        self.threads = HandThreads()
+        rooms = Rooms(self.log, self.state, self.buckets, self.threads)
         self.delivery = Delivery(rooms, self.clock, self.interval_s, self.limits)
         self.digests = Digests(self.state, self.buckets, self.keys, self.clock)
 

@@ -15,13 +15,13 @@ from opentrail.event.record import Record
 from opentrail.trails.gzipped import gzipped
 from opentrail.trails.logfile import (
     CHUNK_BYTES,
-    SPOOL_MEMORY_BYTES,
     FileName,
     LogFile,
     Place,
     folder_of,
     log_file_key,
 )
+from opentrail.trails.spool import MEMORY_BYTES_MAX
 from opentrail.trails.trail import Trail
 
 TIME = "2023-07-10T12:27:45Z"
@@ -43,7 +43,7 @@ def packed(*records, times=()):
         file.add(record, times[number] if number < len(times) else TIME, 1_700_000_000_999)
     size = file.size
     whole = file.finish()
-    file.close()
+    assert whole.size == len(whole.data)
     assert len(gzip.decompress(whole.data)) == size
     return whole
 
@@ -69,14 +69,14 @@ def test_records_around_a_chunk_join_well(size):
 def test_more_than_memory_holds_waits_on_disk(tmp_path):
     noise = b"".join(hashlib.sha256(b"%d" % n).digest() for n in range(2000)).hex().encode()
     file = LogFile(tmp_path)
-    for _ in range(SPOOL_MEMORY_BYTES // 50_000):
+    for _ in range(2 * MEMORY_BYTES_MAX // 50_000):
         file.add(b'"%s"' % noise, TIME, 0)
         noise = noise[1:] + noise[:1]
     whole = file.finish()
-    file.close()
-    assert len(whole.data) > SPOOL_MEMORY_BYTES
+    assert len(whole.data) > MEMORY_BYTES_MAX
     assert json.loads(gzip.decompress(whole.data))["Records"][0].encode() != noise
     assert list(tmp_path.iterdir()) == []
+    whole.close()
 
 
 def test_it_is_one_member_with_no_time_and_nothing_behind_it():

@@ -6,6 +6,7 @@ from itertools import pairwise
 
 import pytest
 from support.delivery_world import ACCOUNTS, BUCKETS, NOW_MS, REGIONS, World, record
+from support.hand_threads import HandThreads
 from support.log_files import Fault
 from support.seeded_ids import SeededIds
 
@@ -13,10 +14,10 @@ from opentrail.errors import Corrupt, Unavailable
 from opentrail.eventlog.base import MarkKind, Origin
 from opentrail.state.base import Change
 from opentrail.trails.deliver import Delivery, Rooms
-from opentrail.trails.logfile import SPOOL_MEMORY_BYTES
 from opentrail.trails.parts import Limits
 from opentrail.trails.retry import RETRY_FIRST_S, RETRY_LONGEST_S
 from opentrail.trails.scan import SAVE_INTERVAL_S, SCANNED_KEY
+from opentrail.trails.spool import MEMORY_BYTES_MAX
 from opentrail.trails.trail import cursor_key
 
 
@@ -253,7 +254,7 @@ def test_somebody_else_who_moved_the_cursor_is_not_overwritten(world, trail):
     world.run()
     world.write()
     world.registry.cut()
-    rooms = Rooms(world.log, Ahead(world.state, trail.id), world.buckets)
+    rooms = Rooms(world.log, Ahead(world.state, trail.id), world.buckets, HandThreads())
     late = Delivery(rooms, world.clock, 60)
     assert late.step()
     assert world.state.get(cursor_key(trail.id)).value == b"1"
@@ -352,7 +353,7 @@ def test_a_spool_that_cannot_be_written_is_a_failure_like_any_other(tmp_path):
     world = World(Limits(spool_dir=tmp_path / "spool"))
     trail = world.registry.start(world.create())
     ids = SeededIds(7)
-    for _ in range(SPOOL_MEMORY_BYTES // 50_000):
+    for _ in range(MEMORY_BYTES_MAX // 50_000 + 1):
         world.write(note=ids.random_bytes(60_000).hex())
     finish(world)
     assert world.registry.status(trail.id).delivery.error == "ServiceUnavailable"

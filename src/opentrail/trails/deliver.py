@@ -2,9 +2,11 @@
 """Delivers log files: what each trail selects goes to its bucket, once, whatever crashes.
 
 Source: CloudTrail User Guide, "How CloudTrail delivers log files". The log decides ranges,
-configuration, keys and bytes; state only says how far each trail is.
+configuration, keys and bytes; state only says how far each trail is. Everything is decided in one
+thread; only puts are made in others, so that no bucket holds up another trail.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import msgspec
@@ -12,24 +14,29 @@ import msgspec
 from opentrail.clock import Clock
 from opentrail.errors import ClientError, Corrupt, Unavailable
 from opentrail.eventlog.base import LogReader
-from opentrail.objects.base import Buckets, Put
+from opentrail.objects.base import Buckets
 from opentrail.state.base import Change, Conflict, Entry, State
-from opentrail.trails.logfile import FileName, log_file_key
-from opentrail.trails.parts import Limits, Part, parts_of
+from opentrail.trails.flight import Flight, Task
+from opentrail.trails.parts import Limits, OpenFiles, Packing, Reading
 from opentrail.trails.progress import Progress, due_key, edge_key, plan, progress_key, validates
+from opentrail.trails.puts import Puts, Threads
 from opentrail.trails.retry import Retry
 from opentrail.trails.scan import Scan
 from opentrail.trails.status import DeliveryStatus, delivery_status_key
-from opentrail.trails.timeline import Milestone, Timeline
-from opentrail.trails.trail import DeliveredFile, Trail, cursor_key, delivered_key
+from opentrail.trails.timeline import Timeline
+from opentrail.trails.trail import DeliveredFile, Trail, cursor_key
 
 CURSOR_PREFIX = cursor_key("")
-KMS_CONTEXT_KEY = "aws:cloudtrail:arn"
-"""The encryption context that CloudTrail's key policies ask for."""
+READINGS_MAX = 4
+"""Ranges read at once, in turns: a trail that is far behind does not hold up one that is not."""
 
 _encode = msgspec.json.Encoder().encode
 _decode_progress = msgspec.json.Decoder(Progress).decode
 _decode_status = msgspec.json.Decoder(DeliveryStatus).decode
+
+
+def _nobody() -> None:
+    """Nobody waits for a put to end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,21 +46,10 @@ class Rooms:
     log: LogReader
     state: State
     buckets: Buckets
-
-
-@dataclass(frozen=True, slots=True)
-class _Task:
-    """One range of one trail: behind the cursor, up to a milestone."""
-
-    cursor: Entry
-    start: int
-    progress: Progress
-    milestone: Milestone
-
-    @property
-    def trail(self) -> Trail:
-        """The configuration that holds in the range."""
-        return self.progress.trail
+    threads: Threads
+    """Where puts are made."""
+    moved: Callable[[], None] = _nobody
+    """Called, in any thread, when a put ends: there may be something for ``step``."""
 
 
 class Delivery:
@@ -74,23 +70,37 @@ class Delivery:
         self._retry = Retry(clock)
         scanned = self._scan.scanned
         self._timeline = Timeline(rooms.log, scanned.position, scanned.cut_ms)
-        self._served = ""
-        """The trail that was served last: the others come first."""
+        self._puts = Puts(rooms.buckets, rooms.threads, rooms.moved)
+        self._open_files = OpenFiles(self._limits)
+        self._flights: dict[str, Flight] = {}
+        """By trail id: the range that the trail is at."""
+        self._readings: list[Reading] = []
 
     def step(self) -> bool:
-        """Deliver one range of one trail, the trails taking turns; return whether there was one.
+        """Do a little of all that is due; return whether there is more to do at once.
 
-        A bucket that refuses or fails makes its own trail wait, and its status says why.
+            1. puts that ended            (a failed one: its trail waits, its status says why)
+            2. trails at rest set out     (those that begin at the same place share one reading)
+            3. a slice of one reading     (the readings take turns)
+            4. puts begin                 (one for each trail)
+            5. trails that arrived        (all files are in the bucket: the cursor moves)
+
         Raises: Unavailable: the state store. Corrupt: the log does not check out.
         """
         cursors = self._look()
-        later = [entry for entry in cursors if entry.key > self._served]
-        for entry in later + cursors[: len(cursors) - len(later)]:
-            trail_id = entry.key.removeprefix(CURSOR_PREFIX)
-            if not self._retry.waits(trail_id) and self._serve(trail_id, entry):
-                self._served = entry.key
-                return True
-        return False
+        moved = self._settle()
+        self._set_out(cursors)
+        moved |= self._read()
+        for trail_id, flight in self._flights.items():
+            if not self._retry.waits(trail_id):
+                flight.launch(self._puts)
+        moved |= self._settle()
+        return self._arrive() or moved
+
+    def close(self) -> None:
+        """Let go of all files in the making; a put that is under way may still happen."""
+        for flight in self._flights.values():
+            flight.packing.close()
 
     def floor(self) -> int:
         """Return the position from which on the log is still needed. Raises: Unavailable."""
@@ -116,20 +126,67 @@ class Delivery:
                 return 0 if progress is None else progress.cut_ms
         return self._scan.scanned.cut_ms
 
-    def _serve(self, trail_id: str, cursor: Entry) -> bool:
-        task = self._task(trail_id, cursor)
-        if task is None:
-            return False
-        try:
-            files = self._put_files(task)
-        except (ClientError, Unavailable) as error:
-            self._failed(task.trail, error)
-            return False
-        self._retry.worked(trail_id)
-        self._advance(task, files)
-        return True
+    def _settle(self) -> bool:
+        """Look at the puts that ended; return whether one succeeded."""
+        moved = False
+        for trail_id, flight in self._flights.items():
+            landed = flight.landed()
+            if isinstance(landed, bool):
+                moved |= landed
+            else:
+                self._failed(flight.task.trail, landed)
+            if landed is True:
+                self._retry.worked(trail_id)
+        return moved
 
-    def _task(self, trail_id: str, cursor: Entry) -> _Task | None:
+    def _set_out(self, cursors: list[Entry]) -> None:
+        """Let each trail that is at rest begin its next range, or go on with one that was left."""
+        for entry in cursors:
+            trail_id = entry.key.removeprefix(CURSOR_PREFIX)
+            if trail_id not in self._flights and not self._retry.waits(trail_id):
+                task = self._task(trail_id, entry)
+                if task is not None:
+                    packing = Packing(task.trail, task.span, self._limits, self._open_files)
+                    packing.finished = not task.trail.logging
+                    self._flights[trail_id] = Flight(task, packing, self._rooms.log.log_id)
+        read = {id(packing) for reading in self._readings for packing in reading.packings}
+        together: dict[tuple[int, int], list[Packing]] = {}
+        for trail_id, flight in self._flights.items():
+            packing = flight.packing
+            if flight.wants_reading and id(packing) not in read and not self._retry.waits(trail_id):
+                together.setdefault((packing.start, packing.end), []).append(packing)
+        for (start, end), packings in together.items():
+            if len(self._readings) < READINGS_MAX:
+                items = self._rooms.log.items(start, end)
+                self._readings.append(Reading(items, packings, self._limits.slice_records))
+
+    def _read(self) -> bool:
+        """Read a slice of the reading whose turn it is; return whether any has more to read."""
+        if self._readings:
+            reading = self._readings.pop(0)
+            packings = list(reading.packings)
+            if reading.step():
+                self._readings.append(reading)
+            self._tell_troubles(packings)
+        return bool(self._readings)
+
+    def _tell_troubles(self, packings: list[Packing]) -> None:
+        for flight in self._flights.values():
+            packing = flight.packing
+            if packing.trouble is not None and packing in packings:
+                self._failed(flight.task.trail, packing.trouble)
+                packing.trouble = None
+
+    def _arrive(self) -> bool:
+        """Move the cursors of the trails whose range is delivered; return whether there were any."""
+        arrived = [trail_id for trail_id, each in self._flights.items() if each.arrived]
+        for trail_id in arrived:
+            # Whatever comes of the commit, the next step reads where the cursor is.
+            flight = self._flights.pop(trail_id)
+            self._advance(flight.task, dict(flight.files()))
+        return bool(arrived)
+
+    def _task(self, trail_id: str, cursor: Entry) -> Task | None:
         """Return what is next for a trail; None: nothing is there yet, or the trail is gone."""
         start = int(cursor.value)
         progress = self._progress(trail_id)
@@ -138,9 +195,9 @@ class Delivery:
         if progress.trail.deleted:
             return None
         milestone = self._timeline.next(start, progress.trail)
-        return None if milestone is None else _Task(cursor, start, progress, milestone)
+        return None if milestone is None else Task(cursor, start, progress, milestone)
 
-    def _first_task(self, cursor: Entry, start: int) -> _Task | None:
+    def _first_task(self, cursor: Entry, start: int) -> Task | None:
         """Return the empty range before a trail's first StartLogging, where its cursor begins.
 
         None: the cursor was of a deleted trail, swept away since it was read.
@@ -153,46 +210,13 @@ class Delivery:
         if milestone.trail.deleted:
             return None
         silent = msgspec.structs.replace(milestone.trail, logging=False)
-        return _Task(cursor, start, Progress(silent, milestone.cut_ms), milestone)
+        return Task(cursor, start, Progress(silent, milestone.cut_ms), milestone)
 
-    def _put_files(self, task: _Task) -> list[tuple[str, DeliveredFile]]:
-        """Put the files of a range; return each with its key in state. Raises: as ``Bucket.put``."""
-        trail, end = task.trail, task.milestone.position
-        if not trail.logging:
-            return []
-        files: list[tuple[str, DeliveredFile]] = []
-        log = self._rooms.log
-        for part in parts_of(lambda: log.items(task.start, end), trail, self._limits):
-            file = self._put(task, part)
-            where = delivered_key(trail.id, file.account, file.region, end, len(files))
-            files.append((where, file))
-        return files
-
-    def _put(self, task: _Task, part: Part) -> DeliveredFile:
-        trail, cut_ms, packed = task.trail, task.milestone.cut_ms, part.packed
-        log_id, end = self._rooms.log.log_id, task.milestone.position
-        key = log_file_key(trail, FileName(log_id, end, cut_ms, part.place, part.number))
-        context = {KMS_CONTEXT_KEY: trail.arn} if trail.kms_key_id else {}
-        how = Put(kms_key_id=trail.kms_key_id, kms_context=context)
-        self._rooms.buckets.find(trail.bucket).put(key, packed.data, how)
-        return DeliveredFile(
-            bucket=trail.bucket,
-            key=key,
-            sha256=packed.sha256,
-            oldest_ms=packed.oldest_ms,
-            newest_ms=packed.newest_ms,
-            records=packed.records,
-            cut_ms=cut_ms,
-            account=part.place.account,
-            region=part.place.region,
-            folder=part.place.folder,
-        )
-
-    def _advance(self, task: _Task, files: list[tuple[str, DeliveredFile]]) -> None:
+    def _advance(self, task: Task, files: dict[str, DeliveredFile]) -> None:
         """Move a trail's cursor to the milestone. Its range is delivered.
 
-        1. all files of the range are in the bucket   (``_put_files``: may repeat; the log gives the
-                                                       same range, keys and bytes again)
+        1. all files of the range are in the bucket   (may repeat: the log gives the same range,
+                                                       keys and bytes again)
         2. one commit: the cursor, moved if nobody else has; what holds from there on; the files and
            the closed windows, for the digests; the status
         A crash before 2, or a 2 that was lost, repeats 1. A 2 whose outcome is unknown is read back
@@ -203,7 +227,7 @@ class Delivery:
         progress, due = plan(task.progress, task.milestone, edge_s, self._interval_s)
         values: dict[str, bytes] = {progress_key(trail.id): _encode(progress)}
         if validates(trail):
-            values |= {where: _encode(file) for where, file in files}
+            values |= {where: _encode(file) for where, file in files.items()}
         values |= {due_key(each): _encode(each) for each in due}
         if files:
             now = self._clock.now_ms()

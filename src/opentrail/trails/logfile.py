@@ -7,13 +7,13 @@ Source: CloudTrail User Guide, "CloudTrail log file name format" and "CloudTrail
 import datetime as dt
 import hashlib
 import string
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from opentrail.event.place import category_of
 from opentrail.event.record import Record
 from opentrail.trails.gzipped import GzipMember
+from opentrail.trails.spool import Spool
 from opentrail.trails.trail import Trail
 
 FILE_BYTES_MAX = 50 * 1024 * 1024
@@ -22,8 +22,6 @@ another size would deliver a repeated range twice."""
 CHUNK_BYTES = 64 * 1024
 """Hashed and compressed at once: less overhead a record, and the fixed split that makes the
 compressed bytes repeatable."""
-SPOOL_MEMORY_BYTES = 1024 * 1024
-"""Compressed bytes of an unfinished file that are held in memory; the rest waits on disk."""
 UNIQUE_LETTERS = 16
 """Length of the unique string in a log file's name."""
 
@@ -61,10 +59,9 @@ class FileName:
 
 @dataclass(frozen=True, slots=True)
 class Packed:
-    """A finished log file."""
+    """A finished log file, in a spool. ``close`` it when it is put."""
 
-    data: bytes
-    """One gzip member."""
+    spool: Spool
     sha256: str
     """Hex, of the uncompressed bytes."""
     oldest_ms: int
@@ -72,14 +69,27 @@ class Packed:
     """eventTime of the records, milliseconds (whole seconds)."""
     records: int
 
+    @property
+    def size(self) -> int:
+        """Compressed bytes."""
+        return self.spool.size
+
+    @property
+    def data(self) -> bytes:
+        """One gzip member, read anew each time. Raises: OSError."""
+        return self.spool.read()
+
+    def close(self) -> None:
+        """Let go of the bytes."""
+        self.spool.close()
+
 
 class LogFile:
-    """A log file in the making: bounded memory, whatever its size. ``close`` it when done."""
+    """A log file in the making: bounded memory, whatever its size. ``finish`` or ``close`` it."""
 
     def __init__(self, spool_dir: Path | None = None) -> None:
         """Begin a file whose compressed bytes may wait in ``spool_dir`` (None: the system's)."""
-        spool = None if spool_dir is None else str(spool_dir)
-        self._spool = tempfile.SpooledTemporaryFile(SPOOL_MEMORY_BYTES, dir=spool)  # noqa: SIM115  # see ``close``
+        self._spool = Spool(spool_dir)
         self._gzip = GzipMember()
         self._sha256 = hashlib.sha256()
         self._waiting: list[bytes] = []
@@ -87,7 +97,7 @@ class LogFile:
         self._before = _HEAD
         self._last_time: str | None = None
         self._oldest_ms = self._newest_ms = -1
-        self._records = 0
+        self.records = 0
         self.size = len(_HEAD) + len(_TAIL)
         """Uncompressed bytes, were it finished now; a comma more for a record that follows."""
 
@@ -97,10 +107,10 @@ class LogFile:
         Raises: OSError: the spool's disk is full.
         """
         self._waiting.append(data)
-        grown = len(data) + (1 if self._records else 0)
+        grown = len(data) + (1 if self.records else 0)
         self.size += grown
         self._waiting_bytes += grown
-        self._records += 1
+        self.records += 1
         if event_time != self._last_time:
             self._see(event_time, append_ms)
         if self._waiting_bytes >= CHUNK_BYTES:
@@ -110,17 +120,15 @@ class LogFile:
         """Return the file; nothing may be added to it any more. Raises: OSError."""
         self._pack(_TAIL)
         self._spool.write(self._gzip.finish())
-        self._spool.seek(0)
-        data = self._spool.read()
         digest = self._sha256.hexdigest()
-        return Packed(data, digest, self._oldest_ms, self._newest_ms, self._records)
+        return Packed(self._spool, digest, self._oldest_ms, self._newest_ms, self.records)
 
     def close(self) -> None:
-        """Let go of the spool, finished or not. It has no name that could be left behind."""
+        """Let go of an unfinished file. Its spool has no name that could be left behind."""
         self._spool.close()
 
     def _pack(self, after: bytes) -> None:
-        before = self._before if self._waiting or not self._records else b""
+        before = self._before if self._waiting or not self.records else b""
         chunk = b"".join((before, b",".join(self._waiting), after))
         self._sha256.update(chunk)
         self._spool.write(self._gzip.add(chunk))

@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """From a range of the log to log files: one for each account, region and folder, 50 MB each.
 
-What comes out is a pure function of the range and the trail. Memory does not grow with the range.
+What comes out is a pure function of the range and the trail, however often the reading is left and
+taken up again. Memory does not grow with the range.
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing
+from collections import deque
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from opentrail.errors import Unavailable
@@ -19,13 +21,17 @@ from opentrail.trails.logfile import FILE_BYTES_MAX, LogFile, Packed, Place, fol
 from opentrail.trails.scope import NEVER_DELIVERED, takes
 from opentrail.trails.trail import Trail
 
-PLACES_OPEN_MAX = 40
-"""Files written at once, more than AWS has regions: 40 of them hold some 55 MB. A range with more
-places is read again for the rest."""
+PLACES_OPEN_MAX = 96
+"""Files written at once over all trails, more than two trails of all AWS's regions have: 96 of them
+hold some 60 MB. The rest of a range is read again."""
+PLACES_EACH_MIN = 2
+"""Files that a trail may always write at once: some progress, whatever the others do."""
+WAITING_BYTES_MAX = 32 * 1024 * 1024
+"""Compressed bytes that wait on disk for one trail's bucket before its reading stops."""
+SLICE_RECORDS = 5_000
+"""Read at once, some 50 to 200 ms: cuts and the ends of puts are looked at between."""
 
 _REGION = re.compile(r"[a-z0-9-]{1,32}")
-Read = Callable[[], Iterable[Entry | Mark]]
-"""Reads the range anew, from its beginning."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +40,11 @@ class Limits:
 
     file_bytes_max: int = FILE_BYTES_MAX
     places_open_max: int = PLACES_OPEN_MAX
+    places_each_min: int = PLACES_EACH_MIN
+    waiting_bytes_max: int = WAITING_BYTES_MAX
+    slice_records: int = SLICE_RECORDS
     spool_dir: Path | None = None
-    """Where compressed bytes of unfinished files wait; None: the system's temporary directory."""
+    """Where compressed bytes wait; None: the system's temporary directory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,89 +57,193 @@ class Part:
     packed: Packed
 
 
-def parts_of(read: Read, trail: Trail, limits: Limits) -> Iterator[Part]:
-    """Yield the files that ``trail`` has of a range, each as soon as it is full.
+class OpenFiles:
+    """How many files are being written, over all trails."""
 
-    Raises: Corrupt: the log does not check out. Unavailable: the spool's disk is full.
-    """
-    done: set[Place] = set()
-    while True:
-        with closing(_Batch(limits, done)) as batch:
-            try:
-                yield from batch.write(_selected(read(), trail))
-            except OSError as error:
-                raise Unavailable(f"log files cannot be spooled: {error.strerror}") from error
-            if not batch.postponed:
-                return
-            done.update(batch.places())
-
-
-class _Batch:
-    """The files of as many places as may be open at once."""
-
-    def __init__(self, limits: Limits, done: set[Place]) -> None:
+    def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        self._done = done
-        self._files: dict[Place, LogFile] = {}
+        self._count = 0
+
+    def take(self, held: int) -> bool:
+        """Return whether who writes ``held`` files may begin one more, and count it."""
+        if self._count >= self._limits.places_open_max and held >= self._limits.places_each_min:
+            return False
+        self._count += 1
+        return True
+
+    def give(self, count: int) -> None:
+        """Count ``count`` files less."""
+        self._count -= count
+
+
+class Packing:
+    """The files of one trail of one range in the making. It may be left, and taken up again.
+
+    A place's first record that is in no finished file is remembered by position; whoever takes the
+    reading up again begins at the first of those, and passes over what is in a finished file.
+    """
+
+    def __init__(
+        self, trail: Trail, span: tuple[int, int], limits: Limits, open_files: OpenFiles
+    ) -> None:
+        """``span``: where the range begins and ends in the log."""
+        self.start, self.end = span
+        """Where reading begins or goes on; where the range ends."""
+        self.finished = False
+        """All parts of the range were made."""
+        self.waiting: deque[Part] = deque()
+        """Parts in the order in which they were finished; whoever takes one out closes it."""
+        self.waiting_bytes = 0
+        self.trouble: Unavailable | None = None
+        """Why the last reading was left, if it was not because too much waits."""
+        self.selects = takes(trail)
+        self._trail = trail
+        self._limits = limits
+        self._open_files = open_files
+        self._places: dict[tuple[str, str, str], Place] = {}
+        self._open: dict[Place, LogFile] = {}
+        self._begun: dict[Place, int] = {}
+        """Position of a place's first record that is in no finished file."""
         self._numbers: dict[Place, int] = {}
-        self.postponed = False
+        self._postponed: set[Place] = set()
+
+    @property
+    def is_full(self) -> bool:
+        """Whether so much waits that nothing more should be read."""
+        return self.waiting_bytes >= self._limits.waiting_bytes_max
+
+    @property
+    def has_room(self) -> bool:
+        """Little waits."""
+        return not self.waiting or 2 * self.waiting_bytes < self._limits.waiting_bytes_max
+
+    def add(self, entry: Entry, record: Record) -> bool:
+        """Take a record that the trail selects; return whether there is too much to go on.
+
+        Raises: OSError: the spool's disk is full.
+        """
+        words = (account_of(record), record.aws_region, folder_of(record))
+        place = self._places.get(words)
+        if place is None:
+            place = self._places[words] = _place(self._trail, *words)
+        file = self._open.get(place)
+        if file is None:
+            if entry.position < self._begun.get(place, 0) or place in self._postponed:
+                return False
+            self._begun.setdefault(place, entry.position)
+            if not self._open_files.take(len(self._open)):
+                self._postponed.add(place)
+                return False
+            file = self._begin(place)
+        full = False
+        if file.size + len(entry.data) >= self._limits.file_bytes_max and file.records:
+            self._finish(place)
+            self._begun[place] = entry.position
+            file = self._begin(place)
+            full = self.is_full
+        file.add(entry.data, record.event_time, entry.append_ms)
+        return full
+
+    def complete(self) -> None:
+        """Finish what is open: the range was read to its end. Raises: OSError."""
+        for place in sorted(self._open):
+            self._finish(place)
+            del self._open[place]
+            self._open_files.give(1)
+            self._begun[place] = self.end
+        self.finished = not self._postponed
+        self.start = min((self._begun[each] for each in self._postponed), default=self.end)
+        self._postponed.clear()
+
+    def leave(self, position: int) -> None:
+        """Drop what is open: nothing from ``position`` on was read."""
+        unfinished = (self._begun[place] for place in {*self._open, *self._postponed})
+        self.start = min([position, *unfinished])
+        self._postponed.clear()
+        self._drop()
+
+    def take(self) -> None:
+        """Take out and close the part that waits longest: it is in its bucket."""
+        part = self.waiting.popleft()
+        self.waiting_bytes -= part.packed.size
+        part.packed.close()
 
     def close(self) -> None:
-        for file in self._files.values():
+        """Let go of everything, finished or not."""
+        self._drop()
+        while self.waiting:
+            self.take()
+
+    def _drop(self) -> None:
+        for file in self._open.values():
             file.close()
-
-    def places(self) -> Iterable[Place]:
-        return self._files.keys()
-
-    def write(self, selected: Iterator[tuple[Entry, Record, Place]]) -> Iterator[Part]:
-        bytes_max = self._limits.file_bytes_max
-        for entry, record, place in selected:
-            file = self._files.get(place)
-            if file is None:
-                if not self._admits(place):
-                    continue
-                file = self._begin(place)
-            elif file.size + len(entry.data) >= bytes_max:
-                yield self._finish(place)
-                file = self._begin(place)
-            file.add(entry.data, record.event_time, entry.append_ms)
-        for place in sorted(self._files):
-            yield self._finish(place)
-
-    def _admits(self, place: Place) -> bool:
-        if place in self._done:
-            return False
-        if len(self._files) < self._limits.places_open_max:
-            return True
-        self.postponed = True
-        return False
+        self._open_files.give(len(self._open))
+        self._open.clear()
 
     def _begin(self, place: Place) -> LogFile:
-        file = self._files[place] = LogFile(self._limits.spool_dir)
+        file = self._open[place] = LogFile(self._limits.spool_dir)
         return file
 
-    def _finish(self, place: Place) -> Part:
-        file = self._files[place]
+    def _finish(self, place: Place) -> None:
+        packed = self._open[place].finish()
         number = self._numbers.get(place, 0)
         self._numbers[place] = number + 1
-        packed = file.finish()
-        file.close()
-        return Part(place, number, packed)
+        self.waiting.append(Part(place, number, packed))
+        self.waiting_bytes += packed.size
 
 
-def _selected(items: Iterable[Entry | Mark], trail: Trail) -> Iterator[tuple[Entry, Record, Place]]:
-    selects = takes(trail)
-    places: dict[tuple[str, str, str], Place] = {}
-    for item in items:
-        if isinstance(item, Mark) or item.origin in NEVER_DELIVERED:
-            continue
-        record = decode(item.data, "log")
-        if selects(record):
-            words = (account_of(record), record.aws_region, folder_of(record))
-            place = places.get(words)
-            if place is None:
-                place = places[words] = _place(trail, *words)
-            yield item, record, place
+class Reading:
+    """One reading of a range, for all trails whose files begin in it: read and parsed once."""
+
+    def __init__(
+        self, items: Iterable[Entry | Mark], packings: Iterable[Packing], slice_records: int
+    ) -> None:
+        """``items``: what lies between the packings' common start and end."""
+        self._items: Iterator[Entry | Mark] = iter(items)
+        self._slice = slice_records
+        self.packings = list(packings)
+        """Those that still take part."""
+
+    def step(self) -> bool:
+        """Read on a little; return whether there is more to read.
+
+        Raises: Corrupt: the log does not check out, or a record of it is none.
+        """
+        count = 0
+        for item in islice(self._items, self._slice):
+            count += 1
+            if not isinstance(item, Mark) and item.origin not in NEVER_DELIVERED:
+                self._take(item, decode(item.data, "log"))
+        if count == self._slice and self.packings:
+            return True
+        for packing in self.packings:
+            try:
+                packing.complete()
+            except OSError as error:
+                packing.trouble = _full(error)
+                packing.leave(packing.end)
+        return False
+
+    def _take(self, entry: Entry, record: Record) -> None:
+        for packing in self.packings:
+            if packing.selects(record):
+                try:
+                    leaves = packing.add(entry, record)
+                except OSError as error:
+                    packing.trouble = _full(error)
+                    leaves = True
+                if leaves:
+                    packing.leave(entry.position)
+                    self.packings = [each for each in self.packings if each is not packing]
+
+    def close(self) -> None:
+        """Stop: what is open is dropped, and can be taken up again from its start."""
+        for packing in self.packings:
+            packing.leave(packing.start)
+
+
+def _full(error: OSError) -> Unavailable:
+    return Unavailable(f"log files cannot be spooled: {error.strerror}")
 
 
 def _place(trail: Trail, account: str, region: str, folder: str) -> Place:

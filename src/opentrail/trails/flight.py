@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A range of one trail on its way: its files in the making, being put, and put."""
+
+from collections.abc import Iterator
+from concurrent.futures import Future
+from dataclasses import dataclass
+
+from opentrail.errors import ClientError, Unavailable
+from opentrail.objects.base import Put
+from opentrail.state.base import Entry
+from opentrail.trails.logfile import FileName, log_file_key
+from opentrail.trails.parts import Packing, Part
+from opentrail.trails.progress import Progress
+from opentrail.trails.puts import Puts, outcome
+from opentrail.trails.timeline import Milestone
+from opentrail.trails.trail import DeliveredFile, Trail, delivered_key
+
+KMS_CONTEXT_KEY = "aws:cloudtrail:arn"
+"""The encryption context that CloudTrail's key policies ask for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One range of one trail: behind the cursor, up to a milestone."""
+
+    cursor: Entry
+    start: int
+    progress: Progress
+    milestone: Milestone
+
+    @property
+    def trail(self) -> Trail:
+        """The configuration that holds in the range."""
+        return self.progress.trail
+
+    @property
+    def span(self) -> tuple[int, int]:
+        """Where the range begins and ends in the log."""
+        return self.start, self.milestone.position
+
+
+class Flight:
+    """What becomes of a task. Used by one thread; files are put one after another."""
+
+    def __init__(self, task: Task, packing: Packing, log_id: str) -> None:
+        self.task = task
+        self.packing = packing
+        self._log_id = log_id
+        self._put: Future[None] | None = None
+        self._files: list[tuple[Part, DeliveredFile]] = []
+
+    @property
+    def arrived(self) -> bool:
+        """All files of the range are in the bucket."""
+        return self.packing.finished and not self.packing.waiting
+
+    @property
+    def wants_reading(self) -> bool:
+        """There is more to be read, and room for it: not just for one file, which costs a reading."""
+        return not self.packing.finished and self.packing.has_room
+
+    def launch(self, puts: Puts) -> None:
+        """Begin to put the next file, if there is one and none is under way."""
+        if self._put is None and self.packing.waiting:
+            part, trail = self.packing.waiting[0], self.task.trail
+            context = {KMS_CONTEXT_KEY: trail.arn} if trail.kms_key_id else {}
+            how = Put(kms_key_id=trail.kms_key_id, kms_context=context)
+            packed = part.packed
+            where = trail.bucket, self._key(part)
+            self._put = puts.start(where, lambda: packed.data, packed.size, how)
+
+    def landed(self) -> bool | ClientError | Unavailable:
+        """Return whether a file was put since, or why it was not: it is then tried again."""
+        if self._put is None or not self._put.done():
+            return False
+        put, self._put = self._put, None
+        error = outcome(put)
+        if error is not None:
+            return error
+        part = self.packing.waiting[0]
+        self._files.append((part, self._file(part)))
+        self.packing.take()
+        return True
+
+    def files(self) -> Iterator[tuple[str, DeliveredFile]]:
+        """Yield the files that were put, each with its key in state, in an order of their own.
+
+        What a digest lists, and in which order, must not depend on which put was the quickest.
+        """
+        trail, end = self.task.trail, self.task.milestone.position
+        order = sorted(self._files, key=lambda each: (each[0].place, each[0].number))
+        for number, (_, file) in enumerate(order):
+            yield delivered_key(trail.id, file.account, file.region, end, number), file
+
+    def _key(self, part: Part) -> str:
+        milestone = self.task.milestone
+        name = FileName(self._log_id, milestone.position, milestone.cut_ms, part.place, part.number)
+        return log_file_key(self.task.trail, name)
+
+    def _file(self, part: Part) -> DeliveredFile:
+        packed, place = part.packed, part.place
+        return DeliveredFile(
+            bucket=self.task.trail.bucket,
+            key=self._key(part),
+            sha256=packed.sha256,
+            oldest_ms=packed.oldest_ms,
+            newest_ms=packed.newest_ms,
+            records=packed.records,
+            cut_ms=self.task.milestone.cut_ms,
+            account=place.account,
+            region=place.region,
+            folder=place.folder,
+        )
