@@ -31,7 +31,7 @@ from opentrail.eventlog.reader import SegmentReader
 from opentrail.objects.base import Head, Listed, Put
 from opentrail.state.sqlite import SqliteState
 from opentrail.trails.deliver import Delivery, Rooms
-from opentrail.trails.puts import PUTS_MAX
+from opentrail.trails.jobs import JOBS_MAX
 from opentrail.trails.trail import Control, Cut, Trail
 
 SAMPLE = 20 * BATCH
@@ -111,7 +111,7 @@ def deliver(data: Path) -> float:
     with tempfile.TemporaryDirectory() as folder:
         log = SegmentReader(data / "log")
         state = SqliteState.open(Path(folder) / "state.db")
-        threads = ThreadPoolExecutor(PUTS_MAX)
+        threads = ThreadPoolExecutor(JOBS_MAX)
         delivery = Delivery(Rooms(log, state, Nowhere(), threads), SystemClock(), 3600)
         began = time.process_time()
         while delivery.step():

@@ -192,7 +192,8 @@ def _read(body: _Body) -> bytes:
 
 _UNKNOWN_CODES = frozenset(
     ("InternalError", "RequestTimeout", "RequestTimeoutException", "ServiceUnavailable", "SlowDown",
-     "Throttling", "ThrottlingException", "TooManyRequests", "OperationAborted")
+     "Throttling", "ThrottlingException", "TooManyRequests", "OperationAborted", "InternalFailure",
+     "InternalException", "RequestLimitExceeded", "Throttled", "KMSThrottlingException")
 )  # fmt: skip
 """Answers after which the same call may succeed."""
 _SERVER_ERROR_MIN = 500
@@ -221,28 +222,30 @@ DRIVER_ERRORS: tuple[tuple[type[Exception], str], ...] = (
 """botocore's error -> an S3 code (one word), or the hint with which the outcome is unknown."""
 
 
-def mapped(error: driver.ClientError | driver.BotoCoreError) -> ClientError | Unavailable:
-    """Return what a caller of a bucket is to see of botocore's ``error``.
+def mapped(
+    error: driver.ClientError | driver.BotoCoreError, who: str = "the bucket's endpoint"
+) -> ClientError | Unavailable:
+    """Return what a caller is to see of botocore's ``error``; ``who`` was called.
 
     The texts of credential errors may quote what a credential process printed: only their kind
     is told.
     """
     if isinstance(error, driver.ClientError):
-        return _answered(error)
+        return _answered(error, who)
     kind = type(error).__name__
     found = next(said for known, said in DRIVER_ERRORS if isinstance(error, known))
     if found and " " not in found:
         return ClientError(found, f"{kind}: {error}")
     if found:
-        return Unavailable(f"the bucket's endpoint cannot be asked: {kind}", found)
-    return Unavailable(f"the bucket's endpoint did not answer: {error}")
+        return Unavailable(f"{who} cannot be asked: {kind}", found)
+    return Unavailable(f"{who} did not answer: {error}")
 
 
-def _answered(error: driver.ClientError) -> ClientError | Unavailable:
+def _answered(error: driver.ClientError, who: str) -> ClientError | Unavailable:
     said = error.response.get("Error", {})
     status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 400))
     code = str(said.get("Code", "")) or "BadRequest"
     code, message = _HEAD_CODES.get(code, code), str(said.get("Message", ""))
     if status >= _SERVER_ERROR_MIN or code in _UNKNOWN_CODES:
-        return Unavailable(f"the bucket's endpoint answered {code}: {message}")
+        return Unavailable(f"{who} answered {code}: {message}")
     return ClientError(code, message, status)

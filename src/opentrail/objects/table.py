@@ -10,23 +10,17 @@ from typing import Protocol, cast
 
 import botocore.session
 from botocore import exceptions as driver
-from botocore.config import Config
 from botocore.credentials import ReadOnlyCredentials
 
 from opentrail.clock import Clock
-from opentrail.errors import Unavailable, UsageError
+from opentrail.errors import UsageError
 from opentrail.objects.base import Bucket
+from opentrail.objects.driver import ClientSpec, has_credentials, make_client
 from opentrail.objects.localdir import LocalDir
 from opentrail.objects.names import check_name
 from opentrail.objects.s3 import S3Bucket, S3Client
 from opentrail.objects.s3get import Where
 from opentrail.objects.setting import BucketSetting, check
-
-CONNECT_TIMEOUT_S = 5
-READ_TIMEOUT_S = 60
-ATTEMPTS_MAX = 3
-"""Of one call; who called tries again later, so a dead endpoint must not hold it up for long."""
-POOL_CONNECTIONS = 10
 
 
 class _Meta(Protocol):
@@ -38,9 +32,6 @@ class _WithMeta(Protocol):
     """What else of botocore's client is read."""
 
     meta: _Meta
-
-
-_HINT = "check the bucket's settings and the AWS shared files, then restart"
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +96,7 @@ class BucketTable:
         if setting.addressing == "virtual" or scheme in urllib.request.getproxies():
             return None
         session = botocore.session.Session(profile=setting.credentials_profile or None)
-        key_id, secret = _fallback(session, setting, self._upstream)
+        key_id, secret = _fallback(setting, self._upstream)
         found = None if key_id and secret else session.get_credentials()
         if found is not None:
             known = found.get_frozen_credentials()
@@ -152,48 +143,25 @@ def _make_client(setting: BucketSetting, region: str, upstream: Upstream | None)
 
     Raises: Unavailable: the shared files or the endpoint cannot be used.
     """
-    config = Config(
-        connect_timeout=CONNECT_TIMEOUT_S,
-        read_timeout=READ_TIMEOUT_S,
-        max_pool_connections=POOL_CONNECTIONS,
-        retries={"mode": "standard", "total_max_attempts": ATTEMPTS_MAX},
-        # Servers other than AWS's do not all know the newer checksums; Content-MD5 is sent.
-        request_checksum_calculation="when_required",
-        response_checksum_validation="when_required",
-        s3={"addressing_style": setting.addressing},
+    spec = ClientSpec(
+        "s3",
+        region,
+        setting.endpoint,
+        setting.credentials_profile,
+        setting.ca,
+        setting.addressing,
+        (*_fallback(setting, upstream), ""),
     )
-    session = botocore.session.Session(profile=setting.credentials_profile or None)
-    fallback = _fallback(session, setting, upstream)
-    try:
-        client = session.create_client(
-            "s3",
-            region_name=region,
-            endpoint_url=setting.endpoint or None,
-            verify=setting.ca or None,
-            config=config,
-            aws_access_key_id=fallback[0],
-            aws_secret_access_key=fallback[1],
-        )
-    except (driver.BotoCoreError, ValueError) as error:
-        raise Unavailable(
-            f"no S3 client for {setting.endpoint or region}: {error}", _HINT
-        ) from error
-    return cast("S3Client", client)
+    return cast("S3Client", make_client(spec))
 
 
-def _fallback(
-    session: botocore.session.Session, setting: BucketSetting, upstream: Upstream | None
-) -> tuple[str | None, str | None]:
+def _fallback(setting: BucketSetting, upstream: Upstream | None) -> tuple[str, str]:
     """Return the upstream's own key where nothing else was configured to sign with."""
     if upstream is None or setting.endpoint != upstream.endpoint or setting.credentials_profile:
-        return None, None
-    if not upstream.access_key_id:
-        return None, None
-    try:
-        known = session.get_credentials()
-    except driver.BotoCoreError as error:
-        raise Unavailable(f"no credentials: {type(error).__name__}", _HINT) from error
-    return (None, None) if known else (upstream.access_key_id, upstream.secret_access_key)
+        return "", ""
+    if not upstream.access_key_id or has_credentials(""):
+        return "", ""
+    return upstream.access_key_id, upstream.secret_access_key
 
 
 def check_profile(profile: str) -> None:

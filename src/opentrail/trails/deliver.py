@@ -17,9 +17,9 @@ from opentrail.eventlog.base import LogReader
 from opentrail.objects.base import Buckets
 from opentrail.state.base import Change, Conflict, Entry, State
 from opentrail.trails.flight import Flight, Task
+from opentrail.trails.jobs import Jobs, Threads, code_of
 from opentrail.trails.parts import Limits, OpenFiles, Packing, Reading
 from opentrail.trails.progress import Progress, due_key, edge_key, plan, progress_key, validates
-from opentrail.trails.puts import Puts, Threads
 from opentrail.trails.retry import Retry
 from opentrail.trails.scan import Scan
 from opentrail.trails.status import DeliveryStatus, delivery_status_key
@@ -70,7 +70,7 @@ class Delivery:
         self._retry = Retry(clock)
         scanned = self._scan.scanned
         self._timeline = Timeline(rooms.log, scanned.position, scanned.cut_ms)
-        self._puts = Puts(rooms.buckets, rooms.threads, rooms.moved)
+        self._jobs = Jobs(rooms.threads, rooms.moved)
         self._open_files = OpenFiles(self._limits)
         self._flights: dict[str, Flight] = {}
         """By trail id: the range that the trail is at."""
@@ -93,7 +93,7 @@ class Delivery:
         moved |= self._read()
         for trail_id, flight in self._flights.items():
             if not self._retry.waits(trail_id):
-                flight.launch(self._puts)
+                flight.launch(self._jobs, self._rooms.buckets)
         moved |= self._settle()
         return self._arrive() or moved
 
@@ -248,9 +248,8 @@ class Delivery:
         key = delivery_status_key(trail.id)
         entry = self._rooms.state.get(key)
         before = DeliveryStatus() if entry is None else _decode_status(entry.value)
-        code = error.code if isinstance(error, ClientError) else "ServiceUnavailable"
         now = self._clock.now_ms()
-        status = msgspec.structs.replace(before, attempted_ms=now, error=code)
+        status = msgspec.structs.replace(before, attempted_ms=now, error=code_of(error))
         self._rooms.state.commit([Change(key, _encode(status), None)])
 
     def _progress(self, trail_id: str) -> Progress | None:

@@ -6,12 +6,12 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 
 from opentrail.errors import ClientError, Unavailable
-from opentrail.objects.base import Put
+from opentrail.objects.base import Buckets, Put
 from opentrail.state.base import Entry
+from opentrail.trails.jobs import Jobs, failure
 from opentrail.trails.logfile import FileName, log_file_key
 from opentrail.trails.parts import Packing, Part
 from opentrail.trails.progress import Progress
-from opentrail.trails.puts import Puts, outcome
 from opentrail.trails.timeline import Milestone
 from opentrail.trails.trail import DeliveredFile, Trail, delivered_key
 
@@ -59,22 +59,30 @@ class Flight:
         """There is more to be read, and room for it: not just for one file, which costs a reading."""
         return not self.packing.finished and self.packing.has_room
 
-    def launch(self, puts: Puts) -> None:
+    def launch(self, jobs: Jobs, buckets: Buckets) -> None:
         """Begin to put the next file, if there is one and none is under way."""
-        if self._put is None and self.packing.waiting:
-            part, trail = self.packing.waiting[0], self.task.trail
-            context = {KMS_CONTEXT_KEY: trail.arn} if trail.kms_key_id else {}
-            how = Put(kms_key_id=trail.kms_key_id, kms_context=context)
-            packed = part.packed
-            where = trail.bucket, self._key(part)
-            self._put = puts.start(where, lambda: packed.data, packed.size, how)
+        if self._put is not None or not self.packing.waiting:
+            return
+        part, trail = self.packing.waiting[0], self.task.trail
+        key, packed = self._key(part), part.packed
+        context = {KMS_CONTEXT_KEY: trail.arn} if trail.kms_key_id else {}
+        how = Put(kms_key_id=trail.kms_key_id, kms_context=context)
+
+        def work() -> None:
+            try:
+                data = packed.data
+            except OSError as error:
+                raise Unavailable(f"a log file cannot be read back: {error.strerror}") from error
+            buckets.find(trail.bucket).put(key, data, how)
+
+        self._put = jobs.start(trail.bucket, packed.size, work)
 
     def landed(self) -> bool | ClientError | Unavailable:
         """Return whether a file was put since, or why it was not: it is then tried again."""
         if self._put is None or not self._put.done():
             return False
         put, self._put = self._put, None
-        error = outcome(put)
+        error = failure(put)
         if error is not None:
             return error
         part = self.packing.waiting[0]

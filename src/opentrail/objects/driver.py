@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: Apache-2.0
+"""botocore clients that ask nothing else than they were told: for buckets, and for other services."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+import botocore.session
+from botocore import exceptions as driver
+from botocore.config import Config
+
+from opentrail.errors import Unavailable
+
+CONNECT_TIMEOUT_S = 5
+READ_TIMEOUT_S = 30
+"""Half a minute of silence: a server that still answers then is not one to wait for."""
+ATTEMPTS_MAX = 2
+"""Of one call; who called tries again later, so a dead endpoint must not hold it up for long."""
+POOL_CONNECTIONS = 10
+_HINT = "check the settings and the AWS shared files, then restart"
+
+
+@dataclass(frozen=True, slots=True)
+class ClientSpec:
+    """Which client is wanted."""
+
+    service: str
+    region: str
+    endpoint: str = ""
+    """URL; empty: AWS's own for the region."""
+    credentials_profile: str = ""
+    """A profile of the AWS shared files; empty: botocore's usual search."""
+    ca: str = ""
+    addressing: Literal["auto", "path", "virtual"] = "auto"
+    key: tuple[str, str, str] = field(default=("", "", ""), repr=False)
+    """Access key id, secret and session token to sign with; empty: those of the profile."""
+
+
+def make_client(spec: ClientSpec) -> object:
+    """Return a client. It takes a tenth of a second and memory: keep it.
+
+    Raises: Unavailable: the shared files or the endpoint cannot be used.
+    """
+    config = Config(
+        connect_timeout=CONNECT_TIMEOUT_S,
+        read_timeout=READ_TIMEOUT_S,
+        max_pool_connections=POOL_CONNECTIONS,
+        retries={"mode": "standard", "total_max_attempts": ATTEMPTS_MAX},
+        # Servers other than AWS's do not all know the newer checksums; Content-MD5 is sent.
+        request_checksum_calculation="when_required",
+        response_checksum_validation="when_required",
+        s3={"addressing_style": spec.addressing},
+    )
+    key_id, secret, token = spec.key
+    session = botocore.session.Session(profile=spec.credentials_profile or None)
+    try:
+        return session.create_client(
+            spec.service,
+            region_name=spec.region,
+            endpoint_url=spec.endpoint or None,
+            verify=spec.ca or None,
+            config=config,
+            aws_access_key_id=key_id or None,
+            aws_secret_access_key=secret or None,
+            aws_session_token=token or None,
+        )
+    except (driver.BotoCoreError, ValueError) as error:
+        raise Unavailable(
+            f"no {spec.service} client for {spec.endpoint or spec.region}: {error}", _HINT
+        ) from error
+
+
+def has_credentials(profile: str) -> bool:
+    """Return whether botocore's usual search finds something to sign with. Raises: Unavailable."""
+    try:
+        return botocore.session.Session(profile=profile or None).get_credentials() is not None
+    except driver.BotoCoreError as error:
+        raise Unavailable(f"no credentials: {type(error).__name__}", _HINT) from error

@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the operator says of targets beside buckets. Without the driver, so that it loads at once."""
+
+from typing import Annotated
+from urllib.parse import urlsplit
+
+import msgspec
+
+from opentrail.errors import UsageError
+
+SECRET_CHARS_MIN = 16
+"""What signs messages must not be guessed."""
+RETENTION_DAYS_MAX = 3653
+"""CloudWatch Logs' longest."""
+
+
+class TargetSetting(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """SNS, CloudWatch Logs, EventBridge, KMS and STS: how they are asked."""
+
+    endpoint: str = ""
+    """URL of all five; empty: each one's upstream. "aws": AWS's own."""
+    credentials_profile: str = ""
+    """A profile of the AWS shared files; empty: botocore's usual search."""
+    ca: str = ""
+    """A file with the certificates that the endpoint is trusted by; empty: the usual ones."""
+    logs_retention_days: Annotated[int, msgspec.Meta(ge=0, le=RETENTION_DAYS_MAX)] = 0
+    """Set on a trail's log group; 0: the group's own is not touched."""
+    events: bool = False
+    """Copy to EventBridge what an account's trails take."""
+    events_read_only: bool = False
+    """Copy management events of reads too. AWS: only to rules that ask for them."""
+    events_bus: str = "default"
+    events_source_prefix: str = "aws."
+    """Before the service in an event's source. AWS itself takes no "aws." from others."""
+
+
+class WebhookSetting(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Who is told of delivered files over HTTP."""
+
+    url: str
+    secret: str
+    """Signs the messages: HMAC-SHA256."""
+    trails: tuple[str, ...] = ()
+    """Names or ARNs; empty: all trails."""
+    ca: str = ""
+    """A file with the certificates that the receiver is trusted by; empty: the usual ones."""
+
+    def __repr__(self) -> str:
+        return f"WebhookSetting({self.url!r})"
+
+
+def check_webhook(name: str, setting: WebhookSetting) -> None:
+    """Refuse what cannot be meant, at start rather than at the first file. Raises: UsageError."""
+    if not name.replace("-", "").isalnum():
+        raise UsageError(f"webhooks.{name}: a name has letters, digits and hyphens")
+    if len(setting.secret) < SECRET_CHARS_MIN:
+        raise UsageError(f"webhooks.{name}.secret: it needs {SECRET_CHARS_MIN} characters or more")
+    parts = urlsplit(setting.url)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.fragment:
+        raise UsageError(f"webhooks.{name}.url: it is not an http(s) URL")
+    if "@" in parts.netloc:  # and is not shown: it may have a password
+        raise UsageError(f"webhooks.{name}.url: it must not have a user name or password")

@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Tells an SNS topic of each delivered file.
+
+Source: CloudTrail User Guide, "Configuring Amazon SNS notifications for CloudTrail"; the message is
+the one that CloudTrail's own processing library reads.
+"""
+
+import msgspec
+
+from opentrail.trails.notice import Notice
+from opentrail.trails.target_client import Clients, Service
+from opentrail.trails.trail import Trail
+
+VALIDATION_MESSAGE = "CloudTrail validation message."
+"""Sent when a trail gets its topic."""
+
+_encode = msgspec.json.Encoder().encode
+
+
+class SnsTarget:
+    """``target.Announces``: one message for each file, in their order."""
+
+    name = "sns"
+
+    def __init__(self, clients: Clients) -> None:
+        self._clients = clients
+
+    def wants(self, trail: Trail) -> bool:
+        """See ``Announces``."""
+        return bool(trail.sns_topic)
+
+    def announce(self, notice: Notice) -> int:
+        """See ``Announces``. SNS gives repeated messages other ids: the object's key tells."""
+        file = notice.files[notice.told]
+        message = _encode({"s3Bucket": file.bucket, "s3ObjectKey": [file.key]}).decode()
+        self.publish(topic_arn(notice.trail), message)
+        return notice.told + 1
+
+    def validate(self, trail: Trail) -> None:
+        """Send the message by which CloudTrail tries a topic. Raises: ClientError. Unavailable."""
+        self.publish(topic_arn(trail), VALIDATION_MESSAGE)
+
+    def publish(self, arn: str, message: str) -> None:
+        """Publish one message. Raises: ClientError. Unavailable."""
+        region = arn.split(":")[3]
+        self._clients.call(Service("sns", region), "publish", TopicArn=arn, Message=message)
+
+
+def topic_arn(trail: Trail) -> str:
+    """Return the ARN of a trail's topic: a bare name is of its own region and account."""
+    if trail.sns_topic.startswith("arn:"):
+        return trail.sns_topic
+    return f"arn:aws:sns:{trail.home_region}:{trail.account}:{trail.sns_topic}"
