@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a delivered event costs: from the log to a gzip file of one trail, on one core.
+"""What a delivered event costs: from the log to gzip files of one trail or five, on one core.
 
 Beside zlib-ng alone, which is what compression takes, and beside what a script does with Python's
 json and gzip. Rounds alternate between all of them. ``python -m bench.delivery MEGABYTES`` says
@@ -13,6 +13,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -26,6 +27,7 @@ from bench.machine import spread_percent
 from bench.sample import BATCH, drafts, open_log
 from opentrail.clock import SystemClock
 from opentrail.errors import ClientError
+from opentrail.event.selectors import AdvancedSelector, EventSelector, FieldSelector
 from opentrail.eventlog.base import Draft, MarkKind
 from opentrail.eventlog.reader import SegmentReader
 from opentrail.objects.base import Head, Listed, Put
@@ -40,15 +42,47 @@ EVENTS = 100 * BATCH
 """Delivered in one measurement."""
 GZIP_LEVEL = 6
 NOW_MS = 1_700_000_000_000
-TRAIL = Trail(
-    id="7d3c1a52-0000-4000-8000-000000000001",
-    name="bench",
-    account="123456789012",
-    home_region="us-east-1",
-    bucket="nowhere",
-    logging=True,
-    started_ms=NOW_MS,
+
+
+def _advanced(*fields: FieldSelector) -> tuple[AdvancedSelector, ...]:
+    return (AdvancedSelector((FieldSelector("eventCategory", equals=("Management",)), *fields)),)
+
+
+def _trail(number: int, name: str, **more: object) -> Trail:
+    words = {
+        "id": f"7d3c1a52-0000-4000-8000-{number:012}",
+        "name": name,
+        "account": "123456789012",
+        "home_region": "us-east-1",
+        "bucket": f"nowhere-{number}",
+        "logging": True,
+        "started_ms": NOW_MS,
+        **more,
+    }
+    return msgspec.convert(words, Trail)
+
+
+TRAILS = (
+    _trail(1, "all", is_multi_region=True),
+    _trail(2, "writes", event_selectors=(EventSelector(read_write_type="WriteOnly"),)),
+    _trail(3, "reads", event_selectors=(EventSelector(read_write_type="ReadOnly"),)),
+    _trail(
+        4,
+        "deletes",
+        advanced_selectors=_advanced(
+            FieldSelector("readOnly", equals=("false",)),
+            FieldSelector("eventName", equals=("DeleteModel",)),
+        ),
+    ),
+    _trail(
+        5,
+        "one-user",
+        advanced_selectors=_advanced(
+            FieldSelector("userIdentity.arn", ends_with=("/user-7", "/user-8"))
+        ),
+    ),
 )
+"""Five trails of different selectors: the first takes everything, the others a half and less."""
 
 
 class Nowhere:
@@ -89,12 +123,12 @@ class Subject:
     events: int
 
 
-def fill(data: Path, records: Sequence[Draft], count: int) -> int:
-    """Write one trail's start, ``count`` records and a cut; return the records' bytes."""
+def fill(data: Path, records: Sequence[Draft], count: int, trails: Sequence[Trail]) -> int:
+    """Write the starts of ``trails``, ``count`` records and a cut; return the records' bytes."""
     log = open_log(data)
     encode = msgspec.json.encode
-    start = encode(Cut(NOW_MS)), encode(Control("StartLogging", TRAIL))
-    log.append_marks([(MarkKind.CUT, start[0]), (MarkKind.CONTROL, start[1])])
+    controls = [(MarkKind.CONTROL, encode(Control("StartLogging", trail))) for trail in trails]
+    log.append_marks([(MarkKind.CUT, encode(Cut(NOW_MS))), *controls])
     total = 0
     for number in range(0, count, BATCH):
         first = number % len(records)
@@ -107,16 +141,20 @@ def fill(data: Path, records: Sequence[Draft], count: int) -> int:
 
 
 def deliver(data: Path) -> float:
-    """Deliver the whole log with a new state; return the seconds of processor time."""
+    """Deliver the whole log to all its trails, with a new state; return the seconds of processor time."""
     with tempfile.TemporaryDirectory() as folder:
         log = SegmentReader(data / "log")
         state = SqliteState.open(Path(folder) / "state.db")
-        threads = ThreadPoolExecutor(JOBS_MAX)
-        delivery = Delivery(Rooms(log, state, Nowhere(), threads), SystemClock(), 3600)
+        threads, moved = ThreadPoolExecutor(JOBS_MAX), threading.Event()
+        *_, last = (mark.position for mark in log.marks(0))
+        delivery = Delivery(Rooms(log, state, Nowhere(), threads, moved.set), SystemClock(), 3600)
         began = time.process_time()
-        while delivery.step():
-            pass
+        while delivery.floor() < last:
+            if not delivery.step():
+                moved.wait(1.0)
+                moved.clear()
         seconds = time.process_time() - began
+        threads.shutdown()
         log.close()
         state.close()
         return seconds
@@ -143,12 +181,14 @@ def run(directory: Path, rounds: int, seconds: float) -> None:
     records = drafts(SAMPLE)
     whole = b",".join(draft.data for draft in records)
     with tempfile.TemporaryDirectory(dir=directory) as name:
-        data = Path(name)
-        fill(data, records, EVENTS)
+        one, five = Path(name, "one"), Path(name, "five")
+        fill(one, records, EVENTS, TRAILS[:1])
+        fill(five, records, EVENTS, TRAILS)
         subjects = [
             Subject("zlib-ng 6 alone", lambda: zlib_ng_alone(whole), SAMPLE),
             Subject("json and gzip 6 of Python", lambda: python_gzip(records[:BATCH]), BATCH),
-            Subject("delivery of one trail", lambda: deliver(data), EVENTS),
+            Subject("delivery of one trail", lambda: deliver(one), EVENTS),
+            Subject("delivery of five trails", lambda: deliver(five), EVENTS),
         ]
         rates: dict[str, list[float]] = {subject.name: [] for subject in subjects}
         for _ in range(rounds):
@@ -168,8 +208,8 @@ def backlog(megabytes: int) -> None:
     records = drafts(SAMPLE)
     count = megabytes * 1_000_000 // len(records[0].data)
     with tempfile.TemporaryDirectory() as folder:
-        size = fill(Path(folder), records, count)
-        print(f"a backlog of {size / 1e6:,.0f} MB in one range: ", end="", flush=True)
+        size = fill(Path(folder), records, count, TRAILS)
+        print(f"a backlog of {size / 1e6:,.0f} MB in one range, five trails: ", end="", flush=True)
         program = [sys.executable, "-m", "bench.delivery", "--deliver", folder]
         subprocess.run(program, check=True)
 

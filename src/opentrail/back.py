@@ -29,7 +29,7 @@ from opentrail.objects.table import BucketTable, Upstream
 from opentrail.state.sqlite import SqliteState
 from opentrail.trails.deliver import Delivery
 from opentrail.trails.deliver import Rooms as DeliveryRooms
-from opentrail.trails.digest import Digests
+from opentrail.trails.digest import Digests, SigningRooms
 from opentrail.trails.keys import DigestKeys
 from opentrail.trails.registry import Registry
 from opentrail.wire.app import ApiRequest, ApiResponse, CloudTrailApi
@@ -45,6 +45,8 @@ API_THREADS = 4
 
 TUNING_WAIT_S = 1.0
 """How often tuning jobs are looked for: they run for minutes at least."""
+WAITING_THREADS = 96
+"""For what waits for other servers: as many as three rooms use at most. They are made when needed."""
 DELIVERY_WAIT_S = 0.1
 """How often trails are looked at: a tenth of a second is nothing beside their intervals."""
 
@@ -89,12 +91,16 @@ class Back:
             )
         )
         self._door = S3Door(buckets, hello.account, hello.region)
+        self._moved = threading.Event()
+        waiting = ThreadPoolExecutor(WAITING_THREADS, thread_name_prefix="waiting")
         self._delivery = Delivery(
-            DeliveryRooms(self._log, self._state, buckets),
+            DeliveryRooms(self._log, self._state, buckets, waiting, self._moved.set),
             clock,
             hello.digest_interval_s,
         )
-        self._digests = Digests(self._state, buckets, keys, clock)
+        self._digests = Digests(
+            SigningRooms(self._state, buckets, keys, waiting, self._moved.set), clock
+        )
         self._cuts = _Cuts(registry, clock, hello.file_interval_s)
         self._tuning = TuningWatcher(
             self._log,
@@ -125,6 +131,7 @@ class Back:
         finally:
             self._stopping.set()
             self._news.set()
+            self._moved.set()
             self._log.close()
             self._calls.shutdown(cancel_futures=True)
             for thread in threads:
@@ -189,8 +196,9 @@ class Back:
         """Own the loop of trails: cut, deliver and sign what is due, then wait a little."""
         told = -1
         while not self._stopping.is_set():
+            busy = False
             try:
-                self._deliver_due()
+                busy = self._deliver_due()
                 needed = min(self._delivery.floor(), self._tuning.floor())
                 if needed != told:
                     self._link.send(Kind.NEEDED, needed)
@@ -203,13 +211,15 @@ class Back:
                 # What is damaged cannot be delivered; fsck tells the operator where it is.
                 _log.critical("trails stand still: %s", error)
                 return
-            self._stopping.wait(DELIVERY_WAIT_S)
+            if not busy:
+                self._moved.wait(DELIVERY_WAIT_S)
+                self._moved.clear()
 
-    def _deliver_due(self) -> None:
+    def _deliver_due(self) -> bool:
+        """Do a little of what is due; return whether there is more to do at once."""
         self._cuts.step()
-        for step in (self._delivery.step, self._digests.step):
-            while not self._stopping.is_set() and step():
-                pass
+        delivered = self._delivery.step()
+        return self._digests.step() or delivered
 
     def _watch_tuning(self) -> None:
         """Own the loop of automatic model tuning: see what tuning jobs do, then wait a little."""

@@ -15,6 +15,7 @@ ROWS = [
     *("upstream itself", "bare pass-through proxy", "opentrail", "opentrail, back indexing"),
     "moto, records nothing",
     *("zlib-ng 6 alone", "json and gzip 6 of Python", "delivery of one trail"),
+    "delivery of five trails",
     *("validate-logs, S3", "opentrail verify, S3", "opentrail verify, here"),
     *("its inner loop, disk", "opentrail verify, disk"),
     *("calibration loop, ms", "write + fdatasync, ms"),

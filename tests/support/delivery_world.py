@@ -19,7 +19,7 @@ from opentrail.event.selectors import AdvancedSelector, DataResource, EventSelec
 from opentrail.eventlog.base import Draft, Entry, MarkKind, Origin
 from opentrail.state.base import Entry as StateEntry
 from opentrail.trails.deliver import Delivery, Rooms
-from opentrail.trails.digest import Digests
+from opentrail.trails.digest import Digests, SigningRooms
 from opentrail.trails.keys import DigestKeys
 from opentrail.trails.parts import Limits
 from opentrail.trails.registry import Registry
@@ -121,7 +121,9 @@ class World:
         self.threads = HandThreads()
         rooms = Rooms(self.log, self.state, self.buckets, self.threads)
         self.delivery = Delivery(rooms, self.clock, self.interval_s, self.limits)
-        self.digests = Digests(self.state, self.buckets, self.keys, self.clock)
+        self.digests = Digests(
+            SigningRooms(self.state, self.buckets, self.keys, self.threads), self.clock
+        )
 
     def create(self, name: str = "trail", account: str = ACCOUNTS[0], **more: object) -> Trail:
         words = {

@@ -80,7 +80,7 @@ class Delivery:
         """Do a little of all that is due; return whether there is more to do at once.
 
             1. puts that ended            (a failed one: its trail waits, its status says why)
-            2. trails at rest set out     (those that begin at the same place share one reading)
+            2. trails at rest set out     (those whose ranges end together share one reading)
             3. a slice of one reading     (the readings take turns)
             4. puts begin                 (one for each trail)
             5. trails that arrived        (all files are in the bucket: the cursor moves)
@@ -150,14 +150,14 @@ class Delivery:
                     packing.finished = not task.trail.logging
                     self._flights[trail_id] = Flight(task, packing, self._rooms.log.log_id)
         read = {id(packing) for reading in self._readings for packing in reading.packings}
-        together: dict[tuple[int, int], list[Packing]] = {}
+        together: dict[int, list[Packing]] = {}
         for trail_id, flight in self._flights.items():
             packing = flight.packing
             if flight.wants_reading and id(packing) not in read and not self._retry.waits(trail_id):
-                together.setdefault((packing.start, packing.end), []).append(packing)
-        for (start, end), packings in together.items():
+                together.setdefault(packing.end, []).append(packing)
+        for end, packings in together.items():
             if len(self._readings) < READINGS_MAX:
-                items = self._rooms.log.items(start, end)
+                items = self._rooms.log.items(min(each.start for each in packings), end)
                 self._readings.append(Reading(items, packings, self._limits.slice_records))
 
     def _read(self) -> bool:

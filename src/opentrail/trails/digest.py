@@ -7,6 +7,8 @@ ends. Windows are planned where the cursor moves (``progress.plan``): what a dig
 before it is put, and follows from the log alone.
 """
 
+from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass
 
 import msgspec
@@ -16,8 +18,11 @@ from opentrail.errors import ClientError, Unavailable
 from opentrail.objects.base import Buckets, Put
 from opentrail.state.base import Change, Conflict, Entry, State
 from opentrail.trails.digestfile import write_digest
+from opentrail.trails.feedstate import feed_prefix
 from opentrail.trails.gzipped import gzipped
+from opentrail.trails.jobs import Jobs, Threads, code_of, failure
 from opentrail.trails.keys import SIGNATURE_ALGORITHM, DigestKeys
+from opentrail.trails.notice import notice_prefix
 from opentrail.trails.progress import (
     DUE_PREFIX,
     PROGRESS_PREFIX,
@@ -32,7 +37,7 @@ from opentrail.trails.progress import (
     head_key,
 )
 from opentrail.trails.retry import Retry
-from opentrail.trails.status import DigestStatus, delivery_status_key, digest_status_key
+from opentrail.trails.status import DigestStatus, digest_status_key, status_prefix
 from opentrail.trails.trail import DeliveredFile, Trail, cursor_key
 
 _encode = msgspec.json.Encoder().encode
@@ -59,34 +64,64 @@ class _Window:
     """One digest for each: None begins a chain."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Signed:
+    """A window whose digests are on their way."""
+
+    window: _Window
+    chains: dict[Scope, Chain]
+    put: Future[None]
+
+
+@dataclass(frozen=True, slots=True)
+class SigningRooms:
+    """What signing reads and writes."""
+
+    state: State
+    buckets: Buckets
+    keys: DigestKeys
+    threads: Threads
+    """Where puts are made."""
+    moved: Callable[[], None] = lambda: None
+    """Called, in any thread, when a put ends."""
+
+
 class Digests:
     """Puts the digests of closed windows. One thread; one per data directory."""
 
-    def __init__(self, state: State, buckets: Buckets, keys: DigestKeys, clock: Clock) -> None:
+    def __init__(self, rooms: SigningRooms, clock: Clock) -> None:
         """Begin where state says."""
-        self._state = state
-        self._buckets = buckets
-        self._keys = keys
+        self._state = rooms.state
+        self._buckets = rooms.buckets
+        self._keys = rooms.keys
         self._clock = clock
         self._retry = Retry(clock)
+        self._jobs = Jobs(rooms.threads, rooms.moved)
+        self._signed: dict[str, _Signed] = {}
+        """By trail id: the window that a trail is at."""
 
     def step(self) -> bool:
-        """Put the digests of one window of one trail; return whether there was anything to do.
+        """Let each trail go on with the first of its windows; return whether one was done with.
 
         A bucket that refuses or fails makes its own trail wait, and its status says why. A trail's
         later windows wait for the earlier ones. Raises: Unavailable: the state store.
         """
-        tried: set[str] = set()
+        closed = self._settle()
+        for entry in self._firsts():
+            self._begin(entry)
+        return self._settle() or closed or self._sweep()
+
+    def _firsts(self) -> list[Entry]:
+        """Return the first window of each trail that is at rest."""
+        firsts: dict[str, Entry] = {}
         for entry in self._state.scan(DUE_PREFIX):
             trail_id = entry.key.removeprefix(DUE_PREFIX).partition("/")[0]
-            if trail_id not in tried and not self._retry.waits(trail_id):
-                tried.add(trail_id)
-                if self._close(entry):
-                    return True
-        return self._sweep()
+            firsts.setdefault(trail_id, entry)
+        rest = {each for each in firsts if each not in self._signed and not self._retry.waits(each)}
+        return [entry for trail_id, entry in firsts.items() if trail_id in rest]
 
-    def _close(self, entry: Entry) -> bool:
-        """Put the digests of a window.
+    def _begin(self, entry: Entry) -> None:
+        """Put the digests of a window; ``_settle`` goes on when that has ended.
 
         1. read what they say from state     (whoever repeats this reads the same: only 3 changes it)
         2. sign and put them                 (same text, same key: the same bytes at the same place)
@@ -97,24 +132,52 @@ class Digests:
         """
         window = self._window(entry)
         trail = window.due.trail
+        chains: dict[Scope, Chain] = {}
+        puts: list[tuple[str, bytes, Put]] = []
         try:
-            chains = {scope: self._put(window, scope) for scope in sorted(window.previous)}
-        except (ClientError, Unavailable) as error:
+            for scope in sorted(window.previous):
+                chains[scope], put = self._sign(window, scope)
+                puts.append(put)
+        except Unavailable as error:
             self._failed(trail, error)
-            return False
-        self._retry.worked(trail.id)
+            return
+
+        def work() -> None:
+            bucket = self._buckets.find(trail.bucket)
+            for put in puts:
+                bucket.put(*put)
+
+        future = self._jobs.start(trail.bucket, sum(len(data) for _, data, _ in puts), work)
+        if future is not None:
+            self._signed[trail.id] = _Signed(window, chains, future)
+
+    def _settle(self) -> bool:
+        """Look at the puts that ended; return whether a window is done with."""
+        closed = False
+        for trail_id in [each for each, signed in self._signed.items() if signed.put.done()]:
+            signed = self._signed.pop(trail_id)
+            error = failure(signed.put)
+            if error is not None:
+                self._failed(signed.window.due.trail, error)
+            else:
+                self._retry.worked(trail_id)
+                self._close(signed)
+                closed = True
+        return closed
+
+    def _close(self, signed: _Signed) -> None:
+        window, trail = signed.window, signed.window.due.trail
         status = DigestStatus(delivered_ms=self._clock.now_ms())
-        changes = [Change(entry.key, None, entry.version)]
+        changes = [Change(window.entry.key, None, window.entry.version)]
         changes += [Change(key, None, None) for key in window.listed]
-        for scope, chain in chains.items():
+        for scope, chain in signed.chains.items():
             changes.append(Change(chain_key(trail.id, *scope), _encode(chain), None))
             changes.append(Change(head_key(trail, scope, chain.chain), _encode(chain), None))
         changes.append(Change(digest_status_key(trail.id), _encode(status), None))
         try:
             self._state.commit(changes)
         except Conflict:
-            return True  # the window is done with: the next step sees that
-        return True
+            return  # the window is done with: the next step sees that
 
     def _window(self, entry: Entry) -> _Window:
         due = _decode_due(entry.value)
@@ -142,18 +205,16 @@ class Digests:
                 chains[account, region] = chain
         return chains
 
-    def _put(self, window: _Window, scope: Scope) -> Chain:
-        """Put the digest of one account and region. Raises: ClientError. Unavailable."""
+    def _sign(self, window: _Window, scope: Scope) -> tuple[Chain, tuple[str, bytes, Put]]:
+        """Return the new end of a chain and the digest to put there. Raises: Unavailable: no key."""
         due = window.due
         key = self._keys.signing_key(due.end_s)
         files, previous = window.files.get(scope, ()), window.previous[scope]
         digest = write_digest(due, scope, files, previous, key.public.fingerprint)
         signature = key.sign(digest.to_sign)
         metadata = {"signature": signature, "signature-algorithm": SIGNATURE_ALGORITHM}
-        bucket = self._buckets.find(due.trail.bucket)
-        bucket.put(digest.key, gzipped(digest.data), Put(metadata=metadata))
         before = previous or Chain(due.chain, "", "", "", "")
-        return Chain(
+        chain = Chain(
             chain=due.chain,
             bucket=due.trail.bucket,
             key=digest.key,
@@ -164,6 +225,7 @@ class Digests:
             log_files=before.log_files + len(files),
             records=before.records + sum(file.records for file in files),
         )
+        return chain, (digest.key, gzipped(digest.data), Put(metadata=metadata))
 
     def _failed(self, trail: Trail, error: ClientError | Unavailable) -> None:
         """Let the trail wait, and its status say why."""
@@ -171,21 +233,22 @@ class Digests:
         key = digest_status_key(trail.id)
         entry = self._state.get(key)
         before = DigestStatus() if entry is None else _decode_status(entry.value)
-        code = error.code if isinstance(error, ClientError) else "ServiceUnavailable"
-        status = msgspec.structs.replace(before, error=code)
+        status = msgspec.structs.replace(before, error=code_of(error))
         self._state.commit([Change(key, _encode(status), None)])
 
     def _sweep(self) -> bool:
-        """Drop what state has of a deleted trail that has nothing left to be signed.
+        """Drop what state has of a deleted trail that has nothing left to be signed, told or copied.
 
         Return whether there was one. Delivery is past its end too: its last commit says "deleted".
         """
         for entry in self._state.scan(PROGRESS_PREFIX):
             trail = _decode_progress(entry.value).trail
-            if trail.deleted and next(self._state.scan(due_prefix(trail.id)), None) is None:
-                prefixes = (chain_prefix, edge_prefix, delivered_prefix)
+            owing = (due_prefix, notice_prefix, feed_prefix)
+            if trail.deleted and not any(
+                next(self._state.scan(of(trail.id)), None) for of in owing
+            ):
+                prefixes = (chain_prefix, edge_prefix, delivered_prefix, status_prefix)
                 keys = [each.key for of in prefixes for each in self._state.scan(of(trail.id))]
-                keys += [delivery_status_key(trail.id), digest_status_key(trail.id)]
                 keys += [cursor_key(trail.id), entry.key]
                 self._state.commit([Change(key, None, None) for key in keys])
                 return True

@@ -8,6 +8,7 @@ import datetime as dt
 import hashlib
 import string
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from opentrail.event.place import category_of
@@ -22,6 +23,8 @@ another size would deliver a repeated range twice."""
 CHUNK_BYTES = 64 * 1024
 """Hashed and compressed at once: less overhead a record, and the fixed split that makes the
 compressed bytes repeatable."""
+TIMES_KNOWN = 4096
+"""eventTimes that need not be read again: records of a second come together, to several trails."""
 UNIQUE_LETTERS = 16
 """Length of the unique string in a log file's name."""
 
@@ -184,6 +187,7 @@ def _unique(trail_id: str, name: FileName) -> str:
     return "".join(letters)
 
 
+@lru_cache(TIMES_KNOWN)
 def _milliseconds(event_time: str) -> int | None:
     """Return an eventTime as milliseconds since 1970; None when it is no time with a zone."""
     try:

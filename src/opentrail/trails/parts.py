@@ -31,6 +31,9 @@ WAITING_BYTES_MAX = 32 * 1024 * 1024
 SLICE_RECORDS = 5_000
 """Read at once, some 50 to 200 ms: cuts and the ends of puts are looked at between."""
 
+Words = tuple[str, str, str]
+"""Account, region and folder of a record, as it says them."""
+
 _REGION = re.compile(r"[a-z0-9-]{1,32}")
 
 
@@ -100,7 +103,7 @@ class Packing:
         self._trail = trail
         self._limits = limits
         self._open_files = open_files
-        self._places: dict[tuple[str, str, str], Place] = {}
+        self._places: dict[Words, Place] = {}
         self._open: dict[Place, LogFile] = {}
         self._begun: dict[Place, int] = {}
         """Position of a place's first record that is in no finished file."""
@@ -117,12 +120,11 @@ class Packing:
         """Little waits."""
         return not self.waiting or 2 * self.waiting_bytes < self._limits.waiting_bytes_max
 
-    def add(self, entry: Entry, record: Record) -> bool:
+    def add(self, entry: Entry, event_time: str, words: Words) -> bool:
         """Take a record that the trail selects; return whether there is too much to go on.
 
         Raises: OSError: the spool's disk is full.
         """
-        words = (account_of(record), record.aws_region, folder_of(record))
         place = self._places.get(words)
         if place is None:
             place = self._places[words] = _place(self._trail, *words)
@@ -141,7 +143,7 @@ class Packing:
             self._begun[place] = entry.position
             file = self._begin(place)
             full = self.is_full
-        file.add(entry.data, record.event_time, entry.append_ms)
+        file.add(entry.data, event_time, entry.append_ms)
         return full
 
     def complete(self) -> None:
@@ -193,12 +195,12 @@ class Packing:
 
 
 class Reading:
-    """One reading of a range, for all trails whose files begin in it: read and parsed once."""
+    """One reading of a range, for all trails whose files end with it: read and parsed once."""
 
     def __init__(
         self, items: Iterable[Entry | Mark], packings: Iterable[Packing], slice_records: int
     ) -> None:
-        """``items``: what lies between the packings' common start and end."""
+        """``items``: what lies between the first of the packings' starts and their common end."""
         self._items: Iterator[Entry | Mark] = iter(items)
         self._slice = slice_records
         self.packings = list(packings)
@@ -225,10 +227,11 @@ class Reading:
         return False
 
     def _take(self, entry: Entry, record: Record) -> None:
+        words = (account_of(record), record.aws_region, folder_of(record))
         for packing in self.packings:
-            if packing.selects(record):
+            if entry.position >= packing.start and packing.selects(record):
                 try:
-                    leaves = packing.add(entry, record)
+                    leaves = packing.add(entry, record.event_time, words)
                 except OSError as error:
                     packing.trouble = _full(error)
                     leaves = True

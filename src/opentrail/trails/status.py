@@ -28,11 +28,37 @@ class DigestStatus(msgspec.Struct, frozen=True, kw_only=True):
     """LatestDigestDeliveryError."""
 
 
+class TargetStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """Of one target beside the bucket. State: ``target_status_key``."""
+
+    delivered_ms: int = 0
+    """The last time that it took something (LatestNotificationTime …)."""
+    attempted_ms: int = 0
+    error: str = ""
+    """The code of the last failure; "" since a success (LatestNotificationError …)."""
+    given_up: int = 0
+    """Files or records that it never took: too large, or refused for GIVE_UP_S."""
+
+
 class TrailStatus(msgspec.Struct, frozen=True):
-    """Both."""
+    """All of them."""
 
     delivery: DeliveryStatus = DeliveryStatus()
     digest: DigestStatus = DigestStatus()
+    notification: TargetStatus = TargetStatus()
+    """Of the SNS topic."""
+    logs: TargetStatus = TargetStatus()
+    """Of CloudWatch Logs."""
+
+
+def status_prefix(owner: str) -> str:
+    """Return what the keys of all statuses of a trail (or, of a shared target, account) begin with."""
+    return f"status/{owner}/"
+
+
+def target_status_key(owner: str, target: str) -> str:
+    """Return where state keeps a ``TargetStatus``, as JSON; ``owner``: as for ``status_prefix``."""
+    return f"{status_prefix(owner)}target/{target}"
 
 
 def delivery_status_key(trail_id: str) -> str:
