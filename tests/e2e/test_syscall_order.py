@@ -15,7 +15,9 @@ from opentrail.sandbox.process import start_sandbox
 
 pytestmark = pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace")
 
-TRACED = "fdatasync,fsync,write,writev,pwrite64,pwritev,pwritev2,sendto,sendmsg"
+TRACED = "io_getevents,fdatasync,fsync,write,writev,pwrite64,pwritev,pwritev2,sendto,sendmsg"
+KERNEL_SYNCED = re.compile(r"^\d+ +io_getevents\(.*\bres=0, .* = 1$")
+"""The kernel's own asynchronous I/O: only the log uses it, and only for fdatasync."""
 LINE = re.compile(r"^\d+ +(?P<call>\w+)\(\d+<(?P<file>(?:->|[^>])*)>(?P<rest>.*)$")
 RESUMED = re.compile(r"^(?P<thread>\d+) +<\.\.\. (?P<call>\w+) resumed>.* = (?P<result>-?\d+)")
 CALLER = Key("AKIAQAAAAAAAAAAAAAAA", "not-a-real-secret")
@@ -60,26 +62,25 @@ class Traced(OpenTrail):
 
 def parse(text, port):
     """Return in order: "append" and "synced" when they have returned, "reply" when it begins."""
-    happened = []
     waiting: dict[str, str] = {}
-    for line in text.splitlines():
-        resumed = RESUMED.match(line)
-        if resumed is not None:
-            kind = waiting.pop(resumed["thread"], "")
-            if kind and int(resumed["result"]) >= 0:
-                happened.append(kind)
-            continue
-        found = LINE.match(line)
-        if found is None:
-            continue
-        kind = kind_of(found["call"], found["file"], found["rest"], port)
-        if kind == "reply":
-            happened.append(kind)
-        elif kind and line.endswith("<unfinished ...>"):
-            waiting[line.split(" ", 1)[0]] = kind
-        elif kind and int(line.rsplit(" = ", 1)[1].split(" ")[0]) >= 0:
-            happened.append(kind)
-    return happened
+    return [kind for line in text.splitlines() if (kind := parse_line(line, port, waiting))]
+
+
+def parse_line(line, port, waiting):
+    """Return what has happened with ``line``; ``waiting`` has what each thread has begun."""
+    if KERNEL_SYNCED.match(line):
+        return "synced"
+    resumed = RESUMED.match(line)
+    if resumed is not None:
+        kind = waiting.pop(resumed["thread"], "")
+        return kind if int(resumed["result"]) >= 0 else ""
+    found = LINE.match(line)
+    kind = kind_of(found["call"], found["file"], found["rest"], port) if found else ""
+    if kind and kind != "reply" and line.endswith("<unfinished ...>"):
+        waiting[line.split(" ", 1)[0]] = kind
+        return ""
+    failed = kind != "reply" and " = -1 " in line
+    return "" if failed else kind
 
 
 def kind_of(call, file, rest, port):
@@ -137,3 +138,10 @@ def test_the_parser_sees_a_reply_that_comes_too_early():
 6 write(9<TCP:[127.0.0.1:9->127.0.0.1:4540]>, "HTTP/1.1 200"..., 80) = 80
 """
     assert parse(text, "4540") == ["append", "reply", "synced"]
+
+
+def test_the_parser_sees_the_kernels_own_syncs():
+    event = "[{data=0, obj=0x7f26e4c3a2f0, res=%s, res2=0}]"
+    for result, happened in (("0", ["synced"]), ("-5", [])):
+        line = f"6 io_getevents(0x7f26f0a3d000, 1, 1, {event % result}, NULL) = 1"
+        assert parse(line, "4540") == happened

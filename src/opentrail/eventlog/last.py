@@ -79,6 +79,10 @@ class LastSegment:
         """Return once what was written is on disk; safe on any thread. Raises: OSError."""
         self._files.sync(self._fd)
 
+    def fileno(self) -> int:
+        """Return the descriptor of the segment's file."""
+        return self._fd
+
     def cut(self, end: int) -> None:
         """Cut off what was written from ``end`` on. Raises: OSError."""
         self._files.truncate(self._fd, self._offset(end))

@@ -233,6 +233,11 @@ class Segments:
             self._last.write(position, frame)
             self._last.sync()
 
+    def sync_elsewhere(self, written: Written) -> int:
+        """Return the descriptor whose fdatasync is all that ``sync`` would do; -1: call ``sync``."""
+        alone = not written.rest and self._files is OS_FILES
+        return self._last.fileno() if alone else -1
+
     def finish(self, written: Written, error: OSError | None) -> list[int]:
         """Acknowledge what was written; ``error`` is what ``sync`` raised.
 

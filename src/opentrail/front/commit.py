@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Group commit: whoever waits while one fdatasync runs shares the next.
 
-The event loop compresses and writes; a thread does nothing but wait for the disk. Every step of
-Python on a second thread would have to be won from the busy loop, at the price of the loop's own.
+The event loop compresses and writes; the kernel, or where it cannot a thread, does nothing but wait for
+the disk. Every step of Python on a second thread has to be won from the busy loop, at the price of the
+loop's own.
 """
 
 import asyncio
@@ -18,6 +19,7 @@ from functools import partial
 from opentrail.errors import Unavailable
 from opentrail.eventlog.base import Draft, MarkKind
 from opentrail.eventlog.frame import FRAMES_BYTES_MAX, RECORDS_MAX
+from opentrail.eventlog.kernel_sync import KernelSync
 from opentrail.eventlog.segments import Segments, Written
 
 QUICK_SYNC_S_MAX = 0.001
@@ -71,6 +73,11 @@ class GroupCommit:
         self._nobody_else = nobody_else
         self._sync_s = math.inf
         self._synced: _Synced | None = None
+        self._under_way: tuple[list[_Waiting], Written, float] | None = None
+        """What the kernel syncs, and since when."""
+        self._kernel = KernelSync.open()
+        if self._kernel is not None:
+            self._loop.add_reader(self._kernel.fileno(), self._kernel_has_synced)
         self._work: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="log", daemon=True)
         self._thread.start()
@@ -185,15 +192,41 @@ class GroupCommit:
         return self._log.begin([draft for waiting in batch for draft in waiting.drafts])
 
     def _wait_for_disk(self, batch: list[_Waiting], written: Written) -> None:
-        """Do step 2: on the thread, or at once when nobody else would have to wait for it.
+        """Do step 2: at once when nobody else would have to wait for it, or in the background.
 
-        Two hand-overs between threads take longer than a quick disk's fdatasync.
+        Two hand-overs take longer than a quick disk's fdatasync.
         """
         if self._sync_s <= QUICK_SYNC_S_MAX and self._nobody_else():
             self._sync(batch, written)
             self._acknowledge()
-        else:
+        elif not self._sync_by_kernel(batch, written):
             self._work.put(partial(self._sync_and_tell, batch, written))
+
+    def _sync_by_kernel(self, batch: list[_Waiting], written: Written) -> bool:
+        """Have the kernel wait for the disk; return whether it does."""
+        fd = self._log.sync_elsewhere(written)
+        if self._kernel is None or fd < 0:
+            return False
+        try:
+            self._kernel.begin(fd)
+        except OSError:
+            return False  # nothing was begun
+        self._under_way = batch, written, self._loop.time()
+        return True
+
+    def _kernel_has_synced(self) -> None:
+        """Take what came of the kernel's sync."""
+        if self._under_way is None or self._kernel is None:
+            return  # ``close`` was here first
+        (batch, written, began_s), self._under_way = self._under_way, None
+        error: OSError | None = None
+        try:
+            self._kernel.finish()
+        except OSError as known:
+            error = known
+        self._sync_s = self._loop.time() - began_s
+        self._synced = _Synced(batch, written, error)
+        self._acknowledge()
 
     def _refuse(self, batch: list[_Waiting], error: Unavailable) -> None:
         for waiting in batch:
@@ -255,6 +288,11 @@ class GroupCommit:
     def close(self) -> None:
         """Wait for the running commit or job, refuse what still waits, and end the threads."""
         self._closed = True
+        if self._kernel is not None:
+            self._loop.remove_reader(self._kernel.fileno())
+            self._kernel_has_synced()
+            self._kernel.close()
+            self._kernel = None
         self._work.put(None)
         self._thread.join()
         self._job_thread.shutdown()
