@@ -4,6 +4,7 @@
 After docs/format.md.
 """
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from opentrail.durable import Files
@@ -11,6 +12,18 @@ from opentrail.eventlog.frame import SegmentHeader
 from opentrail.eventlog.options import SEGMENT_AGE_MS_MAX, LogOptions
 from opentrail.eventlog.published import Published
 from opentrail.eventlog.segment import create_segment, segment_path
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A frame that is written and not yet durable, and marks that follow it once it is."""
+
+    positions: list[int]
+    end: int
+    """Position past all of it."""
+    append_ms: int
+    rest: tuple[tuple[int, bytes], ...] = ()
+    """Position and frame of each further mark."""
 
 
 class LastSegment:

@@ -4,7 +4,6 @@
 import errno
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Self
@@ -16,7 +15,7 @@ from opentrail.eventlog.base import Draft, Entry, Mark, MarkKind
 from opentrail.eventlog.blob import DICTIONARY_PATH, BlobCodec
 from opentrail.eventlog.commit import GroupCommit, Pending
 from opentrail.eventlog.frame import build_frame, build_marks, check_marks, checked_size
-from opentrail.eventlog.last import LastSegment
+from opentrail.eventlog.last import LastSegment, Written
 from opentrail.eventlog.lock import DataLock
 from opentrail.eventlog.options import LogOptions
 from opentrail.eventlog.published import NAME, Published, create_published
@@ -27,18 +26,6 @@ from opentrail.eventlog.segment import DAMAGE_HINT, list_firsts, segment_path
 
 _PASSING = {errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE}
 _RESTART = "restart OpenTrail: it then checks what the disk holds"
-
-
-@dataclass(frozen=True, slots=True)
-class Written:
-    """A frame that is written and not yet durable, and marks that follow it once it is."""
-
-    positions: list[int]
-    end: int
-    """Position past all of it."""
-    append_ms: int
-    rest: tuple[tuple[int, bytes], ...] = ()
-    """Position and frame of each further mark."""
 
 
 class Segments:

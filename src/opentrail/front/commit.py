@@ -20,7 +20,8 @@ from opentrail.errors import Unavailable
 from opentrail.eventlog.base import Draft, MarkKind
 from opentrail.eventlog.frame import FRAMES_BYTES_MAX, RECORDS_MAX
 from opentrail.eventlog.kernel_sync import KernelSync
-from opentrail.eventlog.segments import Segments, Written
+from opentrail.eventlog.last import Written
+from opentrail.eventlog.segments import Segments
 
 QUICK_SYNC_S_MAX = 0.001
 """A disk whose last fdatasync took no longer may be waited for in the loop, when only one call is
