@@ -26,18 +26,23 @@ POLICIES_CACHED = 256
 _ARN_PARTS = 6
 
 _FULL_ACCESS = """{"Version": "2012-10-17", "Statement": [
-    {"Effect": "Allow", "Action": ["cloudtrail:*", "cloudtrail-data:*"], "Resource": "*"},
+    {"Effect": "Allow", "Action": ["cloudtrail:*", "cloudtrail-data:*", "opentrail:*"],
+     "Resource": "*"},
     {"Effect": "Allow", "Action": ["s3:Get*", "s3:List*"], "Resource": "*"}]}"""
 
 _READ_ONLY = """{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Resource": "*",
     "Action": ["cloudtrail:Get*", "cloudtrail:Describe*", "cloudtrail:List*",
                "cloudtrail:LookupEvents"]}]}"""
 
+_SEND = """{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Resource": "*",
+    "Action": "opentrail:PutRecords"}]}"""
+
 BUILT_IN = {
     "CloudTrailFullAccess": _FULL_ACCESS,
     "AWSCloudTrail_FullAccess": _FULL_ACCESS,
     "CloudTrailReadOnlyAccess": _READ_ONLY,
     "AWSCloudTrail_ReadOnlyAccess": _READ_ONLY,
+    "OpenTrailSendAccess": _SEND,
 }
 """Name -> document. AWS's own names mean the same as ours."""
 

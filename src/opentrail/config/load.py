@@ -18,6 +18,8 @@ from opentrail.errors import UsageError
 from opentrail.objects.setting import BucketSetting
 
 ENV_PREFIX = "OPENTRAIL_"
+ENV_SDK_PREFIX = "OPENTRAIL_SDK_"
+"""Of the variables of programs that send records, which may share an environment with the server."""
 ENV_NOT_SETTINGS = frozenset({"OPENTRAIL_CONFIG", "OPENTRAIL_SHARED"})
 """Variables with our prefix that are no settings: the file's path; the test suite's own data."""
 
@@ -33,7 +35,8 @@ def load(file: Path | None, environ: Mapping[str, str], flags: Mapping[str, obje
         tree.values = _read_file(file)
     options = _upstream_options(tree.values)
     for name, text in environ.items():
-        if name.startswith(ENV_PREFIX) and name not in ENV_NOT_SETTINGS:
+        ours = name.startswith(ENV_PREFIX) and not name.startswith(ENV_SDK_PREFIX)
+        if ours and name not in ENV_NOT_SETTINGS:
             tree.set(_dotted(name), text, name)
     for dotted, value in flags.items():
         if value is not None:

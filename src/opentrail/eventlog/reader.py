@@ -117,6 +117,19 @@ class SegmentReader:
             raise KeyError(first)
         return segment.header
 
+    def since(self, append_ms: int, segments_max: int) -> int:
+        """Return where to begin reading for all that was appended at ``append_ms`` or later.
+
+        That is the beginning of a segment, of the last ``segments_max`` ones. Raises: Corrupt.
+        """
+        firsts = list_firsts(self._dir)[-segments_max:]
+        start = max([self._published.first(), *firsts[:1]])
+        for first in firsts[1:]:
+            if self.segment_header(first).before_ms >= append_ms:
+                break
+            start = first
+        return start
+
     def close(self) -> None:
         """Let go of the files. Iterators that still run keep theirs until they end."""
         with self._lock:

@@ -2,12 +2,15 @@
 """What is counted, for Prometheus: seen = recorded + excluded + failed + in flight."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import generate_latest
 from prometheus_client.registry import Collector
+
+INTAKE_VERDICTS = ("accepted", "duplicate", "rejected", "failed")
+"""What may become of a record that is sent to us: received is their sum."""
 
 
 class Metrics(Collector):
@@ -27,6 +30,10 @@ class Metrics(Collector):
         self._failed: Counter[str] = Counter()
         self.connections = 0
         self.connections_refused = 0
+        self._intake: Counter[str] = Counter()
+        self._intake_refused: Counter[str] = Counter()
+        self.intake_window_records = 0
+        self.intake_window_s = 0.0
         self.back_restarts = 0
         self.log_end = 0
         self.indexed_to = 0
@@ -49,6 +56,14 @@ class Metrics(Collector):
         """Count a call whose record could not be made."""
         self._failed[reason] += 1
 
+    def intake(self, verdict: str, count: int) -> None:
+        """Count records that were sent to us; see ``capture.intake.Counts``."""
+        self._intake[verdict] += count
+
+    def intake_refused(self, code: str) -> None:
+        """Count a request to the intake that was refused as a whole."""
+        self._intake_refused[code] += 1
+
     def collect(self) -> Iterator[Metric]:
         """Yield everything, as the library asks for it."""
         yield _counter("calls_seen", "Calls that reached OpenTrail.", self._seen)
@@ -60,12 +75,26 @@ class Metrics(Collector):
         yield _gauge("connections", "Connections of clients now.", self.connections)
         refused = self.connections_refused
         yield _counter("connections_refused", "Connections that were one too many.", refused)
+        yield from self._collect_intake()
         yield _gauge("back_restarts", "Times the back process was restarted.", self.back_restarts)
         yield _gauge("log_durable_end", "Position past the last durable record.", self.log_end)
         yield _gauge("history_indexed_to", "Position below which all is indexed.", self.indexed_to)
         yield _gauge("log_writable", "1 while the log takes records.", int(self.log_writable))
         conflicts = self.identity_conflicts
         yield _gauge("identity_conflicts", "Sessions given to two different owners.", conflicts)
+
+    def _collect_intake(self) -> Iterator[Metric]:
+        verdicts = {name: self._intake[name] for name in INTAKE_VERDICTS}
+        text = "Records that were sent to the intake."
+        yield _labelled("intake_records", text, "verdict", verdicts)
+        text = "Accepted records whose eventID another record had."
+        yield _counter("intake_conflicts", text, self._intake["conflict"])
+        text = "Requests to the intake that were refused as a whole."
+        yield _labelled("intake_refused", text, "code", self._intake_refused)
+        text = "Records by which the intake knows what is sent again."
+        yield _gauge("intake_window_records", text, self.intake_window_records)
+        text = "Age of the oldest of them."
+        yield _gauge("intake_window_seconds", text, self.intake_window_s)
 
     def text(self) -> bytes:
         """Return all of it in Prometheus' text format."""
@@ -76,12 +105,16 @@ def _counter(name: str, text: str, value: int) -> Metric:
     return CounterMetricFamily(f"opentrail_{name}", text, value=value)
 
 
-def _gauge(name: str, text: str, value: int) -> Metric:
+def _gauge(name: str, text: str, value: float) -> Metric:
     return GaugeMetricFamily(f"opentrail_{name}", text, value=value)
 
 
 def _by_reason(name: str, text: str, values: Counter[str]) -> Metric:
-    family = CounterMetricFamily(f"opentrail_{name}", text, labels=("reason",))
+    return _labelled(name, text, "reason", values)
+
+
+def _labelled(name: str, text: str, label: str, values: Mapping[str, int]) -> Metric:
+    family = CounterMetricFamily(f"opentrail_{name}", text, labels=(label,))
     for reason, value in sorted(values.items()):
         family.add_metric((reason,), value)
     return family

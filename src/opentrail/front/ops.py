@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The unsigned endpoints: health, metrics, reset. Browsers are kept out (DNS rebinding)."""
+"""What lies under /_opentrail/: health, metrics, reset, the intake. Browsers are kept out."""
 
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -13,8 +13,14 @@ from opentrail.capture.reply import Client
 
 PREFIX = "/_opentrail/"
 """No AWS path begins so: bucket names have no underscore first."""
+INTAKE_PATH = PREFIX + "intake"
+"""Where records are sent to; signed, unlike all else here."""
 RESET_HEADER = "x-opentrail-reset"
 """A browser cannot send it across origins without asking first, and is refused when it asks."""
+
+
+Door = Callable[[Arrival, RequestBody, Client], Awaitable[None]]
+"""Answers one request, body and all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +66,17 @@ class Operations:
     """Answers everything under ``/_opentrail/``."""
 
     def __init__(self, hosts: Sequence[str]) -> None:
-        """``hosts``: names under which it may be asked, besides IP addresses and localhost."""
+        """``hosts``: names under which it may be asked, besides IP addresses and localhost.
+
+        Any other name may be one that a page of a browser has led here (DNS rebinding).
+        """
         self._hosts = frozenset(host.lower() for host in hosts) | {"localhost"}
         self._endpoints: Mapping[str, Endpoint] = {}
+        self._intake: Door | None = None
+
+    def take_in(self, intake: Door) -> None:
+        """Have ``intake`` answer what is sent to INTAKE_PATH, from now on."""
+        self._intake = intake
 
     def offer(self, endpoints: Mapping[str, Endpoint]) -> None:
         """Answer ``endpoints``, by name, from now on."""
@@ -70,8 +84,11 @@ class Operations:
 
     async def handle(self, arrival: Arrival, body: RequestBody, client: Client) -> None:
         """Answer one request."""
-        del body  # none of the endpoints takes one
-        page = await self.answer(arrival.head)
+        page = self._refused(arrival.head)
+        if page is None and self._intake is not None and arrival.head.path == INTAKE_PATH:
+            await self._intake(arrival, body, client)
+            return
+        page = page or await self.answer(arrival.head)
         headers = [
             (b"content-type", page.content_type.encode()),
             (b"content-length", b"%d" % len(page.body)),
@@ -86,18 +103,25 @@ class Operations:
         """Do nothing: these requests are not counted."""
 
     async def answer(self, head: RequestHead) -> Page:
-        """Return what one request is answered with."""
+        """Return what one request is answered with; none of the endpoints takes a body."""
+        refused = self._refused(head)
+        if refused is not None:
+            return refused
+        endpoint = self._endpoints.get(unquote(head.path).removeprefix(PREFIX))
+        if endpoint is None:
+            names = ", ".join(PREFIX + name for name in self._endpoints)
+            return refusal(404, f"no such endpoint; there are: {names}")
+        return await endpoint.asked(head.method, head.headers)
+
+    def _refused(self, head: RequestHead) -> Page | None:
+        """Return why nobody may ask so: browsers are kept out."""
         if "origin" in head.headers:
             return refusal(403, "pages of a browser may not ask here: the Origin header is refused")
         if not self._known(head.headers.get("host", "")):
             return refusal(
                 403, "unknown Host: ask by address or localhost, or add the name to listen.hosts"
             )
-        endpoint = self._endpoints.get(unquote(head.path).removeprefix(PREFIX))
-        if endpoint is None:
-            names = ", ".join(PREFIX + name for name in self._endpoints)
-            return refusal(404, f"no such endpoint; there are: {names}")
-        return await endpoint.asked(head.method, head.headers)
+        return None
 
     def _known(self, host: str) -> bool:
         name = host.rsplit(":", 1)[0] if not host.endswith("]") else host

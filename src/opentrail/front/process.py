@@ -27,6 +27,7 @@ from opentrail.durable import boot_id
 from opentrail.errors import Unavailable
 from opentrail.eventlog.inflight import InFlight
 from opentrail.eventlog.options import LogOptions
+from opentrail.eventlog.reader import SegmentReader
 from opentrail.eventlog.segments import Segments
 from opentrail.front.backend import Backend
 from opentrail.front.buckets import OwnBuckets, hello_of
@@ -34,6 +35,7 @@ from opentrail.front.commit import GroupCommit
 from opentrail.front.datadir import discard, prepare, set_aside
 from opentrail.front.exclusions import exclusions_of
 from opentrail.front.gaps import Gaps
+from opentrail.front.intake import IntakeDoor
 from opentrail.front.keys import key_table, token_key
 from opentrail.front.metrics import Metrics
 from opentrail.front.ops import RESET_HEADER, Endpoint, Operations, Page, json_page, refusal
@@ -214,6 +216,15 @@ class Front:
             self._settings.listen.trusted_proxies,
             connections_max(),
         )
+        self._intake = IntakeDoor(
+            self.keys,
+            commit.append,
+            self.metrics,
+            self._clock,
+            refusing=self.refusing,
+            verify=self._settings.api.auth == "verify",
+        )
+        operations.take_in(self._intake.handle)
         operations.offer(self._endpoints(commit, backend, server))
         stopped = asyncio.Event()
         stop_on_signals(stopped.set)
@@ -223,6 +234,7 @@ class Front:
             asyncio.create_task(self._sweep(server, upstreams)),
             asyncio.create_task(self._tell_gaps(commit)),
             asyncio.create_task(self._renew(server)),
+            asyncio.create_task(self._load_intake()),
             asyncio.create_task(self._announce(sock, backend, started)),
         ]
         await server.serve(sock, stopped, self._certificate)
@@ -259,6 +271,11 @@ class Front:
                     await asked.wait()
             await server.renew(asked=asked.is_set())
             asked.clear()
+
+    async def _load_intake(self) -> None:
+        """Read what came in within the last day, between all else, so that it is known."""
+        for _ in self._intake.load(SegmentReader(self._settings.data_dir / "log")):
+            await asyncio.sleep(0)
 
     async def _announce(
         self, sock: socket.socket, backend: Backend, started: Callable[[Started], None]
@@ -329,6 +346,7 @@ class Front:
         metrics = self.metrics
         metrics.connections = server.connections
         metrics.connections_refused = server.refused
+        self._intake.measure()
         metrics.log_end = self.log.durable_end()
         metrics.indexed_to = backend.indexed_to
         metrics.log_writable = not self.refusing()
@@ -348,6 +366,7 @@ class Front:
             await self._quiet()
             await commit.run(self._begin_anew)
             commit.use(self.log)
+            await self._load_intake()
             backend.restart()
         except Unavailable as error:
             return refusal(503, error.message)

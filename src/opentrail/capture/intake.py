@@ -1,0 +1,197 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Records that are sent to us: which of them come in, and what the sender is told of each.
+
+No I/O but the look into the log that ``Window`` takes. A request's records go into the log together
+or not at all: ``take`` them, append ``Batch.drafts``, then ``settle`` or ``give_up``.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import msgspec
+
+from opentrail.access.keys import is_account
+from opentrail.capture.intake_body import Records
+from opentrail.capture.intake_record import Checked, Rejection, check
+from opentrail.capture.intake_window import Window, exact_key_of, key_of
+from opentrail.eventlog.base import Draft, Origin
+
+MESSAGE_CHARS_MAX = 512
+"""Of a verdict's text: it may repeat what a hostile record says of itself."""
+
+
+class Verdict(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, rename="camel"):
+    """What became of one record."""
+
+    index: int
+    """Its place in the request, from 0; of lines, blank ones not counted."""
+    verdict: str
+    """"accepted", "duplicate" or "rejected"."""
+    event_id: str = msgspec.field(default="", name="eventID")
+    conflict: bool = False
+    """Whether a record with this eventID and another content came in within the last day: both are
+    kept."""
+    error_code: str = ""
+    error_message: str = ""
+
+
+class Counts(Protocol):
+    """What is counted of records that are sent to us."""
+
+    def intake(self, verdict: str, count: int) -> None:
+        """Count records by verdict; "conflict" counts beside "accepted"."""
+        ...
+
+
+@dataclass(slots=True, eq=False)
+class Batch:
+    """The records of one request."""
+
+    verdicts: list[Verdict] = field(default_factory=list)
+    """Of each record, in the request's order. They hold only once the batch is durable."""
+    drafts: list[Draft] = field(default_factory=list)
+    """What is to be appended."""
+    keys: list[int] = field(default_factory=list)
+    """Of each draft, for the window."""
+    relies_on: "set[Batch]" = field(default_factory=set)
+    """Batches that are not durable yet, and have records that are told to be duplicates here."""
+    duplicates: int = 0
+    conflicts: int = 0
+
+    def all_rejected(self, code: str) -> bool:
+        """Return whether every record was rejected, for one and the same reason."""
+        return all(verdict.error_code == code for verdict in self.verdicts)
+
+    def counted(self) -> dict[str, int]:
+        """Return how many records were accepted, duplicates and rejected."""
+        accepted = len(self.drafts)
+        rejected = len(self.verdicts) - accepted - self.duplicates
+        return {"accepted": accepted, "duplicate": self.duplicates, "rejected": rejected}
+
+
+class Intake:
+    """Takes in records. Owned by one thread."""
+
+    def __init__(self, window: Window, counts: Counts) -> None:
+        self.window = window
+        self._counts = counts
+        self._pending: dict[int, tuple[Batch, bytes]] = {}
+
+    def take(self, records: Records, may_write: Callable[[str], bool], now_ms: int) -> Batch:
+        """Return what is to become of ``records``.
+
+        ``may_write`` says whether the sender may write records of an account. Until ``settle`` or
+        ``give_up`` the batch's records count as being under way.
+        """
+        batch = Batch()
+        allowed: dict[str, bool] = {}
+        now_s = now_ms // 1000
+        for index, data in enumerate(records.items):
+            try:
+                record = check(data, now_s, plain=records.plain)
+                account = record.account
+                if account not in allowed:
+                    allowed[account] = is_account(account) and may_write(account)
+                if not allowed[account]:
+                    raise _not_allowed(record)
+            except Rejection as error:
+                verdict = _rejected(index, error)
+            else:
+                key = key_of(record.event_id)
+                if key in self._pending or self.window.has(key):
+                    verdict = self._repeated(batch, index, record, key)
+                else:
+                    self._put(batch, key, record.data)
+                    verdict = Verdict(index, "accepted", record.event_id)
+            batch.verdicts.append(verdict)
+        return batch
+
+    def _repeated(self, batch: Batch, index: int, record: Checked, key: int) -> Verdict:
+        """Tell a record that came in before from another one with the same eventID."""
+        event_id = record.event_id
+        known = self._known(key)
+        conflict = known is not None and known[1] != record.data
+        if conflict:
+            key = exact_key_of(event_id, record.data)
+            known = self._known(key)
+        if known is None or known[1] != record.data:
+            self._put(batch, key, record.data)
+            batch.conflicts += conflict
+            return Verdict(index, "accepted", event_id, conflict)
+        other = known[0]
+        if other is not None and other is not batch:
+            batch.relies_on.add(other)
+        batch.duplicates += 1
+        return Verdict(index, "duplicate", event_id)
+
+    def _known(self, key: int) -> tuple[Batch | None, bytes] | None:
+        """Return the record under ``key``, and the batch that it is under way in, if it is."""
+        pending = self._pending.get(key)
+        if pending is not None:
+            return pending
+        data = self.window.find(key)
+        return None if data is None else (None, data)
+
+    def _put(self, batch: Batch, key: int, data: bytes) -> None:
+        batch.drafts.append(Draft(Origin.INTAKE, data))
+        batch.keys.append(key)
+        self._pending[key] = (batch, data)
+
+    def settle(self, batch: Batch, positions: Sequence[int], now_ms: int) -> None:
+        """Note that the batch's drafts are durable at ``positions``."""
+        self.window.note(batch.keys, positions, now_ms)
+        self._leave(batch)
+        for verdict, count in batch.counted().items():
+            self._counts.intake(verdict, count)
+        self._counts.intake("conflict", batch.conflicts)
+
+    def give_up(self, batch: Batch) -> None:
+        """Note that the batch did not become durable, as far as is known: it may be sent again."""
+        self._leave(batch)
+        self._counts.intake("failed", len(batch.verdicts))
+
+    def _leave(self, batch: Batch) -> None:
+        for key in batch.keys:
+            self._pending.pop(key, None)
+
+
+def _rejected(index: int, error: Rejection) -> Verdict:
+    return Verdict(
+        index,
+        "rejected",
+        error.event_id,
+        error_code=error.code,
+        error_message=error.message[:MESSAGE_CHARS_MAX],
+    )
+
+
+def _not_allowed(record: Checked) -> Rejection:
+    if not is_account(record.account):
+        message = (
+            "It names no account: recipientAccountId or userIdentity.accountId, twelve digits."
+        )
+        return Rejection("InvalidField", message, record.event_id)
+    return Rejection(
+        "AccountNotAllowed",
+        f"The sender's policies do not allow records of account {record.account}.",
+        record.event_id,
+    )
+
+
+class _Answer(msgspec.Struct, frozen=True, gc=False, rename="camel"):
+    accepted: int
+    duplicates: int
+    rejected: int
+    records: list[Verdict]
+
+
+_encode = msgspec.json.Encoder().encode
+
+
+def answer_of(batch: Batch) -> bytes:
+    """Return what the sender is told, as JSON."""
+    counted = batch.counted()
+    return _encode(
+        _Answer(counted["accepted"], counted["duplicate"], counted["rejected"], batch.verdicts)
+    )

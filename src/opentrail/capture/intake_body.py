@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From the body of an intake request to the records in it, each as the bytes that were sent. Pure.
+
+Source: CloudTrail User Guide, "CloudTrail log file examples" (``{"Records":[…]}``); RFC 8259 (JSON),
+RFC 1952 (gzip); NDJSON is one JSON text a line.
+"""
+
+import re
+import zlib
+
+import msgspec
+
+from opentrail.errors import ClientError
+from opentrail.eventlog.frame import FRAMES_BYTES_MAX
+
+BODY_BYTES_MAX = FRAMES_BYTES_MAX
+"""Of a request, unpacked: all of it goes into the log at once or not at all, and this is what one
+append takes. Thirty-two of the largest records."""
+RECORDS_MAX = 10_000
+"""Records of one request: more would keep all other calls waiting for more than a tenth of a second."""
+
+_GZIP = 31
+"""zlib's window bits for the largest window with a gzip header."""
+_BLANKS = b" \t\r\n"
+_CONTAINER = re.compile(rb'\{[ \t\r\n]*"Records"[ \t\r\n]*:')
+_NDJSON_TYPES = frozenset(
+    {"application/x-ndjson", "application/ndjson", "application/jsonl", "application/json-lines"}
+)
+_split_array = msgspec.json.Decoder(list[msgspec.Raw]).decode
+_parse_one = msgspec.json.Decoder(msgspec.Raw).decode
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
+
+def too_long() -> ClientError:
+    """Return the error of a request that is longer than one append."""
+    return ClientError(
+        "RequestEntityTooLargeException",
+        f"The request is longer than {BODY_BYTES_MAX} bytes: send fewer records at once.",
+        413,
+    )
+
+
+def unpacked(body: bytes, encoding: str) -> bytes:
+    """Return ``body`` without its Content-Encoding, ``encoding``.
+
+    Raises: ClientError: it is none that is known, not what it says, or too long unpacked.
+    """
+    name = encoding.strip().lower()
+    if name in ("", "identity"):
+        if len(body) > BODY_BYTES_MAX:
+            raise too_long()
+        return body
+    if name not in ("gzip", "x-gzip"):
+        raise ClientError(
+            "UnsupportedMediaTypeException",
+            "The Content-Encoding may be gzip or identity.",
+            415,
+        )
+    return _gunzipped(body)
+
+
+def _gunzipped(body: bytes) -> bytes:
+    """Unpack one gzip member or several (RFC 1952, 2.2), to the bound and no further."""
+    pieces: list[bytes] = []
+    left = BODY_BYTES_MAX + 1
+    try:
+        while body:
+            inflate = zlib.decompressobj(_GZIP)
+            piece = inflate.decompress(body, left)
+            left -= len(piece)
+            if left <= 0:
+                raise too_long()
+            if not inflate.eof:
+                raise ClientError("InvalidRequestException", "The gzip stream is cut short.")
+            pieces.append(piece)
+            body = inflate.unused_data
+    except zlib.error:
+        raise ClientError("InvalidRequestException", "The body is not gzip.") from None
+    return b"".join(pieces)
+
+
+class Records(msgspec.Struct, frozen=True, gc=False):
+    """The records of one request, yet to be checked."""
+
+    items: list[bytes]
+    """Each as it was sent, in their order."""
+    plain: bool
+    """Whether all of it is ASCII without line breaks: that need not be looked for in each then."""
+
+
+def split(body: bytes, content_type: str = "") -> Records:
+    """Return the records in ``body``.
+
+    A JSON array, an object ``{"Records":[…]}``, one record, or one record a line. What of a line is
+    no JSON stands in its place, so that each line can be told its verdict. Raises: ClientError: it
+    is none of these; too many records, or none.
+    """
+    kind = content_type.partition(";")[0].strip().lower()
+    text = body.strip(_BLANKS)
+    records = _records(text, lines=kind in _NDJSON_TYPES)
+    if not records:
+        raise ClientError("InvalidRequestException", "The request has no records.")
+    if len(records) > RECORDS_MAX:
+        raise ClientError(
+            "RequestEntityTooLargeException",
+            f"The request has {len(records)} records; {RECORDS_MAX} at most.",
+            413,
+        )
+    return Records(records, text.isascii() and b"\n" not in text and b"\r" not in text)
+
+
+def _records(text: bytes, *, lines: bool) -> list[bytes]:
+    if not lines:
+        if text.startswith(b"["):
+            return _array(text)
+        container = _CONTAINER.match(text)
+        if container is not None:
+            # What follows the list makes it no list: a second "Records" is refused, not lost.
+            return _array(_before_brace(text)[container.end() :].strip(_BLANKS))
+        if b"\n" not in text or _is_json(text):
+            return [text] if text else []
+        if not _is_json(text.partition(b"\n")[0].strip(_BLANKS)):
+            raise ClientError(
+                "InvalidRequestException",
+                "The body is neither a JSON array, nor an object with Records and nothing else,"
+                " nor one JSON object a line.",
+            )
+    stripped = [line.strip(_BLANKS) for line in text.split(b"\n")]
+    return [line for line in stripped if line]
+
+
+def _before_brace(text: bytes) -> bytes:
+    """Return ``text`` without the brace that ends it. Raises: ClientError: it has none."""
+    if not text.endswith(b"}"):
+        raise ClientError("InvalidRequestException", "The body is cut short.")
+    return text[:-1]
+
+
+def _array(text: bytes) -> list[bytes]:
+    try:
+        return [bytes(raw) for raw in _split_array(text)]
+    except RecursionError:
+        message = "The body is nested too deeply."
+    except msgspec.DecodeError as error:
+        message = f"The body is not a JSON array of records: {error}"
+    raise ClientError("InvalidRequestException", message)
+
+
+def _is_json(text: bytes) -> bool:
+    try:
+        _parse_one(text)
+    except _UNREADABLE:
+        return False
+    return True

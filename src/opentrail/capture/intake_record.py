@@ -1,0 +1,251 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a record that is sent to us must be, before it may be evidence. Pure.
+
+Source: CloudTrail User Guide, "CloudTrail record contents", "CloudTrail Insights record contents"
+and "AWS Management Console sign-in events". Only what readers cannot do without is required; all
+versions of the record come in, and what a record has besides stays as it is.
+"""
+
+import functools
+import json
+import re
+from collections import Counter
+from datetime import datetime
+
+import msgspec
+from msgspec import UNSET, Raw, UnsetType
+
+from opentrail.errors import Corrupt
+from opentrail.event.codec import decode, minify
+from opentrail.event.place import account_of
+from opentrail.eventlog.base import RECORD_BYTES_MAX
+
+NESTING_MAX = 100
+"""Objects and arrays within each other: real records have a dozen at most, and readers of other
+people's make give up at a few hundred."""
+EVENT_ID_CHARS_MAX = 128
+"""A UUID has 36. Published records have others too, all shorter than this."""
+NAME_CHARS_MAX = 256
+"""eventSource, eventName, eventVersion, eventType and eventCategory: four times the longest known."""
+AHEAD_S_MAX = 24 * 3600
+"""How far an eventTime may lie in the future: a sender's clock or zone may be wrong, but an event
+of next year would head every list until then."""
+OLDEST = "2000-01-01T00:00:00Z"
+"""No event of AWS is older: an eventTime before it is a broken clock's."""
+TIMES_CACHED = 4096
+"""Distinct seconds remembered: a batch spans few."""
+
+_REGION = re.compile(r"[a-z0-9-]{1,32}")
+"""As in the settings. Regions become parts of the names of log files."""
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"')
+_NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+_BRACE = ord("{")
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
+KINDS_MAX = 4096
+"""Sources, names, regions and so on that were found good together: an installation has some
+hundred; a hostile sender's come and go."""
+_KINDS: set["_Kind"] = set()
+
+Text = str | None | UnsetType
+_Kind = tuple[Text, Text, Text, Text, Text, Text]
+Part = Raw | UnsetType
+
+
+class Rejection(Exception):
+    """Why a record does not come in. ``code`` is for programs, the text for people."""
+
+    def __init__(self, code: str, message: str, event_id: str = "") -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.event_id = event_id
+        """The record's, where it could be read."""
+
+
+class _Fields(msgspec.Struct, frozen=True, gc=False, rename="camel"):
+    """All fields that records have.
+
+    Encoded again it has as many bytes as a record without blanks, unless that has a field twice
+    or one that is not known: nothing cheaper tells.
+    """
+
+    event_version: Text = UNSET
+    user_identity: Part = UNSET
+    event_time: Text = UNSET
+    event_source: Text = UNSET
+    event_name: Text = UNSET
+    aws_region: Text = UNSET
+    source_ip_address: Part = msgspec.field(default=UNSET, name="sourceIPAddress")
+    user_agent: Part = UNSET
+    error_code: Part = UNSET
+    error_message: Part = UNSET
+    request_parameters: Part = UNSET
+    response_elements: Part = UNSET
+    additional_event_data: Part = UNSET
+    request_id: Part = msgspec.field(default=UNSET, name="requestID")
+    event_id: Text = msgspec.field(default=UNSET, name="eventID")
+    read_only: Part = UNSET
+    resources: Part = UNSET
+    event_type: Text = UNSET
+    api_version: Part = UNSET
+    management_event: Part = UNSET
+    recipient_account_id: Text = UNSET
+    shared_event_id: Part = msgspec.field(default=UNSET, name="sharedEventID")
+    vpc_endpoint_id: Part = UNSET
+    vpc_endpoint_account_id: Part = UNSET
+    service_event_details: Part = UNSET
+    event_category: Text = UNSET
+    tls_details: Part = UNSET
+    session_credential_from_console: Part = UNSET
+    event_context: Part = UNSET
+    addendum: Part = UNSET
+    edge_device_details: Part = UNSET
+    insight_details: Part = UNSET
+    annotation: Part = UNSET
+
+
+class Checked(msgspec.Struct, frozen=True, gc=False):
+    """A record that may come in."""
+
+    data: bytes
+    """Its bytes as they were sent; on one line, if they were not."""
+    event_id: str
+    account: str
+    """Whose record it says it is: twelve digits, or not an account at all."""
+
+
+_decode_fields = msgspec.json.Decoder(_Fields).decode
+_encode = msgspec.json.Encoder().encode
+
+
+def check(data: bytes, now_s: int, *, plain: bool = False) -> Checked:
+    """Return the record ``data``, if it is one, at ``now_s`` (epoch seconds).
+
+    ``plain``: it is known to be ASCII without line breaks. Raises: Rejection.
+    """
+    if len(data) > RECORD_BYTES_MAX:
+        raise Rejection("RecordTooLarge", f"It has {len(data)} bytes; {RECORD_BYTES_MAX} at most.")
+    if data.count(b"{") + data.count(b"[") > NESTING_MAX:
+        _check_nesting(data)
+    try:
+        fields = _decode_fields(data)
+        if not plain and not data.isascii():
+            data.decode()  # what msgspec skips it does not check
+    except _UNREADABLE as error:
+        raise _unreadable(data, error) from None
+    if len(_encode(fields)) != len(data) or (not plain and (b"\n" in data or b"\r" in data)):
+        data = _check_odd(data, fields)
+    kind = (
+        fields.event_source,
+        fields.event_name,
+        fields.event_version,
+        fields.aws_region,
+        fields.event_category,
+        fields.event_type,
+    )
+    event_id = fields.event_id
+    if not event_id or len(event_id) > EVENT_ID_CHARS_MAX or not event_id.isprintable():
+        message = f"It needs an eventID of 1 to {EVENT_ID_CHARS_MAX} characters."
+        raise Rejection("InvalidField", message)
+    fault = kind not in _KINDS and _kind_fault(kind, fields)
+    fault = fault or _time_fault(fields.event_time, now_s) or _part_fault(fields, kind)
+    if fault:
+        raise Rejection("InvalidField", fault, event_id)
+    return Checked(data, event_id, fields.recipient_account_id or account_of(decode(data)))
+
+
+def _unreadable(data: bytes, error: Exception) -> Rejection:
+    """Return why ``data`` cannot be read: not JSON, not an object, or oddly typed."""
+    if isinstance(error, msgspec.ValidationError):
+        return Rejection("InvalidField", f"It is no record: {error}.", _event_id(data))
+    return Rejection("InvalidRecord", f"It is not JSON: {error}.")
+
+
+def _event_id(data: bytes) -> str:
+    """Return the eventID of a record in which something else is wrong."""
+    try:
+        return decode(data).event_id[:EVENT_ID_CHARS_MAX]
+    except Corrupt:
+        return ""
+
+
+def _kind_fault(kind: _Kind, fields: _Fields) -> str:
+    """Return what is wrong with the names in a record; "" when nothing is, and remember them."""
+    long = any(isinstance(name, str) and len(name) > NAME_CHARS_MAX for name in kind)
+    if long or not fields.event_version:
+        return f"It needs an eventVersion; names have {NAME_CHARS_MAX} characters at most."
+    if not fields.aws_region or _REGION.fullmatch(fields.aws_region) is None:
+        return "It needs an awsRegion (lower-case letters, digits and hyphens)."
+    if not _is_insight(kind) and not (fields.event_source and fields.event_name):
+        return "It needs eventSource and eventName."
+    if len(_KINDS) >= KINDS_MAX:
+        _KINDS.clear()
+    _KINDS.add(kind)
+    return ""
+
+
+def _is_insight(kind: _Kind) -> bool:
+    """Insights records have no caller, source or name of their own, but details."""
+    return kind[4] == "Insight" or kind[5] == "AwsCloudTrailInsight"
+
+
+def _part_fault(fields: _Fields, kind: _Kind) -> str:
+    insight = _is_insight(kind)
+    part = fields.insight_details if insight else fields.user_identity
+    if type(part) is Raw and bytes(part)[0] == _BRACE:
+        return ""
+    return f"It needs {'insightDetails' if insight else 'a userIdentity'}, which is an object."
+
+
+def _time_fault(text: Text, now_s: int) -> str:
+    if type(text) is not str or len(text) != len(OLDEST) or (time_s := _epoch_s(text)) is None:
+        return "It needs an eventTime like 2026-01-31T12:00:00Z, of 2000 or later."
+    if time_s > now_s + AHEAD_S_MAX:
+        return f"Its eventTime is over {AHEAD_S_MAX // 3600} hours ahead of this server's clock."
+    return ""
+
+
+@functools.lru_cache(maxsize=TIMES_CACHED)
+def _epoch_s(text: str) -> int | None:
+    """Return an eventTime as epoch seconds; None when it is none."""
+    if _TIME.fullmatch(text) is None or text < OLDEST:
+        return None
+    try:
+        return int(datetime.fromisoformat(text).timestamp())
+    except ValueError:
+        return None
+
+
+def _check_odd(data: bytes, fields: _Fields) -> bytes:
+    """Return a record with blanks, unknown fields or escapes; on one line. Raises: Rejection."""
+    small = msgspec.json.format(data, indent=-1)
+    if len(_encode(fields)) != len(small):
+        _check_names(small)
+    return minify(data)
+
+
+def _check_names(data: bytes) -> None:
+    """Refuse a record in which a field stands twice: its readers would not read the same.
+
+    Raises: Rejection.
+    """
+    # Numbers stay text: Python refuses to convert very long ones.
+    pairs = json.loads(data, object_pairs_hook=list, parse_int=str, parse_float=str)
+    identity = [value for name, value in pairs if name == "userIdentity" and type(value) is list]
+    for names in (pairs, *identity):
+        twice = [name for name, count in Counter(name for name, _ in names).items() if count > 1]
+        if twice:
+            raise Rejection(
+                "DuplicateField", f"The field {twice[0][:NAME_CHARS_MAX]} stands twice."
+            )
+
+
+def _check_nesting(data: bytes) -> None:
+    """Refuse a record that is nested more than NESTING_MAX deep. Raises: Rejection."""
+    depth = 0
+    for bracket in _STRING.sub(b"", data).translate(None, _NOT_BRACKETS):
+        depth += 1 if bracket in b"[{" else -1
+        if depth > NESTING_MAX:
+            raise Rejection("NestedTooDeeply", f"It is nested more than {NESTING_MAX} deep.")

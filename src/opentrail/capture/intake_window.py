@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which records came in within the last day, so that one that is sent again is known.
+
+Only where a record lies is remembered, under a hash of its eventID; the log's own bytes decide
+whether it is the same, so that no collision can cost a record.
+"""
+
+from array import array
+from collections.abc import Callable, Iterable
+
+import msgspec
+
+from opentrail.eventlog.base import Entry, Origin
+
+WINDOW_MS = 24 * 3600 * 1000
+"""Records are known for a day at least: a sender whose queue is older than that has other troubles."""
+WINDOW_RECORDS_MAX = 2**21
+"""Positions kept at the most, 32 bytes each: 64 MB. Where more come in within a day, the oldest are
+forgotten first."""
+TABLE_RECORDS_MIN = 2**13
+"""Room of the first table: 256 KB. Each further one has four times the room of the last."""
+TABLE_RECORDS_MAX = 2**19
+"""Room of the largest: forgetting takes one table at a time."""
+_GROWTH = 4
+
+KEY_BITS = 2**63 - 1
+"""Bits of a key; 0 marks an empty place."""
+
+
+class _EventId(msgspec.Struct, gc=False):
+    event_id: str = msgspec.field(default="", name="eventID")
+
+
+_decode_id = msgspec.json.Decoder(_EventId).decode
+
+
+def key_of(event_id: str) -> int:
+    """Return the key of an eventID: not the same in another process, so nobody can aim at it."""
+    return hash(event_id) & KEY_BITS or 1
+
+
+def exact_key_of(event_id: str, data: bytes) -> int:
+    """Return the key of a record whose eventID another record has already."""
+    return hash((event_id, data)) & KEY_BITS or 1
+
+
+class _Table:
+    """Keys and positions in an open hash table that is never more than half full."""
+
+    __slots__ = ("born_ms", "count", "keys", "mask", "positions", "room")
+
+    def __init__(self, room: int, born_ms: int) -> None:
+        self.room = room
+        self.born_ms = born_ms
+        self.count = 0
+        self.mask = 2 * room - 1
+        self.keys = array("Q", bytes(16 * room))
+        self.positions = array("Q", bytes(16 * room))
+
+    def add(self, pairs: Iterable[tuple[int, int]]) -> None:
+        """Note keys and positions; there must be room."""
+        keys, positions, mask = self.keys, self.positions, self.mask
+        for key, position in pairs:
+            slot = key & mask
+            while keys[slot]:
+                slot = (slot + 1) & mask
+            keys[slot] = key
+            positions[slot] = position
+            self.count += 1
+
+
+class Window:
+    """The positions of the records that came in. Owned by one thread."""
+
+    def __init__(self, read: Callable[[int], bytes | None]) -> None:
+        """``read`` returns the record at a position; None when it is no longer kept."""
+        self._read = read
+        self._tables: list[_Table] = []
+
+    def has(self, key: int) -> bool:
+        """Whether something was noted under ``key``; it may have left the log since."""
+        for table in self._tables:
+            keys, mask = table.keys, table.mask
+            slot = key & mask
+            while found := keys[slot]:
+                if found == key:
+                    return True
+                slot = (slot + 1) & mask
+        return False
+
+    def find(self, key: int) -> bytes | None:
+        """Return the record that was noted under ``key``, if it still is in the log."""
+        for table in self._tables:
+            keys, mask = table.keys, table.mask
+            slot = key & mask
+            while found := keys[slot]:
+                if found == key:
+                    data = self._read(table.positions[slot])
+                    if data is not None:
+                        return data
+                slot = (slot + 1) & mask
+        return None
+
+    def note(self, keys: Iterable[int], positions: Iterable[int], now_ms: int) -> None:
+        """Note records that are in the log since ``now_ms``."""
+        pairs = list(zip(keys, positions, strict=True))
+        while pairs:
+            table = self._table(now_ms)
+            room = table.room - table.count
+            table.add(pairs[:room])
+            pairs = pairs[room:]
+
+    def load(self, entries: Iterable[Entry]) -> None:
+        """Note the records of the log that were sent to us, in its order."""
+        for entry in entries:
+            if entry.origin is Origin.INTAKE:
+                event_id = _decode_id(entry.data).event_id
+                key = key_of(event_id)
+                if self.has(key):
+                    key = exact_key_of(event_id, entry.data)
+                self.note((key,), (entry.position,), entry.append_ms)
+
+    def _table(self, now_ms: int) -> _Table:
+        """Return the table that takes the next record; forget what is old, or too much."""
+        tables = self._tables
+        last = tables[-1] if tables else None
+        if last is not None and last.count < last.room and now_ms - last.born_ms < WINDOW_MS:
+            return last
+        room = TABLE_RECORDS_MIN if last is None else min(last.room * _GROWTH, TABLE_RECORDS_MAX)
+        if last is not None and last.count < last.room:
+            room = TABLE_RECORDS_MIN  # a quiet day: begin small again
+        # A table's records are all older than the next table.
+        while len(tables) > 1 and now_ms - tables[1].born_ms >= WINDOW_MS:
+            del tables[0]
+        while tables and sum(table.room for table in tables) + room > WINDOW_RECORDS_MAX:
+            del tables[0]
+        tables.append(_Table(room, now_ms))
+        return tables[-1]
+
+    def __len__(self) -> int:
+        return sum(table.count for table in self._tables)
+
+    def since_ms(self) -> int:
+        """Return since when all that came in is known; 0: nothing has come in yet."""
+        return self._tables[0].born_ms if self._tables else 0
+
+    def clear(self) -> None:
+        """Forget everything: the log begins anew."""
+        self._tables.clear()

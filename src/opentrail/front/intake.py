@@ -1,0 +1,251 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The door for records that are sent to us: who sends, what is taken in, and when that is durable."""
+
+import asyncio
+import functools
+import hashlib
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+import msgspec
+
+from opentrail.access import refusals
+from opentrail.access.authenticate import authenticate
+from opentrail.access.keys import AccessKey, KeyTable
+from opentrail.access.policy import authorize
+from opentrail.access.sigv4 import needs_body_hash
+from opentrail.aws.request import RequestHead
+from opentrail.aws.route import parse_credential
+from opentrail.capture.arrival import Arrival, ClientGone, RequestBody
+from opentrail.capture.intake import Batch, Intake, answer_of
+from opentrail.capture.intake_body import BODY_BYTES_MAX, split, too_long, unpacked
+from opentrail.capture.intake_window import WINDOW_MS, Window
+from opentrail.capture.reply import Client
+from opentrail.clock import Clock
+from opentrail.errors import ClientError, Corrupt, Unavailable
+from opentrail.eventlog.base import Draft
+from opentrail.eventlog.reader import SegmentReader
+from opentrail.front.metrics import Metrics
+
+SIGNING_NAME = "opentrail"
+"""The service that requests are signed for."""
+PUT_RECORDS = "opentrail:PutRecords"
+"""The action of sending records of one's own account."""
+PUT_OTHERS = "opentrail:PutRecordsOfOtherAccounts"
+"""Needed besides, for records of another account than the sender's."""
+ALLOWED_CACHED = 1024
+"""Decisions that are kept: senders and accounts are few."""
+LOADED_AT_ONCE = 500
+"""Records noted between two looks at whatever else there is to do: 2 ms."""
+LOADED_SEGMENTS_MAX = 8
+"""Segments of the log that are read at start to know what came in: two million records, some ten
+seconds, in which only the intake has to wait."""
+
+
+@dataclass(frozen=True, slots=True)
+class IntakeAnswer:
+    """What the sender is told."""
+
+    status: int
+    body: bytes
+    code: str = ""
+    """Of an error."""
+
+
+def resource_of(account: str) -> str:
+    """Return the resource that policies name to allow records of ``account``."""
+    return f"arn:aws:opentrail::{account}:records"
+
+
+class IntakeDoor:
+    """Answers ``POST /_opentrail/intake``. Owned by the event loop."""
+
+    def __init__(
+        self,
+        keys: KeyTable,
+        append: Callable[[Sequence[Draft]], Awaitable[list[int]]],
+        metrics: Metrics,
+        clock: Clock,
+        *,
+        refusing: Callable[[], str],
+        verify: bool,
+    ) -> None:
+        """``append`` is durable when it returns; ``refusing`` says why the log takes nothing now.
+
+        ``verify``: only known keys may send.
+        """
+        self._keys = keys
+        self._append = append
+        self._metrics = metrics
+        self._clock = clock
+        self._refusing = refusing
+        self._verify = verify
+        self._log: SegmentReader | None = None
+        self._intake = Intake(Window(self._read), metrics)
+        self._under_way: dict[Batch, asyncio.Future[bool]] = {}
+        self._not_ready = "it is starting; try again"
+
+    def _read(self, position: int) -> bytes | None:
+        assert self._log is not None, "nothing is found before there is a log"
+        try:
+            return self._log.read(position).data
+        except KeyError:
+            return None
+
+    def load(self, log: SegmentReader) -> Iterator[None]:
+        """Read ``log`` from now on; yield between pieces of work, until all of the window is known.
+
+        Until then senders are told to come back.
+        """
+        if self._log is not None:
+            self._log.close()
+        self._log = log
+        self._not_ready = "it is still reading what came in before; try again"
+        window = self._intake.window
+        window.clear()
+        try:
+            start = log.since(self._clock.now_ms() - WINDOW_MS, LOADED_SEGMENTS_MAX)
+            entries = log.entries(start, log.durable_end())
+            while piece := list(islice(entries, LOADED_AT_ONCE)):
+                window.load(piece)
+                yield
+        except Corrupt as error:
+            self._not_ready = f"what came in before cannot be read: {error}"
+        else:
+            self._not_ready = ""
+
+    async def handle(self, arrival: Arrival, body: RequestBody, client: Client) -> None:
+        """Answer one request, as ``front.server.App`` does."""
+        head = arrival.head
+        if head.method != "POST":
+            error = ClientError("MethodNotAllowed", "The intake takes POST.", 405)
+            self._send(client, _error(error), (b"allow", b"POST"))
+            return
+        try:
+            data = await body.whole(BODY_BYTES_MAX)
+        except ClientGone:
+            self._metrics.intake_refused("ClientGone")
+            return
+        if data is None:
+            self._metrics.intake_refused(too_long().code)
+            self._send(client, _error(too_long()), last=True)
+            return
+        self._send(client, await self.answer(head, arrival.repeated, data))
+
+    def _send(
+        self, client: Client, answer: IntakeAnswer, *more: tuple[bytes, bytes], last: bool = False
+    ) -> None:
+        headers = [
+            (b"content-type", b"application/json"),
+            (b"content-length", b"%d" % len(answer.body)),
+            *more,
+        ]
+        if answer.code:
+            headers.append((b"x-amzn-errortype", answer.code.encode()))
+        client.answer(answer.status, headers, answer.body, last=last)
+
+    def measure(self) -> None:
+        """Put what is known into the metrics."""
+        window = self._intake.window
+        self._metrics.intake_window_records = len(window)
+        since_ms = window.since_ms()
+        age_ms = self._clock.now_ms() - since_ms if since_ms else 0
+        self._metrics.intake_window_s = max(age_ms, 0) / 1000
+
+    async def answer(self, head: RequestHead, repeated: str, body: bytes) -> IntakeAnswer:
+        """Answer one request, whose whole ``body`` is here.
+
+        ``repeated`` is a decisive header that stands twice, if one does.
+        """
+        try:
+            return await self._answer(head, repeated, body)
+        except ClientError as error:
+            self._metrics.intake_refused(error.code)
+            return _error(error)
+        except Unavailable as error:
+            self._metrics.intake_refused("ServiceUnavailable")
+            return _error(ClientError("ServiceUnavailable", f"OpenTrail: {error.message}.", 503))
+
+    async def _answer(self, head: RequestHead, repeated: str, body: bytes) -> IntakeAnswer:
+        """Take in what the request brings.
+
+        1. who sends it, and is the body the one that was signed
+        2. take it apart, check each record, find what came in before
+        3. append what is new, in one piece       (durable when it returns)
+        4. answer
+        A crash before 3 ends: all of it or nothing is in the log, and the sender, who was told
+        nothing, sends it again. After: the same, and all of it is known.
+        """
+        now_ms = self._clock.now_ms()
+        key = self._sender(head, repeated, body, now_ms) if self._verify else None
+        why = self._refusing() or self._not_ready
+        if why:
+            raise Unavailable(f"no records are taken now: {why}")
+        data = unpacked(body, head.headers.get("content-encoding", ""))
+        records = split(data, head.headers.get("content-type", ""))
+        batch = self._intake.take(records, _may_write(key), now_ms)
+        if key is not None and batch.all_rejected("AccountNotAllowed"):
+            raise refusals.in_protocol(refusals.access_denied(key.arn, PUT_RECORDS), "rest-json")
+        await self._durable(batch)
+        return IntakeAnswer(200, answer_of(batch))
+
+    def _sender(self, head: RequestHead, repeated: str, body: bytes, now_ms: int) -> AccessKey:
+        """Return the key that signed the request. Raises: ClientError."""
+        try:
+            if repeated:
+                raise refusals.incomplete(f"The header '{repeated}' must not stand twice.")
+            credential = parse_credential(head)
+            if credential is not None and credential.signing_name != SIGNING_NAME:
+                raise refusals.bad_signature(
+                    f"Credential should be scoped to correct service: '{SIGNING_NAME}'."
+                )
+            if credential is not None and not needs_body_hash(head, credential):
+                raise refusals.bad_signature("The signature must cover the body.")
+            digest = hashlib.sha256(body).hexdigest()
+            return authenticate(head, credential, digest, self._keys, now_ms)
+        except ClientError as error:
+            raise refusals.in_protocol(error, "rest-json") from None
+
+    async def _durable(self, batch: Batch) -> None:
+        """Return once the batch, and what its duplicates are duplicates of, is durable.
+
+        Raises: Unavailable.
+        """
+        others = [self._under_way[other] for other in batch.relies_on if other in self._under_way]
+        done: asyncio.Future[bool] | None = None
+        if batch.drafts:
+            done = self._under_way[batch] = asyncio.get_running_loop().create_future()
+        positions: list[int] | None = None
+        try:
+            positions = await self._append(batch.drafts) if batch.drafts else []
+        finally:
+            if done is not None:
+                del self._under_way[batch]
+                done.set_result(positions is not None)
+            if positions is None:
+                self._intake.give_up(batch)
+            else:
+                self._intake.settle(batch, positions, self._clock.now_ms())
+        for other in others:
+            if not await other:
+                raise Unavailable("it is not known what became of the records; send them again")
+
+
+def _may_write(key: AccessKey | None) -> Callable[[str], bool]:
+    """Return whether a sender may write records of an account; None: nobody is asked who they are."""
+    if key is None:
+        return bool
+    return lambda account: allowed(key.policies, key.account, account)
+
+
+@functools.lru_cache(maxsize=ALLOWED_CACHED)
+def allowed(policies: tuple[str, ...], own: str, account: str) -> bool:
+    """Return whether a sender of account ``own`` may write records of ``account``."""
+    actions = (PUT_RECORDS,) if account == own else (PUT_RECORDS, PUT_OTHERS)
+    return all(authorize(policies, action, resource_of(account)) for action in actions)
+
+
+def _error(error: ClientError) -> IntakeAnswer:
+    body = msgspec.json.encode({"__type": error.code, "message": error.message})
+    return IntakeAnswer(error.status, body, error.code)

@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Middleware for ASGI services: FastAPI, Starlette, Litestar, Quart, or none of them.
+
+``app.add_middleware(AuditMiddleware, recorder=Recorder("orders.example.com"))``. Source: ASGI 3.0
+specification.
+"""
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, Unpack
+
+from opentrail.sdk.audit import event_of
+from opentrail.sdk.exchange import Body, Exchange, Given, Options, record
+from opentrail.sdk.recorder import Recorder
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+
+class AuditMiddleware:
+    """Records each call of the app inside, once it is answered."""
+
+    def __init__(self, app: App, recorder: Recorder, **options: Unpack[Given]) -> None:
+        """See ``Given``; ``actor`` is given the ASGI scope."""
+        self._app = app
+        self._options = Options(recorder, options)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a call on, and record it."""
+        if scope["type"] != "http" or self._options.excludes(scope["path"]):
+            await self._app(scope, receive, send)
+            return
+        call = _Call(self._options, scope, receive, send)
+        try:
+            await self._app(scope, call.receive, call.send)
+        except BaseException as error:
+            call.exchange.failure = type(error).__name__
+            raise
+        finally:
+            with self._options.guard:
+                call.end()
+
+
+class _Call:
+    """One call under way."""
+
+    __slots__ = ("_options", "_receive", "_scope", "_send", "exchange")
+
+    def __init__(self, options: Options, scope: Scope, receive: Receive, send: Send) -> None:
+        self._options = options
+        self._scope = scope
+        self._receive = receive
+        self._send = send
+        headers: dict[bytes, bytes] = dict(scope["headers"])
+        kind = headers.get(b"content-type", b"").decode("latin-1")
+        bytes_max = options.body_bytes_max
+        client = scope.get("client")
+        self.exchange = Exchange(
+            scope["method"],
+            scope["query_string"].decode("latin-1"),
+            Body(kind, bytes_max if options.requests else 0),
+            Body("", bytes_max if options.responses else 0),
+            source_ip=client[0] if client else "",
+            user_agent=headers.get(b"user-agent", b"").decode("latin-1"),
+            request_id=headers.get(b"x-request-id", b"").decode("latin-1"),
+        )
+
+    async def receive(self) -> Message:
+        message = await self._receive()
+        body = message.get("body")
+        if body:
+            self.exchange.request.feed(body)
+        return message
+
+    async def send(self, message: Message) -> None:
+        exchange = self.exchange
+        if message["type"] == "http.response.body":
+            body = message.get("body")
+            if body:
+                exchange.response.feed(body)
+        elif message["type"] == "http.response.start":
+            exchange.status = message["status"]
+            for name, value in message.get("headers", ()):
+                if name.lower() == b"content-type":
+                    exchange.response.kind = value.decode("latin-1")
+        await self._send(message)
+
+    def end(self) -> None:
+        """Have the record sent; what the router put into the scope says which operation it was."""
+        scope, exchange = self._scope, self.exchange
+        route = scope.get("route")
+        endpoint = scope.get("endpoint") or getattr(route, "endpoint", None)
+        event = event_of(endpoint)
+        exchange.event = event
+        exchange.name = event.name or getattr(route, "operation_id", None) or _name(endpoint)
+        exchange.route = getattr(route, "path", "") or ""
+        exchange.path_parameters = scope.get("path_params")
+        record(self._options, exchange, scope)
+
+
+def _name(endpoint: object) -> str:
+    """Return the name of a function, or of a class of methods."""
+    if endpoint is None:
+        return ""
+    name = getattr(endpoint, "__name__", None)
+    return str(name or type(endpoint).__name__)

@@ -1,0 +1,240 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Record every AWS call of a program, as its own side sees it: with retries and connection errors.
+
+Without a change to the program: ``BOTOCORE_EXPERIMENTAL__PLUGINS=opentrail=opentrail.sdk.botocore``.
+With one: ``opentrail.sdk.botocore.instrument()`` before the first client is made. Source: botocore's
+events ("Extensibility guide" of boto3); the variable is botocore's own, and experimental there.
+"""
+
+import importlib.util
+import os
+import platform
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+from msgspec import UNSET
+
+from opentrail.sdk.audit import Untyped
+from opentrail.sdk.exchange import Guard
+from opentrail.sdk.record import Fields, Record, text
+from opentrail.sdk.recorder import Recorder
+from opentrail.sdk.shapes import written
+from opentrail.sdk.system import iso_seconds, new_id, now_s
+
+PLUGINS_VARIABLE = "BOTOCORE_EXPERIMENTAL__PLUGINS"
+ATTEMPTS_MAX = 20
+"""Attempts that are told one by one; botocore's own default is five at the most."""
+
+_CONTEXT = "opentrail"
+_MODULE = __name__
+_READ = re.compile(
+    r"(?:Get|List|Describe|Head|BatchGet|BatchDescribe|Search|Lookup|Query|Scan|Select|Check"
+    r"|Detect|Validate|Simulate|Render)(?![a-z])"
+)
+_CREDENTIAL = re.compile(r"Credential=([^/,\s]{1,128})/\d{8}/([^/,\s]{0,64})/([^/,\s]{0,64})/")
+_HOST = platform.node()
+_IDENTIFIER = "opentrail-sdk"
+
+
+@dataclass(slots=True)
+class _Call:
+    """One call under way."""
+
+    model: Untyped
+    parameters: dict[str, Any]
+    attempts: list[Fields] = field(default_factory=list)
+    count: int = 0
+    access_key_id: str = ""
+    region: str = ""
+    signing_name: str = ""
+    user_agent: str = ""
+    host: str = ""
+
+
+class Plugin:
+    """Records the calls of the clients that it is attached to."""
+
+    def __init__(self, recorder: Recorder | None = None) -> None:
+        """Without a ``recorder`` one is made, of the environment, at the first call."""
+        self._recorder = recorder
+
+    @property
+    def recorder(self) -> Recorder:
+        """Where the records go."""
+        if self._recorder is None:
+            self._recorder = Recorder()
+        return self._recorder
+
+    def attach(self, events: Untyped) -> None:
+        """Listen to ``events``, an emitter of botocore's, of a session or of one client."""
+        for name, handler in (
+            ("before-parameter-build", self._begin),
+            ("response-received", self._attempt),
+            ("after-call", self._end),
+            ("after-call-error", self._failed),
+        ):
+            events.register(name, handler, unique_id=f"{_IDENTIFIER}-{name}")
+        # Last: what signs the request listens to the same.
+        events.register_last("request-created", self._sent, unique_id=f"{_IDENTIFIER}-sent")
+
+    def use(self, recorder: Recorder) -> None:
+        """Have the records of all calls from now on go to ``recorder``."""
+        self._recorder = recorder
+
+    def _begin(self, params: Untyped, model: Untyped, context: Untyped, **_: Untyped) -> None:
+        """Note the parameters as the program gave them; handlers that come later change them."""
+        if isinstance(context, dict) and isinstance(params, dict):
+            context[_CONTEXT] = _Call(model, dict(params))
+
+    def _sent(self, request: Untyped, **_: Untyped) -> None:
+        """Note who signed an attempt, which may be another one than before."""
+        with Guard(self.recorder):
+            call = request.context.get(_CONTEXT)
+            if call is None:
+                return
+            call.count += 1
+            headers = request.headers
+            found = _CREDENTIAL.search(_string(headers.get("Authorization", "")))
+            if found is not None:
+                call.access_key_id, call.region, call.signing_name = found.groups()
+            call.user_agent = _string(headers.get("User-Agent", ""))
+            call.host = request.url.partition("//")[2].partition("/")[0]
+
+    def _attempt(
+        self, response_dict: Untyped, exception: Untyped, context: Untyped, **_: Untyped
+    ) -> None:
+        with Guard(self.recorder):
+            call = context.get(_CONTEXT)
+            if call is None or len(call.attempts) >= ATTEMPTS_MAX:
+                return
+            attempt: Fields = {}
+            if response_dict is not None:
+                attempt["status"] = response_dict["status_code"]
+                request_id = _request_id(response_dict["headers"])
+                if request_id:
+                    attempt["requestID"] = request_id
+            if exception is not None:
+                attempt["error"] = type(exception).__name__
+            call.attempts.append(attempt)
+
+    def _end(self, parsed: Untyped, context: Untyped, **_: Untyped) -> None:
+        with Guard(self.recorder):
+            call = context.pop(_CONTEXT, None)
+            if call is None:
+                return
+            error = parsed.get("Error")
+            said = (error.get("Code") or "Unknown", error.get("Message") or "") if error else ()
+            self._record(call, tuple(text(str(each)) for each in said), parsed)
+
+    def _failed(self, exception: Untyped, context: Untyped, **_: Untyped) -> None:
+        """Record a call that got no answer: nobody knows whether it took effect, or it never left."""
+        with Guard(self.recorder):
+            call = context.pop(_CONTEXT, None)
+            if call is not None:
+                self._record(call, (type(exception).__name__, ""), {})
+
+    def _record(self, call: _Call, error: tuple[str, ...], parsed: dict[str, Any]) -> None:
+        """Have the record sent; ``error`` is its code and message, or nothing."""
+        model = call.model
+        service = model.service_model
+        recorder = self.recorder
+        reads = _reads(model)
+        metadata = parsed.get("ResponseMetadata")
+        request_id = metadata.get("RequestId") if isinstance(metadata, dict) else None
+        answer = None if error or reads else written(service, model.output_shape, parsed)
+        made = Record(
+            user_identity=_identity(call, recorder.account),
+            event_time=iso_seconds(int(now_s())),
+            event_source=f"{call.signing_name or service.signing_name}.amazonaws.com",
+            event_name=model.name,
+            aws_region=call.region or recorder.region,
+            source_ip_address=_HOST,
+            user_agent=text(call.user_agent),
+            error_code=error[0] if error else UNSET,
+            error_message=error[1] or UNSET if error else UNSET,
+            request_parameters=written(service, model.input_shape, call.parameters),
+            response_elements=answer,
+            additional_event_data=_additional(call),
+            request_id=text(str(request_id)) if request_id else UNSET,
+            event_id=new_id(),
+            read_only=reads,
+            recipient_account_id=recorder.account,
+        )
+        recorder.send(made)
+
+
+def _string(value: object) -> str:
+    """Return a header, which botocore keeps as text or as bytes."""
+    return value.decode("latin-1") if isinstance(value, bytes) else str(value)
+
+
+def _request_id(headers: Untyped) -> str:
+    for name in ("x-amzn-requestid", "x-amz-request-id", "x-amzn-request-id"):
+        found = headers.get(name)
+        if found:
+            return text(str(found))
+    return ""
+
+
+def _reads(model: Untyped) -> bool:
+    return _READ.match(model.name) is not None
+
+
+def _identity(call: _Call, account: str) -> Fields:
+    """Return what is known of the caller: the id of a key, which nobody here has verified."""
+    identity: Fields = {"type": "Unknown", "accountId": account}
+    if call.access_key_id:
+        identity["accessKeyId"] = call.access_key_id
+    return identity
+
+
+def _additional(call: _Call) -> Fields:
+    said: Fields = {"identityVerified": False, "recordedBy": "opentrail.sdk.botocore"}
+    if call.host:
+        said["endpoint"] = call.host
+    said["attempts"] = call.attempts
+    if call.count > len(call.attempts):
+        said["attemptCount"] = call.count
+    return said
+
+
+_shared = Plugin()
+
+
+def initialize_client_plugin(client: Untyped) -> None:
+    """Attach to a new client; botocore calls this for each, if PLUGINS_VARIABLE names this module."""
+    _shared.attach(client.meta.events)
+
+
+def awscli_initialize(event_handlers: Untyped) -> None:
+    """Attach to the AWS CLI (version 1), if ``[plugins]`` of its configuration names this module."""
+    _shared.attach(event_handlers)
+
+
+def instrument(*sessions: Untyped, recorder: Recorder | None = None) -> None:
+    """Record the calls of all clients that are made from now on; or only those of ``sessions``.
+
+    ``sessions`` are of boto3, botocore or aiobotocore, or clients. Doing it twice records once.
+    Raises: RuntimeError: this botocore knows no plugins, so that sessions must be named.
+    """
+    if recorder is not None:
+        _shared.use(recorder)
+    for session in sessions:
+        _shared.attach(_events(session))
+    if not sessions:
+        if importlib.util.find_spec("botocore.plugin") is None:
+            raise RuntimeError("this botocore has no plugins: instrument(session) instead")
+        entry = f"opentrail={_MODULE}"
+        given = [each for each in os.environ.get(PLUGINS_VARIABLE, "").split(",") if each]
+        if entry not in given:
+            os.environ[PLUGINS_VARIABLE] = ",".join([*given, entry])
+
+
+def _events(session: Untyped) -> Untyped:
+    """Return the emitter of a session or a client."""
+    if hasattr(session, "meta"):
+        return session.meta.events
+    if hasattr(session, "events"):
+        return session.events
+    return session.get_component("event_emitter")

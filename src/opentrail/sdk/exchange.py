@@ -1,0 +1,291 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One HTTP call of a user's own service, as a record: what all the middleware have in common."""
+
+import fnmatch
+import http
+import logging
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self, TypedDict
+from urllib.parse import unquote_plus
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from opentrail.sdk.audit import PLAIN, AuditEvent
+from opentrail.sdk.record import UNWRITABLE, Record, omitted, text
+from opentrail.sdk.recorder import Recorder
+from opentrail.sdk.system import iso_seconds, new_id, now_s
+
+BODY_BYTES_MAX = 64 * 1024
+"""Of a request's or an answer's body: a longer one gives way to a marker."""
+QUERY_FIELDS_MAX = 200
+"""Parameters of a query or a form: no one fills in more."""
+UNKNOWN_OPERATION = "UnknownOperation"
+"""eventName of a call that no route took; the word of the server's own records."""
+ERROR_STATUS = 400
+
+_READS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
+_CODES = ("__type", "errorCode", "error_code", "code", "error")
+_MESSAGES = ("message", "errorMessage", "error_description", "detail")
+_decode = msgspec.json.Decoder().decode
+_log = logging.getLogger("opentrail.sdk")
+
+Actor = Callable[[Any], str | Mapping[str, Any] | None]
+"""Says who makes a request: a name, or a whole userIdentity; None: nobody who is known."""
+
+
+class Guard:
+    """Keeps what goes wrong in recording from the program, and counts it.
+
+    Callables of the user's run here too: anything may be raised, and a call must not fail for it.
+    """
+
+    __slots__ = ("_recorder",)
+
+    def __init__(self, recorder: Recorder) -> None:
+        self._recorder = recorder
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
+    ) -> bool:
+        if kind is None or not issubclass(kind, Exception):
+            return False
+        failures = self._recorder.failures
+        failures[kind.__name__] += 1
+        if failures[kind.__name__] == 1:
+            _log.error("a call was not recorded: %s: %s", kind.__name__, error)
+        return True
+
+
+class Given(TypedDict, total=False):
+    """How a service's calls are recorded, as its author gives it."""
+
+    actor: Actor
+    """Says who makes a call; it is given the framework's request."""
+    excluded: Iterable[str]
+    """Paths that are not recorded, with ``*`` for any text: "/health", "/static/*"."""
+    body_bytes_max: int
+    """Longest body that is recorded; BODY_BYTES_MAX if not given."""
+    requests: bool
+    """False: no requestParameters."""
+    responses: bool
+    """False: no responseElements."""
+
+
+class Options:
+    """How a service's calls are recorded."""
+
+    def __init__(self, recorder: Recorder, given: Given) -> None:
+        self.recorder = recorder
+        self.actor = given.get("actor")
+        patterns = "|".join(fnmatch.translate(path) for path in given.get("excluded", ()))
+        self._excluded = re.compile(patterns).match if patterns else None
+        self.body_bytes_max = given.get("body_bytes_max", BODY_BYTES_MAX)
+        self.requests = given.get("requests", True)
+        self.responses = given.get("responses", True)
+        self.guard = Guard(recorder)
+
+    def excludes(self, path: str) -> bool:
+        """Whether calls of ``path`` are not recorded; each is counted then."""
+        if self._excluded is None or self._excluded(path) is None:
+            return False
+        self.recorder.counts["excluded"] += 1
+        return True
+
+
+class Body:
+    """The bytes of a body, as far as they are kept."""
+
+    __slots__ = ("bytes_max", "kind", "omitted", "pieces", "size")
+
+    def __init__(self, kind: str, bytes_max: int) -> None:
+        """``kind`` is the Content-Type."""
+        self.kind = kind
+        self.bytes_max = bytes_max
+        self.pieces: list[bytes] = []
+        self.size = 0
+        self.omitted = False
+        """Whether ``value`` returned a marker."""
+
+    def feed(self, piece: bytes) -> None:
+        """Take a piece."""
+        self.size += len(piece)
+        if self.size <= self.bytes_max:
+            self.pieces.append(piece)
+        else:
+            self.pieces.clear()
+
+    def value(self, name: str) -> object:
+        """Return what the body says, None when it is empty, or the marker of ``name``."""
+        if not self.size:
+            return None
+        if self.size > self.bytes_max:
+            self.omitted = True
+            return omitted(name, self.size)
+        data = self.pieces[0] if len(self.pieces) == 1 else b"".join(self.pieces)
+        try:
+            if "json" in self.kind:
+                return _decode(data)
+            if self.kind.startswith("application/x-www-form-urlencoded"):
+                return _pairs(data.decode())
+        except UNWRITABLE:
+            pass
+        self.omitted = True
+        return omitted(name, self.size, "not JSON")
+
+
+@dataclass(slots=True)
+class Exchange:
+    """One call, as a framework knows it once it is answered."""
+
+    method: str
+    query: str
+    request: Body
+    response: Body
+    status: int = 0
+    """0: there was no answer."""
+    name: str = ""
+    """Of the operation; empty when no route took the call."""
+    route: str = ""
+    """The route's pattern: "/orders/{id}"."""
+    path_parameters: Mapping[str, object] | None = None
+    event: AuditEvent = PLAIN
+    failure: str = ""
+    """The exception that the service raised."""
+    source_ip: str = ""
+    user_agent: str = ""
+    request_id: str = ""
+
+
+def record(options: Options, exchange: Exchange, framework_request: object) -> None:
+    """Have the record of ``exchange`` sent."""
+    event = exchange.event
+    recorder = options.recorder
+    if not event.record:
+        recorder.counts["excluded"] += 1
+        return
+    reads = exchange.method in _READS if event.read_only is None else event.read_only
+    parameters = _parameters(exchange) if options.requests else {}
+    answer = exchange.response.value("responseElements") if options.responses else None
+    names = tuple(event.redact)
+    failed = exchange.status >= ERROR_STATUS or bool(exchange.failure)
+    code, message = _error(exchange, answer) if failed else (UNSET, UNSET)
+    made = Record(
+        user_identity=_identity(options, framework_request),
+        event_time=iso_seconds(int(now_s())),
+        event_source=recorder.source,
+        event_name=event.name or exchange.name or UNKNOWN_OPERATION,
+        aws_region=recorder.region,
+        source_ip_address=exchange.source_ip,
+        user_agent=text(exchange.user_agent),
+        error_code=code,
+        error_message=message,
+        request_parameters=recorder.hide(parameters, names) if parameters else None,
+        response_elements=None
+        if failed or reads or answer is None
+        else _object(recorder.hide(answer, names)),
+        additional_event_data={
+            "httpMethod": exchange.method,
+            "httpRoute": exchange.route,
+            "httpStatus": exchange.status,
+        },
+        request_id=text(exchange.request_id) or UNSET,
+        event_id=new_id(),
+        read_only=reads,
+        resources=UNSET if event.resources is None else _resources(recorder, event, parameters),
+        recipient_account_id=recorder.account,
+    )
+    recorder.send(made)
+
+
+def _object(value: object) -> object:
+    """Return what stands in a record's place for an object; an answer may be a list."""
+    return value if type(value) is dict else {"body": value}
+
+
+def _parameters(exchange: Exchange) -> dict[str, Any]:
+    """Return path, query and body as one object; a name that stands in several keeps all.
+
+    The path's goes by its own name, then the query's; others become ``query.name``, ``body.name``.
+    """
+    found: dict[str, Any] = dict(exchange.path_parameters or ())
+    if exchange.query:
+        _merge(found, "query", _pairs(exchange.query))
+    body = exchange.request.value("requestParameters")
+    if isinstance(body, dict) and not exchange.request.omitted:
+        _merge(found, "body", body)
+    elif body is not None:
+        found["body"] = body
+    return found
+
+
+def _merge(found: dict[str, Any], place: str, more: dict[str, Any]) -> None:
+    for name, value in more.items():
+        found[f"{place}.{name}" if name in found else name] = value
+
+
+def _pairs(query: str) -> dict[str, Any]:
+    """Return the fields of a query or a form; one that repeats is a list."""
+    if query.count("&") >= QUERY_FIELDS_MAX:
+        return {"query": omitted("query", len(query))}
+    found: dict[str, Any] = {}
+    coded = "%" in query or "+" in query
+    for pair in query.split("&"):
+        name, _, value = pair.partition("=")
+        if coded:
+            name, value = unquote_plus(name), unquote_plus(value)
+        if not pair:
+            continue
+        known = found.get(name)
+        if known is None:
+            found[name] = value
+        elif isinstance(known, list):
+            known.append(value)
+        else:
+            found[name] = [known, value]
+    return found
+
+
+def _identity(options: Options, request: object) -> Mapping[str, Any]:
+    """Return who made the call: what ``actor`` says, which nobody here has verified."""
+    account = options.recorder.account
+    actor = options.actor(request) if options.actor is not None else None
+    if actor is None:
+        return {"type": "Unknown", "accountId": account}
+    if isinstance(actor, str):
+        return {"type": "Unknown", "principalId": actor, "accountId": account, "userName": actor}
+    return actor
+
+
+def _error(exchange: Exchange, answer: object) -> tuple[str, str | UnsetType]:
+    """Return errorCode and errorMessage, if there is one."""
+    if exchange.failure:
+        return exchange.failure, UNSET
+    said = answer if isinstance(answer, dict) else {}
+    code = next((v for n in _CODES if isinstance(v := said.get(n), str) and v), "")
+    message = next((v for n in _MESSAGES if isinstance(v := said.get(n), str) and v), "")
+    return text(code) or _phrase(exchange.status), text(message) or UNSET
+
+
+def _phrase(status: int) -> str:
+    """Return "NotFound" for 404, and so on."""
+    try:
+        return http.HTTPStatus(status).phrase.replace(" ", "").replace("-", "")
+    except ValueError:
+        return f"HTTP{status}"
+
+
+def _resources(
+    recorder: Recorder, event: AuditEvent, parameters: dict[str, Any]
+) -> list[Mapping[str, str]]:
+    given = event.resources(parameters) if callable(event.resources) else event.resources
+    return [
+        {"accountId": recorder.account, "ARN": each} if isinstance(each, str) else each
+        for each in given or ()
+    ]

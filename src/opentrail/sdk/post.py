@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The way to the intake: one kept connection, each request signed."""
+
+import http.client
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from opentrail.sdk.sender import Delivered, NotSent
+from opentrail.sdk.signing import Credentials, signed_headers
+from opentrail.sdk.spool import Batch
+from opentrail.sdk.system import now_s
+
+PATH = "/_opentrail/intake"
+TIMEOUT_S = 10.0
+"""Longest silence of the server: an append takes milliseconds, a full disk is told at once."""
+ANSWER_BYTES_MAX = 8 * 1024 * 1024
+"""A thousand verdicts with the longest reasons have less."""
+_WRONG = frozenset({400, 413, 415})
+"""What is wrong with the batch itself stays wrong."""
+_PASSING_CODES = ("Signature", "Token", "Expired", "Credential")
+"""Of codes of status 400 that are about the sender: keys and clocks get mended."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where records go, and who sends them."""
+
+    endpoint: str
+    """"http://host:port" or "https://…"."""
+    region: str
+    credentials: Credentials | Callable[[], Credentials | None]
+    """Who signs; a callable is asked before each request. None: requests are not signed."""
+
+
+class HttpPost:
+    """A ``Post``."""
+
+    def __init__(self, target: Target) -> None:
+        """Check the endpoint. Raises: ValueError: it is none."""
+        parts = urlsplit(target.endpoint)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError(f"endpoint {target.endpoint!r} is not http(s)://HOST[:PORT]")
+        self._target = target
+        self._host = parts.netloc.rpartition("@")[2]
+        secure = parts.scheme == "https"
+        self._connect = http.client.HTTPSConnection if secure else http.client.HTTPConnection
+        self._connection: http.client.HTTPConnection | None = None
+
+    def __call__(self, batch: Batch) -> Delivered:
+        """See ``Post``."""
+        body = b"\n".join(batch)
+        try:
+            status, answer = self._exchanged(body)
+        except (OSError, http.client.HTTPException) as error:
+            self.close()
+            reason = str(error) or type(error).__name__
+            raise NotSent(f"{self._host}: {reason}", again=True) from error
+        if status != http.client.OK:
+            raise _refused(status, answer)
+        return _delivered(answer)
+
+    def _exchanged(self, body: bytes) -> tuple[int, bytes]:
+        """Send ``body``; return status and body of the answer. Raises: OSError, HTTPException."""
+        if self._connection is None:
+            self._connection = self._connect(self._host, timeout=TIMEOUT_S)
+        headers = {"content-type": "application/x-ndjson", "host": self._host}
+        given = self._target.credentials
+        credentials = given() if callable(given) else given
+        if credentials is not None:
+            headers |= signed_headers(
+                credentials, self._target.region, self._host, PATH, body, now_s()
+            )
+        self._connection.request("POST", PATH, body, headers)
+        response = self._connection.getresponse()
+        return response.status, response.read(ANSWER_BYTES_MAX)
+
+    def close(self) -> None:
+        """See ``Post``."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+
+def _refused(status: int, answer: bytes) -> NotSent:
+    code, message = _fault(answer)
+    about_sender = any(part in code for part in _PASSING_CODES)
+    again = status not in _WRONG or about_sender
+    return NotSent(f"HTTP {status} {code}: {message}", again=again)
+
+
+def _fault(answer: bytes) -> tuple[str, str]:
+    try:
+        fault = json.loads(answer)
+        return str(fault["__type"])[:128], str(fault["message"])[:512]
+    except (ValueError, LookupError, TypeError):
+        return "", "no error of OpenTrail's: is this its address?"
+
+
+def _delivered(answer: bytes) -> Delivered:
+    try:
+        found = json.loads(answer)
+        rejected = tuple(
+            f"{each.get('eventID', '')} {each['errorCode']}: {each['errorMessage']}"
+            for each in found["records"]
+            if each["verdict"] == "rejected"
+        )
+        return Delivered(found["accepted"], found["duplicates"], rejected)
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise NotSent("the answer is none of the intake's", again=True) from error

@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One service's records: whose they are, what is hidden in them, and where they go."""
+
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Self, TypedDict, Unpack
+
+from opentrail.event.record import FIELD_ORDER
+from opentrail.sdk.post import HttpPost, Target
+from opentrail.sdk.record import EVENT_VERSION, Fields, Record, encoded
+from opentrail.sdk.redact import Redact, redactor
+from opentrail.sdk.sender import CLOSE_S_MAX, LINGER_S, Lost, Post, Sender
+from opentrail.sdk.signing import Credentials
+from opentrail.sdk.spool import Memory, Spool
+from opentrail.sdk.system import iso_seconds, new_id, now_s
+
+ENV_PREFIX = "OPENTRAIL_SDK_"
+"""Before the names of variables that stand for arguments which are not given."""
+ENDPOINT_DEFAULT = "http://127.0.0.1:4540"
+ACCOUNT_DEFAULT = "123456789012"
+"""The account number of AWS's own documentation, and the server's default."""
+REGION_DEFAULT = "us-east-1"
+SPOOL_BYTES_MAX = 64 * 1024 * 1024
+"""Some sixty thousand records of a process: a minute of a thousand calls a second."""
+GAP_SOURCE = "opentrail.sdk"
+GAP_EVENT_NAME = "RecordingGap"
+
+_RANK = {name: rank for rank, name in enumerate(FIELD_ORDER)}
+
+
+class Given(TypedDict, total=False):
+    """What a recorder may be told."""
+
+    endpoint: str
+    """The server's address: "http://127.0.0.1:4540"."""
+    account: str
+    """Twelve digits: whose records they are."""
+    region: str
+    credentials: Credentials | Callable[[], Credentials | None]
+    """The key that signs, or what returns it before each request."""
+    spool: str | Path
+    """A directory in which records wait while the server is away; without one they wait in memory,
+    and are lost with the process."""
+    spool_bytes_max: int
+    """Of one process; what comes past it is counted and lost, and a record says so."""
+    redact: Iterable[str]
+    """More names of members whose values are hidden."""
+    redact_value: Redact
+    """Called with requestParameters and responseElements after that; returns what is recorded."""
+    linger_s: float
+    """How long the sender waits for more to send along."""
+    post: Post
+    """Another way to the server than HTTP."""
+
+
+class Recorder:
+    """Makes records and has them sent. Share one in a program; safe from any thread."""
+
+    def __init__(self, source: str = "", **given: Unpack[Given]) -> None:
+        """Begin; no connection is made before there is a record.
+
+        ``source`` is the eventSource ("orders.example.com"). What is not given is taken from
+        OPENTRAIL_SDK_SOURCE, _ENDPOINT, _ACCOUNT, _REGION and _SPOOL, and the key from
+        AWS_ACCESS_KEY_ID and its companions. Raises: ValueError: the endpoint is none.
+        """
+        self.source = source or _setting("SOURCE", "app.local")
+        self.account = given.get("account") or _setting("ACCOUNT", ACCOUNT_DEFAULT)
+        self.region = given.get("region") or _setting("REGION", REGION_DEFAULT)
+        self._redact = tuple(given.get("redact", ()))
+        self._redact_value = given.get("redact_value")
+        self._redacted = redactor(self._redact)
+        self._redactors: dict[tuple[str, ...], Redact] = {}
+        endpoint = given.get("endpoint") or _setting("ENDPOINT", ENDPOINT_DEFAULT)
+        credentials = given.get("credentials", from_environment)
+        post = given.get("post") or HttpPost(Target(endpoint, self.region, credentials))
+        directory = given.get("spool") or _setting("SPOOL", "")
+        bytes_max = given.get("spool_bytes_max", SPOOL_BYTES_MAX)
+        store = Spool(Path(directory), bytes_max) if directory else Memory(bytes_max)
+        self._sender = Sender(post, store, self._gap, given.get("linger_s", LINGER_S))
+        self.failures: Counter[str] = Counter()
+        """Calls that could not be recorded, by the error: of a callable of yours, most likely."""
+
+    @property
+    def counts(self) -> Counter[str]:
+        """What became of the records: put, sent, duplicates, rejected, lost."""
+        return self._sender.counts
+
+    def hide(self, value: object, more_names: tuple[str, ...] = ()) -> object:
+        """Return a copy of a JSON value with what is secret hidden."""
+        redact = self._redacted
+        if more_names:
+            found = self._redactors.get(more_names)
+            if found is None:
+                found = self._redactors[more_names] = redactor((*self._redact, *more_names))
+            redact = found
+        value = redact(value)
+        return value if self._redact_value is None else self._redact_value(value)
+
+    def record(self, **fields: object) -> str:
+        """Have a record with these fields sent; return its eventID.
+
+        The names are CloudTrail's. What every record has is filled in: eventVersion, eventTime,
+        eventSource, awsRegion, eventID, recipientAccountId, eventType, eventCategory, readOnly.
+        """
+        event_id = str(fields.setdefault("eventID", new_id()))
+        fields.setdefault("eventTime", iso_seconds(int(now_s())))
+        for name, value in self._always().items():
+            fields.setdefault(name, value)
+        order = len(FIELD_ORDER)
+        names = sorted(fields, key=lambda name: _RANK.get(name, order))
+        self.send({name: fields[name] for name in names})
+        return event_id
+
+    def _always(self) -> Fields:
+        return {
+            "eventVersion": EVENT_VERSION,
+            "userIdentity": {"type": "Unknown", "accountId": self.account},
+            "eventSource": self.source,
+            "awsRegion": self.region,
+            "requestParameters": None,
+            "responseElements": None,
+            "readOnly": False,
+            "eventType": "AwsApiCall",
+            "managementEvent": True,
+            "recipientAccountId": self.account,
+            "eventCategory": "Management",
+        }
+
+    def send(self, record: Record | Mapping[str, object]) -> None:
+        """Have a record sent that has all its fields, in their order."""
+        self._sender.put(encoded(record))
+
+    def _gap(self, lost: Lost) -> bytes:
+        """Return the record of what was lost; the form is that of the server's own gap events."""
+        details = {
+            "reason": "records-lost",
+            "from": iso_seconds(int(lost.from_s)),
+            "to": iso_seconds(int(lost.to_s)),
+            "calls": lost.count,
+            "source": self.source,
+        }
+        return encoded(
+            {
+                "eventVersion": EVENT_VERSION,
+                "userIdentity": {"accountId": self.account, "invokedBy": GAP_SOURCE},
+                "eventTime": iso_seconds(int(now_s())),
+                "eventSource": GAP_SOURCE,
+                "eventName": GAP_EVENT_NAME,
+                "awsRegion": self.region,
+                "sourceIPAddress": GAP_SOURCE,
+                "userAgent": GAP_SOURCE,
+                "requestParameters": None,
+                "responseElements": None,
+                "eventID": new_id(),
+                "readOnly": False,
+                "eventType": "AwsServiceEvent",
+                "managementEvent": True,
+                "recipientAccountId": self.account,
+                "serviceEventDetails": details,
+                "eventCategory": "Management",
+            }
+        )
+
+    def flush(self, timeout_s: float = CLOSE_S_MAX) -> bool:
+        """Wait until all that was recorded is with the server; False: not in that time."""
+        return self._sender.flush(timeout_s)
+
+    def close(self, timeout_s: float = CLOSE_S_MAX) -> None:
+        """Send what waits and end the thread. Also happens when the program ends."""
+        self._sender.close(timeout_s)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _setting(name: str, default: str) -> str:
+    return os.environ.get(ENV_PREFIX + name) or default
+
+
+def from_environment() -> Credentials | None:
+    """Return the key in AWS's own variables; None: there is none, and requests are not signed."""
+    key_id = os.environ.get("AWS_ACCESS_KEY_ID", "")
+    secret = os.environ.get("AWS_SECRET_ACCESS_KEY", "")
+    token = os.environ.get("AWS_SESSION_TOKEN", "")
+    return Credentials(key_id, secret, token) if key_id and secret else None

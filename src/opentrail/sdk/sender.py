@@ -1,0 +1,285 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Send records from a thread, so that nobody who makes one ever waits or fails.
+
+Each record has its eventID before it is sent, and the server knows what it has: after an unknown
+outcome the same is simply sent again.
+"""
+
+import atexit
+import logging
+import os
+import threading
+import weakref
+from collections import Counter, deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from opentrail.sdk.spool import Batch, Store
+from opentrail.sdk.system import monotonic_s, now_s
+
+QUEUE_BYTES_MAX = 16 * 1024 * 1024
+"""Records that wait for the thread: more are counted and lost. Some ten thousand."""
+BATCH_RECORDS_MAX = 1000
+BATCH_BYTES_MAX = 4 * 1024 * 1024
+"""Half of what the intake takes at once."""
+LINGER_S = 0.1
+"""How long the thread waits for more to send along: each turn of it takes time from the program."""
+RETRY_S_MIN = 0.5
+RETRY_S_MAX = 30.0
+"""A server that is away is asked again after this long at the latest."""
+ADOPT_INTERVAL_S = 60.0
+"""How often what dead processes left is looked for."""
+CLOSE_S_MAX = 5.0
+"""How long a program's end waits for its last records to be sent."""
+
+REASONS_LOGGED_MAX = 10
+"""Of one batch: all of them are counted."""
+
+_log = logging.getLogger("opentrail.sdk")
+
+
+class NotSent(Exception):
+    """The server has not taken a batch, as far as is known. Its text says why."""
+
+    def __init__(self, reason: str, *, again: bool) -> None:
+        super().__init__(reason)
+        self.again = again
+        """Whether sending the same later may help."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """What the server says of a batch."""
+
+    accepted: int
+    duplicates: int
+    rejected: tuple[str, ...]
+    """Of each rejected record, its eventID and the reason."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """Records that never reached the log."""
+
+    from_s: float
+    to_s: float
+    count: int
+
+
+class Post(Protocol):
+    """The way to the server. Owned by the sender's thread."""
+
+    def __call__(self, batch: Batch) -> Delivered:
+        """Send a batch; blocks, within a bound. Raises: NotSent."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        ...
+
+
+class Sender:
+    """A queue, a store and a thread. Safe from any thread, and in processes that fork."""
+
+    def __init__(
+        self, post: Post, store: Store, gap: Callable[[Lost], bytes], linger_s: float = LINGER_S
+    ) -> None:
+        """``gap`` makes the record that says what was lost."""
+        self._post = post
+        self._store = store
+        self._gap = gap
+        self._linger_s = linger_s
+        self.counts: Counter[str] = Counter()
+        """put, adopted (of a dead process's), sent, duplicates, rejected, lost: the first two are the
+        sum of the others and of what waits."""
+        self._begin()
+        ours = weakref.ref(self)
+        os.register_at_fork(after_in_child=lambda: _forked(ours))
+        atexit.register(_close, ours)
+
+    def _begin(self) -> None:
+        self._lock = threading.Lock()
+        self._queue: deque[bytes] = deque()
+        self._bytes = 0
+        self._lost: Lost | None = None
+        self._thread: threading.Thread | None = None
+        self._wake = threading.Event()
+        self._stop = threading.Event()
+        self._retry_s = 0.0
+        self._next_s = 0.0
+        self._adopt_s = 0.0
+
+    def put(self, record: bytes) -> None:
+        """Have ``record`` sent. Never waits for the network or the disk, and raises nothing."""
+        with self._lock:
+            self.counts["put"] += 1
+            if self._bytes + len(record) > QUEUE_BYTES_MAX or self._stop.is_set():
+                self._lose(1)
+                return
+            self._queue.append(record)
+            self._bytes += len(record)
+            if self._thread is None:
+                self._start()
+            elif len(self._queue) > 1:
+                return  # it is awake already
+        self._wake.set()
+
+    def _start(self) -> None:
+        self._thread = threading.Thread(target=self._run, name="opentrail-sender", daemon=True)
+        try:
+            self._thread.start()
+        except RuntimeError:  # the interpreter is on its way out
+            self._thread = None
+
+    def _lose(self, count: int) -> None:
+        """Note records that are lost; the lock is held."""
+        at_s = now_s()
+        self.counts["lost"] += count
+        if self._lost is None:
+            _log.warning("records are being lost: the queue or the spool is full")
+            self._lost = Lost(at_s, at_s, count)
+        else:
+            self._lost = Lost(self._lost.from_s, at_s, self._lost.count + count)
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            self._wake.wait(max(0.05, self._next_s - monotonic_s()) if self._owing() else None)
+            self._wake.clear()
+            self._stop.wait(self._linger_s)
+            self._step()
+        self._step()
+        self._post.close()
+        self._store.close()
+
+    def _owing(self) -> bool:
+        return self._next_s > 0 or self._lost is not None
+
+    def _step(self) -> None:
+        """Store what waits, then send what is stored, the oldest first.
+
+        1. queue -> store        (a crash before: what waited is lost, a tenth of a second's worth)
+        2. send                  (a crash before 3: the next process sends it again)
+        3. forget it
+        """
+        try:
+            while batch := self._taken():
+                self._keep(batch)
+            self._tell_gap()
+            if monotonic_s() >= self._next_s or self._stop.is_set():
+                self._adopt()
+                self._send_all()
+        except OSError as error:
+            self._later(f"the spool: {error.strerror}")
+
+    def _taken(self) -> Batch:
+        """Return the next records that wait, as many as one request takes."""
+        batch: list[bytes] = []
+        size = 0
+        with self._lock:
+            while self._queue and len(batch) < BATCH_RECORDS_MAX:
+                size += len(self._queue[0])
+                if batch and size > BATCH_BYTES_MAX:
+                    break
+                record = self._queue.popleft()
+                self._bytes -= len(record)
+                batch.append(record)
+        return batch
+
+    def _keep(self, batch: Batch) -> None:
+        kept = False
+        try:
+            kept = self._store.add(batch)
+        finally:
+            if not kept:
+                with self._lock:
+                    self._lose(len(batch))
+
+    def _tell_gap(self) -> None:
+        """Have the log say what was lost, once there is room for that again."""
+        lost = self._lost
+        if lost is not None and self._store.add([self._gap(lost)]):
+            with self._lock:
+                self.counts["put"] += 1
+                more = self._lost.count - lost.count if self._lost is not None else 0
+                self._lost = Lost(lost.to_s, now_s(), more) if more else None
+
+    def _adopt(self) -> None:
+        if monotonic_s() >= self._adopt_s:
+            self._adopt_s = monotonic_s() + ADOPT_INTERVAL_S
+            adopted = self._store.adopt()
+            with self._lock:
+                self.counts["adopted"] += adopted
+
+    def _send_all(self) -> None:
+        while batch := self._store.oldest():
+            try:
+                delivered = self._post(batch)
+            except NotSent as error:
+                if error.again:
+                    self._later(str(error))
+                    return
+                delivered = Delivered(0, 0, (str(error),) * len(batch))
+            self._store.drop_oldest()
+            self._count(delivered)
+            self._retry_s = self._next_s = 0.0
+
+    def _count(self, delivered: Delivered) -> None:
+        with self._lock:
+            self.counts["sent"] += delivered.accepted
+            self.counts["duplicates"] += delivered.duplicates
+            self.counts["rejected"] += len(delivered.rejected)
+        for reason in delivered.rejected[:REASONS_LOGGED_MAX]:
+            _log.error("the server does not take a record: %s", reason)
+
+    def _later(self, reason: str) -> None:
+        if not self._retry_s:
+            _log.warning("records wait: %s", reason)
+        self._retry_s = min(max(self._retry_s * 2, RETRY_S_MIN), RETRY_S_MAX)
+        self._next_s = monotonic_s() + self._retry_s
+
+    def flush(self, timeout_s: float = CLOSE_S_MAX) -> bool:
+        """Wait until all that was put so far is with the server; False: it is not, in that time."""
+        deadline_s = monotonic_s() + timeout_s
+        while self.waiting():
+            left_s = deadline_s - monotonic_s()
+            thread = self._thread
+            if left_s <= 0 or thread is None or not thread.is_alive():
+                return False
+            self._wake.set()
+            self._stop.wait(min(left_s, 0.02))
+        return True
+
+    def waiting(self) -> int:
+        """Return how many records wait in the queue and the store."""
+        with self._lock:
+            counts = self.counts
+            done = counts["sent"] + counts["duplicates"] + counts["rejected"] + counts["lost"]
+            return counts["put"] + counts["adopted"] - done
+
+    def close(self, timeout_s: float = CLOSE_S_MAX) -> None:
+        """Send what waits, within ``timeout_s``; what is left stays in the spool, if there is one."""
+        self._stop.set()
+        self._wake.set()
+        thread = self._thread
+        if thread is not None:
+            thread.join(timeout_s)
+
+    def forked(self) -> None:
+        """Begin anew in a child process: what waits is the parent's to send."""
+        self.counts.clear()
+        self._store.forked()
+        self._post.close()
+        self._begin()
+
+
+def _forked(ours: "weakref.ref[Sender]") -> None:
+    sender = ours()
+    if sender is not None:
+        sender.forked()
+
+
+def _close(ours: "weakref.ref[Sender]") -> None:
+    sender = ours()
+    if sender is not None:
+        sender.close()

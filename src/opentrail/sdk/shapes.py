@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A botocore call's parameters and answer as records write them: by the service's own model.
+
+Members go by their name with the first letter in lower case, blobs are left out, and what the model
+calls sensitive is hidden. Source: Smithy 2.0 specification, "sensitive trait"; CloudTrail User
+Guide, "CloudTrail record contents".
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, date, datetime
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from opentrail.event.record import HIDDEN
+from opentrail.sdk.audit import Untyped
+from opentrail.sdk.redact import DEPTH_MAX, TOO_DEEP
+
+SECRETS = (
+    "authorizationtoken",
+    "authtoken",
+    "password",
+    "presignedurl",
+    "privatekey",
+    "secretaccesskey",
+    "secretbinary",
+    "secretstring",
+    "sessiontoken",
+    "userdata",
+)
+"""A member whose name contains one of these is hidden, whatever the model says of it."""
+PAYLOADS = {
+    "sagemaker-featurestore-runtime": frozenset({"Record", "Entries", "Records"}),
+    "personalize-events": frozenset(
+        {"eventList", "users", "items", "actions", "actionInteractions"}
+    ),
+    "logs": frozenset({"logEvents"}),
+    "sns": frozenset({"Message", "Subject", "MessageAttributes", "PublishBatchRequestEntries"}),
+    "sqs": frozenset({"MessageBody", "MessageAttributes", "Entries", "Messages"}),
+    "dynamodb": frozenset({"Item", "Items", "Attributes", "RequestItems", "Responses"}),
+    "kinesis": frozenset({"Records"}),
+    "firehose": frozenset({"Record", "Records"}),
+    "ses": frozenset({"Message", "RawMessage"}),
+    "sesv2": frozenset({"Content"}),
+    "timestream-write": frozenset({"Records"}),
+    "bedrock-runtime": frozenset({"messages", "system", "output"}),
+}
+"""Service -> members at the top that carry its users' data, not what the call is about."""
+
+
+Writer = Callable[[Untyped, int], Untyped]
+_LEFT_OUT = object()
+_writers: "WeakKeyDictionary[Any, dict[str, Writer]]" = WeakKeyDictionary()
+
+
+def written(service: Untyped, shape: Untyped, value: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return ``value``, of the structure ``shape`` of ``service``, as a record has it.
+
+    ``service`` is botocore's ServiceModel. None when nothing of it is recorded.
+    """
+    if shape is None:
+        return None
+    made = _writers.setdefault(service, {})
+    dropped = PAYLOADS.get(service.service_name, frozenset())
+    out: dict[str, Any] = {}
+    for name, part in value.items():
+        member = shape.members.get(name)
+        if member is None or name in dropped:
+            continue
+        kept = _member(name, member, made)(part, 1)
+        if kept is not _LEFT_OUT:
+            out[lower_first(name)] = kept
+    return out or None
+
+
+def lower_first(name: str) -> str:
+    """Return ``name`` as records write a member's: only its first letter is changed."""
+    return name[:1].lower() + name[1:]
+
+
+def _member(name: str, shape: Untyped, made: dict[str, Writer]) -> Writer:
+    plain = name.lower()
+    if any(secret in plain for secret in SECRETS):
+        return _hidden
+    return _writer(shape, made)
+
+
+def _writer(shape: Untyped, made: dict[str, Writer]) -> Writer:
+    """Return what writes values of ``shape``: made once for each shape of a service."""
+    known = made.get(shape.name)
+    if known is None:
+        known = made[shape.name] = _made(shape, made)
+    return known
+
+
+def _made(shape: Untyped, made: dict[str, Writer]) -> Writer:
+    if shape.metadata.get("sensitive") and shape.type_name != "blob":
+        return _hidden
+    if shape.type_name == "structure":
+        return _structure(shape, made)
+    if shape.type_name == "list":
+        return _list(shape, made)
+    if shape.type_name == "map":
+        return _map(shape, made)
+    return _SCALARS.get(shape.type_name, _as_is)
+
+
+def _structure(shape: Untyped, made: dict[str, Writer]) -> Writer:
+    if shape.metadata.get("document") or shape.metadata.get("eventstream"):
+        return _left_out  # nothing says what in it is secret
+    members: dict[str, tuple[str, Writer]] = {}
+
+    def member(name: str) -> tuple[str, Writer]:
+        found = shape.members.get(name)
+        write = _left_out if found is None else _member(name, found, made)
+        members[name] = lower_first(name), write
+        return members[name]
+
+    def write(value: Untyped, depth: int) -> Untyped:
+        if not isinstance(value, Mapping):
+            return _as_is(value, depth)
+        if depth >= DEPTH_MAX:
+            return TOO_DEEP
+        out: dict[str, Any] = {}
+        for name, part in value.items():
+            known = members.get(name) or member(name)
+            kept = known[1](part, depth + 1)
+            if kept is not _LEFT_OUT:
+                out[known[0]] = kept
+        return out
+
+    return write
+
+
+def _list(shape: Untyped, made: dict[str, Writer]) -> Writer:
+    def write(value: Untyped, depth: int) -> Untyped:
+        if not isinstance(value, list | tuple):
+            return _as_is(value, depth)
+        if depth >= DEPTH_MAX:
+            return TOO_DEEP
+        inner = _writer(shape.member, made)
+        parts = [inner(part, depth + 1) for part in value]
+        return [part for part in parts if part is not _LEFT_OUT]
+
+    return write
+
+
+def _map(shape: Untyped, made: dict[str, Writer]) -> Writer:
+    hides_keys = bool(shape.key.metadata.get("sensitive"))
+
+    def write(value: Untyped, depth: int) -> Untyped:
+        if hides_keys or not isinstance(value, Mapping):
+            return HIDDEN
+        if depth >= DEPTH_MAX:
+            return TOO_DEEP
+        return {
+            str(name): kept
+            for name, part in value.items()
+            if (kept := _member(str(name), shape.value, made)(part, depth + 1)) is not _LEFT_OUT
+        }
+
+    return write
+
+
+def _hidden(value: Untyped, depth: int) -> Untyped:
+    del value, depth
+    return HIDDEN
+
+
+def _left_out(value: Untyped, depth: int) -> Untyped:
+    del value, depth
+    return _LEFT_OUT
+
+
+def _as_is(value: Untyped, depth: int) -> Untyped:
+    """Return a scalar; of what the model does not expect only its kind."""
+    del depth
+    if value is None or isinstance(value, str | int | float | bool):
+        return value
+    return type(value).__name__
+
+
+def _time(value: Untyped, depth: int) -> Untyped:
+    if isinstance(value, datetime):
+        aware = value if value.tzinfo else value.replace(tzinfo=UTC)
+        return aware.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    return value.isoformat() if isinstance(value, date) else _as_is(value, depth)
+
+
+_SCALARS: dict[str, Writer] = {"blob": _left_out, "timestamp": _time}

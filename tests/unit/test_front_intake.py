@@ -1,0 +1,234 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The intake's door: who may send what, and when a sender may forget."""
+
+import asyncio
+import json
+from collections.abc import Sequence
+from contextlib import closing
+from typing import Any
+
+import pytest
+from support.sent_records import record
+from support.signed_requests import KEY_ID, SECRET, Signer
+
+from opentrail.access.keys import AccessKey, IdentityType, KeyTable
+from opentrail.clock import SystemClock, SystemIds, iso_seconds
+from opentrail.errors import Unavailable
+from opentrail.eventlog.base import Draft, Origin
+from opentrail.eventlog.options import LogOptions
+from opentrail.eventlog.reader import SegmentReader
+from opentrail.eventlog.segments import Segments
+from opentrail.front.intake import IntakeAnswer, IntakeDoor, allowed
+from opentrail.front.metrics import Metrics
+
+URL = "http://127.0.0.1:4540/_opentrail/intake"
+NOW = iso_seconds(SystemClock().now_ms())
+OTHER = "210987654321"
+ONLY_OTHER = json.dumps(
+    {
+        "Version": "2012-10-17",
+        "Statement": {
+            "Effect": "Allow",
+            "Action": "opentrail:PutRecords*",
+            "Resource": f"arn:aws:opentrail::{OTHER}:records",
+        },
+    }
+)
+
+
+def sent(number: int = 1, **fields: object) -> dict[str, object]:
+    return record(eventID=f"id-{number}", eventTime=NOW, **fields)
+
+
+class Door:
+    """A door over a real log, whose commits can be held back or fail."""
+
+    def __init__(self, tmp_path, *policies: str, verify: bool = True) -> None:
+        self.log = Segments.open(
+            tmp_path, SystemClock(), SystemIds(), LogOptions(disk_reserve_bytes=0)
+        )
+        key = AccessKey(
+            KEY_ID, SECRET, IdentityType.IAM_USER, "123456789012", "arn:x", policies=policies
+        )
+        self.metrics = Metrics()
+        self.failing = ""
+        self.go_on = asyncio.Event()
+        self.go_on.set()
+        self.why = ""
+        self.room = IntakeDoor(
+            KeyTable([key]),
+            self.append,
+            self.metrics,
+            SystemClock(),
+            refusing=lambda: self.why,
+            verify=verify,
+        )
+        self.reader = SegmentReader(tmp_path / "log")
+        for _ in self.room.load(self.reader):
+            pass
+
+    async def append(self, drafts: Sequence[Draft]) -> list[int]:
+        await self.go_on.wait()
+        if self.failing:
+            raise Unavailable(self.failing)
+        return self.log.append(drafts)
+
+    async def send(self, *records: object, body: bytes = b"", **signer: Any) -> IntakeAnswer:
+        body = body or json.dumps(records).encode()
+        signed = Signer(**{"service": "opentrail", **signer}).sign(url=URL, body=body)
+        return await self.room.answer(signed.head, "", body)
+
+    def logged(self) -> list[str]:
+        return [json.loads(entry.data)["eventID"] for entry in self.reader.entries(0)]
+
+    def close(self) -> None:
+        self.reader.close()
+        self.log.close()
+
+
+def verdicts(answer: IntakeAnswer) -> list[str]:
+    assert answer.status == 200, answer
+    return [each["verdict"] for each in json.loads(answer.body)["records"]]
+
+
+def test_records_are_in_the_log_when_the_answer_comes(tmp_path):
+    async def main():
+        with closing(Door(tmp_path, "OpenTrailSendAccess")) as door:
+            assert verdicts(await door.send(sent(1), sent(2))) == ["accepted"] * 2
+            assert verdicts(await door.send(sent(2), sent(3))) == ["duplicate", "accepted"]
+            assert door.logged() == ["id-1", "id-2", "id-3"]
+            assert {entry.origin for entry in door.reader.entries(0)} == {Origin.INTAKE}
+            door.room.measure()
+            text = door.metrics.text().decode()
+            assert 'opentrail_intake_records_total{verdict="accepted"} 3.0' in text
+            assert 'opentrail_intake_records_total{verdict="duplicate"} 1.0' in text
+            assert "opentrail_intake_window_records 3.0" in text
+
+    asyncio.run(main())
+
+
+def test_they_are_known_after_a_restart(tmp_path):
+    async def main():
+        with closing(Door(tmp_path, "OpenTrailSendAccess")) as door:
+            await door.send(*(sent(number) for number in range(1200)))
+        with closing(Door(tmp_path, "OpenTrailSendAccess")) as door:
+            again = verdicts(await door.send(*(sent(number) for number in range(1199, 1201))))
+            assert again == ["duplicate", "accepted"]
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    ("policies", "own", "other"),
+    [
+        (("CloudTrailFullAccess",), True, True),
+        (("OpenTrailSendAccess",), True, False),
+        (("CloudTrailReadOnlyAccess",), False, False),
+        ((), False, False),
+        ((ONLY_OTHER,), False, True),
+    ],
+)
+def test_a_sender_writes_only_what_its_policies_allow(tmp_path, policies, own, other):
+    assert allowed(policies, "123456789012", "123456789012") is own
+    assert allowed(policies, "123456789012", OTHER) is other
+
+    async def main():
+        with closing(Door(tmp_path, *policies)) as door:
+            answer = await door.send(sent(1), sent(2, recipientAccountId=OTHER))
+            if not (own or other):
+                assert (answer.status, answer.code) == (403, "AccessDeniedException")
+            else:
+                expected = ["accepted" if may else "rejected" for may in (own, other)]
+                assert verdicts(answer) == expected
+            assert len(door.logged()) == own + other
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    ("signer", "code"),
+    [
+        ({"secret": "wrong"}, "InvalidSignatureException"),
+        ({"service": "cloudtrail"}, "InvalidSignatureException"),
+        ({"key_id": "AKIAQBBBBBBBBBBBBBBB"}, "UnrecognizedClientException"),
+    ],
+)
+def test_who_is_not_known_sends_nothing(tmp_path, signer, code):
+    async def main():
+        with closing(Door(tmp_path, "CloudTrailFullAccess")) as door:
+            answer = await door.send(sent(1), **signer)
+            assert (answer.status, answer.code) == (403, code)
+            signed = Signer("opentrail").sign(url=URL, body=b"{}")
+            other_body = await door.room.answer(signed.head, "", json.dumps(sent(1)).encode())
+            assert other_body.code == "InvalidSignatureException"
+            unsigned = Signer("opentrail").sign(
+                url=URL, body=b"{}", headers={"X-Amz-Content-SHA256": "UNSIGNED-PAYLOAD"}
+            )
+            answer = await door.room.answer(unsigned.head, "", b"{}")
+            assert answer.code == "InvalidSignatureException"
+            answer = await door.room.answer(signed.head, "authorization", b"{}")
+            assert answer.code == "IncompleteSignatureException"
+            assert door.logged() == []
+            assert b'opentrail_intake_refused_total{code="Inva' in door.metrics.text()
+
+    asyncio.run(main())
+
+
+def test_without_authentication_everybody_may_send(tmp_path):
+    async def main():
+        with closing(Door(tmp_path, verify=False)) as door:
+            answer = await door.send(sent(1, recipientAccountId=OTHER), key_id="nobody")
+            assert verdicts(answer) == ["accepted"]
+
+    asyncio.run(main())
+
+
+def test_a_failed_append_is_told_and_may_be_sent_again(tmp_path):
+    async def main():
+        with closing(Door(tmp_path, "OpenTrailSendAccess")) as door:
+            door.failing = "no disk"
+            answer = await door.send(sent(1))
+            assert (answer.status, answer.code) == (503, "ServiceUnavailable")
+            door.failing = ""
+            door.why = "it is being reset"
+            assert (await door.send(sent(1))).status == 503
+            door.why = ""
+            assert verdicts(await door.send(sent(1))) == ["accepted"]
+            assert b'{verdict="failed"} 1.0' in door.metrics.text()
+
+    asyncio.run(main())
+
+
+def test_a_duplicate_of_what_is_under_way_waits_for_it(tmp_path):
+    async def main():
+        with closing(Door(tmp_path, "OpenTrailSendAccess")) as door:
+            last: list[IntakeAnswer] = []
+            for failing, status in (("no disk", 503), ("", 200)):
+                door.failing = failing
+                door.go_on.clear()
+                first = asyncio.create_task(door.send(sent(1)))
+                await asyncio.sleep(0)
+                second = asyncio.create_task(door.send(sent(1)))
+                await asyncio.sleep(0.01)
+                assert not first.done()
+                assert not second.done()
+                door.go_on.set()
+                last = [await first, await second]
+                assert {each.status for each in last} == {status}
+            assert [verdicts(each) for each in last] == [["accepted"], ["duplicate"]]
+            assert door.logged() == ["id-1"]
+
+    asyncio.run(main())
+
+
+def test_no_record_is_taken_before_all_that_came_in_is_known(tmp_path):
+    async def main():
+        with closing(Door(tmp_path, "OpenTrailSendAccess")) as door:
+            await door.send(*(sent(number) for number in range(600)))
+            steps = door.room.load(SegmentReader(tmp_path / "log"))
+            next(steps)
+            assert (await door.send(sent(1))).status == 503
+            assert list(steps) == [None]
+            assert verdicts(await door.send(sent(1))) == ["duplicate"]
+
+    asyncio.run(main())

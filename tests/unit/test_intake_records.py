@@ -1,0 +1,243 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which records may come in, in which forms, and what is said of the others."""
+
+import gzip
+import json
+
+import pytest
+from support.sent_records import EVENT_ID, NOW_S, record, sign_in, vpce
+
+from opentrail.capture import intake_body
+from opentrail.capture.intake_body import split, unpacked
+from opentrail.capture.intake_record import NESTING_MAX, Rejection, check
+from opentrail.errors import ClientError
+from opentrail.eventlog.base import RECORD_BYTES_MAX
+
+ONE = json.dumps(record(), separators=(",", ":")).encode()
+INSIGHT = {
+    "eventVersion": "1.08",
+    "eventTime": "2026-11-28T10:00:00Z",
+    "awsRegion": "us-east-1",
+    "eventID": EVENT_ID,
+    "eventType": "AwsCloudTrailInsight",
+    "recipientAccountId": "123456789012",
+    "sharedEventID": EVENT_ID,
+    "insightDetails": {"state": "Start", "eventName": "GetObject"},
+    "eventCategory": "Insight",
+}
+SERVICE_EVENT = record(
+    userIdentity={"accountId": "123456789012", "invokedBy": "ec2.amazonaws.com"},
+    eventType="AwsServiceEvent",
+    requestParameters=None,
+)
+
+
+def rejected(data: bytes) -> Rejection:
+    with pytest.raises(Rejection) as caught:
+        check(data, NOW_S)
+    return caught.value
+
+
+def dumped(**fields: object) -> bytes:
+    return json.dumps(record(**fields)).encode()
+
+
+@pytest.mark.parametrize(
+    "given", [record(), sign_in(), vpce(), INSIGHT, SERVICE_EVENT, record(eventVersion="1.0")]
+)
+def test_all_kinds_come_in_with_their_own_bytes(given):
+    for separators in ((",", ":"), (", ", ": ")):
+        data = json.dumps(given, separators=separators).encode()
+        checked = check(data, NOW_S)
+        assert (checked.data, checked.event_id, checked.account) == (
+            data,
+            EVENT_ID,
+            "123456789012",
+        )
+
+
+def test_only_line_breaks_are_taken_out():
+    pretty = json.dumps(record(note=70.0, zwei="ü\\n"), indent=2, ensure_ascii=False).encode()
+    data = check(pretty, NOW_S).data
+    assert b"\n" not in data
+    assert json.loads(data) == json.loads(pretty)
+    assert b'"note":70.0' in data
+    inside = ONE.replace(b'{"type"', b'{\n"type"')
+    assert check(inside, NOW_S).data == ONE
+
+
+def test_the_account_is_the_receivers_else_the_callers():
+    given = record(recipientAccountId="210987654321")
+    assert check(json.dumps(given).encode(), NOW_S).account == "210987654321"
+    del given["recipientAccountId"]
+    assert check(json.dumps(given).encode(), NOW_S).account == "123456789012"
+    issuer = {"sessionContext": {"sessionIssuer": {"accountId": "111122223333"}}}
+    given["userIdentity"] = {"type": "AssumedRole", **issuer}
+    assert check(json.dumps(given).encode(), NOW_S).account == "111122223333"
+
+
+@pytest.mark.parametrize(
+    ("fields", "says"),
+    [
+        ({"eventID": ""}, "eventID"),
+        ({"eventID": None}, "eventID"),
+        ({"eventID": "x" * 129}, "eventID"),
+        ({"eventID": "a\nb"}, "eventID"),
+        ({"eventID": 5}, "Expected `str"),
+        ({"eventTime": "2026-11-28T10:00:00.5Z"}, "eventTime"),
+        ({"eventTime": "2026-13-28T10:00:00Z"}, "eventTime"),
+        ({"eventTime": "1999-12-31T23:59:59Z"}, "eventTime"),
+        ({"eventTime": "2026-11-28T10:00:00+01:00"}, "eventTime"),
+        ({"eventTime": None}, "eventTime"),
+        ({"eventTime": "9026-11-28T10:00:00Z"}, "ahead"),
+        ({"awsRegion": "../../etc"}, "awsRegion"),
+        ({"awsRegion": "r" * 33}, "awsRegion"),
+        ({"eventVersion": ""}, "eventVersion"),
+        ({"eventSource": ""}, "eventSource"),
+        ({"eventName": None}, "eventName"),
+        ({"eventName": "n" * 257}, "256 characters"),
+        ({"userIdentity": "me"}, "userIdentity"),
+        ({"userIdentity": None}, "userIdentity"),
+        ({"eventCategory": "Insight", "insightDetails": []}, "insightDetails"),
+    ],
+)
+def test_what_readers_need_is_required(fields, says):
+    error = rejected(dumped(**fields))
+    assert error.code == "InvalidField"
+    assert says in error.message
+    assert error.event_id == ("" if "eventID" in fields else EVENT_ID)
+
+
+def test_bounds_are_taken_on_both_sides():
+    for fields in (
+        {"eventID": "x" * 128},
+        {"awsRegion": "r" * 32},
+        {"eventName": "n" * 256},
+        {"eventTime": "2000-01-01T00:00:00Z"},
+        {"eventTime": "2026-11-29T12:00:00Z"},
+    ):
+        check(dumped(**fields), NOW_S)
+    assert rejected(dumped(eventTime="2026-11-29T12:00:01Z")).code == "InvalidField"
+    room = RECORD_BYTES_MAX - len(dumped(userAgent=""))
+    check(dumped(userAgent="a" * room), NOW_S)
+    assert rejected(dumped(userAgent="a" * (room + 1))).code == "RecordTooLarge"
+
+
+def nested(depth: int) -> bytes:
+    inner = b"[" * depth + b"]" * depth
+    return ONE.replace(b'"requestParameters":{"modelName":"m"}', b'"requestParameters":' + inner)
+
+
+def test_nesting_has_a_bound_and_text_does_not_count():
+    check(nested(NESTING_MAX - 1), NOW_S)
+    assert rejected(nested(NESTING_MAX)).code == "NestedTooDeeply"
+    assert rejected(nested(100_000)).code == "NestedTooDeeply"
+    hides = ONE.replace(b'"m"', b'"' + b"}]" * 200 + b'"').replace(b"null", nested(150)[-400:-60])
+    assert rejected(hides).code in ("NestedTooDeeply", "InvalidRecord")
+    check(dumped(userAgent='[{"' * 500), NOW_S)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"5",
+        b'"text"',
+        b"null",
+        b"[]",
+        ONE[:-1],
+        ONE + b"x",
+        ONE.replace(b'"m"', b"NaN"),
+        ONE.replace(b'"m"', b"01"),
+        ONE.replace(b'"m"', b'"\\x"'),
+        ONE.replace(b'"m"', b'"\x01"'),
+        ONE.replace(b'"m"', b'"\xff"'),
+        ONE.replace(b'"m"', b'"\xed\xa0\x80"'),
+    ],
+)
+def test_what_is_not_json_is_rejected(data):
+    assert rejected(data).code in ("InvalidRecord", "InvalidField")
+
+
+def test_long_numbers_stay_what_they_are():
+    data = ONE.replace(b'"m"', b"9" * 10_000)
+    assert check(data, NOW_S).data == data
+    spaced = data.replace(b'"awsRegion":', b'"unknown": 1, "awsRegion":')
+    assert check(spaced, NOW_S).data == spaced
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        ONE[:-1] + b',"recipientAccountId":"210987654321"}',
+        ONE[:-1] + b',"eventID":"other"}',
+        ONE[:-1] + b', "event\\u0049D":"other"}',
+        ONE[:-1] + b',"mine":1,"mine":2}',
+        ONE.replace(b'"accountId":', b'"accountId":"210987654321","accountId":', 1),
+    ],
+)
+def test_a_field_that_stands_twice_is_refused(data):
+    if b'"accountId":"210987654321","accountId"' in data:
+        data = data.replace(b'"recipientAccountId":"123456789012",', b'"x":1,')
+    assert rejected(data).code == "DuplicateField"
+
+
+# How records are sent together
+
+
+def test_a_request_may_have_any_of_four_forms():
+    two = [ONE, ONE]
+    array = b" [" + ONE + b" ,\n" + ONE + b"]\n"
+    assert split(array).items == two
+    assert split(b'{ "Records" : ' + array + b" }").items == two
+    assert split(ONE + b"\r\n\n" + ONE + b"\n").items == two
+    assert split(ONE + b"\n" + ONE, "application/x-ndjson; charset=utf-8").items == two
+    assert split(ONE).items == [ONE]
+    pretty = json.dumps(record(), indent=1).encode()
+    assert split(pretty).items == [pretty]
+
+
+def test_a_broken_line_is_told_alone_and_a_broken_list_as_a_whole():
+    lines = split(ONE + b"\n{\n" + ONE[:-5]).items
+    assert lines == [ONE, b"{", ONE[:-5]]
+    for body in (
+        b"[" + ONE,
+        b"[" + ONE + b",]",
+        b'{"Records":[' + ONE + b"]",
+        b'{"Records":[' + ONE + b'],"Records":[]}',
+        b'{"Records":5}',
+        b"{\n" + ONE,
+        b"[" * 200_000,
+        b"[]",
+        b"",
+        b" \n ",
+    ):
+        with pytest.raises(ClientError) as caught:
+            split(body)
+        assert caught.value.code == "InvalidRequestException"
+
+
+def test_the_number_of_records_has_a_bound():
+    most = b"[" + b",".join([b"1"] * intake_body.RECORDS_MAX)
+    assert len(split(most + b"]").items) == intake_body.RECORDS_MAX
+    with pytest.raises(ClientError) as caught:
+        split(most + b",1]")
+    assert caught.value.status == 413
+
+
+def test_gzip_is_unpacked_to_the_bound_and_no_further():
+    most = b" " * intake_body.BODY_BYTES_MAX
+    assert unpacked(most, "") == unpacked(gzip.compress(most, 1), " GZIP ") == most
+    assert unpacked(gzip.compress(b"a") + gzip.compress(b"b"), "gzip") == b"ab"
+    bomb = gzip.compress(bytes(64 * 1024 * 1024), 1)
+    for body, encoding in ((most + b" ", ""), (gzip.compress(most + b" "), "gzip"), (bomb, "gzip")):
+        with pytest.raises(ClientError) as caught:
+            unpacked(body, encoding)
+        assert caught.value.status == 413
+    for body in (gzip.compress(ONE)[:-9], b"no gzip", gzip.compress(ONE) + b"rest"):
+        with pytest.raises(ClientError) as caught:
+            unpacked(body, "gzip")
+        assert caught.value.code == "InvalidRequestException"
+    with pytest.raises(ClientError) as caught:
+        unpacked(ONE, "br")
+    assert caught.value.status == 415

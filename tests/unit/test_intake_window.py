@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A record that is sent again is known; another one with its eventID is kept; nobody is guessed."""
+
+import json
+from collections import Counter
+
+from support.sent_records import NOW_S, record
+
+from opentrail.capture import intake_window
+from opentrail.capture.intake import MESSAGE_CHARS_MAX, Batch, Intake, answer_of
+from opentrail.capture.intake_body import split
+from opentrail.capture.intake_window import WINDOW_MS, Window
+from opentrail.eventlog.base import Entry, Origin
+
+NOW_MS = NOW_S * 1000
+MINE = "123456789012"
+
+
+class World:
+    """An intake over a log that is a list; positions are its indexes."""
+
+    def __init__(self) -> None:
+        self.log: list[bytes | None] = []
+        self.counts: Counter[str] = Counter()
+        self.intake_room = Intake(Window(self.log.__getitem__), self)
+
+    def intake(self, verdict: str, count: int) -> None:
+        self.counts[verdict] += count
+
+    def take(self, *records: dict[str, object]) -> Batch:
+        body = json.dumps(records).encode()
+        return self.intake_room.take(split(body), MINE.__eq__, NOW_MS)
+
+    def settle(self, batch: Batch, now_ms: int = NOW_MS) -> None:
+        first = len(self.log)
+        self.log += [draft.data for draft in batch.drafts]
+        self.intake_room.settle(batch, range(first, len(self.log)), now_ms)
+
+    def send(self, *records: dict[str, object]) -> list[str]:
+        batch = self.take(*records)
+        self.settle(batch)
+        return [each.verdict for each in batch.verdicts]
+
+
+def test_each_record_has_its_verdict_in_its_place():
+    world = World()
+    other = record(recipientAccountId="210987654321", eventID="3")
+    nobody = record(recipientAccountId="", userIdentity={}, eventID="4")
+    bad = record(eventID="x" * 128, eventTime="now " + "x" * 2000)
+    batch = world.take(record(), other, record(), nobody, bad)
+    world.settle(batch)
+    answer = json.loads(answer_of(batch))
+    assert [each["index"] for each in answer["records"]] == [0, 1, 2, 3, 4]
+    assert [each["verdict"] for each in answer["records"]] == [
+        "accepted",
+        "rejected",
+        "duplicate",
+        "rejected",
+        "rejected",
+    ]
+    codes = [each.get("errorCode") for each in answer["records"]]
+    assert codes == [None, "AccountNotAllowed", None, "InvalidField", "InvalidField"]
+    assert all(len(each.get("errorMessage", "")) <= MESSAGE_CHARS_MAX for each in answer["records"])
+    assert (answer["accepted"], answer["duplicates"], answer["rejected"]) == (1, 1, 3)
+    assert world.counts == Counter(accepted=1, duplicate=1, rejected=3)
+
+
+def test_the_same_again_is_a_duplicate_and_another_body_is_kept():
+    world = World()
+    assert world.send(record()) == ["accepted"]
+    assert world.send(record()) == ["duplicate"]
+    batch = world.take(record(note=1))
+    world.settle(batch)
+    assert batch.verdicts[0].conflict
+    assert world.send(record(note=1), record(), record(note=2), record(note=2)) == [
+        "duplicate",
+        "duplicate",
+        "accepted",
+        "duplicate",
+    ]
+    assert world.counts["conflict"] == 2
+    assert len(world.log) == 3
+
+
+def test_a_duplicate_of_what_is_under_way_relies_on_it():
+    world = World()
+    first = world.take(record())
+    second = world.take(record(), record(eventID="2"))
+    assert second.relies_on == {first}
+    assert len(second.drafts) == 1
+    world.intake_room.give_up(first)
+    world.settle(second)
+    assert world.send(record(), record(eventID="2")) == ["accepted", "duplicate"]
+    assert world.counts["failed"] == 1
+
+
+def test_what_retention_deleted_is_new_again():
+    world = World()
+    world.send(record())
+    world.log[0] = None
+    assert world.send(record()) == ["accepted"]
+    assert world.send(record()) == ["duplicate"]
+
+
+def test_it_is_known_again_after_a_start():
+    world = World()
+    world.send(record(), record(eventID="2"), record(note=1))
+    later = World()
+    later.log += world.log
+    entries = [Entry(at, NOW_MS, Origin.INTAKE, data) for at, data in enumerate(world.log) if data]
+    seen = Entry(3, NOW_MS, Origin.CAPTURE, json.dumps(record(eventID="9")).encode())
+    later.intake_room.window.load([*entries, seen])
+    sent = (record(), record(eventID="2"), record(note=1), record(eventID="9"))
+    assert later.send(*sent) == ["duplicate", "duplicate", "duplicate", "accepted"]
+
+
+def test_a_day_is_remembered_and_little_more(monkeypatch):
+    window = Window(lambda _: b"")
+    monkeypatch.setattr(intake_window, "TABLE_RECORDS_MIN", 4)
+    for hour in range(24 * 4):
+        window.note((hour + 1,), (hour,), NOW_MS + hour * WINDOW_MS // 24)
+        known = [window.has(at + 1) for at in range(hour + 1)]
+        assert all(known[-25:])
+    assert not window.has(1)
+    assert len(window) <= 24 * 2 + 4 * 4
+
+
+def test_the_oldest_are_forgotten_when_there_are_too_many(monkeypatch):
+    monkeypatch.setattr(intake_window, "TABLE_RECORDS_MIN", 4)
+    monkeypatch.setattr(intake_window, "TABLE_RECORDS_MAX", 16)
+    monkeypatch.setattr(intake_window, "WINDOW_RECORDS_MAX", 64)
+    window = Window(lambda _: b"")
+    window.note(range(1, 1001), range(1000), NOW_MS)
+    assert 32 <= len(window) <= 64
+    assert all(map(window.has, range(1000 - 31, 1001)))
+    assert not window.has(1)
+    window.clear()
+    assert (len(window), window.since_ms()) == (0, 0)

@@ -1,0 +1,352 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the middleware records of a service's calls, in four frameworks and in none."""
+
+import asyncio
+import json
+from typing import Annotated, Any
+
+import django
+import pytest
+from django.conf import settings
+from django.core.asgi import get_asgi_application
+from django.core.wsgi import get_wsgi_application
+from fastapi import Body, FastAPI, HTTPException
+from flask import Flask, request
+from starlette.applications import Starlette
+from starlette.responses import JSONResponse, PlainTextResponse, StreamingResponse
+from starlette.routing import Route
+from support.sdk_post import Listed, recorder
+from werkzeug.test import create_environ, run_wsgi_app
+
+from opentrail.event.record import HIDDEN
+from opentrail.sdk import Recorder, audit_event
+from opentrail.sdk.asgi import AuditMiddleware
+from opentrail.sdk.exchange import BODY_BYTES_MAX
+from opentrail.sdk.wsgi import AuditMiddleware as WsgiMiddleware
+from opentrail.sdk.wsgi import init_app
+
+JSON = (b"content-type", b"application/json")
+
+
+class Service:
+    """An app under a middleware, and what it recorded."""
+
+    def __init__(self) -> None:
+        self.post = Listed()
+        self.trail: Recorder = recorder(self.post)
+        self.app: Any = None
+
+    def asgi(
+        self, method: str, path: str, body: bytes = b"", query: bytes = b"", headers=(JSON,)
+    ) -> tuple[int, bytes]:
+        """Call the app; return status and body."""
+        messages: list[Any] = []
+
+        pieces = [{"type": "http.request", "body": body, "more_body": False}]
+
+        async def receive():
+            if not pieces:
+                await asyncio.Event().wait()  # the client is still there
+            return pieces.pop()
+
+        async def send(message):
+            messages.append(message)
+
+        scope = {
+            "type": "http",
+            "asgi": {"version": "3.0"},
+            "http_version": "1.1",
+            "method": method,
+            "path": path,
+            "raw_path": path.encode(),
+            "query_string": query,
+            "root_path": "",
+            "headers": [*headers, (b"user-agent", b"tester"), (b"x-request-id", b"r-1")],
+            "client": ("192.0.2.7", 5),
+            "server": ("localhost", 80),
+            "scheme": "http",
+        }
+        asyncio.run(self.app(scope, receive, send))
+        return messages[0]["status"], b"".join(each.get("body", b"") for each in messages[1:])
+
+    def wsgi(self, method: str, path: str, **more: Any) -> tuple[str, bytes]:
+        answer, status, _ = run_wsgi_app(
+            self.app, create_environ(path, method=method, **more), buffered=True
+        )
+        return status, b"".join(answer)
+
+    def record(self) -> dict[str, Any]:
+        """Return the last record."""
+        assert self.trail.flush()
+        assert not self.trail.failures
+        return self.post.records[-1]
+
+
+@pytest.fixture
+def service():
+    made = Service()
+    yield made
+    made.trail.close()
+
+
+def fastapi_app() -> FastAPI:
+    app = FastAPI()
+
+    @app.post("/tenants/{tenant}/orders", operation_id="CreateOrder")
+    async def create(tenant: str, order: dict[str, Any]):
+        return {"orderId": order.get("id", "o-1"), "token": "t-1", "tenant": tenant}
+
+    @app.get("/orders/{order_id}")
+    @audit_event(resources=lambda p: [f"arn:aws:orders:::{p['order_id']}"], redact=("nickname",))
+    async def get_order(order_id: str, nickname: str = ""):
+        raise HTTPException(404, f"no order {order_id}{nickname and ''}")
+
+    @app.post("/search")
+    @audit_event(name="SearchOrders", read_only=True)
+    async def search(words: Annotated[list[str], Body()]):
+        return words
+
+    @app.post("/broken")
+    async def broken():
+        raise RuntimeError("with a secret in it")
+
+    @app.post("/quiet")
+    @audit_event(record=False)
+    async def quiet():
+        return {}
+
+    return app
+
+
+@pytest.fixture
+def orders(service):
+    service.app = AuditMiddleware(
+        fastapi_app(),
+        service.trail,
+        actor=lambda scope: scope and "mary",
+        excluded=("/health", "/static/*"),
+    )
+    return service
+
+
+def test_a_call_is_recorded_with_all_that_is_known(orders):
+    body = {"sku": "a", "password": "p", "deep": [{"apiKey": "k"}], "tenant": "forged"}
+    assert (
+        orders.asgi("POST", "/tenants/acme/orders", json.dumps(body).encode(), b"dry=1")[0] == 200
+    )
+    record = orders.record()
+    assert record["eventName"] == "CreateOrder"
+    assert record["eventSource"] == "orders.example.com"
+    assert record["requestParameters"] == {
+        "tenant": "acme",
+        "dry": "1",
+        "sku": "a",
+        "password": HIDDEN,
+        "deep": [{"apiKey": HIDDEN}],
+        "body.tenant": "forged",
+    }
+    assert record["responseElements"] == {"orderId": "o-1", "token": HIDDEN, "tenant": "acme"}
+    assert record["userIdentity"]["userName"] == "mary"
+    assert (record["sourceIPAddress"], record["userAgent"]) == ("192.0.2.7", "tester")
+    assert (record["readOnly"], record["requestID"]) == (False, "r-1")
+    assert record["additionalEventData"]["httpRoute"] == "/tenants/{tenant}/orders"
+    assert "errorCode" not in record
+    assert "resources" not in record
+
+
+def test_a_read_that_fails_has_an_error_and_no_answer(orders):
+    assert orders.asgi("GET", "/orders/7", query=b"nickname=x&a=1&a=2&p=%20q")[0] == 404
+    record = orders.record()
+    assert (record["eventName"], record["readOnly"]) == ("get_order", True)
+    assert (record["errorCode"], record["errorMessage"]) == ("NotFound", "no order 7")
+    assert record["responseElements"] is None
+    assert record["requestParameters"] == {
+        "order_id": "7",
+        "nickname": HIDDEN,
+        "a": ["1", "2"],
+        "p": " q",
+    }
+    assert record["resources"] == [{"accountId": "123456789012", "ARN": "arn:aws:orders:::7"}]
+
+
+def test_the_authors_word_counts(orders):
+    orders.asgi("POST", "/search", b'["a", "b"]')
+    record = orders.record()
+    assert (record["eventName"], record["readOnly"]) == ("SearchOrders", True)
+    assert record["requestParameters"] == {"body": ["a", "b"]}
+    orders.asgi("POST", "/quiet")
+    orders.asgi("GET", "/health")
+    orders.asgi("GET", "/static/a/b.css")
+    assert orders.trail.flush()
+    assert len(orders.post.records) == 1
+    assert orders.trail.counts["excluded"] == 3
+
+
+def test_an_exception_is_recorded_by_its_name_alone(orders):
+    with pytest.raises(RuntimeError):
+        orders.asgi("POST", "/broken")
+    record = orders.record()
+    assert record["errorCode"] == "RuntimeError"
+    assert "secret" not in json.dumps(record)
+
+
+def test_a_call_that_no_route_takes_is_recorded_too(orders):
+    assert orders.asgi("GET", "/nowhere")[0] == 404
+    assert orders.record()["eventName"] == "UnknownOperation"
+
+
+@pytest.mark.parametrize(
+    ("body", "marker"),
+    [
+        (b'{"a":"' + b"x" * BODY_BYTES_MAX + b'"}', "requestParameters too large"),
+        (b"[" * 30_000, "requestParameters not JSON"),
+        (b"\xff\xfe", "requestParameters not JSON"),
+        (b'{"a":NaN}', "requestParameters not JSON"),
+    ],
+)
+def test_a_body_that_cannot_be_kept_gives_way_to_a_marker(orders, body, marker):
+    orders.asgi("POST", "/tenants/acme/orders", body)
+    said = orders.record()["requestParameters"]
+    found = said["body"]
+    assert (found["reason"], found["omitted"], found["originalSize"]) == (marker, True, len(body))
+
+
+def test_a_deep_body_is_cut_off_where_the_server_would_refuse_it(orders):
+    deep = b'{"a":' * 300 + b"1" + b"}" * 300
+    orders.asgi("POST", "/tenants/acme/orders", deep)
+    data = json.dumps(orders.record())
+    assert "OMITTED_TOO_DEEP" in data
+    assert data.count("{") < 60
+
+
+def test_what_goes_wrong_in_recording_breaks_no_call(service, caplog):
+    def actor(scope):
+        raise LookupError(scope["path"])
+
+    service.app = AuditMiddleware(fastapi_app(), service.trail, actor=actor)
+    assert service.asgi("POST", "/search", b"[]")[0] == 200
+    assert service.asgi("POST", "/search", b"[]")[0] == 200
+    assert service.trail.failures == {"LookupError": 2}
+    assert caplog.text.count("was not recorded") == 1
+
+
+def test_starlette_and_streams(service):
+    async def listed(request):
+        del request
+
+        async def pieces():
+            for _ in range(3):
+                yield b"x" * 40_000
+
+        return StreamingResponse(pieces(), media_type="application/json")
+
+    async def form(request):
+        await request.body()
+        return JSONResponse([1], status_code=201)
+
+    async def plain(request):
+        del request
+        return PlainTextResponse("hi")
+
+    routes = [
+        Route("/list", listed, methods=["POST"]),
+        Route("/form/{id}", form, methods=["POST"]),
+        Route("/plain", plain, methods=["POST"]),
+    ]
+    app = Starlette(routes=routes)
+    app.add_middleware(AuditMiddleware, recorder=service.trail, responses=True)
+    service.app = app
+    assert len(service.asgi("POST", "/list")[1]) == 120_000
+    answer = service.record()["responseElements"]
+    assert (answer["reason"], answer["originalSize"]) == ("responseElements too large", 120_000)
+    form_type = (b"content-type", b"application/x-www-form-urlencoded")
+    service.asgi("POST", "/form/9", b"a=1&b=%C3%A4&pin=1234", headers=(form_type,))
+    record = service.record()
+    assert record["eventName"] == "form"
+    assert record["requestParameters"] == {"id": "9", "a": "1", "b": "ä", "pin": HIDDEN}
+    assert record["responseElements"] == {"body": [1]}
+    service.asgi("POST", "/plain", b"text", headers=())
+    record = service.record()
+    assert record["responseElements"]["reason"] == "responseElements not JSON"
+
+
+def test_flask(service):
+    app = Flask("orders")
+
+    @app.post("/orders/<order_id>")
+    def update(order_id):
+        return {"orderId": order_id, "note": request.get_json()["note"]}
+
+    @app.get("/orders/<order_id>")
+    @audit_event(name="GetOrder")
+    def get(order_id):
+        return {"code": "NoSuchOrder", "message": f"no{order_id and ''}"}, 404
+
+    init_app(app, service.trail, actor=lambda environ: environ["HTTP_X_USER"])
+    service.app = app
+    status, body = service.wsgi(
+        "POST", "/orders/7", json={"note": "n"}, headers={"X-User": "joe"}, query_string="q=1"
+    )
+    assert (status, json.loads(body)) == ("200 OK", {"orderId": "7", "note": "n"})
+    record = service.record()
+    assert record["eventName"] == "update"
+    assert record["requestParameters"] == {"order_id": "7", "q": "1", "note": "n"}
+    assert record["responseElements"] == {"orderId": "7", "note": "n"}
+    assert record["userIdentity"]["principalId"] == "joe"
+    service.wsgi("GET", "/orders/8", headers={"X-User": "joe"})
+    record = service.record()
+    assert (record["eventName"], record["errorCode"]) == ("GetOrder", "NoSuchOrder")
+    assert record["errorMessage"] == "no"
+
+
+def test_wsgi_without_a_framework(service):
+    def app(environ, start_response):
+        lines = list(environ["wsgi.input"])
+        start_response("200 OK", [("Content-Type", "application/json")])
+        yield b'{"lines":'
+        if environ["PATH_INFO"] == "/broken":
+            raise OSError("gone")
+        yield b"%d}" % len(lines)
+
+    service.app = WsgiMiddleware(app, service.trail)
+    service.wsgi("POST", "/x", json={"a": 1})
+    record = service.record()
+    assert record["eventName"] == "UnknownOperation"
+    assert record["requestParameters"] == {"a": 1}
+    assert record["responseElements"] == {"lines": 1}
+    with pytest.raises(OSError, match="gone"):
+        service.wsgi("POST", "/broken")
+    assert service.record()["errorCode"] == "OSError"
+
+
+def test_django(service, monkeypatch):
+    if not settings.configured:
+        settings.configure(
+            ROOT_URLCONF="support.django_urls",
+            MIDDLEWARE=["opentrail.sdk.django.AuditMiddleware"],
+            ALLOWED_HOSTS=["*"],
+            SECRET_KEY="only-for-tests",
+            DEFAULT_CHARSET="utf-8",
+        )
+        django.setup()
+    monkeypatch.setattr(
+        settings,
+        "OPENTRAIL",
+        {"recorder": service.trail, "actor": lambda r: r and {"type": "Root"}, "excluded": ["/up"]},
+        raising=False,
+    )
+    service.app = get_wsgi_application()
+    status, body = service.wsgi("POST", "/orders/7", json={"note": "n"})
+    assert (status, json.loads(body)) == ("200 OK", {"orderId": 7})
+    record = service.record()
+    assert record["eventName"] == "update-order"
+    assert record["requestParameters"] == {"order_id": 7, "note": "n"}
+    assert record["responseElements"] == {"orderId": 7}
+    assert record["userIdentity"] == {"type": "Root"}
+    service.app = get_asgi_application()
+    assert service.asgi("GET", "/named", headers=())[0] == 200
+    assert service.record()["eventName"] == "NamedByItsAuthor"
+    assert service.asgi("GET", "/nowhere", headers=())[0] == 404
+    assert service.record()["errorCode"] == "NotFound"
+    assert service.asgi("GET", "/up", headers=())[0] == 404
+    assert service.trail.counts["excluded"] == 1

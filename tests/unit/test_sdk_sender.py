@@ -1,0 +1,251 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Records wait for a server that is away, are sent once, and are never lost without a word."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from support.sdk_post import Listed, recorder
+from support.server import wait_until
+
+from opentrail.sdk import sender as sender_module
+from opentrail.sdk.post import HttpPost, Target
+from opentrail.sdk.sender import QUEUE_BYTES_MAX
+from opentrail.sdk.spool import Memory, Spool
+
+
+def ids(post: Listed) -> list[str]:
+    return [record["eventID"] for record in post.records]
+
+
+def names(post: Listed) -> Counter[str]:
+    return Counter(record["eventName"] for record in post.records)
+
+
+def spooled(directory: Path) -> int:
+    return sum(len(file.read_bytes().splitlines()) for file in directory.rglob("*.ndjson"))
+
+
+@pytest.fixture(autouse=True)
+def _soon(monkeypatch):
+    monkeypatch.setattr(sender_module, "RETRY_S_MIN", 0.01)
+    monkeypatch.setattr(sender_module, "RETRY_S_MAX", 0.05)
+
+
+def test_a_record_has_what_every_record_has():
+    post = Listed()
+    with recorder(post, account="210987654321", region="eu-west-1") as trail:
+        event_id = trail.record(eventName="Hello", userIdentity={"type": "Root"})
+        assert trail.flush()
+    (record,) = post.records
+    assert record["eventID"] == event_id
+    assert list(record)[:5] == [
+        "eventVersion",
+        "userIdentity",
+        "eventTime",
+        "eventSource",
+        "eventName",
+    ]
+    assert record["recipientAccountId"] == "210987654321"
+    assert record["awsRegion"] == "eu-west-1"
+    assert record["requestParameters"] is None
+    assert post.closed
+
+
+def test_all_arrive_in_order_and_are_counted():
+    post = Listed()
+    trail = recorder(post)
+    sent = [trail.record(eventName="Hello") for _ in range(2500)]
+    assert trail.flush()
+    assert ids(post) == sent
+    assert trail.counts == Counter(put=2500, sent=2500, adopted=0, duplicates=0, rejected=0)
+    trail.close()
+    trail.record(eventName="TooLate")
+    assert trail.counts["lost"] == 1
+
+
+@pytest.mark.parametrize("spooled", [True, False])
+def test_they_wait_for_a_server_that_is_away(tmp_path, spooled):
+    post = Listed()
+    post.away = True
+    trail = recorder(post, **({"spool": tmp_path / "spool"} if spooled else {}))
+    sent = [trail.record(eventName="Hello") for _ in range(50)]
+    assert not trail.flush(0.1)
+    post.away = False
+    assert trail.flush()
+    assert ids(post) == sent
+    trail.close()
+    assert not list(tmp_path.rglob("*.ndjson"))
+
+
+def test_what_may_have_arrived_is_sent_again_and_is_there_once():
+    post = Listed()
+    post.deaf = True
+    trail = recorder(post)
+    sent = [trail.record(eventName="Hello") for _ in range(20)]
+    wait_until(lambda: len(post.records) == 20)
+    post.deaf = False
+    assert trail.flush()
+    assert ids(post) == sent
+    assert trail.counts["sent"] + trail.counts["duplicates"] == 20
+    trail.close()
+
+
+def test_what_is_wrong_holds_nobody_up(caplog):
+    post = Listed()
+    post.wrong = True
+    trail = recorder(post)
+    trail.record(eventName="Hello")
+    assert trail.flush()
+    assert trail.counts["rejected"] == 1
+    assert "it is wrong" in caplog.text
+    trail.close()
+
+
+def test_a_full_spool_is_counted_and_the_log_says_so(tmp_path):
+    post = Listed()
+    post.away = True
+    trail = recorder(post, spool=tmp_path / "spool", spool_bytes_max=4000)
+    for _ in range(40):
+        trail.record(eventName="Hello")
+        time.sleep(0.002)
+    wait_until(lambda: trail.counts["lost"] > 0)
+    post.away = False
+    wait_until(lambda: names(post)["RecordingGap"] >= 1)
+    assert trail.flush()
+    gaps = [r["serviceEventDetails"] for r in post.records if r["eventName"] == "RecordingGap"]
+    assert sum(gap["calls"] for gap in gaps) == trail.counts["lost"]
+    assert names(post)["Hello"] == 40 - trail.counts["lost"]
+    assert gaps[0]["reason"] == "records-lost"
+    assert gaps[0]["source"] == "orders.example.com"
+    trail.close()
+
+
+def test_a_full_queue_never_blocks_the_caller():
+    post = Listed()
+    post.block.clear()
+    trail = recorder(post)
+    big = {"requestParameters": {"note": "x" * 100_000}}
+    began = time.monotonic()
+    for _ in range(2 * QUEUE_BYTES_MAX // 100_000):
+        trail.record(eventName="Hello", **big)
+    assert time.monotonic() - began < 5.0
+    assert trail.counts["lost"] > 0
+    post.block.set()
+    assert trail.flush(20.0)
+    done = trail.counts
+    assert done["put"] == done["sent"] + done["lost"]
+    trail.close()
+
+
+def test_what_a_killed_process_left_is_sent_by_the_next(tmp_path):
+    program = (
+        "import os, signal, sys\n"
+        "from opentrail.sdk import Recorder\n"
+        f"trail = Recorder('a.b', endpoint='http://127.0.0.1:1', spool={str(tmp_path)!r},"
+        " linger_s=0.001)\n"
+        "print(*[trail.record(eventName='Hello') for _ in range(30)], flush=True)\n"
+        "sys.stdin.read(1)\n"
+        "os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        sent = process.stdout.readline().decode().split()
+        wait_until(lambda: spooled(tmp_path) == 30)
+        alive = recorder(Listed(), spool=tmp_path)
+        alive.record(eventName="Mine")
+        assert alive.flush()
+        assert alive.counts["adopted"] == 0
+        alive.close()
+        process.stdin.write(b"x")
+        process.stdin.flush()
+        assert process.wait(20) == -signal.SIGKILL
+    post = Listed()
+    trail = recorder(post, spool=tmp_path)
+    mine = trail.record(eventName="Hello")
+    assert trail.flush()
+    assert sorted(ids(post)) == sorted([*sent, mine])
+    assert trail.counts["adopted"] == 30
+    trail.close()
+    assert not [file for file in tmp_path.rglob("*") if file.is_file()]
+
+
+def test_a_forked_child_sends_its_own_and_only_those(tmp_path):
+    program = (
+        "import os, sys\n"
+        "sys.path.insert(0, sys.argv[1])\n"
+        "from support.sdk_post import Listed, recorder\n"
+        "post = Listed()\n"
+        "post.away = True\n"
+        "trail = recorder(post, spool=sys.argv[2])\n"
+        "first = trail.record(eventName='Parent')\n"
+        "assert not trail.flush(0.05)\n"
+        "child = os.fork()\n"
+        "post.away = False\n"
+        "if child == 0:\n"
+        "    mine = trail.record(eventName='Child')\n"
+        "    assert trail.flush(), trail.counts\n"
+        "    assert [r['eventID'] for r in post.records] == [mine], post.records\n"
+        "    trail.close()\n"
+        "    os._exit(0)\n"
+        "assert trail.flush(), trail.counts\n"
+        "assert [r['eventID'] for r in post.records] == [first]\n"
+        "assert os.waitpid(child, 0)[1] == 0\n"
+    )
+    tests = str(Path(__file__).parents[1])
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", program, tests, str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
+    assert (done.returncode, done.stderr) == (0, "records wait: it is away\n")
+
+
+def test_the_last_records_are_sent_when_a_program_ends(tmp_path):
+    """Here into the spool, for no server is there; within the time that an end may take."""
+    program = (
+        "from opentrail.sdk import Recorder\n"
+        f"trail = Recorder('a.b', endpoint='http://127.0.0.1:1', spool={str(tmp_path)!r})\n"
+        "trail.record(eventName='Last')\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=20)
+    (file,) = tmp_path.rglob("*.ndjson")
+    assert json.loads(file.read_bytes())["eventName"] == "Last"
+    assert (file.stat().st_mode & 0o777, file.parent.stat().st_mode & 0o777) == (0o600, 0o700)
+
+
+def test_stores_have_a_bound(tmp_path):
+    for store, room in ((Memory(10), 10), (Spool(tmp_path, 11), 10)):
+        assert not store.add([b"x" * (room + 1)])
+        assert store.add([b"x" * room])
+        assert not store.add([b"x"])
+        store.drop_oldest()
+        assert store.oldest() is None
+        assert store.add([b"x"])
+
+
+def test_a_spool_that_somebody_cleaned_is_no_trouble(tmp_path):
+    spool = Spool(tmp_path, 1000)
+    spool.add([b"1"])
+    spool.add([b"2", b"3"])
+    min(tmp_path.rglob("*.ndjson")).unlink()
+    assert spool.oldest() == [b"2", b"3"]
+    (tmp_path / "stranger").mkdir()
+    assert spool.adopt() == 0
+    spool.close()
+
+
+def test_an_endpoint_that_is_none_is_refused():
+    for endpoint in ("127.0.0.1:4540", "ftp://x", "http://"):
+        with pytest.raises(ValueError, match="endpoint"):
+            HttpPost(Target(endpoint, "us-east-1", lambda: None))
