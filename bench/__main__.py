@@ -5,13 +5,15 @@ import argparse
 import tempfile
 from pathlib import Path
 
-from bench import append, delivery, gateway, machine, verify
+from bench import append, delivery, gateway, intake, machine, sdk, verify
 
 PARTS = {
     "append": append.run,
     "gateway": gateway.run,
     "delivery": delivery.run,
     "verify": verify.run,
+    "intake": intake.run,
+    "sdk": sdk.run,
 }
 ROUNDS, SECONDS = 5, 3.0
 QUICK_ROUNDS, QUICK_SECONDS = 1, 0.2

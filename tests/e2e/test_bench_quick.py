@@ -18,6 +18,7 @@ ROWS = [
     "delivery of five trails",
     *("validate-logs, S3", "opentrail verify, S3", "opentrail verify, here"),
     *("its inner loop, disk", "opentrail verify, disk"),
+    *("1 record a request", "100 records a request", "FastAPI, audited", "botocore, audited"),
     *("calibration loop, ms", "write + fdatasync, ms"),
 ]
 

@@ -8,6 +8,7 @@ import threading
 import uuid
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -64,8 +65,8 @@ def logged(server: OpenTrail) -> Counter[str]:
 def test_all_forms_come_in_and_are_found(server):
     four = [sent(eventName=f"Form{number}") for number in range(4)]
     bodies = [json.dumps(each).encode() for each in four]
-    plain = {"content_type": "application/json"}
-    assert post(server, b"[" + bodies[0] + b"]", **plain)[1]["accepted"] == 1
+    plain = b"[" + bodies[0] + b"]"
+    assert post(server, plain, content_type="application/json")[1]["accepted"] == 1
     assert post(server, b'{"Records":[' + bodies[1] + b"]}")[1]["accepted"] == 1
     lines = bodies[2] + b"\n" + bodies[2] + b"\n" + bodies[3][:-1]
     status, answer = post(server, gzip.compress(lines), content_encoding="gzip")
@@ -109,7 +110,7 @@ def test_a_sign_in_is_looked_up(server):
     ],
 )
 def test_what_cannot_be_read_is_refused_as_a_whole(server, body, headers, status, code):
-    answer = post(server, body, **headers)
+    answer = post(server, body, SENDER, **headers)
     assert (answer[0], answer[1]["__type"]) == (status, code)
     assert server.health()["status"] == "ok"
 
@@ -127,9 +128,9 @@ def test_who_may_not_send_is_told_so(server):
     connection = http.client.HTTPConnection(server.endpoint.removeprefix("http://"), timeout=20)
     for method, expected in (("GET", 405), ("POST", 403)):
         connection.request(method, PATH)
-        answer = connection.getresponse()
-        answer.read()
-        assert answer.status == expected
+        response = connection.getresponse()
+        response.read()
+        assert response.status == expected
     connection.close()
 
 
@@ -187,13 +188,17 @@ class Sender(threading.Thread):
             self.batches += 1
 
 
+def all_sent(senders: list[Sender]) -> bool:
+    return all(each.batches > 3 for each in senders)
+
+
 def test_a_killed_server_keeps_what_it_acknowledged_and_takes_the_rest_once(tmp_path):
     with OpenTrail(tmp_path / "data", config=CONFIG) as server:
         for _ in range(3):
             senders = [Sender(server) for _ in range(4)]
             for sender in senders:
                 sender.start()
-            wait_until(lambda senders=senders: all(each.batches > 3 for each in senders))
+            wait_until(partial(all_sent, senders))
             server.kill()
             for sender in senders:
                 sender.join(20)

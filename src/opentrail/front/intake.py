@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from pathlib import Path
 
 import msgspec
 
@@ -92,6 +93,18 @@ class IntakeDoor:
             return self._log.read(position).data
         except KeyError:
             return None
+
+    def open(self, data: Path) -> None:
+        """Read the log of the directory ``data`` from now on; the loop has its turns meanwhile."""
+        steps = self.load(SegmentReader(data / "log"))
+        loop = asyncio.get_running_loop()
+
+        def step() -> None:
+            for _ in steps:
+                loop.call_soon(step)
+                return
+
+        step()
 
     def load(self, log: SegmentReader) -> Iterator[None]:
         """Read ``log`` from now on; yield between pieces of work, until all of the window is known.

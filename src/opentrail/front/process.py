@@ -27,7 +27,6 @@ from opentrail.durable import boot_id
 from opentrail.errors import Unavailable
 from opentrail.eventlog.inflight import InFlight
 from opentrail.eventlog.options import LogOptions
-from opentrail.eventlog.reader import SegmentReader
 from opentrail.eventlog.segments import Segments
 from opentrail.front.backend import Backend
 from opentrail.front.buckets import OwnBuckets, hello_of
@@ -216,14 +215,12 @@ class Front:
             self._settings.listen.trusted_proxies,
             connections_max(),
         )
+        verify, append = self._settings.api.auth == "verify", commit.append
+        clock = self._clock
         self._intake = IntakeDoor(
-            self.keys,
-            commit.append,
-            self.metrics,
-            self._clock,
-            refusing=self.refusing,
-            verify=self._settings.api.auth == "verify",
+            self.keys, append, self.metrics, clock, refusing=self.refusing, verify=verify
         )
+        self._intake.open(self._settings.data_dir)
         operations.take_in(self._intake.handle)
         operations.offer(self._endpoints(commit, backend, server))
         stopped = asyncio.Event()
@@ -234,7 +231,6 @@ class Front:
             asyncio.create_task(self._sweep(server, upstreams)),
             asyncio.create_task(self._tell_gaps(commit)),
             asyncio.create_task(self._renew(server)),
-            asyncio.create_task(self._load_intake()),
             asyncio.create_task(self._announce(sock, backend, started)),
         ]
         await server.serve(sock, stopped, self._certificate)
@@ -271,11 +267,6 @@ class Front:
                     await asked.wait()
             await server.renew(asked=asked.is_set())
             asked.clear()
-
-    async def _load_intake(self) -> None:
-        """Read what came in within the last day, between all else, so that it is known."""
-        for _ in self._intake.load(SegmentReader(self._settings.data_dir / "log")):
-            await asyncio.sleep(0)
 
     async def _announce(
         self, sock: socket.socket, backend: Backend, started: Callable[[Started], None]
@@ -366,7 +357,7 @@ class Front:
             await self._quiet()
             await commit.run(self._begin_anew)
             commit.use(self.log)
-            await self._load_intake()
+            self._intake.open(self._settings.data_dir)
             backend.restart()
         except Unavailable as error:
             return refusal(503, error.message)

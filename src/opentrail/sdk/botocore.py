@@ -190,13 +190,12 @@ def _identity(call: _Call, account: str) -> Fields:
 
 
 def _additional(call: _Call) -> Fields:
-    said: Fields = {"identityVerified": False, "recordedBy": "opentrail.sdk.botocore"}
+    told: Fields = {"identityVerified": False, "recordedBy": _MODULE, "attempts": call.attempts}
     if call.host:
-        said["endpoint"] = call.host
-    said["attempts"] = call.attempts
+        told["endpoint"] = call.host
     if call.count > len(call.attempts):
-        said["attemptCount"] = call.count
-    return said
+        told["attemptCount"] = call.count
+    return told
 
 
 _shared = Plugin()
