@@ -30,7 +30,9 @@ from opentrail.state.sqlite import SqliteState
 from opentrail.trails.deliver import Delivery
 from opentrail.trails.deliver import Rooms as DeliveryRooms
 from opentrail.trails.digest import Digests, SigningRooms
+from opentrail.trails.digest_setting import DigestSetting
 from opentrail.trails.keys import DigestKeys
+from opentrail.trails.kmskeys import signers_of
 from opentrail.trails.registry import Registry
 from opentrail.wire.app import ApiRequest, ApiResponse, CloudTrailApi
 from opentrail.wire.rooms import Rooms
@@ -98,8 +100,9 @@ class Back:
             clock,
             hello.digest_interval_s,
         )
+        signers = signers_of(msgspec.convert(hello.digest, DigestSetting), keys)
         self._digests = Digests(
-            SigningRooms(self._state, buckets, keys, waiting, self._moved.set), clock
+            SigningRooms(self._state, buckets, signers, waiting, self._moved.set), clock
         )
         self._cuts = _Cuts(registry, clock, hello.file_interval_s)
         self._tuning = TuningWatcher(

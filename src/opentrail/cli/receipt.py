@@ -11,7 +11,8 @@ from opentrail.cli.trails_here import trails_here
 from opentrail.clock import SystemClock, iso_seconds
 from opentrail.config import Settings
 from opentrail.errors import UsageError
-from opentrail.trails.keys import key_in
+from opentrail.trails.keys import Signer, key_in
+from opentrail.trails.kmskeys import kms_client, load_signer
 from opentrail.trails.receipt import VERSION, Payload, sign
 
 
@@ -38,8 +39,17 @@ def export(config: Path | None, data: str | None, listen: str | None, trail: str
     settings = settings_of(config, {"data": data, "listen.address": listen})
     now_ms = SystemClock().now_ms()
     payload = _payload(settings, trail, now_ms)
-    receipt = sign(payload, key_in(settings.data_dir / "keys", now_ms // 1000))
+    receipt = sign(payload, _signer(settings, now_ms // 1000))
     click.echo(msgspec.json.format(msgspec.json.encode(receipt), indent=2).decode())
+
+
+def _signer(settings: Settings, now_s: int) -> Signer:
+    """Return what signs digests now. Raises: UsageError. ClientError. Corrupt. Unavailable."""
+    setting = settings.digest
+    if not setting.kms_key_id:
+        return key_in(settings.data_dir / "keys", now_s)
+    there = msgspec.structs.replace(setting, region=setting.region or settings.region)
+    return load_signer(kms_client(there), setting.kms_key_id, now_s)
 
 
 def _payload(settings: Settings, name: str, now_ms: int) -> Payload:

@@ -15,6 +15,7 @@ import msgspec
 from opentrail.errors import UsageError
 from opentrail.objects.setting import BucketSetting
 from opentrail.objects.setting import check as check_bucket
+from opentrail.trails.digest_setting import DigestSetting, check_digest
 
 DATA_DEFAULT = "opentrail-data"
 """The data directory when none is given: beside where the server is started, easy to see."""
@@ -199,6 +200,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     log: Log = Log()
     history: History = History()
     delivery: Delivery = Delivery()
+    digest: DigestSetting = DigestSetting()
     tuning: Tuning = Tuning()
     buckets: dict[str, BucketSetting] = {}
     """By name. A bucket without an entry is the upstream's, or a directory when there is none."""
@@ -238,6 +240,7 @@ def is_loopback(host: str) -> bool:
 def check_settings(settings: Settings) -> None:
     """Check what no type can say. Raises: UsageError."""
     _check_listen(settings.listen)
+    check_digest(settings.digest)
     for name, bucket in settings.buckets.items():
         check_bucket(name, bucket)
     for service, upstream in settings.upstream.items():

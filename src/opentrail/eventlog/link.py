@@ -70,6 +70,8 @@ class Hello(msgspec.Struct, frozen=True):
     token_key: bytes
     file_interval_s: float
     digest_interval_s: int
+    digest: dict[str, str]
+    """Settings of what signs digests."""
     buckets: dict[str, dict[str, str]]
     """Settings of buckets by name."""
     s3_endpoint: str

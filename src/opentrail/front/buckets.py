@@ -52,6 +52,10 @@ def hello_of(settings: Settings, token_key: bytes) -> Hello:
         token_key=token_key,
         file_interval_s=settings.delivery.file_interval_s,
         digest_interval_s=settings.delivery.digest_interval_s,
+        digest={
+            **msgspec.structs.asdict(settings.digest),
+            "region": settings.digest.region or settings.region,
+        },
         buckets={
             name: msgspec.structs.asdict(setting) for name, setting in settings.buckets.items()
         },

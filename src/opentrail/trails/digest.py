@@ -21,7 +21,7 @@ from opentrail.trails.digestfile import write_digest
 from opentrail.trails.feedstate import feed_prefix
 from opentrail.trails.gzipped import gzipped
 from opentrail.trails.jobs import Jobs, Threads, code_of, failure
-from opentrail.trails.keys import SIGNATURE_ALGORITHM, DigestKeys
+from opentrail.trails.keys import SIGNATURE_ALGORITHM, Signers
 from opentrail.trails.notice import notice_prefix
 from opentrail.trails.progress import (
     DUE_PREFIX,
@@ -47,6 +47,9 @@ _decode_chain = msgspec.json.Decoder(Chain).decode
 _decode_status = msgspec.json.Decoder(DigestStatus).decode
 _decode_progress = msgspec.json.Decoder(Progress).decode
 
+FILE_BYTES = 500
+"""What a digest takes for each file that it lists, about."""
+
 Scope = tuple[str, str]
 """Account and region."""
 
@@ -70,6 +73,7 @@ class _Signed:
 
     window: _Window
     chains: dict[Scope, Chain]
+    """Their new ends: complete when ``put`` has ended well."""
     put: Future[None]
 
 
@@ -79,7 +83,7 @@ class SigningRooms:
 
     state: State
     buckets: Buckets
-    keys: DigestKeys
+    keys: Signers
     threads: Threads
     """Where puts are made."""
     moved: Callable[[], None] = lambda: None
@@ -133,21 +137,16 @@ class Digests:
         window = self._window(entry)
         trail = window.due.trail
         chains: dict[Scope, Chain] = {}
-        puts: list[tuple[str, bytes, Put]] = []
-        try:
-            for scope in sorted(window.previous):
-                chains[scope], put = self._sign(window, scope)
-                puts.append(put)
-        except Unavailable as error:
-            self._failed(trail, error)
-            return
 
         def work() -> None:
+            # Signing too: a key may be in a KMS that stays silent.
             bucket = self._buckets.find(trail.bucket)
-            for put in puts:
+            for scope in sorted(window.previous):
+                chains[scope], put = self._sign(window, scope)
                 bucket.put(*put)
 
-        future = self._jobs.start(trail.bucket, sum(len(data) for _, data, _ in puts), work)
+        size = FILE_BYTES * len(window.listed)
+        future = self._jobs.start(trail.bucket, size, work)
         if future is not None:
             self._signed[trail.id] = _Signed(window, chains, future)
 
@@ -206,7 +205,10 @@ class Digests:
         return chains
 
     def _sign(self, window: _Window, scope: Scope) -> tuple[Chain, tuple[str, bytes, Put]]:
-        """Return the new end of a chain and the digest to put there. Raises: Unavailable: no key."""
+        """Return the new end of a chain and the digest to put there.
+
+        Raises: ClientError. Unavailable: there is no key.
+        """
         due = window.due
         key = self._keys.signing_key(due.end_s)
         files, previous = window.files.get(scope, ()), window.previous[scope]

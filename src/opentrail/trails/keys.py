@@ -7,8 +7,10 @@ its MD5, as every published CloudTrail key shows. The key's randomness is OpenSS
 
 import hashlib
 import re
+import threading
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import msgspec
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -59,6 +61,30 @@ class PublicKey(msgspec.Struct, frozen=True):
 _decode = msgspec.json.Decoder(PublicKey).decode
 
 
+class Signer(Protocol):
+    """What signs a digest."""
+
+    @property
+    def public(self) -> PublicKey:
+        """Its public half, which is listed already."""
+        ...
+
+    def sign(self, text: bytes) -> str:
+        """Return the signature of ``text`` (``SIGNATURE_ALGORITHM``), lower-case hex.
+
+        Raises: ClientError. Unavailable.
+        """
+        ...
+
+
+class Signers(Protocol):
+    """What signs digests."""
+
+    def signing_key(self, end_s: int) -> Signer:
+        """Return what signs a digest that ends at ``end_s``. Raises: ClientError. Unavailable."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class SigningKey:
     """A private key and what is public of it."""
@@ -77,7 +103,10 @@ class SigningKey:
 
 
 class DigestKeys:
-    """The keys in ``<data>/keys``. Trust: full; whoever reads them there can sign what they like."""
+    """The keys in ``<data>/keys``. Trust: full; whoever reads them there can sign what they like.
+
+    Safe from several threads.
+    """
 
     def __init__(self, folder: Path, state: State, files: Files, keys: list[SigningKey]) -> None:
         self._dir = folder
@@ -85,6 +114,7 @@ class DigestKeys:
         self._files = files
         self._keys = keys
         self._published: set[str] = set()
+        self._choosing = threading.Lock()
 
     @classmethod
     def open(cls, folder: Path, state: State, files: Files = OS_FILES) -> "DigestKeys":
@@ -99,7 +129,7 @@ class DigestKeys:
             raise Unavailable(f"{folder} cannot be used: {error.strerror}") from error
         opened = cls(folder, state, files, keys)
         for key in keys:
-            opened._publish(key.public)
+            opened.publish(key.public)
         return opened
 
     def signing_key(self, end_s: int) -> SigningKey:
@@ -109,13 +139,14 @@ class DigestKeys:
         one has been made meanwhile. When it is near its end, the next one is made and published.
         Raises: Unavailable: one can be neither made nor published.
         """
-        key = self.key_at(end_s)
-        if key is None:
-            key = self._make(end_s, end_s - BACKDATED_S)
-        self._publish(key.public)
-        if self.key_at(end_s + OVERLAP_S) is None:
-            self._publish(self._make(end_s, end_s).public)
-        return key
+        with self._choosing:
+            key = self.key_at(end_s)
+            if key is None:
+                key = self._make(end_s, end_s - BACKDATED_S)
+            self.publish(key.public)
+            if self.key_at(end_s + OVERLAP_S) is None:
+                self.publish(self._make(end_s, end_s).public)
+            return key
 
     def key_at(self, second: int) -> SigningKey | None:
         """Return the key that signs what ends at ``second``, if it has been made."""
@@ -134,7 +165,7 @@ class DigestKeys:
         """Make the next key, valid from ``start_s`` until VALIDITY_S behind ``end_s``.
 
         1. its file, durable        (a crash before: another key is made; nothing is signed yet)
-        2. its public half          (``_publish``; a crash before: ``open`` does it)
+        2. its public half          (``publish``; a crash before: ``open`` does it)
         3. what it signs
         """
         private = rsa.generate_private_key(PUBLIC_EXPONENT, KEY_BITS)
@@ -150,8 +181,11 @@ class DigestKeys:
         self._keys.append(key)
         return key
 
-    def _publish(self, key: PublicKey) -> None:
-        """Let state have the public half before anything is signed with the other."""
+    def publish(self, key: PublicKey) -> None:
+        """Let state have the public half before anything is signed with the other.
+
+        Raises: Unavailable.
+        """
         if key.fingerprint in self._published:
             return
         where = PUBLIC_KEY_PREFIX + key.fingerprint
@@ -188,9 +222,14 @@ def _is_valid(key: PublicKey, second: int) -> bool:
 
 def _signing_key(number: int, private: rsa.RSAPrivateKey, start_s: int, end_s: int) -> SigningKey:
     der = private.public_key().public_bytes(Encoding.DER, PublicFormat.PKCS1)
+    return SigningKey(number, public_key(der, start_s, end_s), private)
+
+
+def public_key(der: bytes, start_s: int, end_s: int) -> PublicKey:
+    """Return what is told of a key: ``der`` is PKCS #1, the times are seconds."""
     # A name for the key, not a protection: CloudTrail's own choice.
     fingerprint = hashlib.md5(der, usedforsecurity=False).hexdigest()
-    return SigningKey(number, PublicKey(der, start_s * 1000, end_s * 1000, fingerprint), private)
+    return PublicKey(der, start_s * 1000, end_s * 1000, fingerprint)
 
 
 def _read(path: Path) -> SigningKey:

@@ -13,7 +13,7 @@ from opentrail.clock import iso_seconds
 from opentrail.errors import UsageError
 from opentrail.trails.bucketkeys import seconds_of
 from opentrail.trails.chain import Link
-from opentrail.trails.keys import SIGNATURE_ALGORITHM, SigningKey
+from opentrail.trails.keys import SIGNATURE_ALGORITHM, Signer
 from opentrail.trails.progress import Chain
 from opentrail.trails.verdict import TIME_MAX, KeyRing, Verdict
 
@@ -81,8 +81,8 @@ def heads_of(prefix: str, entries: Iterator[tuple[str, bytes]]) -> Iterator[Head
         )
 
 
-def sign(payload: Payload, key: SigningKey) -> Receipt:
-    """Return the receipt of ``payload``. Raises: Unavailable: the key cannot be used."""
+def sign(payload: Payload, key: Signer) -> Receipt:
+    """Return the receipt of ``payload``. Raises: ClientError. Unavailable: the key is no use."""
     text = msgspec.json.encode(payload)
     return Receipt(
         payload=text.decode(),
