@@ -28,6 +28,7 @@ COMMANDS = {
     "receipt": "opentrail.cli.receipt",
     "public-keys": "opentrail.cli.public_keys",
     "compare": "opentrail.cli.compare",
+    "coverage": "opentrail.cli.coverage",
     "record": "opentrail.cli.record",
     "demo": "opentrail.cli.demo",
     "sandbox": "opentrail.cli.sandbox",
