@@ -13,8 +13,6 @@ from opentrail.objects.base import Head, Listed, Put
 from opentrail.objects.names import check_name
 from opentrail.trails.keys import PublicKey
 from opentrail.trails.registry import Registry
-from opentrail.trails.trail import Trail
-from opentrail.wire.rooms import NoTargets, Targets
 
 NOW_MS = 1_700_000_000_000
 BUCKET = "trail-logs"
@@ -77,36 +75,6 @@ class SmallBuckets(dict[str, SmallBucket]):
         return self.get(name) or SmallBucket(name, exists=False)
 
 
-class SmallTargets:
-    """Topics, log groups and keys that are all there, unless named as refused."""
-
-    def __init__(self) -> None:
-        self.tried: list[str] = []
-        self.refused = ""
-
-    def offered(self, trail: Trail) -> None:
-        """See ``wire.rooms.Targets``."""
-
-    def key_arn(self, trail: Trail) -> str:
-        self._try("key", "KmsKeyNotFoundException")
-        if trail.kms_key_id.startswith("arn:"):
-            return trail.kms_key_id
-        return f"arn:aws:kms:{trail.home_region}:{trail.account}:key/{trail.kms_key_id}"
-
-    def try_topic(self, trail: Trail) -> None:
-        assert trail.sns_topic
-        self._try("topic", "InsufficientSnsTopicPolicyException")
-
-    def try_log_group(self, trail: Trail) -> None:
-        assert trail.log_role_arn
-        self._try("logs", "InvalidCloudWatchLogsLogGroupArnException")
-
-    def _try(self, what: str, code: str) -> None:
-        self.tried.append(what)
-        if self.refused == what:
-            raise ClientError(code, "refused")
-
-
 class TrailRooms:
     """A registry over a log and a state in memory, and one good bucket."""
 
@@ -117,7 +85,6 @@ class TrailRooms:
         self.ids = SeededIds(1)
         self.buckets = SmallBuckets({BUCKET: SmallBucket(BUCKET)})
         self.keys: list[PublicKey] = []
-        self.targets: Targets = NoTargets()
         self.asked: list[tuple[int, int]] = []
         self.registry = self.reopen()
 

@@ -176,7 +176,6 @@ def api(history: Lookups, rooms: TrailRooms | None = None) -> CloudTrailApi:
             trails=trails.registry,
             buckets=trails.buckets,
             public_keys=trails.public_keys,
-            targets=trails.targets,
             clock=trails.clock,
             token_key=TOKEN_KEY,
         )

@@ -19,8 +19,6 @@ from opentrail.trails.names import NAME_CHARS_MAX, NAME_CHARS_MIN, PREFIX_CHARS_
 from opentrail.wire.op_trails import TRAILS_MAX
 
 SHADOW_REGION = "eu-west-1"
-GROUP = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:audit:*"
-ROLE = f"arn:aws:iam::{ACCOUNT}:role/service/logs"
 
 
 @pytest.fixture
@@ -165,7 +163,7 @@ def test_a_multi_region_trail_has_global_events(trails):
         ({"KmsKeyId": "alias/key"}, "UnsupportedOperationException"),
         ({"RecursiveLogging": True}, "UnsupportedOperationException"),
         (
-            {"CloudWatchLogsLogGroupArn": GROUP, "CloudWatchLogsRoleArn": ROLE},
+            {"CloudWatchLogsLogGroupArn": "arn:g:*", "CloudWatchLogsRoleArn": "arn:r"},
             "UnsupportedOperationException",
         ),
         ({"CloudWatchLogsLogGroupArn": "arn:g:*"}, "InvalidCloudWatchLogsRoleArnException"),

@@ -28,7 +28,6 @@ from opentrail.wire.shapes import (
     UpdateTrailRequest,
     UpdateTrailResponse,
 )
-from opentrail.wire.target_names import check_log_group, check_topic
 from opentrail.wire.which_trail import own_trail
 
 TRAILS_MAX = 5
@@ -36,12 +35,14 @@ TRAILS_MAX = 5
 
 GivenT = TypeVar("GivenT", str, bool)
 
+_LOG_GROUP_PAIR = "You must specify a log group and a role ARN."
+
 
 def create_trail(rooms: Rooms, scope: Scope, request: CreateTrailRequest) -> CreateTrailResponse:
     """Make a trail. It does not log until StartLogging.
 
     1. check what is asked, then that there is room for it
-    2. try the bucket, the topic, the log group (may leave empty objects, a message, a log stream)
+    2. try the bucket              (may leave empty objects there)
     3. put the tags                (of an id that no trail has yet: a crash here leaves only them)
     4. append the trail to the log (from here on it is there)
     Raises: ClientError. Unavailable: the trail may or may not be there. Corrupt.
@@ -55,10 +56,6 @@ def create_trail(rooms: Rooms, scope: Scope, request: CreateTrailRequest) -> Cre
         home_region=scope.region,
         bucket=request.s3_bucket_name or "",
         prefix=request.s3_key_prefix or "",
-        sns_topic=request.sns_topic_name or "",
-        log_group_arn=request.cloud_watch_logs_log_group_arn or "",
-        log_role_arn=request.cloud_watch_logs_role_arn or "",
-        kms_key_id=request.kms_key_id or "",
         include_global_service_events=request.include_global_service_events is not False,
         is_multi_region=request.is_multi_region_trail is True,
         log_file_validation=request.enable_log_file_validation is True,
@@ -67,7 +64,8 @@ def create_trail(rooms: Rooms, scope: Scope, request: CreateTrailRequest) -> Cre
     check_count(tags)
     with rooms.trails.changing():
         _check_room(rooms, trail)
-        trail = _tried(rooms, trail, request)
+        _check(trail, request)
+        preflight(rooms.buckets, trail)
         if tags:
             rooms.trails.put_tags(trail.id, tags)
         rooms.trails.change(trail, "CreateTrail")
@@ -81,7 +79,8 @@ def update_trail(rooms: Rooms, scope: Scope, request: UpdateTrailRequest) -> Upd
     """
     with rooms.trails.changing():
         trail = _updated(own_trail(rooms, scope, request.name), request)
-        trail = _tried(rooms, trail, request)
+        _check(trail, request)
+        preflight(rooms.buckets, trail)
         rooms.trails.change(trail, "UpdateTrail")
     return msgspec.convert(described(trail), UpdateTrailResponse, from_attributes=True)
 
@@ -123,27 +122,14 @@ def _updated(trail: Trail, request: UpdateTrailRequest) -> Trail:
     with_global = trail.include_global_service_events
     if multi_region != trail.is_multi_region:
         with_global = multi_region
-    group, role = _log_group(trail, request)
     return msgspec.structs.replace(
         trail,
         bucket=_given(request.s3_bucket_name, trail.bucket),
         prefix=_given(request.s3_key_prefix, trail.prefix),
-        sns_topic=_given(request.sns_topic_name, trail.sns_topic),
-        log_group_arn=group,
-        log_role_arn=role,
-        kms_key_id=_given(request.kms_key_id, trail.kms_key_id),
         is_multi_region=multi_region,
         include_global_service_events=_given(request.include_global_service_events, with_global),
         log_file_validation=_given(request.enable_log_file_validation, trail.log_file_validation),
     )
-
-
-def _log_group(trail: Trail, request: UpdateTrailRequest) -> tuple[str, str]:
-    """Return log group and role as asked for: one that is emptied takes the other with it."""
-    group, role = request.cloud_watch_logs_log_group_arn, request.cloud_watch_logs_role_arn
-    if "" in (group, role) and not group and not role:
-        return "", ""
-    return _given(group, trail.log_group_arn), _given(role, trail.log_role_arn)
 
 
 def _given(value: GivenT | None, otherwise: GivenT) -> GivenT:
@@ -180,31 +166,24 @@ def _check(trail: Trail, request: CreateTrailRequest | UpdateTrailRequest) -> No
             "Multi-Region trail must include global service events.",
         )
     check_prefix(trail.prefix)
-    check_log_group(trail)
-    check_topic(trail.sns_topic)
+    _check_targets(request)
     if request.recursive_logging:
         raise _not_yet("RecursiveLogging", "does not record its own deliveries")
 
 
-def _tried(rooms: Rooms, trail: Trail, request: CreateTrailRequest | UpdateTrailRequest) -> Trail:
-    """Return the trail, its key by ARN, once all that it delivers to was tried.
-
-    1. what needs no asking              (as the service: the log group, then the topic's name)
-    2. whether there is somebody to deliver to
-    3. the key, the bucket, the topic, the log group
-    Raises: ClientError: with CloudTrail's codes. Unavailable: something does not answer.
-    """
-    _check(trail, request)
-    targets = rooms.targets
-    targets.offered(trail)
-    if trail.kms_key_id:
-        trail = msgspec.structs.replace(trail, kms_key_id=targets.key_arn(trail))
-    preflight(rooms.buckets, trail)
-    if trail.sns_topic:
-        targets.try_topic(trail)
-    if trail.log_group_arn:
-        targets.try_log_group(trail)
-    return trail
+def _check_targets(request: CreateTrailRequest | UpdateTrailRequest) -> None:
+    """Raise ClientError when a target is asked for that nothing would be delivered to."""
+    group, role = request.cloud_watch_logs_log_group_arn, request.cloud_watch_logs_role_arn
+    if group and not role:
+        raise ClientError("InvalidCloudWatchLogsRoleArnException", _LOG_GROUP_PAIR)
+    if role and not group:
+        raise ClientError("InvalidCloudWatchLogsLogGroupArnException", _LOG_GROUP_PAIR)
+    if group:
+        raise _not_yet("CloudWatchLogsLogGroupArn", "does not deliver to CloudWatch Logs")
+    if request.sns_topic_name:
+        raise _not_yet("SnsTopicName", "does not notify SNS topics")
+    if request.kms_key_id:
+        raise _not_yet("KmsKeyId", "does not encrypt with KMS keys")
 
 
 def _not_yet(member: str, why: str) -> ClientError:

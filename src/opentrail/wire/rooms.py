@@ -6,12 +6,10 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from opentrail.clock import Clock
-from opentrail.errors import ClientError
 from opentrail.history.lookup import Lookup, Page
 from opentrail.objects.base import Buckets
 from opentrail.trails.keys import PublicKey
 from opentrail.trails.registry import Registry
-from opentrail.trails.trail import Trail
 
 
 class Lookups(Protocol):
@@ -29,70 +27,6 @@ PublicKeys = Callable[[int, int], Sequence[PublicKey]]
 """(start_ms, end_ms), inclusive, milliseconds since 1970 UTC -> the keys valid at some time of it."""
 
 
-class Targets(Protocol):
-    """What a trail delivers to beside its bucket, tried before the trail is made or changed.
-
-    What a try leaves there (a message, an empty log stream) stays, as with CloudTrail. All raise
-    Unavailable where there is no answer.
-    """
-
-    def offered(self, trail: Trail) -> None:
-        """Refuse what cannot be delivered to from here at all, before anything happens.
-
-        Raises: ClientError UnsupportedOperationException.
-        """
-        ...
-
-    def key_arn(self, trail: Trail) -> str:
-        """Return the ARN of the trail's KMS key, which is given by id, alias or ARN.
-
-        Raises: ClientError KmsKeyNotFoundException, KmsException,
-        InsufficientEncryptionPolicyException.
-        """
-        ...
-
-    def try_topic(self, trail: Trail) -> None:
-        """Send CloudTrail's validation message to the trail's topic.
-
-        Raises: ClientError InsufficientSnsTopicPolicyException.
-        """
-        ...
-
-    def try_log_group(self, trail: Trail) -> None:
-        """Make the log stream of the trail's home region, as the trail's role.
-
-        Raises: ClientError InvalidCloudWatchLogsLogGroupArnException.
-        """
-        ...
-
-
-class NoTargets:
-    """``Targets`` of an OpenTrail that delivers to buckets only: refuses rather than forgets."""
-
-    def offered(self, trail: Trail) -> None:
-        """See ``Targets``."""
-        if trail.log_group_arn:
-            raise _not_yet("CloudWatchLogsLogGroupArn", "does not deliver to CloudWatch Logs")
-        if trail.sns_topic:
-            raise _not_yet("SnsTopicName", "does not notify SNS topics")
-        if trail.kms_key_id:
-            raise _not_yet("KmsKeyId", "does not encrypt with KMS keys")
-
-    def key_arn(self, trail: Trail) -> str:
-        """See ``Targets``."""
-        return trail.kms_key_id
-
-    def try_topic(self, trail: Trail) -> None:
-        """See ``Targets``."""
-
-    def try_log_group(self, trail: Trail) -> None:
-        """See ``Targets``."""
-
-
-def _not_yet(member: str, why: str) -> ClientError:
-    return ClientError("UnsupportedOperationException", f"{member}: OpenTrail {why} yet.")
-
-
 @dataclass(frozen=True, slots=True)
 class Rooms:
     """All that operations may touch."""
@@ -104,7 +38,6 @@ class Rooms:
     clock: Clock
     token_key: bytes = field(repr=False)
     """Signs page tokens. Secret; tokens made under another key are refused."""
-    targets: Targets = field(default_factory=NoTargets)
 
 
 @dataclass(frozen=True, slots=True)
