@@ -34,6 +34,7 @@ from bench.sample import write_log
 BENCH = Path(__file__).parent
 UPSTREAM = "upstream itself"
 BARE = "bare pass-through proxy"
+OWN = "opentrail's HTTP alone"
 OPENTRAIL = "opentrail"
 INDEXING = "opentrail, back indexing"
 BACKLOG_RECORDS_S = 300_000
@@ -91,8 +92,9 @@ def all_targets(data: Path) -> Iterator[list[Target]]:
         upstream = stack.enter_context(started(str(BENCH / "responder.py")))
         url = f"http://127.0.0.1:{upstream[0]}"
         proxy = stack.enter_context(started(str(BENCH / "passthrough.py"), url))
+        own = stack.enter_context(started(str(BENCH / "forward.py"), url))
         opentrail = stack.enter_context(server(data, upstream[0], OPENTRAIL))
-        yield [Target(UPSTREAM, *upstream), Target(BARE, *proxy), opentrail]
+        yield [Target(UPSTREAM, *upstream), Target(BARE, *proxy), Target(OWN, *own), opentrail]
 
 
 class Backlog:

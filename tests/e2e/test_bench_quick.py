@@ -12,7 +12,8 @@ ROOT = Path(__file__).parents[2]
 ROWS = [
     *("bare write + fdatasync", "SQLite, one a transaction", "log, 1 writer", "log, 16 writers"),
     *("log, 256 writers", "log, 1000 an append", "SQLite, 1000 a transaction"),
-    *("upstream itself", "bare pass-through proxy", "opentrail", "opentrail, back indexing"),
+    *("upstream itself", "bare pass-through proxy", "opentrail's HTTP alone"),
+    *("opentrail", "opentrail, back indexing"),
     "moto, records nothing",
     *("zlib-ng 6 alone", "json and gzip 6 of Python", "delivery of one trail"),
     "delivery of five trails",

@@ -144,7 +144,7 @@ class Exchange:
             gone()
 
     def _write(self, data: bytes) -> None:
-        if not self._connection.lost:
+        if not self._connection.transport.is_closing():
             self._connection.transport.write(data)
 
     def _finish(self) -> None:

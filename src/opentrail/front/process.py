@@ -230,9 +230,10 @@ class Front:
             asyncio.create_task(self._expire(commit, backend)),
             asyncio.create_task(self._sweep(server, upstreams)),
             asyncio.create_task(self._tell_gaps(commit)),
-            asyncio.create_task(self._renew(server)),
             asyncio.create_task(self._announce(sock, backend, started)),
         ]
+        if self._certificate is not None:
+            tasks.append(asyncio.create_task(self._renew(server)))
         await server.serve(sock, stopped, self._certificate)
         for task in tasks:
             task.cancel()
