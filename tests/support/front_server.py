@@ -84,9 +84,11 @@ async def running(
         serving = asyncio.create_task(server.serve(sock, stopped, certificate))
         await asyncio.sleep(0.01)
         found = Running(server, app, port, stopped)
-        yield found
-        for writer in found.writers:
-            writer.close()
-        stopped.set()
-        await serving
-        await asyncio.sleep(0.02)  # transports close a turn later
+        try:
+            yield found
+        finally:
+            for writer in found.writers:
+                writer.close()
+            stopped.set()
+            await serving
+            await asyncio.sleep(0.02)  # transports close a turn later

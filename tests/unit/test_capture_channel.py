@@ -3,6 +3,7 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -205,6 +206,29 @@ def test_a_long_head_is_taken_up_to_a_bound(over: int, *, taken: bool) -> None:
             return False
 
     with upstreams.upstream(upstreams.verbatim(data)) as upstream:
+        assert sending(upstream, send) == taken
+
+
+@pytest.mark.parametrize(("pieces", "taken"), [(15, True), (20, False)])
+def test_trailers_are_bounded_too(pieces: int, *, taken: bool) -> None:
+    def script(exchange: Exchange) -> bool:
+        exchange.read()
+        exchange.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n")
+        for number in range(pieces):
+            time.sleep(0.002)
+            exchange.send(b"X-%d: %b\r\n" % (number, b"x" * 4000))
+        exchange.send(b"\r\n")
+        return True
+
+    async def send(sender: Sender) -> bool:
+        try:
+            answer = await sender.send()
+            await answer.take(100)
+        except BrokenAnswer:
+            return False
+        return answer.whole == b"ok" and "x-1" not in answer.header_map()
+
+    with upstreams.upstream(script) as upstream:
         assert sending(upstream, send) == taken
 
 

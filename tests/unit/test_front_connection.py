@@ -206,6 +206,43 @@ def test_a_call_that_fails_closes_the_connection(caplog: pytest.LogCaptureFixtur
     assert "a mistake of ours" in caplog.text
 
 
+@pytest.mark.parametrize(("pieces", "status"), [(15, b"200"), (20, b"400")])
+def test_trailers_are_bounded_and_no_headers(pieces: int, status: bytes) -> None:
+    async def run() -> bytes:
+        async with running() as front:
+            reader, writer = await front.connect()
+            writer.write(b"PUT /t HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+            writer.write(b"1\r\nx\r\n0\r\n")
+            try:
+                for number in range(pieces):
+                    await asyncio.sleep(0.002)
+                    writer.write(b"X-%d: " % number + b"x" * 4000 + b"\r\n")
+                writer.write(b"\r\n")
+                return await reader.readline()
+            except ConnectionError:
+                return b"reset 400"  # what it had not read overtook its answer
+
+    assert asyncio.run(run()).split()[1] == status
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"CONNECT a:1 HTTP/1.1\r\n\r\n",
+        GET % 1
+        + b"GET / HTTP/1.1\r\nConnection: upgrade\r\nUpgrade: h2c\r\nContent-Length: 3\r\n\r\nabc",
+    ],
+)
+def test_no_other_protocol_is_begun(head: bytes) -> None:
+    async def run() -> tuple[bytes, list[str]]:
+        async with running() as front:
+            return await front.ask(head), front.app.paths
+
+    answer, paths = asyncio.run(run())
+    assert b"HTTP/1.1 400 " in answer
+    assert paths in ([], ["/1"])
+
+
 def test_an_old_client_is_told_the_end_by_the_end() -> None:
     async def run() -> bytes:
         async with running() as front:

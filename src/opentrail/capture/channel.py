@@ -106,6 +106,7 @@ class Channel(asyncio.Protocol):
         self._parser = httptools.HttpResponseParser(self)
         self._headers: Headers = []
         self._head_bytes = 0
+        """Bytes that came of heads and trailers since the last of a body."""
         self._waiter: asyncio.Future[Answer] | None = None
         self._answer: Answer | None = None
         self._stream: Stream | None = None
@@ -177,6 +178,7 @@ class Channel(asyncio.Protocol):
         if self._waiter is None and self._stream is None:
             self.abort()  # nobody asked: what it says could be taken for the next call's answer
             return
+        self._head_bytes += len(data)
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
@@ -184,22 +186,20 @@ class Channel(asyncio.Protocol):
             if not self._complete:
                 self._break(NO_VALID_ANSWER)
                 return
-        if self._waiter is not None:
-            self._hand_over(self._waiter, len(data))
+        if self._head_bytes > HEAD_BYTES_MAX and not self._complete:
+            self._break(NO_VALID_ANSWER)
+            return
+        self._hand_over()
         if self._complete:
             self._settle()
 
-    def _hand_over(self, waiter: asyncio.Future[Answer], more: int) -> None:
+    def _hand_over(self) -> None:
         """Tell whoever waits for the head; only now, when nothing that came with it was wrong."""
-        answer = self._answer
-        if answer is None:
-            self._head_bytes += more
-            if self._head_bytes > HEAD_BYTES_MAX:
-                self._break(NO_VALID_ANSWER)
-            return
-        self._waiter = None
-        if not waiter.done():
-            waiter.set_result(answer)
+        answer, waiter = self._answer, self._waiter
+        if answer is not None and waiter is not None:
+            self._waiter = None
+            if not waiter.done():
+                waiter.set_result(answer)
 
     def on_message_begin(self) -> None:
         """Begin another head."""
@@ -209,7 +209,8 @@ class Channel(asyncio.Protocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take one header; what follows the body (trailers) is not looked at again."""
-        self._headers.append((NAMES[name][0], value))
+        if self._answer is None:
+            self._headers.append((NAMES[name][0], value))
 
     def on_headers_complete(self) -> None:
         """Begin the answer, unless it is an interim one."""
@@ -238,6 +239,7 @@ class Channel(asyncio.Protocol):
 
     def on_body(self, body: bytes) -> None:
         """Take a piece of the body."""
+        self._head_bytes = 0
         if self._complete:
             self._reusable = False  # there is none: the next answer would begin in the middle of it
         elif self._stream is not None:

@@ -74,6 +74,8 @@ class Connection(asyncio.Protocol):
         self._queue: deque[Exchange] = deque()
         self._refusal = b""
         """What is sent once all requests are answered: what came after them was no HTTP."""
+        self._bodiless = 0
+        """Bytes that came of a body without being any of it: chunk sizes, trailers."""
         self._last = False
         """Whether no further request is looked at."""
         self._room: asyncio.Future[None] | None = None
@@ -106,6 +108,7 @@ class Connection(asyncio.Protocol):
         in_head = head.inside
         if in_head:
             data = head.passed(data)
+        self._bodiless += len(data)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -113,7 +116,8 @@ class Connection(asyncio.Protocol):
         except httptools.HttpParserError:
             self._refuse(400, "Invalid HTTP request received.")
         else:
-            if in_head and heads == head.count and head.too_long(len(data)):
+            unended = in_head and heads == head.count and head.too_long(len(data))
+            if unended or (self._reading is not None and self._bodiless > HEAD_BYTES_MAX):
                 self._refuse(400, f"The headers are longer than {HEAD_BYTES_MAX} bytes.")
 
     def on_message_begin(self) -> None:
@@ -126,14 +130,15 @@ class Connection(asyncio.Protocol):
         self._url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Take one header."""
-        self._headers.append((NAMES[name][0], value))
+        """Take one header; what follows the body (RFC 9110, 6.5.1) is none."""
+        if self._head.inside:
+            self._headers.append((NAMES[name][0], value))
 
     def on_headers_complete(self) -> None:
         """Begin a request."""
         self._head.ended()
-        headers = self._headers
-        self._headers = []  # what follows the body (RFC 9110, 6.5.1) is not taken for a header
+        self._bodiless = 0
+        headers, self._headers = self._headers, []
         if self._last:
             return
         exchange = Exchange(self, Stream(self.transport, BODY_KEPT_MAX))
@@ -141,7 +146,8 @@ class Connection(asyncio.Protocol):
         exchange.method = self._parser.get_method().decode()
         exchange.path, exchange.query = _target(self._url)
         version = self._parser.get_http_version()
-        if version not in _VERSIONS:
+        if version not in _VERSIONS or self._parser.should_upgrade():
+            # Of an upgrade the parser would leave the body, which is of another protocol, unread.
             raise httptools.HttpParserError(f"HTTP/{version}")
         exchange.http10 = version != "1.1"
         exchange.keep_alive = self._parser.should_keep_alive() and not exchange.http10
@@ -162,6 +168,7 @@ class Connection(asyncio.Protocol):
     def on_body(self, piece: bytes) -> None:
         """Take a piece of a body; what comes of it after the answer is thrown away."""
         exchange = self._reading
+        self._bodiless = 0
         if exchange is not None and not exchange.answered:
             exchange.stream.feed(piece)
             if not exchange.ready:
