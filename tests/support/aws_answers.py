@@ -30,7 +30,7 @@ def answer(operation: OperationModel, members: Mapping[str, Any], protocol: str)
         wrapper = shape.serialization.get("resultWrapper")
         wrapped = f"<{wrapper}>{inner}</{wrapper}>" if wrapper else inner
         return 200, {"content-type": "text/xml"}, _root(operation.name + "Response", wrapped)
-    return _rest(shape, members, is_xml=protocol == "rest-xml")
+    return rest(shape, members, is_xml=protocol == "rest-xml")
 
 
 def _root(name: str, inner: str) -> bytes:
@@ -74,7 +74,7 @@ def _xml_map(shape: MapShape, name: str, value: Any) -> str:
     return entries if flat else f"<{name}>{entries}</{name}>"
 
 
-def _rest(shape: StructureShape, members: Mapping[str, Any], *, is_xml: bool) -> Answer:
+def rest(shape: StructureShape, members: Mapping[str, Any], *, is_xml: bool) -> Answer:
     headers = {"content-type": "application/xml" if is_xml else "application/json"}
     body = {}
     payload = shape.serialization.get("payload")

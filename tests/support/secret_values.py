@@ -28,8 +28,19 @@ FAMILIES = (
     "personalize-runtime",
     "devops-guru",
 )
-BEARER = frozenset(("AuthorizedUrl", "CallbackToken", "StreamUrl", "TokenValue"))
-"""Members without a trait that let in whoever has them."""
+BEARER = frozenset(
+    (
+        "AuthToken",
+        "AuthorizedUrl",
+        "MasterUserPassword",
+        "Password",
+        "PreSignedUrl",
+        "SessionToken",
+        "StreamUrl",
+        "TokenValue",
+    )
+)
+"""Members, some without a trait, that let in whoever has them."""
 FEATURE_VALUES = frozenset(("ValueAsString", "ValueAsStringList"))
 WHEN = dt.datetime(2023, 7, 10, 12, 27, 45, tzinfo=dt.UTC)
 

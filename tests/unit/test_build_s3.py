@@ -111,12 +111,29 @@ def test_s3_events_name_object_and_bucket(operation, params, resources):
     assert record["managementEvent"] is (resources in ([BUCKET], None))
 
 
-def test_an_access_point_stands_for_the_bucket():
-    point = f"arn:aws:s3:{REGION}:210987654321:accesspoint/p"
+@pytest.mark.parametrize(
+    ("service", "of_object", "of_point"),
+    [
+        ("s3", "AWS::S3::Object", "AWS::S3::AccessPoint"),
+        ("s3-object-lambda", "AWS::S3::Object", "AWS::S3ObjectLambda::AccessPoint"),
+        ("s3-outposts", "AWS::S3Outposts::Object", "AWS::S3Outposts::AccessPoint"),
+    ],
+)
+def test_an_access_point_stands_for_the_bucket(service, of_object, of_point):
+    point = f"arn:aws:{service}:{REGION}:210987654321:accesspoint/p"
     record = called("s3", "HeadObject", {"Bucket": point, "Key": "k"})
     assert record["resources"] == [
-        {"type": "AWS::S3::Object", "ARN": f"{point}/object/k"},
-        {"accountId": "210987654321", "type": "AWS::S3::AccessPoint", "ARN": point},
+        {"type": of_object, "ARN": f"{point}/object/k"},
+        {"accountId": "210987654321", "type": of_point, "ARN": point},
+    ]
+
+
+def test_a_directory_bucket_has_types_of_its_own():
+    record = called("s3", "GetObject", {"Bucket": "b--use1-az1--x-s3", "Key": "k"})
+    arn = f"arn:aws:s3express:{REGION}:{ACCOUNT}:bucket/b--use1-az1--x-s3"
+    assert record["resources"] == [
+        {"type": "AWS::S3Express::Object", "ARN": f"{arn}/k"},
+        {"accountId": ACCOUNT, "type": "AWS::S3Express::DirectoryBucket", "ARN": arn},
     ]
 
 

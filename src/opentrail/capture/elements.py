@@ -15,8 +15,47 @@ from opentrail.capture.call import Call
 from opentrail.capture.element_values import LEFT_OUT, REDACTIONS, TIMES, Writer, as_sent, scalar
 from opentrail.capture.rules import Casing, Redaction, Times
 
-CREDENTIALS = frozenset({"SecretAccessKey"})
+CREDENTIALS = frozenset({"SecretAccessKey", "secretAccessKey"})
 """Members that CloudTrail itself leaves out wherever they appear."""
+SECRETS = frozenset(
+    {
+        "ADDomainJoinPassword",
+        "APIKey",
+        "ApiKey",
+        "AuthToken",
+        "AuthorizedUrl",
+        "BearerToken",
+        "ClientSecret",
+        "ConnectionToken",
+        "Credential",
+        "CrossRealmTrustPrincipalPassword",
+        "HECToken",
+        "KdcAdminPassword",
+        "MasterUserPassword",
+        "ParticipantToken",
+        "Password",
+        "PreCoPassword",
+        "PreSignedUrl",
+        "PresignedURL",
+        "PrivateKey",
+        "SecretToken",
+        "SessionToken",
+        "SignedToken",
+        "SignedUrl",
+        "StreamUrl",
+        "TdeCredentialPassword",
+        "TokenValue",
+        "apiToken",
+        "certificatePrivateKey",
+        "grafanaToken",
+        "refreshToken",
+        "secretKey",
+        "sessionToken",
+        "streamUrl",
+    }
+)
+"""Members, by model name, that let in whoever has them: hidden wherever they appear, for not every
+model marks them (DocumentDB's copy of RDS's MasterUserPassword is not marked)."""
 
 Object = dict[str, object]
 Finish = Callable[[Object, Call], Object]
@@ -173,6 +212,8 @@ class Compiler:
         """Return the writer of a structure's member; None when it is never recorded."""
         if member.name in self.style.drop or member.name in CREDENTIALS:
             return None
+        if member.name in SECRETS:
+            return self._redacted
         if member.name in self.style.hide:
             return self._redacted or REDACTIONS[Redaction.HIDDEN]
         if member.shape.kind == "list" and not member.shape.sensitive:

@@ -128,7 +128,7 @@ def plan(target: Target) -> Plan:
 
 def _by_default(service: ServiceRules, model: Operation | None) -> OperationRules:
     """Return the rules of an operation without a row."""
-    if service.data is None or model is None:
+    if service.data is None or model is None or "Tag" in model.name:
         return PLAIN
     return OperationRules(data=service.data, identifiers_only=True, response=False)
 

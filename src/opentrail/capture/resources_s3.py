@@ -7,7 +7,15 @@ Source: S3 User Guide, "Example: CloudTrail log file entry for Amazon S3"; deliv
 from opentrail.capture.limits import ARN_BYTES_MAX
 from opentrail.capture.resources import Members, Resource, partition
 
-_OBJECT = "AWS::S3::Object"
+_DIRECTORY = "--x-s3"
+"""How the names of directory buckets end."""
+_POINTS = {
+    "s3": ("AWS::S3::Object", "AWS::S3::AccessPoint"),
+    "s3-object-lambda": ("AWS::S3::Object", "AWS::S3ObjectLambda::AccessPoint"),
+    "s3-outposts": ("AWS::S3Outposts::Object", "AWS::S3Outposts::AccessPoint"),
+    "s3express": ("AWS::S3Express::Object", "AWS::S3Express::AccessPoint"),
+}
+"""Service of an access point's ARN -> types of objects and of the access point itself."""
 
 
 def s3_resources(members: Members, account: str, region: str, *, data: bool) -> list[Resource]:
@@ -15,25 +23,30 @@ def s3_resources(members: Members, account: str, region: str, *, data: bool) -> 
     bucket = _text(members, "Bucket")
     if not bucket:
         return []
+    of_object, inside, owner = _place(bucket, account, region)
+    return [_inside(of_object, inside, members), owner] if data else [owner]
+
+
+def _place(bucket: str, account: str, region: str) -> tuple[str, str, Resource]:
+    """Return the type of objects, how their ARNs begin, and the entry of what holds them."""
     if bucket.startswith("arn:"):
-        inside, owner = f"{bucket}/object/", _access_point(bucket, account)
-    else:
-        arn = f"arn:{partition(region)}:s3:::{bucket}"
-        inside, owner = f"{arn}/", Resource(account, "AWS::S3::Bucket", arn)
-    return [_inside(inside, members), owner] if data else [owner]
+        _, _, service, _, owner, *_ = [*bucket.split(":"), "", "", "", "", ""]
+        of_object, of_point = _POINTS.get(service, _POINTS["s3"])
+        return of_object, f"{bucket}/object/", Resource(owner or account, of_point, bucket)
+    if bucket.endswith(_DIRECTORY):
+        arn = f"arn:{partition(region)}:s3express:{region}:{account}:bucket/{bucket}"
+        entry = Resource(account, "AWS::S3Express::DirectoryBucket", arn)
+        return "AWS::S3Express::Object", f"{arn}/", entry
+    arn = f"arn:{partition(region)}:s3:::{bucket}"
+    return "AWS::S3::Object", f"{arn}/", Resource(account, "AWS::S3::Bucket", arn)
 
 
-def _inside(arn: str, members: Members) -> Resource:
+def _inside(of_type: str, arn: str, members: Members) -> Resource:
     """Return the entry of the object, or of all that a list or a batch of them may be about."""
     key = _text(members, "Key")
     if key:
-        return Resource(type=_OBJECT, arn=arn + key)
-    return Resource(type=_OBJECT, arn_prefix=arn + _text(members, "Prefix"))
-
-
-def _access_point(arn: str, account: str) -> Resource:
-    owner = arn.split(":")[4:5]
-    return Resource(owner[0] if owner and owner[0] else account, "AWS::S3::AccessPoint", arn)
+        return Resource(type=of_type, arn=arn + key)
+    return Resource(type=of_type, arn_prefix=arn + _text(members, "Prefix"))
 
 
 def _text(members: Members, name: str) -> str:

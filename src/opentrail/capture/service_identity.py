@@ -18,13 +18,11 @@ def _rows(*rows: tuple[str, OperationRules]) -> Mapping[str, OperationRules]:
 _DENIED = frozenset({"AccessDenied"})
 
 # The three AssumeRole operations are recorded as reads, and with their response all the same.
-# A session token is a credential: hidden, although AWS shows it.
 _ROLE = (Named("AWS::IAM::Role", ("RoleArn",)),)
 _ASSUME = OperationRules(read_only=True, response=True, named=_ROLE)
 _SESSION = OperationRules(read_only=False)
 STS = ServiceRules(
     times=Times.JAVA_COMMA,
-    hide=frozenset({"SessionToken"}),
     unparsed_errors=_DENIED,
     operations=_rows(
         ("AssumeRole AssumeRoleWithSAML AssumeRoleWithWebIdentity", _ASSUME),
@@ -103,7 +101,6 @@ def _parameter(member: str) -> OperationRules:
 
 SSM = ServiceRules(
     times=Times.JAVA_COMMA,
-    hide=frozenset({"StreamUrl", "TokenValue"}),
     unparsed_errors=frozenset({"ThrottlingException"}),
     operations=_rows(
         ("DeleteParameter GetParameter GetParameterHistory PutParameter", _parameter("Name")),

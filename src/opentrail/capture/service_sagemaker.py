@@ -21,14 +21,13 @@ _NOTHING: frozenset[str] = frozenset()
 CONTROL = ServiceRules(
     event_version=_VERSION,
     times=Times.JAVA,  # none seen in delivered records; its generation of services writes these
-    hide=frozenset({"AuthorizedUrl", "CallbackToken"}),
+    hide=frozenset({"CallbackToken"}),
     operations=MappingProxyType(
         {
             "CreateHubContentPresignedUrls": OperationRules(
                 hide=frozenset({"Url"}), read_only=False
             ),
             "CreatePartnerAppPresignedUrl": OperationRules(hide=frozenset({"Url"})),
-            "StartSession": OperationRules(hide=frozenset({"StreamUrl", "TokenValue"})),
         }
     ),
 )
