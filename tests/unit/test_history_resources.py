@@ -7,6 +7,7 @@ import pytest
 from support.history_oracle import record
 
 from opentrail.history.derive import derive
+from opentrail.history.resources import ALIASES_MAX
 
 SAGEMAKER = "arn:aws:sagemaker:us-east-1:111122223333:"
 PERSONALIZE = "arn:aws:personalize:us-east-1:111122223333:"
@@ -133,6 +134,71 @@ CASES = {
         {"hubName": None, "domainId": ["d"]},
         [],
     ),
+    "a user: name, ARN and id": (
+        ("iam", "CreateUser"),
+        {"userName": "u"},
+        {"user": {"path": "/", "userName": "u", "userId": "AIDA1", "arn": "arn:aws:iam::1:user/u"}},
+        [
+            ("AWS::IAM::User", "u"),
+            ("AWS::IAM::User", "AIDA1"),
+            ("AWS::IAM::User", "arn:aws:iam::1:user/u"),
+        ],
+    ),
+    "a key and its user": (
+        ("iam", "CreateAccessKey"),
+        None,
+        {"accessKey": {"accessKeyId": "AKIA1", "userName": "u", "status": "Active"}},
+        [("AWS::IAM::AccessKey", "AKIA1"), ("AWS::IAM::User", "u")],
+    ),
+    "a session: key, role session": (
+        ("sts", "AssumeRole"),
+        {"roleArn": ROLE, "roleSessionName": "s"},
+        {
+            "credentials": {"accessKeyId": "ASIA1", "sessionToken": "x"},
+            "assumedRoleUser": {"assumedRoleId": "AROA1:s", "arn": "arn:aws:sts::1:r/s"},
+        },
+        [
+            ("AWS::IAM::AccessKey", "ASIA1"),
+            ("AWS::STS::AssumedRole", "AROA1:s"),
+            ("AWS::STS::AssumedRole", "arn:aws:sts::1:r/s"),
+        ],
+    ),
+    "what an instance is made of, at any depth": (
+        ("ec2", "RunInstances"),
+        {"instancesSet": {"items": [{"imageId": "ami-0123abcd", "keyName": "k"}]}},
+        {
+            "instancesSet": {
+                "items": [
+                    {"instanceId": "i-0123456789abcdef0", "subnetId": "subnet-0123abcd"},
+                    {"instanceId": "i-1123456789abcdef0", "note": "not vpc-0123abcd"},
+                ]
+            }
+        },
+        [
+            ("AWS::EC2::Ami", "ami-0123abcd"),
+            ("AWS::EC2::Instance", "i-0123456789abcdef0"),
+            ("AWS::EC2::Subnet", "subnet-0123abcd"),
+            ("AWS::EC2::Instance", "i-1123456789abcdef0"),
+        ],
+    ),
+    "a newer EC2 message": (
+        ("ec2", "DeleteTransitGatewayVpcAttachment"),
+        {"DelTGwVpcAttachReq": {"TransitGatewayAttachmentId": "tgw-attach-0123456789abcdef0"}},
+        None,
+        [("AWS::EC2::TransitGatewayAttachment", "tgw-attach-0123456789abcdef0")],
+    ),
+    "lists of names": (
+        ("monitoring", "DeleteAlarms"),
+        {"alarmNames": ["a", "b"]},
+        None,
+        [("AWS::CloudWatch::Alarm", "a"), ("AWS::CloudWatch::Alarm", "b")],
+    ),
+    "a database under its own name": (
+        ("rds", "DeleteDBInstance"),
+        {"dBInstanceIdentifier": "d"},
+        {"dBInstanceArn": "arn:aws:rds:r:1:db:d", "kmsKeyId": "arn:aws:kms:r:1:key/k"},
+        [("AWS::RDS::DBInstance", "d"), ("AWS::RDS::DBInstance", "arn:aws:rds:r:1:db:d")],
+    ),
     "parameters that are a text": (("sagemaker", "CreateModel"), "modelName=m", None, []),
 }
 
@@ -159,3 +225,10 @@ def test_the_records_own_resources_follow():
 def test_odd_resources_name_nothing():
     assert aliases("ssm", "GetParameter", None, resources=[7]) == []
     assert aliases("ssm", "GetParameter", None, resources="x-and-more") == []
+
+
+def test_aliases_are_bounded():
+    for count in (ALIASES_MAX, ALIASES_MAX + 1):
+        ids = [{"resourceId": f"i-{n:017x}"} for n in range(count)]
+        found = aliases("ec2", "CreateTags", {"resourcesSet": {"items": ids}})
+        assert len(found) == ALIASES_MAX

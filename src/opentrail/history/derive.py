@@ -17,7 +17,7 @@ from opentrail.event.place import account_of, category_of
 from opentrail.event.record import Record, UserIdentity
 from opentrail.history.resources import Resource, resources_of
 
-DERIVE_VERSION = 1
+DERIVE_VERSION = 2
 """Raise it whenever any rule here or in ``resources`` changes: indexes are then built anew."""
 
 ATTRIBUTES = (
