@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Asking a running server's unsigned endpoints, as an operator's command does."""
+
+import http.client
+import json
+import ssl
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+
+from opentrail.cli.env import client_host, host_and_port
+from opentrail.config import Settings, split_address
+
+TIMEOUT_S = 5.0
+"""A server that does not say how it is within this is not well."""
+BYTES_MAX = 4 * 1024 * 1024
+"""Metrics of a busy server have some 100 KB."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back."""
+
+    status: int
+    """0: nothing did."""
+    body: bytes = b""
+    why: str = ""
+    """Why nothing came."""
+
+    def json(self) -> dict[str, object]:
+        """Return the body as an object; {} when it is none."""
+        try:
+            found = json.loads(self.body)
+        except ValueError:
+            return {}
+        return found if isinstance(found, dict) else {}
+
+
+def url_of(settings: Settings) -> str:
+    """Return where the server of ``settings`` listens."""
+    host, port = split_address(settings.listen.address)
+    scheme = "https" if settings.listen.tls_cert else "http"
+    return f"{scheme}://{host_and_port(client_host(host), port)}"
+
+
+def ask(settings: Settings, name: str) -> Answer:
+    """Return what ``/_opentrail/NAME`` answers; no proxy is asked."""
+    context = None
+    if settings.listen.tls_cert:
+        # It is our own server, and its certificate may be for another name than the address.
+        context = ssl.create_default_context(cafile=settings.listen.tls_cert)
+        context.check_hostname = False
+    opener = urllib.request.build_opener(
+        urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context)
+    )
+    url = f"{url_of(settings)}/_opentrail/{name}"
+    try:
+        with opener.open(url, timeout=TIMEOUT_S) as answer:
+            return Answer(answer.status, answer.read(BYTES_MAX))
+    except urllib.error.HTTPError as error:
+        with error:
+            return Answer(error.code, error.read(BYTES_MAX))
+    except urllib.error.URLError as error:
+        return Answer(0, why=str(error.reason))
+    except (OSError, http.client.HTTPException) as error:
+        return Answer(0, why=str(error) or type(error).__name__)
+
+
+def metrics_of(answer: Answer) -> dict[str, float]:
+    """Return metrics by name and labels, as they are written."""
+    found = {}
+    for line in answer.body.decode("utf-8", "replace").splitlines():
+        name, _, value = line.rpartition(" ")
+        if name and not line.startswith("#"):
+            try:
+                found[name] = float(value)
+            except ValueError:
+                continue
+    return found

@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``opentrail status``: how a server is, and what waits."""
+
+import json
+import shutil
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+import msgspec
+
+from opentrail.cli.exits import EXIT_NO, EXIT_UNAVAILABLE
+from opentrail.cli.options import Command, settings_of, settings_options
+from opentrail.cli.probe import ask, metrics_of, url_of
+from opentrail.cli.safe import safe
+from opentrail.clock import SystemClock, iso_seconds
+from opentrail.config import Settings
+from opentrail.errors import UsageError
+from opentrail.eventlog.reader import SegmentReader
+from opentrail.front.exclusions import exclusions_of, in_words
+from opentrail.state.sqlite import SqliteState
+from opentrail.trails.status import (
+    DeliveryStatus,
+    DigestStatus,
+    delivery_status_key,
+    digest_status_key,
+)
+from opentrail.trails.trail import Trail, cursor_key
+
+MIB = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One fact."""
+
+    title: str
+    text: str
+    wrong: bool = False
+    """Whether somebody should look at it."""
+
+
+@click.command("status", cls=Command)
+@settings_options
+@click.option("--json", "as_json", is_flag=True, help="One JSON document.")
+def command(config: Path | None, *, as_json: bool, **flags: str | None) -> None:
+    """Say how the server is, what waits to be indexed and delivered, and how long records are kept.
+
+    It asks the server, and reads its data directory. Exit code 0: all is well. 1: something should be
+    looked at. 3: the server does not answer.
+
+      opentrail status
+      opentrail status --json
+    """
+    settings = settings_of(config, {"data": flags["data"], "listen.address": flags["listen"]})
+    if not (settings.data_dir / "log").is_dir():
+        raise UsageError(
+            f"no log in {settings.data_dir}: name the server's data directory (--data)"
+        )
+    health = ask(settings, "health")
+    lines = [*_server(settings), *_stored(settings), *_trails(settings)]
+    if as_json:
+        click.echo(json.dumps([{"fact": x.title, "text": x.text, "wrong": x.wrong} for x in lines]))
+    else:
+        for line in lines:
+            click.secho(f"{line.title:<11}{safe(line.text)}", fg="red" if line.wrong else None)
+    if not health.status:
+        sys.exit(EXIT_UNAVAILABLE)
+    if any(line.wrong for line in lines):
+        sys.exit(EXIT_NO)
+
+
+def _server(settings: Settings) -> Iterator[Line]:
+    """Yield what the server itself says."""
+    health = ask(settings, "health")
+    if not health.status:
+        yield Line("server", f"no answer at {url_of(settings)}: {health.why}", wrong=True)
+        return
+    said = health.json()
+    status = str(said.get("status"))
+    yield Line("server", f"{status} at {url_of(settings)}", wrong=status != "ok")
+    log = said.get("log")
+    if isinstance(log, dict) and log.get("refuses"):
+        yield Line("refuses", str(log["refuses"]), wrong=True)
+    metrics = metrics_of(ask(settings, "metrics"))
+    behind = metrics.get("opentrail_log_durable_end", 0) - metrics.get(
+        "opentrail_history_indexed_to", 0
+    )
+    yield Line("history", "all is indexed" if behind <= 0 else f"{behind:,.0f} bytes behind")
+    yield _calls(metrics)
+
+
+def _calls(metrics: dict[str, float]) -> Line:
+    """Return whether the calls add up: seen = recorded + excluded + failed + in flight."""
+
+    def total(name: str) -> int:
+        prefixes = (f"opentrail_calls_{name}_total{{", f"opentrail_calls_{name}_total ")
+        return int(sum(v for k, v in metrics.items() if f"{k} ".startswith(prefixes)))
+
+    seen, recorded = total("seen"), total("recorded")
+    excluded, failed = total("excluded"), total("failed")
+    flying = int(metrics.get("opentrail_calls_in_flight", 0))
+    text = (
+        f"{seen:,} seen = {recorded:,} recorded + {excluded:,} excluded + {failed:,} failed"
+        f" + {flying:,} in flight"
+    )
+    return Line("calls", text, wrong=failed > 0 or seen != recorded + excluded + failed + flying)
+
+
+def _stored(settings: Settings) -> Iterator[Line]:
+    """Yield what the data directory holds and how long."""
+    log = SegmentReader(settings.data_dir / "log")
+    first = next(log.entries(log.first()), None)
+    since = f" since {iso_seconds(first.append_ms)}" if first else ""
+    yield Line("log", f"{log.durable_end() - log.first():,} bytes{since}, {settings.data_dir}")
+    log.close()
+    free = shutil.disk_usage(settings.data_dir).free
+    reserve = settings.log.disk_reserve_bytes
+    yield Line(
+        "disk",
+        f"{free // MIB:,} MiB free; calls are refused below {reserve // MIB:,} MiB",
+        wrong=free < 2 * reserve,
+    )
+    days = f"records {settings.log.retention_days:g} days"
+    yield Line("retention", f"{days}, LookupEvents {settings.history.lookup_window_days:g} days")
+    for exclusion in exclusions_of(settings):
+        yield Line("excluded", in_words(exclusion))
+
+
+def _trails(settings: Settings) -> Iterator[Line]:
+    """Yield how far each trail is delivered."""
+    path = settings.data_dir / "state.db"
+    if not path.exists():
+        return
+    state = SqliteState.open(path)
+    log = SegmentReader(settings.data_dir / "log")
+    end, now_ms = log.durable_end(), SystemClock().now_ms()
+    log.close()
+    for entry in state.scan("trail/"):
+        trail = msgspec.json.decode(entry.value, type=Trail)
+        cursor = state.get(cursor_key(trail.id))
+        delivery = _read(state, delivery_status_key(trail.id), DeliveryStatus())
+        digest = _read(state, digest_status_key(trail.id), DigestStatus())
+        errors = [each for each in (delivery.error, digest.error) if each]
+        said = "logs" if trail.logging else "stopped"
+        if cursor is not None and trail.logging:
+            said += f", {end - int(cursor.value):,} bytes of log behind"
+        if delivery.delivered_ms:
+            said += f", delivered {(now_ms - delivery.delivered_ms) // 1000:,} s ago"
+        said += "".join(f", {error}" for error in errors)
+        yield Line("trail", f"{trail.name} ({trail.home_region}): {said}", wrong=bool(errors))
+    state.close()
+
+
+StatusT = DeliveryStatus | DigestStatus
