@@ -22,6 +22,8 @@ COMMANDS = {
     "tail": "opentrail.cli.tail",
     "expect": "opentrail.cli.expect",
     "import": "opentrail.cli.import_",
+    "status": "opentrail.cli.status",
+    "doctor": "opentrail.cli.doctor",
     "fsck": "opentrail.cli.fsck",
     "verify": "opentrail.cli.verify",
     "validate-logs": "opentrail.cli.verify",

@@ -9,25 +9,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import click
-import msgspec
 
 from opentrail.cli.exits import EXIT_NO, EXIT_UNAVAILABLE
 from opentrail.cli.options import Command, settings_of, settings_options
-from opentrail.cli.probe import ask, metrics_of, url_of
+from opentrail.cli.probe import Answer, ask, metrics_of, url_of
 from opentrail.cli.safe import safe
+from opentrail.cli.trails_here import TrailsHere, trails_here
 from opentrail.clock import SystemClock, iso_seconds
 from opentrail.config import Settings
 from opentrail.errors import UsageError
 from opentrail.eventlog.reader import SegmentReader
 from opentrail.front.exclusions import exclusions_of, in_words
-from opentrail.state.sqlite import SqliteState
-from opentrail.trails.status import (
-    DeliveryStatus,
-    DigestStatus,
-    delivery_status_key,
-    digest_status_key,
-)
-from opentrail.trails.trail import Trail, cursor_key
+from opentrail.trails.trail import Trail
 
 MIB = 1024 * 1024
 
@@ -60,7 +53,7 @@ def command(config: Path | None, *, as_json: bool, **flags: str | None) -> None:
             f"no log in {settings.data_dir}: name the server's data directory (--data)"
         )
     health = ask(settings, "health")
-    lines = [*_server(settings), *_stored(settings), *_trails(settings)]
+    lines = [*_server(settings, health), *_stored(settings), *_trails(settings)]
     if as_json:
         click.echo(json.dumps([{"fact": x.title, "text": x.text, "wrong": x.wrong} for x in lines]))
     else:
@@ -72,9 +65,8 @@ def command(config: Path | None, *, as_json: bool, **flags: str | None) -> None:
         sys.exit(EXIT_NO)
 
 
-def _server(settings: Settings) -> Iterator[Line]:
+def _server(settings: Settings, health: Answer) -> Iterator[Line]:
     """Yield what the server itself says."""
-    health = ask(settings, "health")
     if not health.status:
         yield Line("server", f"no answer at {url_of(settings)}: {health.why}", wrong=True)
         return
@@ -131,27 +123,25 @@ def _stored(settings: Settings) -> Iterator[Line]:
 
 def _trails(settings: Settings) -> Iterator[Line]:
     """Yield how far each trail is delivered."""
-    path = settings.data_dir / "state.db"
-    if not path.exists():
-        return
-    state = SqliteState.open(path)
     log = SegmentReader(settings.data_dir / "log")
     end, now_ms = log.durable_end(), SystemClock().now_ms()
     log.close()
-    for entry in state.scan("trail/"):
-        trail = msgspec.json.decode(entry.value, type=Trail)
-        cursor = state.get(cursor_key(trail.id))
-        delivery = _read(state, delivery_status_key(trail.id), DeliveryStatus())
-        digest = _read(state, digest_status_key(trail.id), DigestStatus())
-        errors = [each for each in (delivery.error, digest.error) if each]
-        said = "logs" if trail.logging else "stopped"
-        if cursor is not None and trail.logging:
-            said += f", {end - int(cursor.value):,} bytes of log behind"
-        if delivery.delivered_ms:
-            said += f", delivered {(now_ms - delivery.delivered_ms) // 1000:,} s ago"
-        said += "".join(f", {error}" for error in errors)
-        yield Line("trail", f"{trail.name} ({trail.home_region}): {said}", wrong=bool(errors))
-    state.close()
+    with trails_here(settings) as here:
+        for trail in here.trails() if here is not None else ():
+            assert here is not None
+            yield _trail(here, trail, end, now_ms)
 
 
-StatusT = DeliveryStatus | DigestStatus
+def _trail(here: TrailsHere, trail: Trail, end: int, now_ms: int) -> Line:
+    said = "logs" if trail.logging else "stopped"
+    behind = here.behind(trail, end)
+    if behind is not None and trail.logging:
+        said += f", {behind:,} bytes of log behind"
+    wrong = False
+    for what, status in here.statuses(trail):
+        if status.error:
+            said += f"; {what}: {status.error}"
+            wrong = True
+        elif status.delivered_ms:
+            said += f"; {what} {(now_ms - status.delivered_ms) // 1000:,} s ago"
+    return Line("trail", f"{trail.name} ({trail.home_region}) {said}", wrong=wrong)

@@ -14,8 +14,18 @@ from opentrail.trails.keys import PUBLIC_KEY_PREFIX, PublicKey
 from opentrail.trails.progress import HEAD_PREFIX, delivered_prefix, head_prefix
 from opentrail.trails.receipt import Head, heads_of
 from opentrail.trails.registry import APPLIED_KEY, LIVE_PREFIX, Applied
-from opentrail.trails.trail import DeliveredFile, Trail
+from opentrail.trails.status import status_prefix
+from opentrail.trails.trail import DeliveredFile, Trail, cursor_key
 from opentrail.trails.verdict import KnownKey
+
+
+class Delivered(msgspec.Struct, frozen=True):
+    """What the statuses of all targets have."""
+
+    delivered_ms: int = 0
+    """The last success, milliseconds since 1970 UTC; 0: never."""
+    error: str = ""
+    """The code of the last failure; "" since a success."""
 
 
 class TrailsHere:
@@ -24,11 +34,14 @@ class TrailsHere:
     def __init__(self, state: State) -> None:
         self._state = state
 
+    def trails(self) -> list[Trail]:
+        """Return all trails that are not deleted, by account, home region and name."""
+        found = self._state.scan(LIVE_PREFIX)
+        return [msgspec.json.decode(entry.value, type=Trail) for entry in found]
+
     def find(self, text: str) -> Trail:
         """Return the trail of that name or ARN. Raises: UsageError."""
-        trails = [
-            msgspec.json.decode(entry.value, type=Trail) for entry in self._state.scan(LIVE_PREFIX)
-        ]
+        trails = self.trails()
         found = [trail for trail in trails if text in (trail.name, trail.arn)]
         if not found:
             known = ", ".join(sorted(trail.name for trail in trails)) or "none"
@@ -38,6 +51,19 @@ class TrailsHere:
                 f"{text} is a trail in several places: give one of their ARNs, {found[0].arn} …"
             )
         return found[0]
+
+    def behind(self, trail: Trail, end: int) -> int | None:
+        """Return how many bytes of the log, which ends at ``end``, the trail has not delivered.
+
+        None: it has not delivered anything yet.
+        """
+        entry = self._state.get(cursor_key(trail.id))
+        return None if entry is None else end - int(entry.value)
+
+    def statuses(self, trail: Trail) -> Iterator[tuple[str, Delivered]]:
+        """Yield what became of the last delivery to each of the trail's targets."""
+        for entry in self._state.scan(status_prefix(trail.id)):
+            yield entry.key.rpartition("/")[2], msgspec.json.decode(entry.value, type=Delivered)
 
     def log_id(self) -> str:
         """Return the id of the log that the trails follow from; "" when there is none yet."""

@@ -79,13 +79,13 @@ class Opening:
         return THREADS_S3 if self.directory is None else 1
 
     def _open(self) -> Bucket:
-        return _buckets(self.place, self.bucket).find(self.bucket)
+        return buckets_of(self.place, self.bucket).find(self.bucket)
 
     def _fast(self) -> S3Get | None:
         return None if self.fast is None else S3Get(self.fast, self.bucket)
 
     def _find(self, name: str) -> Source | None:
-        table = _buckets(self.place, name)
+        table = buckets_of(self.place, name)
         here = table.directory(name)
         return (
             InBucket(name, lambda: table.find(name)) if here is None else ReadDir(here.path, name)
@@ -94,7 +94,7 @@ class Opening:
 
 def _opening(place: Place, bucket: str, ring: KeyRing) -> Opening:
     """Return how a bucket is opened by its name. Raises: UsageError: there is no such name."""
-    table = _buckets(place, bucket)
+    table = buckets_of(place, bucket)
     try:
         here = table.directory(bucket)
     except ClientError as error:
@@ -201,7 +201,7 @@ def _waiting(here: TrailsHere, trail: Trail) -> Iterator[LogFileEntry]:
             yield LogFileEntry(file.bucket, file.key, file.sha256, HASH_ALGORITHM)
 
 
-def _buckets(place: Place, name: str) -> BucketTable:
+def buckets_of(place: Place, name: str) -> BucketTable:
     """Return the buckets as the server here has them, or as the options say.
 
     Without both, a bucket that is no directory of the server is AWS's.

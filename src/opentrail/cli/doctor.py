@@ -1,0 +1,281 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``opentrail doctor``: find what is wrong with a set-up, and say the fix."""
+
+import json
+import os
+import shutil
+import socket
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Protocol, cast
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+import botocore.session
+import click
+from botocore import exceptions as driver
+from botocore.config import Config
+
+from opentrail.cli.exits import EXIT_NO
+from opentrail.cli.options import Command, settings_of, settings_options
+from opentrail.cli.probe import ask, url_of
+from opentrail.cli.safe import safe
+from opentrail.cli.trails_here import trails_here
+from opentrail.cli.verify_target import Place, buckets_of
+from opentrail.clock import SystemClock
+from opentrail.config import Settings
+from opentrail.errors import ClientError, OpenTrailError, UsageError
+from opentrail.eventlog.lock import NAME as LOCK_NAME
+from opentrail.front.keys import credentials_file
+from opentrail.objects.table import BucketTable
+
+CONNECT_S = 3.0
+MIB = 1024 * 1024
+
+
+class Verdict(StrEnum):
+    """How a check came out."""
+
+    OK = "ok"
+    WARN = "look"
+    BAD = "wrong"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One check."""
+
+    check: str
+    verdict: Verdict
+    found: str
+    fix: str = ""
+    """What to do, where something is wrong."""
+
+
+@click.command("doctor", cls=Command)
+@settings_options
+@click.option("--json", "as_json", is_flag=True, help="One JSON document.")
+def command(config: Path | None, *, as_json: bool, **flags: str | None) -> None:
+    """Look at everything that can be wrong with a set-up, and say how to mend it.
+
+    The settings, the data directory, the disk, the server, this shell's AWS settings (endpoint,
+    proxy, keys, clock, certificates), the upstreams, and the buckets of trails. It changes nothing.
+    Exit code 1 when something is wrong.
+
+      opentrail doctor
+      eval "$(opentrail env)"; opentrail doctor
+    """
+    try:
+        settings = settings_of(config, {"data": flags["data"], "listen.address": flags["listen"]})
+    except UsageError as error:
+        findings = [Finding("settings", Verdict.BAD, str(error), "mend the settings file")]
+    else:
+        findings = [
+            Finding("settings", Verdict.OK, "can be read"),
+            *_findings(settings, os.environ),
+        ]
+    if as_json:
+        click.echo(json.dumps([asdict(each) for each in findings]))
+    else:
+        for each in findings:
+            click.secho(
+                f"{each.verdict.value:<6}{each.check:<11}{safe(each.found)}",
+                fg=_COLOURS[each.verdict],
+            )
+            if each.fix:
+                click.echo(f"      -> {safe(each.fix)}")
+    if any(each.verdict is Verdict.BAD for each in findings):
+        sys.exit(EXIT_NO)
+
+
+_COLOURS = {Verdict.OK: None, Verdict.WARN: "yellow", Verdict.BAD: "red"}
+
+
+def _findings(settings: Settings, environ: Mapping[str, str]) -> Iterator[Finding]:
+    yield _data(settings)
+    yield from _disk(settings)
+    server = _server(settings)
+    yield server
+    yield from _upstreams(settings)
+    yield _endpoint(settings, environ)
+    yield _proxy(settings, environ)
+    if server.verdict is not Verdict.BAD:
+        yield _keys(settings, environ)
+    yield from _buckets(settings)
+
+
+def _data(settings: Settings) -> Finding:
+    data = settings.data_dir
+    if not (data / "log").is_dir():
+        fix = "start opentrail serve once, or name the server's directory with --data"
+        return Finding("data", Verdict.BAD, f"there is no log in {data}", fix)
+    wrong = [path.name for path in (data, data / LOCK_NAME) if not os.access(path, os.W_OK)]
+    if wrong:
+        fix = "run it as the server's user, or mend the permissions"
+        return Finding("data", Verdict.WARN, f"{data} cannot be written by you", fix)
+    open_files = [
+        path.name
+        for path in (credentials_file(settings), data / "keys")
+        if path.exists() and path.stat().st_mode & 0o077
+    ]
+    if open_files:
+        fix = "chmod go-rwx them: they hold secrets"
+        return Finding("data", Verdict.BAD, f"others can read {', '.join(open_files)}", fix)
+    return Finding("data", Verdict.OK, str(data))
+
+
+def _disk(settings: Settings) -> Iterator[Finding]:
+    if not settings.data_dir.is_dir():
+        return
+    free, reserve = shutil.disk_usage(settings.data_dir).free, settings.log.disk_reserve_bytes
+    found = f"{free // MIB:,} MiB free, calls are refused below {reserve // MIB:,} MiB"
+    if free < reserve:
+        yield Finding("disk", Verdict.BAD, found, "make room, or lower log.disk_reserve_bytes")
+    elif free < 2 * reserve:
+        yield Finding("disk", Verdict.WARN, found, "make room soon")
+    else:
+        yield Finding("disk", Verdict.OK, found)
+
+
+def _server(settings: Settings) -> Finding:
+    answer = ask(settings, "health")
+    url = url_of(settings)
+    if not answer.status:
+        fix = "start opentrail serve, or name its address with --listen"
+        return Finding("server", Verdict.BAD, f"no answer at {url}: {answer.why}", fix)
+    said = answer.json()
+    if said.get("status") == "ok":
+        return Finding("server", Verdict.OK, url)
+    if "status" not in said:
+        fix = "something else listens there: choose another address with --listen"
+        return Finding("server", Verdict.BAD, f"{url} is no OpenTrail", fix)
+    log = said.get("log")
+    refuses = log.get("refuses") if isinstance(log, dict) else None
+    found = f"{url} is {said['status']}" + (f": {refuses}" if refuses else "")
+    return Finding("server", Verdict.BAD, found, "see docs/operating.md, and the server's own log")
+
+
+def _upstreams(settings: Settings) -> Iterator[Finding]:
+    if not settings.upstream:
+        fix = "name where calls go on to: --upstream URL, or [upstream] in the settings"
+        yield Finding(
+            "upstream", Verdict.WARN, "there is none: every call is answered with 503", fix
+        )
+    for name, upstream in settings.upstream.items():
+        parts = urlsplit(upstream.url)
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+        why = _unreachable(parts.hostname or "", port)
+        if why:
+            fix = "start it, or mend its URL"
+            yield Finding("upstream", Verdict.BAD, f"{name} at {upstream.url}: {why}", fix)
+        else:
+            yield Finding("upstream", Verdict.OK, f"{name} at {upstream.url}")
+
+
+def _unreachable(host: str, port: int) -> str:
+    try:
+        with socket.create_connection((host, port), CONNECT_S):
+            return ""
+    except OSError as error:
+        return error.strerror or str(error)
+
+
+def _endpoint(settings: Settings, environ: Mapping[str, str]) -> Finding:
+    """Whether this shell's clients go through OpenTrail."""
+    url, given = url_of(settings), environ.get("AWS_ENDPOINT_URL", "")
+    fix = 'eval "$(opentrail env)"'
+    if environ.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "").lower() == "true":
+        found = "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS is true: clients ignore the endpoint"
+        return Finding("endpoint", Verdict.BAD, found, "unset it")
+    if not given:
+        return Finding("endpoint", Verdict.WARN, "AWS_ENDPOINT_URL is not set in this shell", fix)
+    if given.rstrip("/") != url:
+        return Finding("endpoint", Verdict.WARN, f"AWS_ENDPOINT_URL is {given}, not {url}", fix)
+    others = [
+        name
+        for name, value in environ.items()
+        if name.startswith("AWS_ENDPOINT_URL_") and not value.startswith(url)
+    ]
+    if others:
+        found = f"{', '.join(sorted(others))} lead calls of these services elsewhere"
+        return Finding("endpoint", Verdict.WARN, found, "unset them to have these calls recorded")
+    return Finding("endpoint", Verdict.OK, given)
+
+
+def _proxy(settings: Settings, environ: Mapping[str, str]) -> Finding:
+    """Whether a proxy would be asked for OpenTrail's address."""
+    parts = urlsplit(url_of(settings))
+    proxies = getproxies()
+    proxied = parts.scheme in proxies and not proxy_bypass(parts.hostname or "")
+    if proxied and environ:
+        found = f"calls to {parts.hostname} would go to the proxy {urlsplit(proxies[parts.scheme]).hostname}"
+        return Finding("proxy", Verdict.BAD, found, f"add {parts.hostname} to NO_PROXY")
+    return Finding("proxy", Verdict.OK, "none in between")
+
+
+class _CloudTrail(Protocol):
+    def lookup_events(self, **arguments: object) -> object: ...
+
+
+def _keys(settings: Settings, environ: Mapping[str, str]) -> Finding:
+    """Whether this shell's key may ask CloudTrail's API of this server."""
+    ca = environ.get("AWS_CA_BUNDLE") or settings.listen.tls_cert or None
+    try:
+        session = botocore.session.Session()
+        if session.get_credentials() is None:
+            fix = 'eval "$(opentrail env)", or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY'
+            return Finding("keys", Verdict.WARN, "this shell has no AWS credentials", fix)
+        made = session.create_client(
+            "cloudtrail",
+            region_name=settings.region,
+            endpoint_url=url_of(settings),
+            verify=ca,
+            config=Config(connect_timeout=CONNECT_S, retries={"total_max_attempts": 1}, proxies={}),
+        )
+        cast("_CloudTrail", made).lookup_events(MaxResults=1)
+    except driver.ClientError as error:
+        return Finding("keys", Verdict.BAD, str(error), _key_fix(str(error)))
+    except driver.SSLError as error:
+        fix = "set AWS_CA_BUNDLE to the certificate of the authority that signed the server's"
+        return Finding("keys", Verdict.BAD, f"the certificate is not trusted: {error}", fix)
+    except driver.BotoCoreError as error:
+        return Finding("keys", Verdict.BAD, str(error), "mend this shell's AWS settings")
+    return Finding("keys", Verdict.OK, "LookupEvents answers this shell's key")
+
+
+_KEY_FIX = 'use a key that the server knows: eval "$(opentrail env)"'
+_KEY_FIXES = (
+    ("expired", "set this machine's clock and the server's by NTP, or get new session credentials"),
+    ("not yet current", "set this machine's clock and the server's by NTP"),
+    ("Signature", "the secret key is not the one of that key id: set both again"),
+    ("AccessDenied", "give the key a policy: access_keys.KEYID.policies"),
+)
+"""What a refusal says -> what to do; the first that fits."""
+
+
+def _key_fix(said: str) -> str:
+    return next((fix for word, fix in _KEY_FIXES if word in said), _KEY_FIX)
+
+
+def _buckets(settings: Settings) -> Iterator[Finding]:
+    """Whether the bucket of each trail can be reached."""
+    with trails_here(settings) as here:
+        names = {trail.bucket for trail in here.trails()} if here is not None else set()
+    place = Place(settings, SystemClock(), "", "")
+    for name in sorted(names):
+        yield _bucket(name, buckets_of(place, name))
+
+
+def _bucket(name: str, buckets: BucketTable) -> Finding:
+    try:
+        buckets.find(name).acl_readable()
+    except ClientError as error:
+        fix = "make the bucket, or let its policy allow GetBucketAcl and PutObject"
+        return Finding("bucket", Verdict.BAD, f"{name}: {error}", fix)
+    except OpenTrailError as error:
+        fix = "see [buckets.NAME] in the settings, and whether its endpoint runs"
+        return Finding("bucket", Verdict.BAD, f"{name}: {error}", fix)
+    return Finding("bucket", Verdict.OK, name)

@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`opentrail status` and `opentrail doctor`, on a set-up that is well and on ones that are not."""
+
+import json
+import shutil
+import socket
+from pathlib import Path
+
+import pytest
+from support import upstreams
+from support.server import OpenTrail, run, wait_until
+
+
+def facts(*arguments: str, home: Path, code: int) -> dict[str, list[str]]:
+    done = run("status", *arguments, "--json", home=home)
+    assert done.returncode == code, done.stdout + done.stderr
+    found: dict[str, list[str]] = {}
+    for line in json.loads(done.stdout):
+        found.setdefault(line["fact"], []).append(line["text"])
+    return found
+
+
+def checks(
+    *arguments: str, home: Path, code: int, environment: dict[str, str] | None = None
+) -> dict[str, tuple[str, str, str]]:
+    done = run("doctor", *arguments, "--json", home=home, environment=environment)
+    assert done.returncode == code, done.stdout + done.stderr
+    return {
+        each["check"]: (each["verdict"], each["found"], each["fix"])
+        for each in json.loads(done.stdout)
+    }
+
+
+def test_a_server_that_is_well_and_its_trails(tmp_path):
+    config = "[delivery]\nfile_interval_s = 0.2\n[exclude.health]\npaths = ['/healthz']\n"
+    with (
+        upstreams.upstream() as upstream,
+        OpenTrail(
+            tmp_path / "data",
+            config=config + f"[upstream]\nsagemaker = '{upstream.url}'\n",
+        ) as server,
+    ):
+        file = str(tmp_path / "data.toml")
+        address = server.endpoint.removeprefix("http://")
+        arguments = ("--config", file, "--data", "data", "--listen", address)
+        cloudtrail = server.client("cloudtrail")
+        cloudtrail.create_trail(Name="audit", S3BucketName="trail-logs")
+        cloudtrail.start_logging(Name="audit")
+        wait_until(lambda: "LatestDeliveryTime" in cloudtrail.get_trail_status(Name="audit"))
+        server.wait_indexed()
+        found = facts(*arguments, home=tmp_path, code=0)
+        assert found["server"] == [f"ok at {server.endpoint}"]
+        assert found["history"] == ["all is indexed"]
+        assert found["excluded"] == ["health (/healthz)"]
+        assert "audit (us-east-1) logs" in found["trail"][0]
+        assert "s ago" in found["trail"][0]
+        assert found["calls"][0].endswith("0 failed + 0 in flight")
+
+        key = server.admin
+        environment = {
+            "AWS_ENDPOINT_URL": server.endpoint,
+            "AWS_ACCESS_KEY_ID": key.access_key_id,
+            "AWS_SECRET_ACCESS_KEY": key.secret_access_key,
+        }
+        found_checks = checks(*arguments, home=tmp_path, code=0, environment=environment)
+        assert {verdict for verdict, _, _ in found_checks.values()} == {"ok"}
+        assert {"server", "keys", "upstream", "bucket", "disk"} <= set(found_checks)
+
+        a_broken_shell(tmp_path, arguments, environment)
+    found_checks = checks(*arguments, home=tmp_path, code=1)
+    assert "no answer" in found_checks["server"][1]
+    assert found_checks["upstream"][0] == "wrong"
+    found = facts(*arguments, home=tmp_path, code=3)
+    assert "no answer" in found["server"][0]
+
+
+def a_broken_shell(home: Path, arguments: tuple[str, ...], environment: dict[str, str]) -> None:
+    shutil.rmtree(home / "data" / "buckets" / "trail-logs")
+    bad = {
+        **environment,
+        "AWS_SECRET_ACCESS_KEY": "wrong",
+        "HTTP_PROXY": "http://proxy.example:1",
+        "AWS_ENDPOINT_URL": "http://127.0.0.1:1",
+    }
+    broken = checks(*arguments, home=home, code=1, environment=bad)
+    assert broken["keys"][0] == "wrong"
+    assert "secret key is not the one" in broken["keys"][2]
+    assert broken["proxy"][0] == "wrong"
+    assert "add 127.0.0.1 to NO_PROXY" in broken["proxy"][2]
+    assert broken["endpoint"][0] == "look"
+
+
+def test_settings_that_cannot_be_read_and_a_directory_that_is_none(tmp_path):
+    (tmp_path / "bad.toml").write_text("[log]\nretention = 1\n")
+    found = checks("--config", "bad.toml", home=tmp_path, code=1)
+    assert found["settings"][0] == "wrong"
+    assert "did you mean log.retention_days" in found["settings"][1]
+    found = checks("--data", "nowhere", home=tmp_path, code=1)
+    assert found["data"][0] == "wrong"
+    done = run("status", home=tmp_path)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+
+
+def test_something_else_that_listens_there(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as other, upstreams.upstream() as web:
+        del other
+        address = web.url.removeprefix("http://")
+        found = checks("--listen", address, "--data", "nowhere", home=tmp_path, code=1)
+    assert "is no OpenTrail" in found["server"][1]
+
+
+@pytest.mark.parametrize("name", ["credentials", "keys"])
+def test_secrets_that_others_can_read(tmp_path, name):
+    with OpenTrail(tmp_path / "data") as server:
+        address = server.endpoint.removeprefix("http://")
+        (tmp_path / "data" / name).chmod(0o755)
+        found = checks("--data", "data", "--listen", address, home=tmp_path, code=1)
+        assert found["data"][:2] == ("wrong", f"others can read {name}")
