@@ -68,6 +68,8 @@ class SignedBucket:
     account: str = ACCOUNT
     region: str = REGION
     prefix: str = ""
+    org: str = "AWSLogs/"
+    """What stands before the account: an organization's trail has its id there."""
     previous: dict[str, Any] | None = None
     """The last digest: its key, sha256 and signature."""
     digests: list[str] = field(default_factory=list)
@@ -145,6 +147,4 @@ class SignedBucket:
             self.digest(begin, begin + HOUR, [self.log(begin + 600), self.log(begin + 1800)])
 
     def _folder(self, name: str, second: int) -> str:
-        return (
-            f"{self.prefix}AWSLogs/{self.account}/{name}/{self.region}/{when(second, '%Y/%m/%d/')}"
-        )
+        return f"{self.prefix}{self.org}{self.account}/{name}/{self.region}/{when(second, '%Y/%m/%d/')}"

@@ -86,6 +86,11 @@ class TrailsHere:
         for entry in self._state.scan(delivered_prefix(trail.id)):
             yield msgspec.json.decode(entry.value, type=DeliveredFile)
 
+    def cursor(self, trail: Trail) -> int:
+        """Return up to which position of the log a trail is delivered."""
+        entry = self._state.get(cursor_key(trail.id))
+        return 0 if entry is None else int(entry.value)
+
     def public_keys(self) -> list[PublicKey]:
         """Return all public keys that ever signed here, the oldest first."""
         found = self._state.scan(PUBLIC_KEY_PREFIX)

@@ -15,6 +15,7 @@ from rich.console import Console
 from opentrail.cli.options import Command, data_options, settings_of
 from opentrail.cli.times import seconds_of
 from opentrail.cli.verify_keys import fetched
+from opentrail.cli.verify_log import AgainstLog
 from opentrail.cli.verify_show import FORMS, Result, watched
 from opentrail.cli.verify_target import Place, Target, target_of
 from opentrail.clock import SystemClock
@@ -57,6 +58,9 @@ _file = click.Path(dir_okay=False, path_type=Path)
 @click.option("--profile", default="", help="AWS profile for an s3:// target and for keys.")
 @click.option("--allow-unlisted", is_flag=True, help="Do not look for files that no digest lists.")
 @click.option(
+    "--against-log", is_flag=True, help="Compare the files with the log of the server here too."
+)
+@click.option(
     "--jobs", type=click.IntRange(1, 256), help="Processes.  [default: one for each core]"
 )
 @click.option("--verbose", is_flag=True, help="Show valid files too.")
@@ -94,13 +98,23 @@ def command(config: Path | None, **flags: object) -> None:
     expected = _with_receipt(target, examiner.ring, given.receipt_file, result)
     with _workers(target, examiner, found, given.jobs) as workers:
         files = Files(examiner, workers, found)
-        now_s, unlisted = clock.now_ms() // 1000, not given.allow_unlisted
-        findings = verify(files, expected, target.asked, now_s, unlisted=unlisted)
+        log = AgainstLog(settings, given.named(), target.asked) if given.against_log else None
+        findings = _findings(files, expected, target.asked, log, unlisted=not given.allow_unlisted)
         with watched(findings, found.count) as each:
             for finding in each:
                 result.add(finding)
     result.end()
     sys.exit(int(result.tally.verdict))
+
+
+def _findings(
+    files: Files, expected: Expected, asked: Asked, log: AgainstLog | None, *, unlisted: bool
+) -> Iterator[Finding]:
+    if log is not None:
+        yield from log.findings(files)
+        expected = log.expected(expected)
+    now_s = SystemClock().now_ms() // 1000
+    yield from verify(files, expected, asked, now_s, unlisted=unlisted)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +135,7 @@ class _Given:
     endpoint_url: str
     profile: str
     allow_unlisted: bool
+    against_log: bool
     jobs: int | None
     verbose: bool
     form: str | None

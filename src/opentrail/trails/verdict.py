@@ -36,7 +36,8 @@ class Finding:
     """One line of the result."""
 
     kind: str
-    """"Digest file", "Backfill digest file", "Log file", "Period", "Place", "Receipt", "Note"."""
+    """"Digest file", "Backfill digest file", "Log file", "Logged file", "Period", "Place", "Receipt",
+    "Covered", "Note"."""
     subject: str
     """``s3://bucket/key``, a span of time, or an account and region."""
     verdict: Verdict

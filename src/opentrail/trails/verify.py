@@ -8,11 +8,12 @@ lists in ``uncovered``; here they are put together, place by place.
 
 import statistics
 from collections import defaultdict, deque
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
 
 from opentrail.clock import iso_seconds
-from opentrail.trails.bucketkeys import ChainName, DigestName, LogName, Place, digest_name
+from opentrail.trails.bucketkeys import ChainName, DigestName, LogName, Place, digest_name, log_name
 from opentrail.trails.chain import WINDOW_S, Chain, Link, LogFiles
 from opentrail.trails.digestfile import LogFileEntry
 from opentrail.trails.examine import Examiner, Judged
@@ -38,6 +39,10 @@ class Expected:
     """Up to then there are no others, seconds since 1970 UTC; 0: nobody says."""
     waiting: Sequence[LogFileEntry] = ()
     """Log files that were delivered and are in no digest yet."""
+    derived: frozenset[int] | None = None
+    """``hash`` of the keys of all files that the log gives; None: the log was not asked."""
+    derived_since_s: int = 0
+    """Seconds since 1970 UTC: what was delivered before, the log no longer gives."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +112,7 @@ class _Run:
         names = [each for each in digests.get(name, ()) if asked.is_in_time(each.end_s)]
         chain = Chain(names, self._ends[name], self._files.examiner, asked, covered)
         wanted = asked.takes(name)
-        findings = _checked(self._files.workers, chain, names, logs=wanted)
+        findings = _checked(self._files.workers, chain, names, self._expected if wanted else None)
         if wanted:
             yield from findings
             yield from self._end(chain, name)
@@ -175,17 +180,20 @@ class _Task:
 
 
 def _checked(
-    workers: Workers, chain: Chain, names: Sequence[DigestName], *, logs: bool
+    workers: Workers, chain: Chain, names: Sequence[DigestName], expected: Expected | None
 ) -> Iterator[Finding]:
-    """Yield what is to be said of a chain, in its order, while more of it is being looked at."""
+    """Yield what is to be said of a chain, in its order, while more of it is being looked at.
+
+    ``expected`` None: its log files are not looked at.
+    """
     waiting: deque[Finding | _Task] = deque()
     tasks = 0
     for item in chain.walk(examined(workers, [name.key for name in names])):
         if isinstance(item, Finding):
             waiting.append(item)
-        elif logs:
+        elif expected is not None:
             for first in range(0, len(item.entries), BATCH):
-                waiting.append(_begin(workers, item, first))
+                waiting.append(_begin(workers, item, first, expected))
                 tasks += 1
         while waiting and (tasks >= workers.tasks_max or isinstance(waiting[0], Finding)):
             tasks -= isinstance(waiting[0], _Task)
@@ -194,9 +202,41 @@ def _checked(
         yield from _said(each)
 
 
-def _begin(workers: Workers, item: LogFiles, first: int) -> _Task:
-    entries, doubts = item.entries[first : first + BATCH], item.doubts[first : first + BATCH]
-    return _Task(entries, doubts, item.verdict, workers.begin(Examiner.logs, entries))
+def _begin(workers: Workers, item: LogFiles, first: int, expected: Expected) -> _Task:
+    entries = item.entries[first : first + BATCH]
+    doubts = item.doubts[first : first + BATCH]
+    also = [
+        doubt or _underived(entry, expected) for entry, doubt in zip(entries, doubts, strict=True)
+    ]
+    return _Task(entries, also, item.verdict, workers.begin(Examiner.logs, entries))
+
+
+def _underived(entry: LogFileEntry, expected: Expected) -> Judged | None:
+    """Return what is wrong with a file that the log does not give."""
+    if expected.derived is None or hash(entry.s3_object) in expected.derived:
+        return None
+    name = log_name(entry.s3_object)
+    if name is not None and 0 <= name.minute_s < expected.derived_since_s:
+        return None
+    return Verdict.INVALID, "the log gives no such file"
+
+
+def as_derived(files: Files, derived: Iterable[LogFileEntry]) -> Iterator[Finding]:
+    """Yield whether the bucket has each file as the log gives it. Raises: Unavailable."""
+    waiting: deque[_Task] = deque()
+    entries = iter(derived)
+    while batch := tuple(islice(entries, BATCH)):
+        later = files.workers.begin(Examiner.logs, batch)
+        waiting.append(_Task(batch, [None] * len(batch), Verdict.VALID, later))
+        if len(waiting) >= files.workers.tasks_max:
+            yield from map(_of_the_log, waiting.popleft().findings())
+    for task in waiting:
+        yield from map(_of_the_log, task.findings())
+
+
+def _of_the_log(finding: Finding) -> Finding:
+    reason = finding.reason.replace("hash value doesn't match", "is not what the log gives")
+    return replace(finding, kind="Logged file", reason=reason)
 
 
 def _said(item: Finding | _Task) -> Iterator[Finding]:

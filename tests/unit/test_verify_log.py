@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Against the log: a data directory as a server leaves it, and what its log gives a trail."""
+
+import gzip
+import hashlib
+import json
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from support.delivery_world import ACCOUNTS, BUCKETS, REGIONS, SELECTORS, World
+
+from opentrail.cli.main import cli
+from opentrail.errors import OpenTrailError, UsageError
+from opentrail.eventlog.segments import Segments
+from opentrail.objects.table import BucketTable
+from opentrail.state.base import Change
+from opentrail.state.sqlite import SqliteState
+from opentrail.trails.deliver import Delivery, Rooms
+from opentrail.trails.digest import Digests, SigningRooms
+from opentrail.trails.keys import DigestKeys
+from opentrail.trails.parts import Limits
+from opentrail.trails.rederive import Rederivation
+from opentrail.trails.registry import Registry
+
+
+class Directory(World):
+    """The world of deliveries, in a real data directory."""
+
+    def __init__(self, data):
+        super().__init__(digest_interval_s=60)
+        self.data = data
+        real: Any = Segments.open(data, self.clock, self.ids)
+        state: Any = SqliteState.open(data / "state.db")
+        buckets: Any = BucketTable({}, data / "buckets", self.clock, REGIONS[0])
+        self.log, self.state, self.buckets = real, state, buckets
+        self.close_all = state.close, real.close
+        self.registry = Registry.open(self.log, self.state, self.clock, self.ids)
+        self.keys = DigestKeys.open(data / "keys", self.state)
+        rooms = Rooms(self.log, self.state, self.buckets, self.threads)
+        self.delivery = Delivery(rooms, self.clock, 60, Limits())
+        signing = SigningRooms(self.state, self.buckets, self.keys, self.threads)
+        self.digests = Digests(signing, self.clock)
+
+    def close(self):
+        for close in self.close_all:
+            close()
+
+    def path(self, key):
+        return self.data / "buckets" / BUCKETS[0] / key
+
+    def logs(self):
+        folder = self.data / "buckets" / BUCKETS[0]
+        return sorted(
+            str(path.relative_to(folder)) for path in folder.glob("AWSLogs/*/CloudTrail/**/*.gz")
+        )
+
+
+@pytest.fixture
+def world(tmp_path):
+    found = Directory(tmp_path / "data")
+    trail = found.registry.start(found.create(is_multi_region=True))
+    for _ in range(2):
+        for region in REGIONS[:2]:
+            found.write(region=region)
+            found.write(ACCOUNTS[1])
+        found.pass_time()
+        found.run()
+    found.registry.stop(trail)
+    found.write()
+    found.pass_time()
+    found.registry.start(trail)
+    found.write(read_only=True)
+    found.pass_time()
+    found.run()
+    yield found
+    found.close()
+
+
+def verify(world, *arguments):
+    given = ("verify", "trail", "--data", str(world.data), "--allow-unlisted", "--json")
+    done = CliRunner().invoke(cli, [*given, *arguments])
+    if isinstance(done.exception, OpenTrailError):
+        raise done.exception
+    assert isinstance(done.exception, SystemExit | None), done.exception
+    assert done.stdout, done.output
+    found = json.loads(done.stdout)
+    wrong = [
+        (each["kind"], each["reason"])
+        for each in found["findings"]
+        if each["verdict"] not in ("", "valid")
+    ]
+    return done.exit_code, wrong, found
+
+
+def test_the_log_gives_what_was_delivered(world):
+    code, wrong, found = verify(world, "--against-log")
+    assert (code, wrong) == (0, [])
+    assert "5/5 logged files valid" in found["summary"]
+    (note,) = [each["reason"] for each in found["findings"] if each["reason"].startswith("the log")]
+    assert note.startswith("the log gives it 5 records in 5 files, delivered since 2023-11-")
+
+
+def test_a_file_that_is_gone_or_changed(world):
+    first, second, *_ = world.logs()
+    world.path(first).unlink()
+    world.path(second).write_bytes(gzip.compress(b'{"Records":[]}'))
+    code, wrong, _ = verify(world, "--against-log")
+    assert code == 1
+    assert ("Logged file", "not found") in wrong
+    assert ("Logged file", "is not what the log gives") in wrong
+
+
+def test_the_same_files_are_derived_as_were_delivered(world):
+    (trail,) = world.registry.trails()
+    derived = list(Rederivation(world.log, trail, world.log.durable_end()).files())
+    assert sorted(each.entry.s3_object for each in derived) == world.logs()
+    for each in derived:
+        content = gzip.decompress(world.path(each.entry.s3_object).read_bytes())
+        assert each.entry.hash_value == hashlib.sha256(content).hexdigest()
+        assert each.records == len(json.loads(content)["Records"])
+
+
+def test_a_digest_that_lists_what_the_log_does_not_give(world):
+    """As if the holder of the key had delivered one file more than there was to deliver."""
+    (cursor,) = world.state.scan("cursor/")
+    world.write()
+    world.pass_time()
+    world.run()
+    assert verify(world, "--against-log")[:2] == (0, [])
+    world.state.commit([Change(cursor.key, cursor.value, None)])
+    code, wrong, _ = verify(world, "--against-log")
+    assert (code, wrong) == (1, [("Log file", "the log gives no such file")])
+
+
+def test_it_is_for_a_trail_of_the_server_here(world, tmp_path):
+    (tmp_path / "copy").mkdir()
+    bucket, copy = f"s3://{BUCKETS[0]}", str(tmp_path / "copy")
+    for target, data, said in (
+        (bucket, world.data, "there is no trail s3"),
+        (copy, tmp_path / "none", "is for a trail of a server here"),
+    ):
+        arguments = ["verify", target, "--data", str(data), "--against-log"]
+        done = CliRunner().invoke(cli, arguments)
+        assert isinstance(done.exception, UsageError)
+        assert said in str(done.exception)
+
+
+@pytest.mark.parametrize("multi", [True, False])
+def test_a_world_with_selectors_and_many_files_is_derived_again(multi):
+    world = World(Limits(), digest_interval_s=60)
+    more: Any = SELECTORS["writes"]
+    trail = world.registry.start(world.create(is_multi_region=multi, **more))
+    for number in range(30):
+        world.write(region=REGIONS[number % 3], read_only=number % 2 == 0)
+        if number % 7 == 0:
+            world.pass_time()
+            world.run()
+    world.pass_time()
+    world.run()
+    end = world.log.durable_end()
+    derived = [each.entry.s3_object for each in Rederivation(world.log, trail, end).files()]
+    assert sorted(derived) == sorted(key for _, key in world.objects("CloudTrail"))
