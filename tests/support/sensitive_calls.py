@@ -120,9 +120,10 @@ def _credentials() -> Mapping[str, str]:
 def _answers(
     operation: OperationModel, fill: Planted, protocol: str
 ) -> Iterator[aws_answers.Answer]:
-    if operation.output_shape is not None:
-        members = fill.value(operation.output_shape)
-        yield aws_answers.answer(operation, members, protocol)
+    if operation.output_shape is None:
+        yield 200, {}, b""
+    else:
+        yield aws_answers.answer(operation, fill.value(operation.output_shape), protocol)
     for error in operation.error_shapes:
         assert isinstance(error, StructureShape)
         yield _error(error, {**fill.value(error)}, protocol)

@@ -132,3 +132,31 @@ def test_secrets_are_named_as_delivered_records_spell_them(operation, spelling):
     assert record["responseElements"][spelling] == "a"
     assert ("name" in record["responseElements"]) is (operation == "DeleteSecret")
     assert record["requestParameters"] is None
+
+
+def test_a_body_of_api_gateway_has_a_key_of_its_own():
+    params = {"restApiId": "r", "stageName": "s", "deploymentId": "d"}
+    assert called("apigateway", "CreateStage", params)["requestParameters"] == {
+        "restApiId": "r",
+        "createStageInput": {"stageName": "s", "deploymentId": "d"},
+        "template": False,
+    }
+    read = called("apigateway", "GetStage", {"restApiId": "r", "stageName": "s"})
+    assert read["requestParameters"] == {"restApiId": "r", "stageName": "s", "template": False}
+
+
+def test_what_proves_who_calls_is_not_recorded():
+    params = {
+        "RoleArn": "arn:aws:iam::210987654321:role/r",
+        "RoleSessionName": "s",
+        "SerialNumber": "arn:aws:iam::210987654321:mfa/m",
+        "TokenCode": "123456",
+    }
+    shown = called("sts", "AssumeRole", params)["requestParameters"]
+    assert sorted(shown) == ["roleArn", "roleSessionName", "serialNumber"]
+    codes = {"AuthenticationCode1": "111111", "AuthenticationCode2": "222222"}
+    mfa = {"UserName": "u", "SerialNumber": "m", **codes}
+    assert called("iam", "EnableMFADevice", mfa)["requestParameters"] == {
+        "userName": "u",
+        "serialNumber": "m",
+    }

@@ -3,10 +3,14 @@
 
 import gzip
 import json
+import random
 
 import pytest
+from support import aws_requests
+from support.sensitive_calls import calls
 from support.server import run
 
+from opentrail.capture.build import BuildSettings, Built, build
 from opentrail.capture.compare import Figures, Miss, plans_of
 
 EC2 = "ec2.amazonaws.com"
@@ -116,6 +120,19 @@ def test_omitted_and_odd_elements_have_no_keys():
 def test_records_are_found_under_their_own_names(source, shown, operation):
     found = {how.operation.name for how in plans_of(source, shown) if how.operation}
     assert operation in found
+
+
+@pytest.mark.parametrize("service", ["dynamodb", "ec2", "kms", "rds", "s3", "s3control"])
+def test_what_we_write_is_what_we_expect(service):
+    """Sets, envelopes, headers and request ids are added where the comparison looks for them."""
+    rng, figures = random.Random(3), Figures()
+    for operation in list(aws_requests.operations(aws_requests.load_model(service)))[::4]:
+        call = next(calls(operation, rng))
+        built = build(call, BuildSettings())
+        assert isinstance(built, Built)
+        figures.add(json.loads(built.data))
+    assert figures.known == figures.records > 10
+    assert figures.misses == {}
 
 
 def test_the_command_prints_figures_and_misses(tmp_path):

@@ -149,7 +149,9 @@ _INSTANCE_MEMBERS = ("imageId", "minCount", "maxCount", "keyName")
 """Members of RunInstances that its SOAP message has in ``instancesSet``."""
 
 
-_RUN_INSTANCES = frozenset({"availabilityZone", "instancesSet", "tenancy"})
+_PLACEMENT = ("availabilityZone", "tenancy")
+"""Members of RunInstances' placement that its SOAP message has at the top."""
+_RUN_INSTANCES = frozenset({"instancesSet", *_PLACEMENT})
 
 
 class Items(Elements):
@@ -361,7 +363,9 @@ def _all_sets(names: Sequence[str]) -> Finish:
 def _run_instances(shown: Object, call: Call) -> Object:
     del call
     first = {name: shown.pop(name) for name in _INSTANCE_MEMBERS if name in shown}
-    placement = shown.pop("placement", None)
+    placement = shown.get("placement")
     if isinstance(placement, dict):
-        shown |= placement
+        shown |= {name: placement.pop(name) for name in _PLACEMENT if name in placement}
+        if not placement:
+            del shown["placement"]
     return {"instancesSet": {"items": [first]}, **shown} if first else shown

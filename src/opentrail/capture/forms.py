@@ -5,11 +5,14 @@ Source: delivered records; see docs/records.md, "Names, times and lists".
 """
 
 import re
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 
 from opentrail.aws import tables
 from opentrail.aws.model import Operation, Shape
 from opentrail.capture import elements_dynamodb, elements_ec2, elements_s3
-from opentrail.capture.elements import Compiler, Element, Style
+from opentrail.capture.call import Call
+from opentrail.capture.elements import Compiler, Element, Object, Style
 from opentrail.capture.rules import Form, OperationRules, ServiceRules, Times
 
 _JAVA_PROTOCOLS = frozenset({"json", "query", "rest-xml"})
@@ -20,16 +23,29 @@ _IDENTIFIER = re.compile(r"(?:\A(?:id|arn|name)|(?:Id|Arn|ARN|Name|Identifier|Al
 def request(model: Operation, service: ServiceRules, rules: OperationRules) -> Element | None:
     """Return what writes requestParameters; None: they are always null."""
     style = _style(model, service, rules)
-    if service.form is Form.EC2:
-        return elements_ec2.request(model, style)
-    if service.form is Form.S3:
-        return elements_s3.request(model, style)
-    if service.form is Form.S3_CONTROL:
-        return elements_s3.control_request(model, style)
+    own = _REQUESTS.get(service.form)
+    if own is not None:
+        return own(model, style)
     if service.form is Form.DYNAMODB and rules.data is not None:
         return elements_dynamodb.request(model, style, rules.keep)
     keep = _identifiers(model.input) if rules.identifiers_only else rules.keep
     return _element(model.input, style, keep)
+
+
+def _with_body_apart(model: Operation, style: Style) -> Element | None:
+    """Return what shows path and query as they are, and the body under one key of its own."""
+    if model.input is None:
+        return None
+    made = Compiler(style).top(model.input, None)
+    key = f"{model.name[:1].lower()}{model.name[1:]}Input"
+    inside = [s for name, s, _ in made.members if not model.input.members[name].location]
+
+    def finish(shown: Object, call: Call) -> Object:
+        del call
+        body = {name: shown.pop(name) for name in inside if name in shown}
+        return {**shown, **({key: body} if body else {}), "template": False}
+
+    return Element(made, finish, added=frozenset({key, "template"}))
 
 
 def answer(model: Operation, service: ServiceRules, rules: OperationRules) -> Element | None:
@@ -88,3 +104,13 @@ def _identifiers(shape: Shape | None) -> frozenset[str]:
 def _is_text(shape: Shape) -> bool:
     item = shape.members["member"].shape if shape.kind == "list" else shape
     return item.kind == "string"
+
+
+_REQUESTS: Mapping[Form, Callable[[Operation, Style], Element | None]] = MappingProxyType(
+    {
+        Form.API_GATEWAY: _with_body_apart,
+        Form.EC2: elements_ec2.request,
+        Form.S3: elements_s3.request,
+        Form.S3_CONTROL: elements_s3.control_request,
+    }
+)

@@ -30,6 +30,8 @@ class Form(Enum):
 
     MEMBERS = "members"
     """The model's members, in the service's casing."""
+    API_GATEWAY = "apigateway"
+    """The model's members, those of the body under one key: ``createStageInput``."""
     DYNAMODB = "dynamodb"
     """The model's members; of items the keys, and names without values."""
     EC2 = "ec2"

@@ -23,6 +23,8 @@ _ASSUME = OperationRules(read_only=True, response=True, named=_ROLE)
 _SESSION = OperationRules(read_only=False)
 STS = ServiceRules(
     times=Times.JAVA_COMMA,
+    # What proves who calls is in no delivered record, not even as hidden.
+    drop=frozenset({"SAMLAssertion", "TokenCode", "WebIdentityToken"}),
     unparsed_errors=_DENIED,
     operations=_rows(
         ("AssumeRole AssumeRoleWithSAML AssumeRoleWithWebIdentity", _ASSUME),
@@ -30,8 +32,12 @@ STS = ServiceRules(
     ),
 )
 
-# Passwords are not even shown as hidden.
-IAM = ServiceRules(event_version="1.09", redaction=Redaction.OMITTED)
+# Passwords and one-time codes are not even shown as hidden.
+IAM = ServiceRules(
+    event_version="1.09",
+    redaction=Redaction.OMITTED,
+    drop=frozenset({"AuthenticationCode1", "AuthenticationCode2"}),
+)
 ORGANIZATIONS = ServiceRules(event_version="1.09", unparsed_errors=_DENIED)
 
 _KEY = Named(

@@ -28,7 +28,9 @@ _RDS = ServiceRules(form=Form.UNWRAPPED)
 SERVICES: Mapping[str, ServiceRules] = MappingProxyType(
     {
         "account": ServiceRules(casing=Casing.RAW, hide_messages=True),
-        "apigateway": ServiceRules(times=Times.JAVA, redaction=Redaction.STARS),
+        "apigateway": ServiceRules(
+            form=Form.API_GATEWAY, times=Times.JAVA, redaction=Redaction.STARS
+        ),
         "appmesh": ServiceRules(times=Times.JAVA_COMMA, api_version="2019-01-25"),
         "appsync": ServiceRules(redaction=Redaction.STARS),
         "bedrock-runtime": service_compute.BEDROCK_RUNTIME,
