@@ -25,9 +25,13 @@ Working so far: {works} of {total}.
 What differs for the ones that work:
 
 - CreateTrail, UpdateTrail: what nothing would be delivered to is refused before anything happens:
-  `SnsTopicName`, `CloudWatchLogsLogGroupArn` with its role, `KmsKeyId`, `IsOrganizationTrail`; so is
-  `RecursiveLogging` true, because OpenTrail's own deliveries cause no events. All with
-  `UnsupportedOperationException`. ARNs are of the partition `aws`.
+  `SnsTopicName`, `CloudWatchLogsLogGroupArn` with its role, `KmsKeyId`, `IsOrganizationTrail`, all
+  with `UnsupportedOperationException`. `RecursiveLogging` is kept and shown; OpenTrail's own
+  deliveries cause no events either way. ARNs are of the partition `aws`.
+- PutInsightSelectors, PutEventConfiguration: only empty lists are taken, others are refused with
+  `UnsupportedOperationException`: there are no Insights and no aggregated events.
+- GetResourcePolicy, PutResourcePolicy, DeleteResourcePolicy: `ResourceTypeNotSupportedException` for
+  a trail, as from CloudTrail; `ResourceNotFoundException` for all that OpenTrail does not have yet.
 - PutEventSelectors: any `resources.type` of the form `AWS::X::Y` is taken, CloudTrail's list of them
   is not enforced. Of a data event with several resources, one must match a selector's type and ARN.
 - GetTrailStatus: nothing is said of notifications and CloudWatch Logs, as there are none.

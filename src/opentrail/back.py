@@ -35,6 +35,7 @@ from opentrail.trails.keys import DigestKeys
 from opentrail.trails.kmskeys import signers_of
 from opentrail.trails.registry import Registry
 from opentrail.wire.app import ApiRequest, ApiResponse, CloudTrailApi
+from opentrail.wire.preflight import NoTargets
 from opentrail.wire.rooms import Rooms
 from opentrail.wire.s3_door import S3Door, S3Request
 
@@ -87,6 +88,7 @@ class Back:
                 history=self._history,
                 trails=registry,
                 buckets=buckets,
+                targets=NoTargets(),
                 public_keys=keys.public_keys,
                 clock=clock,
                 token_key=hello.token_key,

@@ -13,9 +13,13 @@ from opentrail.objects.base import Head, Listed, Put
 from opentrail.objects.names import check_name
 from opentrail.trails.keys import PublicKey
 from opentrail.trails.registry import Registry
+from opentrail.trails.trail import Trail
+from opentrail.wire.preflight import NoTargets
+from opentrail.wire.rooms import Targets
 
 NOW_MS = 1_700_000_000_000
 BUCKET = "trail-logs"
+KEY_ID = "0f0e0d0c-1111-2222-3333-445566778899"
 
 
 class SetClock:
@@ -75,8 +79,34 @@ class SmallBuckets(dict[str, SmallBucket]):
         return self.get(name) or SmallBucket(name, exists=False)
 
 
+@dataclass
+class SmallTargets:
+    """Targets that take everything, but for what ``refusals`` names."""
+
+    refusals: dict[str, ClientError] = field(default_factory=dict)
+    tried: list[tuple[str, str]] = field(default_factory=list)
+    """What was tried, and with what, in order."""
+
+    def key_arn(self, trail: Trail) -> str:
+        self._try("key", trail.kms_key_id)
+        return f"arn:aws:kms:{trail.home_region}:{trail.account}:key/{KEY_ID}"
+
+    def check_sns(self, trail: Trail) -> None:
+        self._try("topic", trail.sns_topic_arn)
+
+    def check_logs(self, trail: Trail) -> None:
+        self._try("logs", trail.log_group_arn)
+
+    def _try(self, what: str, value: str) -> None:
+        self.tried.append((what, value))
+        if what in self.refusals:
+            raise self.refusals[what]
+
+
 class TrailRooms:
-    """A registry over a log and a state in memory, and one good bucket."""
+    """A registry over a log and a state in memory, and one good bucket; no targets unless set."""
+
+    targets: Targets
 
     def __init__(self) -> None:
         self.clock = SetClock()
@@ -84,6 +114,7 @@ class TrailRooms:
         self.state = MemoryState()
         self.ids = SeededIds(1)
         self.buckets = SmallBuckets({BUCKET: SmallBucket(BUCKET)})
+        self.targets = NoTargets()
         self.keys: list[PublicKey] = []
         self.asked: list[tuple[int, int]] = []
         self.registry = self.reopen()

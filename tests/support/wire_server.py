@@ -175,6 +175,7 @@ def api(history: Lookups, rooms: TrailRooms | None = None) -> CloudTrailApi:
             history=history,
             trails=trails.registry,
             buckets=trails.buckets,
+            targets=trails.targets,
             public_keys=trails.public_keys,
             clock=trails.clock,
             token_key=TOKEN_KEY,

@@ -29,7 +29,10 @@ class Trail(msgspec.Struct, frozen=True, kw_only=True):
     log_group_arn: str = ""
     log_role_arn: str = ""
     kms_key_id: str = ""
+    """As key ARN."""
     is_organization: bool = False
+    recursive_logging: bool = True
+    """Kept and shown: deliveries of OpenTrail's own cause no events either way."""
     event_selectors: tuple[EventSelector, ...] | None = None
     """None with ``advanced_selectors`` None: the default selector."""
     advanced_selectors: tuple[AdvancedSelector, ...] | None = None
@@ -43,6 +46,13 @@ class Trail(msgspec.Struct, frozen=True, kw_only=True):
     def arn(self) -> str:
         """The trail's ARN."""
         return f"arn:aws:cloudtrail:{self.home_region}:{self.account}:trail/{self.name}"
+
+    @property
+    def sns_topic_arn(self) -> str:
+        """The topic's ARN: a bare name is of the trail's own region and account; "" without one."""
+        if not self.sns_topic or self.sns_topic.startswith("arn:"):
+            return self.sns_topic
+        return f"arn:aws:sns:{self.home_region}:{self.account}:{self.sns_topic}"
 
 
 class Cut(msgspec.Struct, frozen=True):

@@ -92,16 +92,20 @@ def described(trail: Trail) -> shapes.Trail:
         name=trail.name,
         s3_bucket_name=trail.bucket,
         s3_key_prefix=trail.prefix or None,
+        sns_topic_name=trail.sns_topic or None,
+        sns_topic_arn=trail.sns_topic_arn or None,
         include_global_service_events=trail.include_global_service_events,
         is_multi_region_trail=trail.is_multi_region,
         home_region=trail.home_region,
         trail_arn=trail.arn,
         log_file_validation_enabled=trail.log_file_validation,
+        cloud_watch_logs_log_group_arn=trail.log_group_arn or None,
+        cloud_watch_logs_role_arn=trail.log_role_arn or None,
+        kms_key_id=trail.kms_key_id or None,
         has_custom_event_selectors=has_custom_selectors(trail),
         has_insight_selectors=False,
         is_organization_trail=trail.is_organization,
-        # Our deliveries do not pass through the gateway, so they cause no events.
-        recursive_logging=False,
+        recursive_logging=trail.recursive_logging,
     )
 
 

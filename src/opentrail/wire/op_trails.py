@@ -11,10 +11,11 @@ import msgspec
 
 from opentrail.errors import ClientError
 from opentrail.trails.names import check_name, check_prefix
+from opentrail.trails.target_names import check_key_id, check_log_group, check_topic
 from opentrail.trails.trail import Trail
 from opentrail.wire.op_describe import described
 from opentrail.wire.op_tags import check_count, tags_of
-from opentrail.wire.preflight import preflight
+from opentrail.wire.preflight import Given, preflight
 from opentrail.wire.rooms import Rooms, Scope
 from opentrail.wire.shapes import (
     CreateTrailRequest,
@@ -35,14 +36,12 @@ TRAILS_MAX = 5
 
 GivenT = TypeVar("GivenT", str, bool)
 
-_LOG_GROUP_PAIR = "You must specify a log group and a role ARN."
-
 
 def create_trail(rooms: Rooms, scope: Scope, request: CreateTrailRequest) -> CreateTrailResponse:
     """Make a trail. It does not log until StartLogging.
 
     1. check what is asked, then that there is room for it
-    2. try the bucket              (may leave empty objects there)
+    2. try bucket and targets      (may leave empty objects, a message, a stream there)
     3. put the tags                (of an id that no trail has yet: a crash here leaves only them)
     4. append the trail to the log (from here on it is there)
     Raises: ClientError. Unavailable: the trail may or may not be there. Corrupt.
@@ -59,13 +58,18 @@ def create_trail(rooms: Rooms, scope: Scope, request: CreateTrailRequest) -> Cre
         include_global_service_events=request.include_global_service_events is not False,
         is_multi_region=request.is_multi_region_trail is True,
         log_file_validation=request.enable_log_file_validation is True,
+        sns_topic=request.sns_topic_name or "",
+        log_group_arn=request.cloud_watch_logs_log_group_arn or "",
+        log_role_arn=request.cloud_watch_logs_role_arn or "",
+        kms_key_id=request.kms_key_id or "",
+        recursive_logging=request.recursive_logging is not False,
     )
     tags = tags_of(request.tags_list)
     check_count(tags)
     with rooms.trails.changing():
         _check_room(rooms, trail)
         _check(trail, request)
-        preflight(rooms.buckets, trail)
+        trail = preflight(rooms, trail, _targets_given(request))
         if tags:
             rooms.trails.put_tags(trail.id, tags)
         rooms.trails.change(trail, "CreateTrail")
@@ -80,7 +84,7 @@ def update_trail(rooms: Rooms, scope: Scope, request: UpdateTrailRequest) -> Upd
     with rooms.trails.changing():
         trail = _updated(own_trail(rooms, scope, request.name), request)
         _check(trail, request)
-        preflight(rooms.buckets, trail)
+        trail = preflight(rooms, trail, _targets_given(request))
         rooms.trails.change(trail, "UpdateTrail")
     return msgspec.convert(described(trail), UpdateTrailResponse, from_attributes=True)
 
@@ -122,6 +126,7 @@ def _updated(trail: Trail, request: UpdateTrailRequest) -> Trail:
     with_global = trail.include_global_service_events
     if multi_region != trail.is_multi_region:
         with_global = multi_region
+    group, role = _updated_log_group(trail, request)
     return msgspec.structs.replace(
         trail,
         bucket=_given(request.s3_bucket_name, trail.bucket),
@@ -129,7 +134,20 @@ def _updated(trail: Trail, request: UpdateTrailRequest) -> Trail:
         is_multi_region=multi_region,
         include_global_service_events=_given(request.include_global_service_events, with_global),
         log_file_validation=_given(request.enable_log_file_validation, trail.log_file_validation),
+        sns_topic=_given(request.sns_topic_name, trail.sns_topic),
+        log_group_arn=group,
+        log_role_arn=role,
+        kms_key_id=_given(request.kms_key_id, trail.kms_key_id),
+        recursive_logging=_given(request.recursive_logging, trail.recursive_logging),
     )
+
+
+def _updated_log_group(trail: Trail, request: UpdateTrailRequest) -> tuple[str, str]:
+    """Return (log group, role): "" for either removes both, unless the other one is given."""
+    group, role = request.cloud_watch_logs_log_group_arn, request.cloud_watch_logs_role_arn
+    if "" in (group, role) and not (group or role):
+        return "", ""
+    return _given(group, trail.log_group_arn), _given(role, trail.log_role_arn)
 
 
 def _given(value: GivenT | None, otherwise: GivenT) -> GivenT:
@@ -166,24 +184,17 @@ def _check(trail: Trail, request: CreateTrailRequest | UpdateTrailRequest) -> No
             "Multi-Region trail must include global service events.",
         )
     check_prefix(trail.prefix)
-    _check_targets(request)
-    if request.recursive_logging:
-        raise _not_yet("RecursiveLogging", "does not record its own deliveries")
+    check_log_group(trail)
+    check_topic(trail.sns_topic)
+    check_key_id(trail)
 
 
-def _check_targets(request: CreateTrailRequest | UpdateTrailRequest) -> None:
-    """Raise ClientError when a target is asked for that nothing would be delivered to."""
-    group, role = request.cloud_watch_logs_log_group_arn, request.cloud_watch_logs_role_arn
-    if group and not role:
-        raise ClientError("InvalidCloudWatchLogsRoleArnException", _LOG_GROUP_PAIR)
-    if role and not group:
-        raise ClientError("InvalidCloudWatchLogsLogGroupArnException", _LOG_GROUP_PAIR)
-    if group:
-        raise _not_yet("CloudWatchLogsLogGroupArn", "does not deliver to CloudWatch Logs")
-    if request.sns_topic_name:
-        raise _not_yet("SnsTopicName", "does not notify SNS topics")
-    if request.kms_key_id:
-        raise _not_yet("KmsKeyId", "does not encrypt with KMS keys")
+def _targets_given(request: CreateTrailRequest | UpdateTrailRequest) -> Given:
+    return Given(
+        topic=bool(request.sns_topic_name),
+        group=bool(request.cloud_watch_logs_log_group_arn or request.cloud_watch_logs_role_arn),
+        key=bool(request.kms_key_id),
+    )
 
 
 def _not_yet(member: str, why: str) -> ClientError:

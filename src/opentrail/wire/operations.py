@@ -14,8 +14,15 @@ import msgspec
 from opentrail.errors import ClientError
 from opentrail.wire import shapes
 from opentrail.wire.op_describe import describe_trails, get_trail, get_trail_status, list_trails
+from opentrail.wire.op_event_configuration import get_event_configuration, put_event_configuration
+from opentrail.wire.op_insights import get_insight_selectors, put_insight_selectors
 from opentrail.wire.op_lookup import lookup_events
 from opentrail.wire.op_public_keys import list_public_keys
+from opentrail.wire.op_resource_policy import (
+    delete_resource_policy,
+    get_resource_policy,
+    put_resource_policy,
+)
 from opentrail.wire.op_selectors import get_event_selectors, put_event_selectors
 from opentrail.wire.op_tags import add_tags, list_tags, remove_tags
 from opentrail.wire.op_trails import (
@@ -66,16 +73,23 @@ def _decode(decoder: msgspec.json.Decoder[RequestT], body: bytes) -> RequestT:
 ANSWERED: Final[Mapping[str, Handler]] = {
     "AddTags": _typed(shapes.AddTagsRequest, add_tags),
     "CreateTrail": _typed(shapes.CreateTrailRequest, create_trail),
+    "DeleteResourcePolicy": _typed(shapes.DeleteResourcePolicyRequest, delete_resource_policy),
     "DeleteTrail": _typed(shapes.DeleteTrailRequest, delete_trail),
     "DescribeTrails": _typed(shapes.DescribeTrailsRequest, describe_trails),
+    "GetEventConfiguration": _typed(shapes.GetEventConfigurationRequest, get_event_configuration),
     "GetEventSelectors": _typed(shapes.GetEventSelectorsRequest, get_event_selectors),
+    "GetInsightSelectors": _typed(shapes.GetInsightSelectorsRequest, get_insight_selectors),
+    "GetResourcePolicy": _typed(shapes.GetResourcePolicyRequest, get_resource_policy),
     "GetTrail": _typed(shapes.GetTrailRequest, get_trail),
     "GetTrailStatus": _typed(shapes.GetTrailStatusRequest, get_trail_status),
     "ListPublicKeys": _typed(shapes.ListPublicKeysRequest, list_public_keys),
     "ListTags": _typed(shapes.ListTagsRequest, list_tags),
     "ListTrails": _typed(shapes.ListTrailsRequest, list_trails),
     "LookupEvents": _typed(shapes.LookupEventsRequest, lookup_events),
+    "PutEventConfiguration": _typed(shapes.PutEventConfigurationRequest, put_event_configuration),
     "PutEventSelectors": _typed(shapes.PutEventSelectorsRequest, put_event_selectors),
+    "PutInsightSelectors": _typed(shapes.PutInsightSelectorsRequest, put_insight_selectors),
+    "PutResourcePolicy": _typed(shapes.PutResourcePolicyRequest, put_resource_policy),
     "RemoveTags": _typed(shapes.RemoveTagsRequest, remove_tags),
     "StartLogging": _typed(shapes.StartLoggingRequest, start_logging),
     "StopLogging": _typed(shapes.StopLoggingRequest, stop_logging),

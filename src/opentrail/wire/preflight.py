@@ -1,18 +1,73 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether a trail's bucket takes what will be delivered: tried before the trail is made or changed.
+"""Whether bucket and targets take what will be delivered: tried before a trail is made or changed.
 
 Follows the CloudTrail User Guide, "Amazon S3 bucket policy for CloudTrail", and what the service
 does: GetBucketAcl, then an empty object where log files will be, and one where digests will be.
 """
 
+from dataclasses import dataclass
+
+import msgspec
+
 from opentrail.errors import ClientError, UsageError
 from opentrail.objects.base import Buckets, Put
 from opentrail.trails.trail import Trail
+from opentrail.wire.rooms import Rooms
 
 _MARKER = Put(content_type="binary/octet-stream", content_encoding="")
 
 
-def preflight(buckets: Buckets, trail: Trail) -> None:
+@dataclass(frozen=True, slots=True)
+class Given:
+    """Which targets a request gives: those that it does not name are not tried again."""
+
+    topic: bool
+    group: bool
+    key: bool
+
+
+def preflight(rooms: Rooms, trail: Trail, given: Given) -> Trail:
+    """Try all that ``trail`` is connected with; return it with the ARN of its key.
+
+    1. the key
+    2. the bucket     (leaves empty objects)
+    3. the topic      (gets a message)
+    4. the log group  (gets a stream)
+    The first that refuses ends it; what was left behind until then stays, as the service does.
+    Raises: ClientError: with CloudTrail's codes. Unavailable: one of them does not answer.
+    """
+    if given.key:
+        arn = rooms.targets.key_arn(trail)
+        trail = msgspec.structs.replace(trail, kms_key_id=arn)
+    try_bucket(rooms.buckets, trail)
+    if given.topic:
+        rooms.targets.check_sns(trail)
+    if given.group:
+        rooms.targets.check_logs(trail)
+    return trail
+
+
+class NoTargets:
+    """``Targets`` where there are none: whoever asks for one is refused, before anything happens."""
+
+    def key_arn(self, _trail: Trail) -> str:
+        """See ``Targets``."""
+        raise _not_yet("KmsKeyId", "does not encrypt with KMS keys")
+
+    def check_sns(self, _trail: Trail) -> None:
+        """See ``Targets``."""
+        raise _not_yet("SnsTopicName", "does not notify SNS topics")
+
+    def check_logs(self, _trail: Trail) -> None:
+        """See ``Targets``."""
+        raise _not_yet("CloudWatchLogsLogGroupArn", "does not deliver to CloudWatch Logs")
+
+
+def _not_yet(member: str, why: str) -> ClientError:
+    return ClientError("UnsupportedOperationException", f"{member}: OpenTrail {why} yet.")
+
+
+def try_bucket(buckets: Buckets, trail: Trail) -> None:
     """Try the bucket of ``trail``; what this leaves in the bucket stays there, as the service does.
 
     1. read the ACL

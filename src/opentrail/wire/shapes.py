@@ -28,12 +28,46 @@ class Modelled:
 TARGET_PREFIX: Final = "com.amazonaws.cloudtrail.v20131101.CloudTrail_20131101"
 """What the model puts before ``.Operation`` in X-Amz-Target."""
 
+MAX_EVENT_SIZE_VALUES: Final = (
+    "Standard",
+    "Large",
+)
+"""What the model allows for ``MaxEventSize``."""
+
+TYPE_VALUES: Final = (
+    "TagContext",
+    "RequestContext",
+)
+"""What the model allows for ``Type``."""
+
+TEMPLATE_VALUES: Final = (
+    "API_ACTIVITY",
+    "RESOURCE_ACCESS",
+    "USER_ACTIONS",
+)
+"""What the model allows for ``Template``."""
+
+EVENT_CATEGORY_AGGREGATION_VALUES: Final = ("Data",)
+"""What the model allows for ``EventCategoryAggregation``."""
+
 READ_WRITE_TYPE_VALUES: Final = (
     "ReadOnly",
     "WriteOnly",
     "All",
 )
 """What the model allows for ``ReadWriteType``."""
+
+INSIGHT_TYPE_VALUES: Final = (
+    "ApiCallRateInsight",
+    "ApiErrorRateInsight",
+)
+"""What the model allows for ``InsightType``."""
+
+SOURCE_EVENT_CATEGORY_VALUES: Final = (
+    "Management",
+    "Data",
+)
+"""What the model allows for ``SourceEventCategory``."""
 
 LOOKUP_ATTRIBUTE_KEY_VALUES: Final = (
     "EventId",
@@ -106,6 +140,18 @@ class CreateTrailResponse(msgspec.Struct, frozen=True, rename="pascal", omit_def
     recursive_logging: bool | None = None
 
 
+class DeleteResourcePolicyRequest(msgspec.Struct, frozen=True, rename="pascal", omit_defaults=True):
+    """CloudTrail's ``DeleteResourcePolicyRequest``."""
+
+    resource_arn: str | None = None
+
+
+class DeleteResourcePolicyResponse(
+    msgspec.Struct, frozen=True, rename="pascal", omit_defaults=True
+):
+    """CloudTrail's ``DeleteResourcePolicyResponse``."""
+
+
 class DeleteTrailRequest(msgspec.Struct, frozen=True, rename="pascal", omit_defaults=True):
     """CloudTrail's ``DeleteTrailRequest``."""
 
@@ -149,6 +195,41 @@ class DescribeTrailsResponse(msgspec.Struct, frozen=True, rename="pascal", omit_
     """CloudTrail's ``DescribeTrailsResponse``."""
 
     trail_list: list[Trail] | None = msgspec.field(default=None, name="trailList")
+
+
+class GetEventConfigurationRequest(
+    msgspec.Struct, frozen=True, rename="pascal", omit_defaults=True
+):
+    """CloudTrail's ``GetEventConfigurationRequest``."""
+
+    trail_name: str | None = None
+    event_data_store: str | None = None
+
+
+class ContextKeySelector(msgspec.Struct, frozen=True, rename="pascal", omit_defaults=True):
+    """CloudTrail's ``ContextKeySelector``."""
+
+    type: str | None = None
+    equals: list[str] | None = None
+
+
+class AggregationConfiguration(msgspec.Struct, frozen=True, rename="pascal", omit_defaults=True):
+    """CloudTrail's ``AggregationConfiguration``."""
+
+    templates: list[str] | None = None
+    event_category: str | None = None
+
+
+class GetEventConfigurationResponse(
+    msgspec.Struct, frozen=True, rename="pascal", omit_defaults=True
+):
+    """CloudTrail's ``GetEventConfigurationResponse``."""
+
+    trail_arn: str | None = msgspec.field(default=None, name="TrailARN")
+    event_data_store_arn: str | None = None
+    max_event_size: str | None = None
+    context_key_selectors: list[ContextKeySelector] | None = None
+    aggregation_configurations: list[AggregationConfiguration] | None = None
 
 
 class GetEventSelectorsRequest(msgspec.Struct, frozen=True, rename="pascal", omit_defaults=True):
@@ -198,6 +279,43 @@ class GetEventSelectorsResponse(msgspec.Struct, frozen=True, rename="pascal", om
     trail_arn: str | None = msgspec.field(default=None, name="TrailARN")
     event_selectors: list[EventSelector] | None = None
     advanced_event_selectors: list[AdvancedEventSelector] | None = None
+
+
+class GetInsightSelectorsRequest(msgspec.Struct, frozen=True, rename="pascal", omit_defaults=True):
+    """CloudTrail's ``GetInsightSelectorsRequest``."""
+
+    trail_name: str | None = None
+    event_data_store: str | None = None
+
+
+class InsightSelector(msgspec.Struct, frozen=True, rename="pascal", omit_defaults=True):
+    """CloudTrail's ``InsightSelector``."""
+
+    insight_type: str | None = None
+    event_categories: list[str] | None = None
+
+
+class GetInsightSelectorsResponse(msgspec.Struct, frozen=True, rename="pascal", omit_defaults=True):
+    """CloudTrail's ``GetInsightSelectorsResponse``."""
+
+    trail_arn: str | None = msgspec.field(default=None, name="TrailARN")
+    insight_selectors: list[InsightSelector] | None = None
+    event_data_store_arn: str | None = None
+    insights_destination: str | None = None
+
+
+class GetResourcePolicyRequest(msgspec.Struct, frozen=True, rename="pascal", omit_defaults=True):
+    """CloudTrail's ``GetResourcePolicyRequest``."""
+
+    resource_arn: str | None = None
+
+
+class GetResourcePolicyResponse(msgspec.Struct, frozen=True, rename="pascal", omit_defaults=True):
+    """CloudTrail's ``GetResourcePolicyResponse``."""
+
+    resource_arn: str | None = None
+    resource_policy: str | None = None
+    delegated_admin_resource_policy: str | None = None
 
 
 class GetTrailRequest(msgspec.Struct, frozen=True, rename="pascal", omit_defaults=True):
@@ -352,6 +470,30 @@ class LookupEventsResponse(msgspec.Struct, frozen=True, rename="pascal", omit_de
     next_token: str | None = None
 
 
+class PutEventConfigurationRequest(
+    msgspec.Struct, frozen=True, rename="pascal", omit_defaults=True
+):
+    """CloudTrail's ``PutEventConfigurationRequest``."""
+
+    trail_name: str | None = None
+    event_data_store: str | None = None
+    max_event_size: str | None = None
+    context_key_selectors: list[ContextKeySelector] | None = None
+    aggregation_configurations: list[AggregationConfiguration] | None = None
+
+
+class PutEventConfigurationResponse(
+    msgspec.Struct, frozen=True, rename="pascal", omit_defaults=True
+):
+    """CloudTrail's ``PutEventConfigurationResponse``."""
+
+    trail_arn: str | None = msgspec.field(default=None, name="TrailARN")
+    event_data_store_arn: str | None = None
+    max_event_size: str | None = None
+    context_key_selectors: list[ContextKeySelector] | None = None
+    aggregation_configurations: list[AggregationConfiguration] | None = None
+
+
 class PutEventSelectorsRequest(msgspec.Struct, frozen=True, rename="pascal", omit_defaults=True):
     """CloudTrail's ``PutEventSelectorsRequest``."""
 
@@ -366,6 +508,39 @@ class PutEventSelectorsResponse(msgspec.Struct, frozen=True, rename="pascal", om
     trail_arn: str | None = msgspec.field(default=None, name="TrailARN")
     event_selectors: list[EventSelector] | None = None
     advanced_event_selectors: list[AdvancedEventSelector] | None = None
+
+
+class PutInsightSelectorsRequest(msgspec.Struct, frozen=True, rename="pascal", omit_defaults=True):
+    """CloudTrail's ``PutInsightSelectorsRequest``."""
+
+    trail_name: str | None = None
+    insight_selectors: list[InsightSelector] | None = None
+    event_data_store: str | None = None
+    insights_destination: str | None = None
+
+
+class PutInsightSelectorsResponse(msgspec.Struct, frozen=True, rename="pascal", omit_defaults=True):
+    """CloudTrail's ``PutInsightSelectorsResponse``."""
+
+    trail_arn: str | None = msgspec.field(default=None, name="TrailARN")
+    insight_selectors: list[InsightSelector] | None = None
+    event_data_store_arn: str | None = None
+    insights_destination: str | None = None
+
+
+class PutResourcePolicyRequest(msgspec.Struct, frozen=True, rename="pascal", omit_defaults=True):
+    """CloudTrail's ``PutResourcePolicyRequest``."""
+
+    resource_arn: str | None = None
+    resource_policy: str | None = None
+
+
+class PutResourcePolicyResponse(msgspec.Struct, frozen=True, rename="pascal", omit_defaults=True):
+    """CloudTrail's ``PutResourcePolicyResponse``."""
+
+    resource_arn: str | None = None
+    resource_policy: str | None = None
+    delegated_admin_resource_policy: str | None = None
 
 
 class RemoveTagsRequest(msgspec.Struct, frozen=True, rename="pascal", omit_defaults=True):
