@@ -24,6 +24,7 @@ COMMANDS = {
     "import": "opentrail.cli.import_",
     "status": "opentrail.cli.status",
     "doctor": "opentrail.cli.doctor",
+    "selectors": "opentrail.cli.selectors",
     "fsck": "opentrail.cli.fsck",
     "verify": "opentrail.cli.verify",
     "validate-logs": "opentrail.cli.verify",

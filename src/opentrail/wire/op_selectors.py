@@ -36,9 +36,8 @@ def put_event_selectors(
     """
     with rooms.trails.changing():
         trail = own_trail(rooms, scope, request.trail_name)
-        changed = msgspec.structs.replace(
-            trail, event_selectors=_basic(request), advanced_selectors=_advanced(request)
-        )
+        basic, advanced = selectors_of(request)
+        changed = msgspec.structs.replace(trail, event_selectors=basic, advanced_selectors=advanced)
         rooms.trails.change(changed, "PutEventSelectors")
     return PutEventSelectorsResponse(
         trail_arn=changed.arn,
@@ -69,6 +68,16 @@ def has_custom_selectors(trail: Trail) -> bool:
         None,
         kept.DEFAULT_SELECTORS,
     )
+
+
+def selectors_of(
+    request: PutEventSelectorsRequest,
+) -> tuple[tuple[kept.EventSelector, ...] | None, tuple[kept.AdvancedSelector, ...] | None]:
+    """Return the selectors of a request, basic or advanced, checked.
+
+    Raises: ClientError InvalidEventSelectorsException.
+    """
+    return _basic(request), _advanced(request)
 
 
 def _basic(request: PutEventSelectorsRequest) -> tuple[kept.EventSelector, ...] | None:
