@@ -25,11 +25,13 @@ Working so far: {works} of {total}.
 What differs for the ones that work:
 
 - CreateTrail, UpdateTrail: what nothing would be delivered to is refused before anything happens:
-  `SnsTopicName`, `CloudWatchLogsLogGroupArn` with its role, `KmsKeyId`, `IsOrganizationTrail`, all
-  with `UnsupportedOperationException`. `RecursiveLogging` is kept and shown; OpenTrail's own
+  `SnsTopicName`, `CloudWatchLogsLogGroupArn` with its role, `KmsKeyId`, all with
+  `UnsupportedOperationException`. `RecursiveLogging` is kept and shown; OpenTrail's own
   deliveries cause no events either way. ARNs are of the partition `aws`.
 - PutInsightSelectors, PutEventConfiguration: only empty lists are taken, others are refused with
   `UnsupportedOperationException`: there are no Insights and no aggregated events.
+- Organization trails and delegated administrators: of the one organization that the settings name; no
+  Organizations API is asked, and no service-linked role is needed.
 - GetResourcePolicy, PutResourcePolicy, DeleteResourcePolicy: `ResourceTypeNotSupportedException` for
   a trail, as from CloudTrail; `ResourceNotFoundException` for all that OpenTrail does not have yet.
 - PutEventSelectors: any `resources.type` of the form `AWS::X::Y` is taken, CloudTrail's list of them

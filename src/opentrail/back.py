@@ -33,10 +33,11 @@ from opentrail.trails.digest import Digests, SigningRooms
 from opentrail.trails.digest_setting import DigestSetting
 from opentrail.trails.keys import DigestKeys
 from opentrail.trails.kmskeys import signers_of
+from opentrail.trails.membership import Membership
+from opentrail.trails.organization import ListedOrganization, Organization
 from opentrail.trails.registry import Registry
 from opentrail.wire.app import ApiRequest, ApiResponse, CloudTrailApi
-from opentrail.wire.preflight import NoTargets
-from opentrail.wire.rooms import Rooms
+from opentrail.wire.rooms import NoTargets, Rooms
 from opentrail.wire.s3_door import S3Door, S3Request
 
 IDLE_WAIT_S = 0.25
@@ -82,6 +83,8 @@ class Back:
         self._state = SqliteState.open(data / "state.db")
         registry = Registry.open(self._log, self._state, clock, SystemIds())
         buckets = _buckets(hello, clock)
+        organization = msgspec.convert(hello.organization, Organization)
+        organizations = ListedOrganization(organization, self._state)
         keys = DigestKeys.open(data / "keys", self._state)
         self._api = CloudTrailApi(
             Rooms(
@@ -89,6 +92,8 @@ class Back:
                 trails=registry,
                 buckets=buckets,
                 targets=NoTargets(),
+                organizations=organizations,
+                trails_max=hello.trails_max,
                 public_keys=keys.public_keys,
                 clock=clock,
                 token_key=hello.token_key,
@@ -106,6 +111,7 @@ class Back:
         self._digests = Digests(
             SigningRooms(self._state, buckets, signers, waiting, self._moved.set), clock
         )
+        self._membership = Membership(registry, organizations, clock)
         self._cuts = _Cuts(registry, clock, hello.file_interval_s)
         self._tuning = TuningWatcher(
             self._log,
@@ -222,6 +228,7 @@ class Back:
 
     def _deliver_due(self) -> bool:
         """Do a little of what is due; return whether there is more to do at once."""
+        self._membership.step()
         self._cuts.step()
         delivered = self._delivery.step()
         return self._digests.step() or delivered

@@ -12,10 +12,10 @@ from opentrail.errors import ClientError, Unavailable
 from opentrail.objects.base import Head, Listed, Put
 from opentrail.objects.names import check_name
 from opentrail.trails.keys import PublicKey
+from opentrail.trails.organization import ListedOrganization, Organization, Organizations
 from opentrail.trails.registry import Registry
 from opentrail.trails.trail import Trail
-from opentrail.wire.preflight import NoTargets
-from opentrail.wire.rooms import Targets
+from opentrail.wire.rooms import NoTargets, Targets
 
 NOW_MS = 1_700_000_000_000
 BUCKET = "trail-logs"
@@ -87,14 +87,17 @@ class SmallTargets:
     tried: list[tuple[str, str]] = field(default_factory=list)
     """What was tried, and with what, in order."""
 
+    def offered(self, trail: Trail) -> None:
+        assert trail.home_region, "asked before anything is tried"
+
     def key_arn(self, trail: Trail) -> str:
         self._try("key", trail.kms_key_id)
         return f"arn:aws:kms:{trail.home_region}:{trail.account}:key/{KEY_ID}"
 
-    def check_sns(self, trail: Trail) -> None:
+    def try_topic(self, trail: Trail) -> None:
         self._try("topic", trail.sns_topic_arn)
 
-    def check_logs(self, trail: Trail) -> None:
+    def try_log_group(self, trail: Trail) -> None:
         self._try("logs", trail.log_group_arn)
 
     def _try(self, what: str, value: str) -> None:
@@ -107,6 +110,7 @@ class TrailRooms:
     """A registry over a log and a state in memory, and one good bucket; no targets unless set."""
 
     targets: Targets
+    organizations: Organizations
 
     def __init__(self) -> None:
         self.clock = SetClock()
@@ -115,6 +119,8 @@ class TrailRooms:
         self.ids = SeededIds(1)
         self.buckets = SmallBuckets({BUCKET: SmallBucket(BUCKET)})
         self.targets = NoTargets()
+        self.organizations = ListedOrganization(Organization("", ""), self.state)
+        self.trails_max = 5
         self.keys: list[PublicKey] = []
         self.asked: list[tuple[int, int]] = []
         self.registry = self.reopen()

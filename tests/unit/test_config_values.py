@@ -21,6 +21,9 @@ ARABIC_DIGITS = "\u0661" * 12
 """Digits, as \\d has them; no account number."""
 SECRET = "wJalrXUtnFEMIhushEXAMPLEKEY"
 
+ORG = "o-exampleorgid"
+MEMBERS = ["222222222222", "333333333333", "444444444444", "555555555555"]
+
 
 def load_text(tmp_path, text: str) -> Settings:
     file = tmp_path / "opentrail.toml"
@@ -67,6 +70,12 @@ def load_text(tmp_path, text: str) -> Settings:
         ("[log]\ndisk_reserve_bytes = 1", "[log]\ndisk_reserve_bytes = true"),
         ("[log]\ndisk_reserve_bytes = 1", "[log]\ndisk_reserve_bytes = 1.5"),
         ("regions = []", "regions = 'us-east-1'"),
+        ("[delivery]\ntrails_max = 1000", "[delivery]\ntrails_max = 1001"),
+        ("[delivery]\ntrails_max = 1", "[delivery]\ntrails_max = 0"),
+        (
+            "[organization]\nid = 'o-exampleorg'",
+            "[organization]\nid = 'o-example'",
+        ),
         ("[listen]", "listen = 'x'"),
         ("[listen]", "[[listen]]"),
         ("[access_keys.A]\naccount = '123456789012'", "[access_keys.A]\naccount = 'x'"),
@@ -79,6 +88,23 @@ def test_both_sides_of_every_bound(tmp_path, good, bad):
         load_text(tmp_path, bad)
     setting = re.findall(r"[a-z_]+", bad.partition("=")[0] or bad)[-1]
     assert setting in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("members = ['222222222222']", "needs an id"),
+        (f"id = '{ORG}'\nmembers = ['123456789012']", "must not have the management account"),
+        (f"id = '{ORG}'\ndelegated_admins = ['222222222222']", "must be members"),
+        (
+            f"id = '{ORG}'\nmembers = {MEMBERS}\ndelegated_admins = {MEMBERS}",
+            "are 3 at most",
+        ),
+    ],
+)
+def test_organizations_that_cannot_be(tmp_path, text, said):
+    with pytest.raises(UsageError, match=said):
+        load_text(tmp_path, f"[organization]\n{text}")
 
 
 @pytest.mark.parametrize("text", ["[[upstream]]", "[upstream.s3]\ntrusted_identity = true"])

@@ -16,7 +16,6 @@ from support.wire_server import (
 )
 
 from opentrail.trails.names import NAME_CHARS_MAX, NAME_CHARS_MIN, PREFIX_CHARS_MAX
-from opentrail.wire.op_trails import TRAILS_MAX
 
 SHADOW_REGION = "eu-west-1"
 GROUP = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:audit:*"
@@ -128,14 +127,14 @@ def test_names_that_a_trail_can_have(trails):
         assert create(trails, name)["Name"] == name
 
 
-def test_a_name_is_taken_once_and_a_region_shows_five(trails, elsewhere):
+def test_a_name_is_taken_once_and_a_region_shows_five(trails, elsewhere, rooms):
     create(trails)
     assert refused(create, trails=trails) == (
         "TrailAlreadyExistsException",
         f"Trail audit already exists for customer: {ACCOUNT}",
     )
     create(elsewhere, "shadow", IsMultiRegionTrail=True)
-    for number in range(TRAILS_MAX - 2):
+    for number in range(rooms.trails_max - 2):
         create(trails, f"trail-{number}")
     text = f"User: {ACCOUNT} already has 5 trails in {REGION}."
     expected = ("MaximumNumberOfTrailsExceededException", text)
@@ -160,7 +159,6 @@ def test_a_multi_region_trail_has_global_events(trails):
 @pytest.mark.parametrize(
     "members",
     [
-        {"IsOrganizationTrail": True},
         {"SnsTopicName": "topic"},
         {"KmsKeyId": "alias/key"},
         {"CloudWatchLogsLogGroupArn": GROUP, "CloudWatchLogsRoleArn": ROLE},

@@ -90,7 +90,10 @@ _LISTS = frozenset({"accounts", "regions", "hosts", "trusted_proxies", "profiles
 _FILE_ONLY = ("access_keys", "buckets", "exclude")
 _UPSTREAM_OPTIONS = ("trusted_identity", "verifies_signatures")
 _UPSTREAM_FILES = ("_ca", "_client_cert", "_client_key", "_proxy")
-_SECTIONS = ("listen", "api", "forward", "log", "history", "delivery", "digest", "tuning")
+_SECTIONS = (
+    *("listen", "api", "forward", "log", "history"),
+    *("delivery", "digest", "organization", "tuning"),
+)
 _TABLES: dict[str, type[msgspec.Struct]] = {
     "upstream": Upstream,
     "buckets": BucketSetting,

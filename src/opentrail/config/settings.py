@@ -16,6 +16,7 @@ from opentrail.errors import UsageError
 from opentrail.objects.setting import BucketSetting
 from opentrail.objects.setting import check as check_bucket
 from opentrail.trails.digest_setting import DigestSetting, check_digest
+from opentrail.trails.organization_setting import OrganizationSetting, check_organization
 
 DATA_DEFAULT = "opentrail-data"
 """The data directory when none is given: beside where the server is started, easy to see."""
@@ -151,6 +152,8 @@ class Delivery(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     """A trail's log files are cut this often. AWS: about every 5 minutes."""
     digest_interval_s: Annotated[int, msgspec.Meta(ge=1, le=86_400)] = 3600
     """Length of a digest's window. AWS: an hour."""
+    trails_max: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 5
+    """Trails of an account that a region shows. AWS: 5. All of them are read at once."""
 
 
 class Tuning(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -201,6 +204,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     history: History = History()
     delivery: Delivery = Delivery()
     digest: DigestSetting = DigestSetting()
+    organization: OrganizationSetting = OrganizationSetting()
     tuning: Tuning = Tuning()
     buckets: dict[str, BucketSetting] = {}
     """By name. A bucket without an entry is the upstream's, or a directory when there is none."""
@@ -241,6 +245,7 @@ def check_settings(settings: Settings) -> None:
     """Check what no type can say. Raises: UsageError."""
     _check_listen(settings.listen)
     check_digest(settings.digest)
+    check_organization(settings.organization, settings.account)
     for name, bucket in settings.buckets.items():
         check_bucket(name, bucket)
     for service, upstream in settings.upstream.items():

@@ -72,6 +72,10 @@ class Hello(msgspec.Struct, frozen=True):
     digest_interval_s: int
     digest: dict[str, str]
     """Settings of what signs digests."""
+    trails_max: int
+    """Trails of an account that a region shows."""
+    organization: dict[str, object]
+    """Who belongs to it; its id is empty when there is none."""
     buckets: dict[str, dict[str, str]]
     """Settings of buckets by name."""
     s3_endpoint: str

@@ -56,6 +56,8 @@ def hello_of(settings: Settings, token_key: bytes) -> Hello:
             **msgspec.structs.asdict(settings.digest),
             "region": settings.digest.region or settings.region,
         },
+        trails_max=settings.delivery.trails_max,
+        organization=_organization(settings),
         buckets={
             name: msgspec.structs.asdict(setting) for name, setting in settings.buckets.items()
         },
@@ -65,6 +67,17 @@ def hello_of(settings: Settings, token_key: bytes) -> Hello:
         tuning_profiles=_tuning_profiles(settings),
         tuning_poll_interval_s=settings.tuning.poll_interval_s,
     )
+
+
+def _organization(settings: Settings) -> dict[str, object]:
+    of = settings.organization
+    return {
+        "id": of.id,
+        "management_account": of.management_account or settings.account,
+        "members": sorted(of.members),
+        "delegated": of.delegated_admins,
+        "trusted": of.service_access,
+    }
 
 
 def _tuning_profiles(settings: Settings) -> dict[str, str]:

@@ -109,13 +109,13 @@ def write_digest(
 def digest_key(due: Due, account: str, region: str) -> str:
     """Return the key of a digest: its time is the window's end, its trail named with its home.
 
-    >>> [prefix/]AWSLogs/<acct>/CloudTrail-Digest/<region>/YYYY/MM/DD/
+    >>> [prefix/]AWSLogs/[o-id/]<acct>/CloudTrail-Digest/<region>/YYYY/MM/DD/
     ...     <acct>_CloudTrail-Digest_<region>_<trail>_<homeRegion>_YYYYMMDDTHHMMSSZ.json.gz
     """
     trail = due.trail
     end = dt.datetime.fromtimestamp(due.end_s, tz=dt.UTC)
     return (
-        f"{key_root(trail)}AWSLogs/{account}/CloudTrail-Digest/{region}/{end:%Y/%m/%d}/"
+        f"{key_root(trail)}{account}/CloudTrail-Digest/{region}/{end:%Y/%m/%d}/"
         f"{account}_CloudTrail-Digest_{region}_{trail.name}_{trail.home_region}_"
         f"{end:%Y%m%dT%H%M%SZ}.json.gz"
     )

@@ -158,21 +158,26 @@ def folder_of(record: Record) -> str:
 def log_file_key(trail: Trail, name: FileName) -> str:
     """Return the key of a log file: its minute is its cut's, its 16 letters tell it from all others.
 
-    >>> [prefix/]AWSLogs/<acct>/CloudTrail/<region>/YYYY/MM/DD/
+    >>> [prefix/]AWSLogs/[o-id/]<acct>/CloudTrail/<region>/YYYY/MM/DD/
     ...     <acct>_CloudTrail_<region>_YYYYMMDDTHHmmZ_<16 letters and digits>.json.gz
     """
     place = name.place
     moment = dt.datetime.fromtimestamp(name.cut_ms // 1000, tz=dt.UTC)
     return (
-        f"{key_root(trail)}AWSLogs/{place.account}/{place.folder}/{place.region}/{moment:%Y/%m/%d}/"
+        f"{key_root(trail)}{place.account}/{place.folder}/{place.region}/{moment:%Y/%m/%d}/"
         f"{place.account}_{place.folder}_{place.region}_{moment:%Y%m%dT%H%MZ}_"
         f"{_unique(trail.id, name)}.json.gz"
     )
 
 
 def key_root(trail: Trail) -> str:
-    """Return what stands before ``AWSLogs/`` in the keys of a trail."""
-    return f"{trail.prefix}/" if trail.prefix else ""
+    """Return what stands before the account in the keys of a trail.
+
+    All accounts of an organization trail lie below the organization, its own one too.
+    """
+    prefix = f"{trail.prefix}/" if trail.prefix else ""
+    organization = f"{trail.organization_id}/" if trail.is_organization else ""
+    return f"{prefix}AWSLogs/{organization}"
 
 
 def _unique(trail_id: str, name: FileName) -> str:

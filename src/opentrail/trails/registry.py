@@ -87,24 +87,32 @@ class Registry:
         with self._believed():
             return sorted(self._trails.values(), key=trail_key)
 
-    def visible(self, account: str, region: str) -> list[Trail]:
-        """Return the account's trails of ``region``, then the shadows of its other regions' ones.
+    def seen_by(self, account: str) -> list[Trail]:
+        """Return the account's trails and those that its organization has for it, of all regions.
 
         Raises: Unavailable. Corrupt.
         """
-        mine = [trail for trail in self.trails() if trail.account == account]
+        return [each for each in self.trails() if account in (each.account, *each.members)]
+
+    def visible(self, account: str, region: str) -> list[Trail]:
+        """Return the account's trails of ``region``, then the shadows of its other regions' ones.
+
+        The trails of its organization are among them. Raises: Unavailable. Corrupt.
+        """
+        mine = self.seen_by(account)
         home = [trail for trail in mine if trail.home_region == region]
         return home + [t for t in mine if t.is_multi_region and t.home_region != region]
 
     def find(self, account: str, region: str, name_or_arn: str) -> Trail | None:
-        """Return the visible trail of that ARN, or the region's own of that name.
+        """Return the visible trail of that ARN, or the account's and region's own of that name.
 
         Raises: Unavailable. Corrupt.
         """
         for trail in self.visible(account, region):
             if name_or_arn == trail.arn:
                 return trail
-            if name_or_arn == trail.name and trail.home_region == region:
+            own = trail.home_region == region and trail.account == account
+            if name_or_arn == trail.name and own:
                 return trail
         return None
 

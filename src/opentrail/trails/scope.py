@@ -21,14 +21,14 @@ GLOBAL_SOURCES = frozenset({"cloudfront.amazonaws.com", "iam.amazonaws.com", "st
 
 
 def takes(trail: Trail) -> Selects:
-    """Return whether ``trail`` takes a record: one of its account and regions that it selects.
+    """Return whether ``trail`` takes a record: one of its accounts and regions that it selects.
 
     Which origins are never taken (``NEVER_DELIVERED``) and whether the trail logs is not asked.
     """
     selects = compile_selectors(trail.event_selectors, trail.advanced_selectors)
-    account = trail.account
     in_regions = _in_regions(trail)
-    return lambda record: account_of(record) == account and in_regions(record) and selects(record)
+    accounts = frozenset((trail.account, *trail.members))
+    return lambda record: account_of(record) in accounts and in_regions(record) and selects(record)
 
 
 def _in_regions(trail: Trail) -> Selects:

@@ -31,6 +31,10 @@ class Trail(msgspec.Struct, frozen=True, kw_only=True):
     kms_key_id: str = ""
     """As key ARN."""
     is_organization: bool = False
+    organization_id: str = ""
+    """Of an organization trail; a level of its keys."""
+    members: tuple[str, ...] = ()
+    """Of an organization trail: the accounts beside ``account`` whose records it takes, sorted."""
     recursive_logging: bool = True
     """Kept and shown: deliveries of OpenTrail's own cause no events either way."""
     event_selectors: tuple[EventSelector, ...] | None = None

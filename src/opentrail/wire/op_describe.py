@@ -52,8 +52,8 @@ def describe_trails(
 
 
 def list_trails(rooms: Rooms, scope: Scope, _request: ListTrailsRequest) -> ListTrailsResponse:
-    """Return the account's trails of all regions, in one page."""
-    mine = [trail for trail in rooms.trails.trails() if trail.account == scope.account]
+    """Return the account's trails of all regions, its organization's too, in one page."""
+    mine = rooms.trails.seen_by(scope.account)
     return ListTrailsResponse(
         trails=[
             TrailInfo(trail_arn=trail.arn, name=trail.name, home_region=trail.home_region)

@@ -20,6 +20,7 @@ from opentrail.wire.shapes import (
     ResourceTag,
     Tag,
 )
+from opentrail.wire.which_trail import check_manages
 
 TAGS_MAX = 50
 """Of one trail; CloudTrail's quota."""
@@ -40,7 +41,7 @@ def add_tags(rooms: Rooms, scope: Scope, request: AddTagsRequest) -> AddTagsResp
     """
     added = tags_of(request.tags_list)
     with rooms.trails.changing():
-        trail = _tagged(rooms, scope, request.resource_id)
+        trail = _changed(rooms, scope, request.resource_id)
         tags = rooms.trails.tags(trail.id) | added
         check_count(tags)
         rooms.trails.put_tags(trail.id, tags)
@@ -54,7 +55,7 @@ def remove_tags(rooms: Rooms, scope: Scope, request: RemoveTagsRequest) -> Remov
     """
     removed = tags_of(request.tags_list)
     with rooms.trails.changing():
-        trail = _tagged(rooms, scope, request.resource_id)
+        trail = _changed(rooms, scope, request.resource_id)
         tags = rooms.trails.tags(trail.id)
         rooms.trails.put_tags(
             trail.id, {key: value for key, value in tags.items() if key not in removed}
@@ -107,6 +108,12 @@ def _check(key: str, value: str) -> None:
 
 def _bad_tag(message: str) -> ClientError:
     return ClientError("InvalidTagParameterException", message)
+
+
+def _changed(rooms: Rooms, scope: Scope, arn: str | None) -> Trail:
+    trail = _tagged(rooms, scope, arn)
+    check_manages(rooms, scope, trail)
+    return trail
 
 
 def _tagged(rooms: Rooms, scope: Scope, arn: str | None) -> Trail:

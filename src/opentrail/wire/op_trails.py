@@ -8,9 +8,11 @@ the service has them where that is known. They come one at a time.
 from typing import TypeVar
 
 import msgspec
+from msgspec.structs import replace
 
 from opentrail.errors import ClientError
 from opentrail.trails.names import check_name, check_prefix
+from opentrail.trails.organization import required
 from opentrail.trails.target_names import check_key_id, check_log_group, check_topic
 from opentrail.trails.trail import Trail
 from opentrail.wire.op_describe import described
@@ -31,9 +33,6 @@ from opentrail.wire.shapes import (
 )
 from opentrail.wire.which_trail import own_trail
 
-TRAILS_MAX = 5
-"""Trails that a region shows, shadows of other regions' trails included; CloudTrail's quota."""
-
 GivenT = TypeVar("GivenT", str, bool)
 
 
@@ -48,27 +47,13 @@ def create_trail(rooms: Rooms, scope: Scope, request: CreateTrailRequest) -> Cre
     """
     name = request.name or ""
     check_name(name)
-    trail = Trail(
-        id=rooms.trails.new_id(),
-        name=name,
-        account=scope.account,
-        home_region=scope.region,
-        bucket=request.s3_bucket_name or "",
-        prefix=request.s3_key_prefix or "",
-        include_global_service_events=request.include_global_service_events is not False,
-        is_multi_region=request.is_multi_region_trail is True,
-        log_file_validation=request.enable_log_file_validation is True,
-        sns_topic=request.sns_topic_name or "",
-        log_group_arn=request.cloud_watch_logs_log_group_arn or "",
-        log_role_arn=request.cloud_watch_logs_role_arn or "",
-        kms_key_id=request.kms_key_id or "",
-        recursive_logging=request.recursive_logging is not False,
-    )
+    trail = _new(rooms, scope, request)
     tags = tags_of(request.tags_list)
     check_count(tags)
     with rooms.trails.changing():
+        trail = _with_organization(rooms, scope, trail, asked=request.is_organization_trail)
         _check_room(rooms, trail)
-        _check(trail, request)
+        _check(trail)
         trail = preflight(rooms, trail, _targets_given(request))
         if tags:
             rooms.trails.put_tags(trail.id, tags)
@@ -82,8 +67,13 @@ def update_trail(rooms: Rooms, scope: Scope, request: UpdateTrailRequest) -> Upd
     Raises: ClientError: the trail is as before. Unavailable: it may or may not be. Corrupt.
     """
     with rooms.trails.changing():
-        trail = _updated(own_trail(rooms, scope, request.name), request)
-        _check(trail, request)
+        before = own_trail(rooms, scope, request.name)
+        trail = _updated(before, request)
+        trail = _with_organization(rooms, scope, trail, asked=request.is_organization_trail)
+        if trail.account != before.account:
+            text = f"{before.arn} cannot become a trail of the organization: it is a member's."
+            raise ClientError("NotOrganizationMasterAccountException", text)
+        _check(trail)
         trail = preflight(rooms, trail, _targets_given(request))
         rooms.trails.change(trail, "UpdateTrail")
     return msgspec.convert(described(trail), UpdateTrailResponse, from_attributes=True)
@@ -116,6 +106,26 @@ def stop_logging(rooms: Rooms, scope: Scope, request: StopLoggingRequest) -> Sto
     return StopLoggingResponse()
 
 
+def _new(rooms: Rooms, scope: Scope, request: CreateTrailRequest) -> Trail:
+    """Return the trail that is asked for."""
+    return Trail(
+        id=rooms.trails.new_id(),
+        name=request.name or "",
+        account=scope.account,
+        home_region=scope.region,
+        bucket=request.s3_bucket_name or "",
+        prefix=request.s3_key_prefix or "",
+        include_global_service_events=request.include_global_service_events is not False,
+        is_multi_region=request.is_multi_region_trail is True,
+        log_file_validation=request.enable_log_file_validation is True,
+        sns_topic=request.sns_topic_name or "",
+        log_group_arn=request.cloud_watch_logs_log_group_arn or "",
+        log_role_arn=request.cloud_watch_logs_role_arn or "",
+        kms_key_id=request.kms_key_id or "",
+        recursive_logging=request.recursive_logging is not False,
+    )
+
+
 def _updated(trail: Trail, request: UpdateTrailRequest) -> Trail:
     """Return ``trail`` with what is given changed.
 
@@ -127,7 +137,7 @@ def _updated(trail: Trail, request: UpdateTrailRequest) -> Trail:
     if multi_region != trail.is_multi_region:
         with_global = multi_region
     group, role = _updated_log_group(trail, request)
-    return msgspec.structs.replace(
+    return replace(
         trail,
         bucket=_given(request.s3_bucket_name, trail.bucket),
         prefix=_given(request.s3_key_prefix, trail.prefix),
@@ -154,8 +164,33 @@ def _given(value: GivenT | None, otherwise: GivenT) -> GivenT:
     return otherwise if value is None else value
 
 
+def _with_organization(rooms: Rooms, scope: Scope, trail: Trail, *, asked: bool | None) -> Trail:
+    """Return ``trail`` made one of the whole organization, or of one account again, if asked for.
+
+    The management account owns it, whoever makes it. Raises: ClientError. Unavailable.
+    """
+    if asked is None or asked == trail.is_organization:
+        return trail
+    organization = required(rooms.organizations, scope.account)
+    if not organization.manages(scope.account):
+        text = f"Account {scope.account} does not manage the trails of its organization."
+        raise ClientError("NotOrganizationMasterAccountException", text)
+    if not asked:
+        return replace(trail, is_organization=False, organization_id="", members=())
+    return replace(
+        trail,
+        account=organization.management_account,
+        is_organization=True,
+        organization_id=organization.id,
+        members=organization.members,
+    )
+
+
 def _check_room(rooms: Rooms, trail: Trail) -> None:
-    """Raise ClientError when the name is taken or a region that would show the trail is full."""
+    """Raise ClientError when the name is taken or a region that would show the trail is full.
+
+    Trails that an account has from its organization do not count.
+    """
     trails = rooms.trails
     if trails.find(trail.account, trail.home_region, trail.name) is not None:
         raise ClientError(
@@ -167,17 +202,16 @@ def _check_room(rooms: Rooms, trail: Trail) -> None:
         mine = (each for each in trails.trails() if each.account == trail.account)
         regions |= {each.home_region: None for each in mine}
     for region in regions:
-        if len(trails.visible(trail.account, region)) >= TRAILS_MAX:
+        shown = trails.visible(trail.account, region)
+        if sum(each.account == trail.account for each in shown) >= rooms.trails_max:
             raise ClientError(
                 "MaximumNumberOfTrailsExceededException",
-                f"User: {trail.account} already has {TRAILS_MAX} trails in {region}.",
+                f"User: {trail.account} already has {rooms.trails_max} trails in {region}.",
             )
 
 
-def _check(trail: Trail, request: CreateTrailRequest | UpdateTrailRequest) -> None:
+def _check(trail: Trail) -> None:
     """Raise ClientError unless a trail may be so."""
-    if request.is_organization_trail:
-        raise _not_yet("IsOrganizationTrail", "has no organizations")
     if trail.is_multi_region and not trail.include_global_service_events:
         raise ClientError(
             "InvalidParameterCombinationException",
@@ -195,8 +229,3 @@ def _targets_given(request: CreateTrailRequest | UpdateTrailRequest) -> Given:
         group=bool(request.cloud_watch_logs_log_group_arn or request.cloud_watch_logs_role_arn),
         key=bool(request.kms_key_id),
     )
-
-
-def _not_yet(member: str, why: str) -> ClientError:
-    """Return the error for what is left out rather than taken and forgotten."""
-    return ClientError("UnsupportedOperationException", f"{member}: OpenTrail {why} yet.")

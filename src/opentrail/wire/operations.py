@@ -13,6 +13,10 @@ import msgspec
 
 from opentrail.errors import ClientError
 from opentrail.wire import shapes
+from opentrail.wire.op_delegated_admins import (
+    deregister_organization_delegated_admin,
+    register_organization_delegated_admin,
+)
 from opentrail.wire.op_describe import describe_trails, get_trail, get_trail_status, list_trails
 from opentrail.wire.op_event_configuration import get_event_configuration, put_event_configuration
 from opentrail.wire.op_insights import get_insight_selectors, put_insight_selectors
@@ -75,6 +79,9 @@ ANSWERED: Final[Mapping[str, Handler]] = {
     "CreateTrail": _typed(shapes.CreateTrailRequest, create_trail),
     "DeleteResourcePolicy": _typed(shapes.DeleteResourcePolicyRequest, delete_resource_policy),
     "DeleteTrail": _typed(shapes.DeleteTrailRequest, delete_trail),
+    "DeregisterOrganizationDelegatedAdmin": _typed(
+        shapes.DeregisterOrganizationDelegatedAdminRequest, deregister_organization_delegated_admin
+    ),
     "DescribeTrails": _typed(shapes.DescribeTrailsRequest, describe_trails),
     "GetEventConfiguration": _typed(shapes.GetEventConfigurationRequest, get_event_configuration),
     "GetEventSelectors": _typed(shapes.GetEventSelectorsRequest, get_event_selectors),
@@ -90,6 +97,9 @@ ANSWERED: Final[Mapping[str, Handler]] = {
     "PutEventSelectors": _typed(shapes.PutEventSelectorsRequest, put_event_selectors),
     "PutInsightSelectors": _typed(shapes.PutInsightSelectorsRequest, put_insight_selectors),
     "PutResourcePolicy": _typed(shapes.PutResourcePolicyRequest, put_resource_policy),
+    "RegisterOrganizationDelegatedAdmin": _typed(
+        shapes.RegisterOrganizationDelegatedAdminRequest, register_organization_delegated_admin
+    ),
     "RemoveTags": _typed(shapes.RemoveTagsRequest, remove_tags),
     "StartLogging": _typed(shapes.StartLoggingRequest, start_logging),
     "StopLogging": _typed(shapes.StopLoggingRequest, stop_logging),

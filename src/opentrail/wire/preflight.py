@@ -11,6 +11,7 @@ import msgspec
 
 from opentrail.errors import ClientError, UsageError
 from opentrail.objects.base import Buckets, Put
+from opentrail.trails.logfile import key_root
 from opentrail.trails.trail import Trail
 from opentrail.wire.rooms import Rooms
 
@@ -29,42 +30,24 @@ class Given:
 def preflight(rooms: Rooms, trail: Trail, given: Given) -> Trail:
     """Try all that ``trail`` is connected with; return it with the ARN of its key.
 
-    1. the key
-    2. the bucket     (leaves empty objects)
-    3. the topic      (gets a message)
-    4. the log group  (gets a stream)
+    1. whether there is somebody to deliver to
+    2. the key
+    3. the bucket     (leaves empty objects)
+    4. the topic      (gets a message)
+    5. the log group  (gets a stream)
     The first that refuses ends it; what was left behind until then stays, as the service does.
     Raises: ClientError: with CloudTrail's codes. Unavailable: one of them does not answer.
     """
+    rooms.targets.offered(trail)
     if given.key:
         arn = rooms.targets.key_arn(trail)
         trail = msgspec.structs.replace(trail, kms_key_id=arn)
     try_bucket(rooms.buckets, trail)
     if given.topic:
-        rooms.targets.check_sns(trail)
+        rooms.targets.try_topic(trail)
     if given.group:
-        rooms.targets.check_logs(trail)
+        rooms.targets.try_log_group(trail)
     return trail
-
-
-class NoTargets:
-    """``Targets`` where there are none: whoever asks for one is refused, before anything happens."""
-
-    def key_arn(self, _trail: Trail) -> str:
-        """See ``Targets``."""
-        raise _not_yet("KmsKeyId", "does not encrypt with KMS keys")
-
-    def check_sns(self, _trail: Trail) -> None:
-        """See ``Targets``."""
-        raise _not_yet("SnsTopicName", "does not notify SNS topics")
-
-    def check_logs(self, _trail: Trail) -> None:
-        """See ``Targets``."""
-        raise _not_yet("CloudWatchLogsLogGroupArn", "does not deliver to CloudWatch Logs")
-
-
-def _not_yet(member: str, why: str) -> ClientError:
-    return ClientError("UnsupportedOperationException", f"{member}: OpenTrail {why} yet.")
 
 
 def try_bucket(buckets: Buckets, trail: Trail) -> None:
@@ -76,8 +59,7 @@ def try_bucket(buckets: Buckets, trail: Trail) -> None:
     A crash between leaves empty objects that mean nothing.
     Raises: ClientError: with CloudTrail's codes. Unavailable: the bucket does not answer.
     """
-    root = f"{trail.prefix}/" if trail.prefix else ""
-    home = f"{root}AWSLogs/{trail.account}"
+    home = f"{key_root(trail)}{trail.account}"
     try:
         bucket = buckets.find(trail.bucket)
         bucket.acl_readable()

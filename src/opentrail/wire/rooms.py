@@ -6,9 +6,11 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from opentrail.clock import Clock
+from opentrail.errors import ClientError
 from opentrail.history.lookup import Lookup, Page
 from opentrail.objects.base import Buckets
 from opentrail.trails.keys import PublicKey
+from opentrail.trails.organization import Organizations
 from opentrail.trails.registry import Registry
 from opentrail.trails.trail import Trail
 
@@ -29,31 +31,68 @@ PublicKeys = Callable[[int, int], Sequence[PublicKey]]
 
 
 class Targets(Protocol):
-    """What trails are connected with beside buckets: tried before a trail is made or changed.
+    """What a trail delivers to beside its bucket, tried before the trail is made or changed.
 
-    Each raises ClientError with CloudTrail's own code and text, or Unavailable: it does not answer.
+    What a try leaves there (a message, an empty log stream) stays, as with CloudTrail. All raise
+    Unavailable where there is no answer.
     """
 
+    def offered(self, trail: Trail) -> None:
+        """Refuse what cannot be delivered to from here at all, before anything happens.
+
+        Raises: ClientError UnsupportedOperationException.
+        """
+        ...
+
     def key_arn(self, trail: Trail) -> str:
-        """Return the ARN of the KMS key that ``trail.kms_key_id`` (an id, alias or ARN) means.
+        """Return the ARN of the trail's KMS key, which is given by id, alias or ARN.
 
         The key is tried too, with the encryption context of the trail's deliveries.
-        Raises: ClientError KmsKeyNotFoundException, KmsKeyDisabledException, KmsException,
+        Raises: ClientError KmsKeyNotFoundException, KmsException,
         InsufficientEncryptionPolicyException.
         """
         ...
 
-    def check_sns(self, trail: Trail) -> None:
-        """Send the topic of ``trail`` a message. Raises: ClientError InsufficientSnsTopicPolicyException."""
-        ...
+    def try_topic(self, trail: Trail) -> None:
+        """Send CloudTrail's validation message to the trail's topic.
 
-    def check_logs(self, trail: Trail) -> None:
-        """Make the log stream of ``trail`` in its group, with its role; it stays there.
-
-        Raises: ClientError InvalidCloudWatchLogsLogGroupArnException,
-        CloudWatchLogsDeliveryUnavailableException.
+        Raises: ClientError InsufficientSnsTopicPolicyException.
         """
         ...
+
+    def try_log_group(self, trail: Trail) -> None:
+        """Make the log stream of the trail's home region, as the trail's role.
+
+        Raises: ClientError InvalidCloudWatchLogsLogGroupArnException.
+        """
+        ...
+
+
+class NoTargets:
+    """``Targets`` of an OpenTrail that delivers to buckets only: refuses rather than forgets."""
+
+    def offered(self, trail: Trail) -> None:
+        """See ``Targets``."""
+        if trail.log_group_arn:
+            raise _not_yet("CloudWatchLogsLogGroupArn", "does not deliver to CloudWatch Logs")
+        if trail.sns_topic:
+            raise _not_yet("SnsTopicName", "does not notify SNS topics")
+        if trail.kms_key_id:
+            raise _not_yet("KmsKeyId", "does not encrypt with KMS keys")
+
+    def key_arn(self, trail: Trail) -> str:
+        """See ``Targets``."""
+        return trail.kms_key_id
+
+    def try_topic(self, trail: Trail) -> None:
+        """See ``Targets``."""
+
+    def try_log_group(self, trail: Trail) -> None:
+        """See ``Targets``."""
+
+
+def _not_yet(member: str, why: str) -> ClientError:
+    return ClientError("UnsupportedOperationException", f"{member}: OpenTrail {why} yet.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +103,11 @@ class Rooms:
     trails: Registry
     buckets: Buckets
     targets: Targets
+    organizations: Organizations
     public_keys: PublicKeys
     clock: Clock
+    trails_max: int
+    """Trails of an account that a region shows, shadows of other regions' trails included."""
     token_key: bytes = field(repr=False)
     """Signs page tokens. Secret; tokens made under another key are refused."""
 

@@ -162,6 +162,20 @@ class DeleteTrailResponse(msgspec.Struct, frozen=True, rename="pascal", omit_def
     """CloudTrail's ``DeleteTrailResponse``."""
 
 
+class DeregisterOrganizationDelegatedAdminRequest(
+    msgspec.Struct, frozen=True, rename="pascal", omit_defaults=True
+):
+    """CloudTrail's ``DeregisterOrganizationDelegatedAdminRequest``."""
+
+    delegated_admin_account_id: str | None = None
+
+
+class DeregisterOrganizationDelegatedAdminResponse(
+    msgspec.Struct, frozen=True, rename="pascal", omit_defaults=True
+):
+    """CloudTrail's ``DeregisterOrganizationDelegatedAdminResponse``."""
+
+
 class DescribeTrailsRequest(msgspec.Struct, frozen=True, rename="pascal", omit_defaults=True):
     """CloudTrail's ``DescribeTrailsRequest``."""
 
@@ -541,6 +555,20 @@ class PutResourcePolicyResponse(msgspec.Struct, frozen=True, rename="pascal", om
     resource_arn: str | None = None
     resource_policy: str | None = None
     delegated_admin_resource_policy: str | None = None
+
+
+class RegisterOrganizationDelegatedAdminRequest(
+    msgspec.Struct, frozen=True, rename="pascal", omit_defaults=True
+):
+    """CloudTrail's ``RegisterOrganizationDelegatedAdminRequest``."""
+
+    member_account_id: str | None = None
+
+
+class RegisterOrganizationDelegatedAdminResponse(
+    msgspec.Struct, frozen=True, rename="pascal", omit_defaults=True
+):
+    """CloudTrail's ``RegisterOrganizationDelegatedAdminResponse``."""
 
 
 class RemoveTagsRequest(msgspec.Struct, frozen=True, rename="pascal", omit_defaults=True):

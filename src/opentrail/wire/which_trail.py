@@ -7,6 +7,7 @@ region where the trail shows as a shadow; only its home region changes a trail.
 
 from opentrail.errors import ClientError
 from opentrail.trails.names import check_name, parse_arn
+from opentrail.trails.organization import seen
 from opentrail.trails.trail import Trail
 from opentrail.wire.rooms import Rooms, Scope
 
@@ -38,7 +39,8 @@ def visible_trail(rooms: Rooms, scope: Scope, given: str | None) -> Trail:
 def own_trail(rooms: Rooms, scope: Scope, given: str | None) -> Trail:
     """Return the trail that ``given`` means, which may be changed here.
 
-    Raises: ClientError: as ``visible_trail``; InvalidHomeRegionException.
+    Raises: ClientError: as ``visible_trail``; InvalidHomeRegionException; AccessDeniedException: it
+    is the organization's, which the account neither manages nor is delegated to. Unavailable.
     """
     trail = visible_trail(rooms, scope, given)
     if trail.home_region != scope.region:
@@ -46,7 +48,18 @@ def own_trail(rooms: Rooms, scope: Scope, given: str | None) -> Trail:
             "InvalidHomeRegionException",
             f"The trail {trail.arn} can be changed in its home region {trail.home_region} only.",
         )
+    check_manages(rooms, scope, trail)
     return trail
+
+
+def check_manages(rooms: Rooms, scope: Scope, trail: Trail) -> None:
+    """Raise ClientError unless the account may change a trail that it sees."""
+    if trail.account == scope.account:
+        return
+    organization = seen(rooms.organizations, scope.account)
+    if organization is None or not organization.manages(scope.account):
+        text = "Access Denied: You do not have permission to operate on this resource"
+        raise ClientError("AccessDeniedException", text)
 
 
 def check_given(given: str | None) -> str:

@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who joins or leaves the organization joins or leaves its trails: each time a change in the log."""
+
+import logging
+from typing import Final
+
+import msgspec
+
+from opentrail.clock import Clock
+from opentrail.errors import ClientError
+from opentrail.trails.organization import Organizations
+from opentrail.trails.registry import Registry
+from opentrail.trails.trail import Trail
+
+LOOK_S: Final = 10.0
+"""How often the organization is looked at: a new member's trail is there within that."""
+CHANGE: Final = "OrganizationChange"
+"""What the log says changed the trail; no operation is called so."""
+
+_log = logging.getLogger("opentrail.trails")
+
+
+class Membership:
+    """Keeps the members of organization trails what the organization's are. One thread."""
+
+    def __init__(self, registry: Registry, organizations: Organizations, clock: Clock) -> None:
+        self._registry = registry
+        self._organizations = organizations
+        self._clock = clock
+        self._due_s = 0.0
+        """Monotonic; the first look comes at once."""
+
+    def step(self) -> None:
+        """Look at the organization when it is time, and change its trails if it has changed.
+
+        An organization that cannot be seen leaves them as they are. Raises: Unavailable. Corrupt.
+        """
+        if self._clock.monotonic() < self._due_s:
+            return
+        self._due_s = self._clock.monotonic() + LOOK_S
+        for trail in self._registry.trails():
+            if trail.is_organization and self._now(trail) != trail:
+                self._change(trail)
+
+    def _change(self, trail: Trail) -> None:
+        """Change a trail that differs, unless an operation changes trails just now: then later."""
+        try:
+            with self._registry.changing(wait_s=0.0):
+                found = self._registry.find(trail.account, trail.home_region, trail.arn)
+                if found is not None and found.id == trail.id:
+                    self._registry.change(self._now(found), CHANGE)
+        except ClientError:
+            self._due_s = 0.0
+
+    def _now(self, trail: Trail) -> Trail:
+        """Return ``trail`` as it must be. One whose organization is gone keeps its own account."""
+        try:
+            organization = self._organizations.of(trail.account)
+        except ClientError as error:
+            _log.error("members of trail %s: %s", trail.arn, error)
+            return trail
+        members = () if organization is None else organization.members
+        return msgspec.structs.replace(trail, members=members)
