@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The setting ``organization``: whose accounts are served."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 import msgspec
 
@@ -10,6 +10,7 @@ from opentrail.trails.organization import DELEGATED_MAX
 
 # \Z, for $ lets a newline pass at the end.
 Account = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{12}\Z")]
+OwnAccount = Annotated[str, msgspec.Meta(pattern=r"^(?:[0-9]{12})?\Z")]
 OrganizationId = Annotated[str, msgspec.Meta(pattern=r"^(?:o-[a-z0-9]{10,32})?\Z")]
 
 
@@ -18,7 +19,7 @@ class OrganizationSetting(msgspec.Struct, frozen=True, forbid_unknown_fields=Tru
 
     id: OrganizationId = ""
     """"o-" and 10 to 32 letters and digits; empty: there is none."""
-    management_account: Account | Literal[""] = ""
+    management_account: OwnAccount = ""
     """Owns its trails; "": ``account``."""
     members: tuple[Account, ...] = ()
     """All others that belong to it."""
