@@ -86,7 +86,9 @@ class _Tree:
         self._sources[dotted] = source
 
 
-_LISTS = frozenset({"accounts", "regions", "hosts", "trusted_proxies", "profiles"})
+_LISTS = frozenset(
+    {"accounts", "regions", "hosts", "trusted_proxies", "profiles", "members", "delegated_admins"}
+)
 _FILE_ONLY = ("access_keys", "buckets", "exclude")
 _UPSTREAM_OPTIONS = ("trusted_identity", "verifies_signatures")
 _UPSTREAM_FILES = ("_ca", "_client_cert", "_client_key", "_proxy")
