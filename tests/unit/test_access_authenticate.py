@@ -8,7 +8,8 @@ from support.signed_requests import KEY_ID, SECRET, Signed, Signer
 
 from opentrail.access import refusals
 from opentrail.access.authenticate import authenticate
-from opentrail.access.keys import AccessKey, IdentityType, KeyTable
+from opentrail.access.key_table import KeyTable
+from opentrail.access.keys import AccessKey, IdentityType
 from opentrail.aws.request import RequestHead
 from opentrail.errors import ClientError
 

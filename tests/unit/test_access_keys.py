@@ -8,12 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.seeded_ids import SeededIds
 
+from opentrail.access.key_table import SESSIONS_MAX, KeyTable, Learned
 from opentrail.access.keys import (
-    SESSIONS_MAX,
     AccessKey,
     IdentityType,
-    KeyTable,
-    Learned,
     account_of,
     identity_of_arn,
     is_account,

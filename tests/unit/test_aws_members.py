@@ -19,7 +19,7 @@ from support.aws_requests import load_model, operations, request, sample, scope,
 
 from opentrail.aws.jsonbody import DEPTH_MAX
 from opentrail.aws.model import operation as model_of
-from opentrail.aws.protocol import parse_sts, request_members, response_members
+from opentrail.aws.protocol import parse_identity, request_members, response_members
 from opentrail.aws.request import RequestHead, Target
 
 FAMILIES = tuple(
@@ -315,7 +315,7 @@ ASSUME = modelled("sts", "AssumeRole", "query")
 
 
 def test_sts_answers():
-    found = parse_sts(ASSUME, ASSUMED)
+    found = parse_identity(ASSUME, ASSUMED)
     assert found == {
         "Credentials": {
             "AccessKeyId": "ASIAEXAMPLEKEY",
@@ -348,8 +348,8 @@ def test_sts_answers():
     ],
 )
 def test_no_sts_answer(body):
-    assert parse_sts(ASSUME, body) is None
+    assert parse_identity(ASSUME, body) is None
 
 
 def test_only_sts_answers_are_learned_from():
-    assert parse_sts(modelled("iam", "CreateAccessKey", "query"), ASSUMED) is None
+    assert parse_identity(modelled("iam", "CreateAccessKey", "query"), ASSUMED) is None

@@ -11,7 +11,8 @@ import pytest
 from support.sent_records import record
 from support.signed_requests import KEY_ID, SECRET, Signer
 
-from opentrail.access.keys import AccessKey, IdentityType, KeyTable
+from opentrail.access.key_table import KeyTable
+from opentrail.access.keys import AccessKey, IdentityType
 from opentrail.clock import SystemClock, SystemIds, iso_seconds
 from opentrail.errors import Unavailable
 from opentrail.eventlog.base import Draft, Origin

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.seeded_ids import SeededIds
 
+from opentrail.access.key_table import KeyTable
 from opentrail.access.keys import (
     AccessKey,
     IdentityType,
-    KeyTable,
     Session,
     SessionIssuer,
     identity_of_arn,

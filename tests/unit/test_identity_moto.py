@@ -8,7 +8,8 @@ import pytest
 from moto.server import ThreadedMotoServer
 from support.signed_requests import Signer
 
-from opentrail.access.keys import AccessKey, IdentityType, KeyTable, account_of
+from opentrail.access.key_table import KeyTable
+from opentrail.access.keys import AccessKey, IdentityType, account_of
 from opentrail.aws.route import identify
 from opentrail.capture.call import Body, Call, Caller, Outcome
 from opentrail.capture.sts import session_of

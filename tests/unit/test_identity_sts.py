@@ -9,7 +9,8 @@ import msgspec
 import pytest
 from support.signed_requests import SECRET, Signer
 
-from opentrail.access.keys import AccessKey, IdentityType, KeyTable, Session
+from opentrail.access.key_table import KeyTable
+from opentrail.access.keys import AccessKey, IdentityType, Session
 from opentrail.aws.request import Target
 from opentrail.capture.call import BODY_KEPT_MAX, Body, Call, Caller, Outcome
 from opentrail.capture.identity import Identities, IdentitySettings
@@ -311,3 +312,46 @@ def test_what_teaches():
         assert teaches(Target("sts", "sts.amazonaws.com", operation, "query"))
     assert not teaches(Target("sts", "sts.amazonaws.com", "GetCallerIdentity", "query"))
     assert not teaches(Target("x", "x.amazonaws.com", "AssumeRole", "query"))
+
+
+WEB_TOKEN = (
+    ROLE_USER + "<Provider>accounts.example.com</Provider><Audience>app</Audience>"
+    "<SubjectFromWebIdentityToken>u1</SubjectFromWebIdentityToken>"
+)
+SAML_TOKEN = ROLE_USER + "<NameQualifier>nq=</NameQualifier><Subject>ada</Subject>"
+
+
+@pytest.mark.parametrize(
+    ("operation", "inner", "element"),
+    [
+        (
+            "AssumeRoleWithWebIdentity",
+            WEB_TOKEN,
+            {
+                "type": "WebIdentityUser",
+                "principalId": "accounts.example.com:app:u1",
+                "userName": "u1",
+                "identityProvider": "accounts.example.com",
+            },
+        ),
+        (
+            "AssumeRoleWithSAML",
+            SAML_TOKEN,
+            {
+                "type": "SAMLUser",
+                "principalId": "nq=:ada",
+                "userName": "ada",
+                "identityProvider": "nq=",
+            },
+        ),
+    ],
+)
+def test_who_asks_with_a_token_is_who_sts_says(operation, inner, element):
+    identities = Identities(IdentitySettings(account=ACCOUNT, region="us-east-1"), KeyTable())
+    caller = identities.asker(call(operation, inner, {"RoleArn": ROLE_ARN}))
+    assert caller is not None
+    assert json.loads(bytes(caller.user_identity)) == element
+    assert (caller.account, caller.verified) == (ACCOUNT, True)
+    assert identities.asker(call(operation, ROLE_USER, {"RoleArn": ROLE_ARN})) is None
+    assert identities.asker(call(operation, inner, {"RoleArn": ROLE_ARN}, status=403)) is None
+    assert identities.asker(assume_role()) is None

@@ -8,7 +8,8 @@ import pytest
 from support.signed_requests import KEY_ID, SECRET
 
 from opentrail.access.authenticate import authenticate
-from opentrail.access.keys import AccessKey, IdentityType, KeyTable
+from opentrail.access.key_table import KeyTable
+from opentrail.access.keys import AccessKey, IdentityType
 from opentrail.aws.request import RequestHead
 from opentrail.aws.route import parse_credential
 from opentrail.sdk.signing import Credentials, signed_headers

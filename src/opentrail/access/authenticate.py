@@ -4,7 +4,8 @@
 import hmac
 
 from opentrail.access import refusals, sigv4
-from opentrail.access.keys import AccessKey, KeyTable
+from opentrail.access.key_table import KeyTable
+from opentrail.access.keys import AccessKey
 from opentrail.aws.request import Credential, RequestHead
 from opentrail.errors import ClientError
 

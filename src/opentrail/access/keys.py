@@ -1,23 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Access keys: whose they are, which are known, and what their ids give away.
 
-Configured keys come from the operator and are never overwritten. Sessions are learned from the
-answers of a trusted STS and live in memory only.
+``access.key_table`` knows which there are.
 """
 
 import base64
-import re
-from collections.abc import Iterable
 from dataclasses import dataclass, field
-from enum import Enum, StrEnum
+from enum import StrEnum
 
 from opentrail.clock import Ids
-from opentrail.errors import UsageError
-
-SESSIONS_MAX = 20_000
-"""Learned sessions that are kept: about 1.8 KB each with a token of 800 characters, 35 MB of the gateway's
-150. Past it the
-session that was learned first is forgotten: its calls are then recorded as Unknown."""
 
 _ID_PREFIXES = ("AKIA", "ASIA")
 _ID_CHARS = 20
@@ -36,6 +27,11 @@ class IdentityType(StrEnum):
     IAM_USER = "IAMUser"
     ASSUMED_ROLE = "AssumedRole"
     FEDERATED_USER = "FederatedUser"
+    AWS_SERVICE = "AWSService"
+    AWS_ACCOUNT = "AWSAccount"
+    IDENTITY_CENTER_USER = "IdentityCenterUser"
+    SAML_USER = "SAMLUser"
+    WEB_IDENTITY_USER = "WebIdentityUser"
     UNKNOWN = "Unknown"
 
 
@@ -48,9 +44,6 @@ _CALLER_KINDS = {
 """Service and first word of the resource in a caller's ARN."""
 
 _NO_ARN = ("",) * 6
-
-_SESSION_KEY_ID = re.compile(r"ASIA[A-Z0-9]{12,124}")
-"""A temporary key's id; STS's model bounds ids to 16..128 characters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +73,14 @@ class Session:
 
 
 @dataclass(frozen=True, slots=True)
+class OnBehalfOf:
+    """The user of IAM Identity Center for whom a call is made."""
+
+    user_id: str
+    identity_store_arn: str
+
+
+@dataclass(frozen=True, slots=True)
 class AccessKey:
     """One access key and whose it is."""
 
@@ -96,6 +97,15 @@ class AccessKey:
     session_token: str = field(default="", repr=False)
     """Empty for long-term keys."""
     session: Session | None = None
+    invoked_by: str = ""
+    """The service that calls, "sagemaker.amazonaws.com"; empty: no service does."""
+    on_behalf_of: OnBehalfOf | None = None
+    credential_id: str = ""
+    """Of a bearer token of IAM Identity Center."""
+    identity_provider: str = ""
+    """Of a SAML or web identity user: who vouches for it."""
+    from_console: bool = False
+    """Whether the key was born in a console's session (sessionCredentialFromConsole)."""
     policies: tuple[str, ...] = ()
     """Names of built-in policies or IAM JSON documents (``access.policy``)."""
     expires_ms: int = 0
@@ -133,101 +143,6 @@ def identity_of_arn(arn: str) -> AccessKey | None:
         arn=arn,
         user_name=name.rpartition("/")[2] if type_ is IdentityType.IAM_USER else "",
         session=session,
-    )
-
-
-class Learned(Enum):
-    """What became of a session that was offered to the table."""
-
-    NEW = "new"
-    SAME = "same"
-    """Known already, with the same identity and secret."""
-    CONFLICT = "conflict"
-    """Known with another identity or secret: nobody is believed until both have expired."""
-    REFUSED = "refused"
-    """Not a temporary key's id, a configured key's, or over already."""
-
-
-class KeyTable:
-    """The access keys that are known. Not safe from several threads: the gateway's loop owns it."""
-
-    def __init__(self, configured: Iterable[AccessKey] = ()) -> None:
-        """Take the operator's keys.
-
-        Raises UsageError when two of them have the same id.
-        """
-        self._configured: dict[str, AccessKey] = {}
-        self._sessions: dict[str, AccessKey] = {}
-        self._disputed: dict[str, int] = {}
-        self.version = 0
-        """Grows with every change: what was derived from the table is then stale."""
-        self.conflicts = 0
-        """Sessions offered with another identity than the one known."""
-        self.forgotten = 0
-        """Sessions dropped before their time because SESSIONS_MAX was reached."""
-        for key in configured:
-            if key.access_key_id in self._configured:
-                msg = f"access key {key.access_key_id} is configured twice: remove one of them"
-                raise UsageError(msg)
-            self._configured[key.access_key_id] = key
-
-    def find(self, access_key_id: str) -> AccessKey | None:
-        """Return the key with that id, expired or not; None when unknown or disputed."""
-        key = self._configured.get(access_key_id)
-        if key is None and access_key_id not in self._disputed:
-            key = self._sessions.get(access_key_id)
-        return key
-
-    def accounts(self) -> frozenset[str]:
-        """Return the accounts of the operator's keys."""
-        return frozenset(key.account for key in self._configured.values())
-
-    def disputed_until(self, access_key_id: str) -> int:
-        """Return until when two answers name different owners of this id; 0: they never did."""
-        return self._disputed.get(access_key_id, 0)
-
-    def learn(self, key: AccessKey, now_ms: int) -> Learned:
-        """Take a session from a trusted answer; the first mapping wins until it expires."""
-        if (
-            _SESSION_KEY_ID.fullmatch(key.access_key_id) is None
-            or key.access_key_id in self._configured
-            or not now_ms < key.expires_ms
-        ):
-            return Learned.REFUSED
-        known = self._sessions.get(key.access_key_id)
-        if known is None or max(known.expires_ms, self.disputed_until(key.access_key_id)) <= now_ms:
-            self._store(key, now_ms)
-            return Learned.NEW
-        if _same_owner(known, key) and key.access_key_id not in self._disputed:
-            return Learned.SAME
-        self._dispute(known, key)
-        return Learned.CONFLICT
-
-    def _store(self, key: AccessKey, now_ms: int) -> None:
-        self._sessions.pop(key.access_key_id, None)
-        self._disputed.pop(key.access_key_id, None)
-        if len(self._sessions) >= SESSIONS_MAX:
-            first = next(iter(self._sessions))
-            self.forgotten += not self._sessions.pop(first).expired(now_ms)
-            self._disputed.pop(first, None)
-        self._sessions[key.access_key_id] = key
-        self.version += 1
-
-    def _dispute(self, known: AccessKey, key: AccessKey) -> None:
-        until_ms = max(known.expires_ms, key.expires_ms, self._disputed.get(key.access_key_id, 0))
-        self._disputed[key.access_key_id] = until_ms
-        self.conflicts += 1
-        self.version += 1
-
-
-def _same_owner(one: AccessKey, other: AccessKey) -> bool:
-    return (
-        one.type is other.type
-        and one.account == other.account
-        and one.arn == other.arn
-        and one.principal_id == other.principal_id
-        and one.secret_access_key == other.secret_access_key
-        and one.session_token == other.session_token
     )
 
 

@@ -17,7 +17,7 @@ from opentrail.errors import ClientError
 
 __all__ = [
     "error_of",
-    "parse_sts",
+    "parse_identity",
     "render_error",
     "request_members",
     "response_members",
@@ -92,13 +92,13 @@ ERROR_STATUS_MIN = 300
 """botocore's own line between an answer and an error."""
 
 
-def parse_sts(operation: Operation, body: bytes) -> dict[str, object] | None:
-    """Return the output members of an STS answer (``Credentials``, ``AssumedRoleUser`` …).
+def parse_identity(operation: Operation, body: bytes) -> dict[str, object] | None:
+    """Return the output members of an answer of STS or IAM (``Credentials``, ``User`` …).
 
     Times are ISO 8601 text. They hold SECRETS: to learn who a key is, never to record as they are.
     None when ``body`` is not such an answer.
     """
-    if operation.service != "sts" or operation.output is None:
+    if operation.service not in ("sts", "iam") or operation.output is None:
         return None
     return _xml_members(operation, operation.output, body)
 

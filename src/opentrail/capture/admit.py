@@ -5,7 +5,7 @@ import msgspec
 
 from opentrail.access import refusals
 from opentrail.access.authenticate import authenticate
-from opentrail.access.keys import KeyTable
+from opentrail.access.key_table import KeyTable
 from opentrail.access.sigv4 import needs_body_hash
 from opentrail.aws.request import Credential, RequestHead
 from opentrail.capture.arrival import RequestBody

@@ -302,8 +302,10 @@ def _record(call: Call, how: Plan, parts: _Parts, error: tuple[str, str] | None)
             parts.resources,
             how.kind,
             _json(caller.account),
+            _text(b',"sharedEventID":', call.shared_event_id),
             how.closing,
             _tls_details(call, how),
+            b',"sessionCredentialFromConsole":"true"' if caller.from_console else b"",
             b"}",
         )
     )
@@ -312,8 +314,7 @@ def _record(call: Call, how: Plan, parts: _Parts, error: tuple[str, str] | None)
 def _tls_details(call: Call, how: Plan) -> bytes:
     """Return tlsDetails; nothing where the service shows none, or another service calls."""
     tls = call.tls
-    # Quotes inside a JSON string are escaped: this can only be the field.
-    if tls is None or not how.tls or b'"invokedBy":' in bytes(call.caller.user_identity):
+    if tls is None or not how.tls or call.caller.invoked_by:
         return b""
     details = {"tlsVersion": tls.version, "cipherSuite": tls.cipher}
     if host := call.head.headers.get("host", "")[:HOST_CHARS_MAX]:

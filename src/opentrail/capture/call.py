@@ -77,6 +77,12 @@ class Caller(msgspec.Struct, frozen=True, gc=False):
     """Whether the signature was checked against a known secret (or by a verifying upstream)."""
     additional: Mapping[str, object] = {}
     """Marks for additionalEventData: claims that were not accepted, conflicts."""
+    invoked_by: str = ""
+    """The service that calls; empty when none does."""
+    is_service: bool = False
+    """Whether the caller is a service itself (AWSService): its events carry a sharedEventID."""
+    from_console: bool = False
+    """Whether the credentials were born in a console (sessionCredentialFromConsole)."""
 
 
 class Tls(msgspec.Struct, frozen=True, gc=False):
@@ -116,6 +122,8 @@ class Call:
     error_message: str = ""
     request_id: str = ""
     """Given by OpenTrail when no upstream gave one."""
+    shared_event_id: str = ""
+    """The same in every account's copy of one event; empty when there is one copy only."""
     tls: Tls | None = None
     """None where the client spoke plain HTTP."""
     additional: dict[str, object] = field(default_factory=dict)

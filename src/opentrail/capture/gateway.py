@@ -16,10 +16,9 @@ from opentrail.capture.arrival import Arrival, RequestBody
 from opentrail.capture.build import BuildSettings, Built, Skipped, build, response_recorded
 from opentrail.capture.call import Body, Call, Outcome, plain
 from opentrail.capture.exclude import OWN_SOURCES, Exclusion, excluded_by
-from opentrail.capture.identity import Identities
+from opentrail.capture.identity import Identities, teaches
 from opentrail.capture.recover import remember
 from opentrail.capture.reply import Client, reply, take
-from opentrail.capture.sts import teaches
 from opentrail.capture.upstream import Answer, Unreachable, Upstreams, UpstreamSettings
 from opentrail.clock import Clock, Ids, uuid4_text, uuid_bytes
 from opentrail.errors import ClientError, Unavailable
@@ -190,18 +189,21 @@ class Gateway:
             now_ms,
         )
         caller = parts.identities.caller(credential, now_ms, verified=verified)
+        # Whoever merely claims to be a service does not hide behind its name.
+        service = caller.invoked_by if verified else ""
         call = Call(
             event_id=uuid4_text(parts.ids),
             target=target,
             head=head,
             caller=caller,
-            source_ip=arrival.source_ip,
-            user_agent=_text(head.headers.get("user-agent", "")),
+            source_ip=service or arrival.source_ip,
+            user_agent=service or _text(head.headers.get("user-agent", "")),
             finished_ms=now_ms,
             outcome=Outcome.UNKNOWN,
             request=kept,
             request_id=uuid4_text(parts.ids),
             tls=arrival.tls,
+            shared_event_id=uuid4_text(parts.ids) if caller.is_service else "",
         )
         refusal = refusal or address.refusal or unsupported(target) or ambiguous(head, target, sent)
         return call, credential, refusal
@@ -310,6 +312,7 @@ class Gateway:
             call.response = data
             if trusted:
                 self._parts.identities.learn(call, call.finished_ms)
+                call.caller = self._parts.identities.asker(call) or call.caller
         return answer
 
     def _needs_body(self, call: Call) -> bool:

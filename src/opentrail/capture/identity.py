@@ -8,16 +8,16 @@ records. What a caller merely claims is kept beside the record as a claim, never
 import re
 from dataclasses import dataclass, replace
 
+from opentrail.access.key_table import KeyTable
 from opentrail.access.keys import (
     AccessKey,
     IdentityType,
-    KeyTable,
     account_of,
     identity_of_arn,
     is_account,
 )
-from opentrail.aws.request import Credential
-from opentrail.capture import sts
+from opentrail.aws.request import Credential, Target
+from opentrail.capture import iam, sts
 from opentrail.capture.call import Call, Caller
 from opentrail.capture.user_identity import encode_identity
 from opentrail.errors import UsageError
@@ -54,6 +54,11 @@ class IdentitySettings:
     """The ARN that an unknown key stands for; empty: it is Unknown."""
 
 
+def teaches(target: Target) -> bool:
+    """Return whether the answers of this operation are learned from: their bodies are needed."""
+    return sts.teaches(target) or iam.teaches(target)
+
+
 class Identities:
     """Callers by access key. Not safe from several threads: the gateway's loop owns it."""
 
@@ -69,9 +74,13 @@ class Identities:
         self._settings = settings
         self._keys = keys
         self._version = keys.version
-        self._accounts = settings.accounts | keys.accounts() | {settings.account}
+        self._accounts = self._all_accounts()
+        self._users = iam.Users()
         self._default = _default_identity(settings.default_identity)
         self._callers: dict[tuple[str, str, bool], tuple[Caller, int]] = {}
+
+    def _all_accounts(self) -> frozenset[str]:
+        return self._settings.accounts | self._keys.accounts() | {self._settings.account}
 
     def caller(self, credential: Credential | None, now_ms: int, *, verified: bool) -> Caller:
         """Return who made a call at ``now_ms`` (milliseconds since 1970 UTC).
@@ -84,6 +93,7 @@ class Identities:
         if self._version != self._keys.version:
             self._callers.clear()
             self._version = self._keys.version
+            self._accounts = self._all_accounts()
         slot = (credential.access_key_id, credential.region, verified)
         cached = self._callers.get(slot)
         if cached is not None and now_ms < cached[1]:
@@ -93,14 +103,23 @@ class Identities:
         return caller
 
     def learn(self, call: Call, now_ms: int) -> None:
-        """Learn the session that an answer of a trusted STS made; other answers teach nothing.
+        """Learn whose a key is from an answer of a trusted STS or IAM; others teach nothing.
 
         The caller of this method vouches for the upstream (``trusted_identity``), and releases
         the answer only afterwards: the session's first call is then known already.
         """
-        session = sts.session_of(call, self._keys, now_ms)
-        if session is not None:
-            self._keys.learn(session, now_ms)
+        found = sts.session_of(call, self._keys, now_ms)
+        found = found or self._users.key_of(call, self._keys, now_ms)
+        if found is not None:
+            self._keys.learn(found, now_ms)
+
+    def asker(self, call: Call) -> Caller | None:
+        """Return who made a call without a key, as the answer of a trusted STS says; or None."""
+        asker = sts.asker_of(call)
+        if asker is None:
+            return None
+        account = asker.account if self._accepts(asker.account) else call.caller.account
+        return Caller(encode_identity(asker), account, call.caller.region, verified=True)
 
     def _keep(self, slot: tuple[str, str, bool], caller: Caller, until_ms: int) -> None:
         if len(slot[0]) > ACCESS_KEY_CHARS_MAX or len(slot[1]) > REGION_CHARS_MAX:
@@ -128,7 +147,17 @@ class Identities:
             until_ms = disputed_until_ms
             key = _unknown(access_key_id, "")
         identity = key or self._supposed(access_key_id)
-        caller = Caller(encode_identity(identity), account, region, verified, additional)
+        caller = Caller(
+            encode_identity(identity),
+            account,
+            region,
+            verified,
+            additional,
+            invoked_by=identity.invoked_by,
+            is_service=identity.type is IdentityType.AWS_SERVICE,
+            # A thief of the key's id must not lend its mark to calls of its own.
+            from_console=identity.from_console and verified,
+        )
         return caller, until_ms
 
     def _region(self, claimed: str, additional: dict[str, object]) -> str:

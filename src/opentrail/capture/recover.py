@@ -33,6 +33,9 @@ class Remembered(msgspec.Struct, frozen=True, array_like=True):
     source_ip: str
     user_agent: str
     request_id: str
+    shared_event_id: str = ""
+    invoked_by: str = ""
+    from_console: bool = False
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -64,6 +67,9 @@ def _remember(call: Call, log_end: int, user_identity: bytes) -> bytes:
             call.source_ip,
             call.user_agent[:USER_AGENT_KEPT_MAX],
             call.request_id,
+            call.shared_event_id,
+            caller.invoked_by,
+            caller.from_console,
         )
     )
 
@@ -103,11 +109,17 @@ def _call(entry: InFlightEntry, memory: Remembered) -> Call:
         target=target,
         head=RequestHead(memory.method, "/", "", {}),
         caller=Caller(
-            msgspec.Raw(memory.user_identity), memory.account, memory.region, memory.verified
+            msgspec.Raw(memory.user_identity),
+            memory.account,
+            memory.region,
+            memory.verified,
+            invoked_by=memory.invoked_by,
+            from_console=memory.from_console,
         ),
         source_ip=memory.source_ip,
         user_agent=memory.user_agent,
         finished_ms=entry.started_ms,
         outcome=Outcome.UNKNOWN,
         request_id=memory.request_id,
+        shared_event_id=memory.shared_event_id,
     )

@@ -13,16 +13,16 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
+from opentrail.access.key_table import KeyTable
 from opentrail.access.keys import (
     AccessKey,
     IdentityType,
-    KeyTable,
     Session,
     SessionIssuer,
     identity_of_arn,
 )
 from opentrail.aws.model import operation
-from opentrail.aws.protocol import parse_sts
+from opentrail.aws.protocol import parse_identity
 from opentrail.aws.request import Target
 from opentrail.aws.route import parse_credential
 from opentrail.capture.call import Call, plain
@@ -34,6 +34,7 @@ PARAMETERS_MAX = 1000
 """Parameters of a request that are read; AssumeRole with 50 tags has about 120."""
 
 _ROLE_OPERATIONS = frozenset({"AssumeRole", "AssumeRoleWithSAML", "AssumeRoleWithWebIdentity"})
+_TOKEN_OPERATIONS = frozenset({"AssumeRoleWithSAML", "AssumeRoleWithWebIdentity"})
 _CALLER_OPERATIONS = frozenset({"GetSessionToken", "GetFederationToken"})
 
 
@@ -62,6 +63,10 @@ class _Answer(msgspec.Struct, frozen=True, rename="pascal"):
     federated_user: _FederatedUser | None = None
     source_identity: str = ""
     provider: str = ""
+    subject_from_web_identity_token: str = ""
+    audience: str = ""
+    subject: str = ""
+    name_qualifier: str = ""
 
 
 def teaches(target: Target) -> bool:
@@ -78,14 +83,8 @@ def session_of(call: Call, keys: KeyTable, now_ms: int) -> AccessKey | None:
     GetFederationToken) is no better proven than that caller: when its signature was not verified,
     the session comes without its secret, so that it cannot be verified either.
     """
-    model = operation(call.target) if _is_sts_answer(call) else None
-    if model is None:
-        return None
-    try:
-        answer = msgspec.convert(
-            parse_sts(model, plain(call.response, call.response_headers).data), _Answer
-        )
-    except msgspec.ValidationError:
+    answer = _answer(call)
+    if answer is None:
         return None
     expires_ms = _expiry(answer.credentials.expiration, now_ms)
     caller = _caller(call, keys, now_ms)
@@ -103,14 +102,52 @@ def session_of(call: Call, keys: KeyTable, now_ms: int) -> AccessKey | None:
     )
 
 
-def _is_sts_answer(call: Call) -> bool:
-    """STS has one path. Elsewhere another service may have answered with bytes of a caller's own.
+def asker_of(call: Call) -> AccessKey | None:
+    """Return who asked for a role with a token instead of a key, as STS read the token; or None."""
+    answer = _answer(call) if call.target.operation in _TOKEN_OPERATIONS else None
+    role_user = answer.assumed_role_user if answer else None
+    role = identity_of_arn(role_user.arn) if role_user else None
+    if answer is None or role is None:
+        return None
+    if call.target.operation == "AssumeRoleWithSAML":
+        type_, provider, user = IdentityType.SAML_USER, answer.name_qualifier, answer.subject
+        parts = (provider, user)
+    else:
+        user = answer.subject_from_web_identity_token
+        type_, provider = IdentityType.WEB_IDENTITY_USER, answer.provider
+        parts = (provider, answer.audience, user)
+    if not user:
+        return None
+    return AccessKey(
+        access_key_id="",
+        secret_access_key="",
+        type=type_,
+        account=role.account,
+        principal_id=":".join(parts),
+        user_name=user,
+        identity_provider=provider,
+    )
 
+
+def _answer(call: Call) -> _Answer | None:
+    model = operation(call.target) if teaches(call.target) and is_plain_success(call) else None
+    if model is None:
+        return None
+    data = plain(call.response, call.response_headers).data
+    try:
+        return msgspec.convert(parse_identity(model, data), _Answer)
+    except msgspec.ValidationError:
+        return None
+
+
+def is_plain_success(call: Call) -> bool:
+    """Return whether this is a whole answer of STS or IAM itself, to one clear question.
+
+    They have one path. Elsewhere another service may have answered with bytes of a caller's own.
     Nor may parameters stand in the query string: which of two the upstream took is not known.
     """
     return (
-        teaches(call.target)
-        and call.status == HTTPStatus.OK
+        call.status == HTTPStatus.OK
         and (call.head.method, call.head.path, call.head.query) == ("POST", "/", "")
         and call.request.complete
         and call.response.complete

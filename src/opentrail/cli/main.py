@@ -19,6 +19,7 @@ COMMANDS = {
     "env": "opentrail.cli.env",
     "search": "opentrail.cli.search",
     "lookup": "opentrail.cli.search",
+    "access-keys": "opentrail.cli.access_keys",
     "tail": "opentrail.cli.tail",
     "expect": "opentrail.cli.expect",
     "import": "opentrail.cli.import_",

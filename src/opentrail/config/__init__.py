@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the operator says: ``settings`` has the shapes, ``load`` reads them."""
 
+from opentrail.config.access_key import AccessKeySetting
 from opentrail.config.load import ENV_PREFIX, load
 from opentrail.config.settings import (
     ACCOUNT_DEFAULT,
@@ -10,7 +11,6 @@ from opentrail.config.settings import (
     PORT_MAX,
     REGION_DEFAULT,
     TIMEOUT_S_MAX,
-    AccessKeySetting,
     Listen,
     Settings,
     Upstream,

@@ -13,7 +13,8 @@ from typing import TypeVar
 
 import msgspec
 
-from opentrail.config.settings import AccessKeySetting, Exclude, Settings, Upstream, check_settings
+from opentrail.config.access_key import AccessKeySetting
+from opentrail.config.settings import Exclude, Settings, Upstream, check_settings
 from opentrail.errors import UsageError
 from opentrail.objects.setting import BucketSetting
 

@@ -12,6 +12,7 @@ from urllib.parse import SplitResult, urlsplit
 
 import msgspec
 
+from opentrail.config.access_key import AccessKeySetting, Account
 from opentrail.errors import UsageError
 from opentrail.objects.setting import BucketSetting
 from opentrail.objects.setting import check as check_bucket
@@ -32,7 +33,6 @@ DAYS_MAX = 36_500.0
 """A century: keeps times in milliseconds, and their differences, in range."""
 
 # \Z, for $ lets a newline pass at the end.
-Account = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{12}\Z")]
 Region = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9-]{1,32}\Z")]
 Domain = Annotated[str, msgspec.Meta(pattern=r"^(?:[a-z0-9-]{1,63}(?:\.[a-z0-9-]{1,63})*)?\Z")]
 Directory = Annotated[str, msgspec.Meta(pattern=r"^[^\0]+\Z")]
@@ -165,24 +165,6 @@ class Tuning(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """ACCOUNT=PROFILE: profiles of single accounts, stronger than ``credentials_profile``."""
     poll_interval_s: Interval = 10.0
     """How often a tuning job that has not ended is asked about."""
-
-
-class AccessKeySetting(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A key that OpenTrail knows: whose it is, and its secret where signatures are to be checked."""
-
-    secret_access_key: str = ""
-    type: Literal["IAMUser", "Root", "AssumedRole"] = "IAMUser"
-    account: Account | None = None
-    user_name: str = ""
-    path: str = "/"
-    principal_id: str = ""
-    session_name: str = ""
-    """Of an AssumedRole; ``user_name`` is then the role's name."""
-    policies: tuple[str, ...] = ()
-    """Built-in policy names, or files with an IAM policy document."""
-
-    def __repr__(self) -> str:
-        return f"AccessKeySetting({self.type} {self.user_name!r})"
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

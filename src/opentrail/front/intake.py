@@ -13,7 +13,8 @@ import msgspec
 
 from opentrail.access import refusals
 from opentrail.access.authenticate import authenticate
-from opentrail.access.keys import AccessKey, KeyTable
+from opentrail.access.key_table import KeyTable
+from opentrail.access.keys import AccessKey
 from opentrail.access.policy import authorize
 from opentrail.access.sigv4 import needs_body_hash
 from opentrail.aws.request import RequestHead

@@ -2,16 +2,19 @@
 """The keys that front knows at start: the administrator's, and those of the settings."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 from opentrail.access.credentials import make_admin_key, read_credentials, write_credentials
-from opentrail.access.keys import AccessKey, IdentityType, KeyTable, Session, SessionIssuer
+from opentrail.access.key_table import KeyTable
+from opentrail.access.keys import AccessKey, IdentityType, OnBehalfOf, Session, SessionIssuer
 from opentrail.access.policy import BUILT_IN, check_policy
 from opentrail.clock import Ids
 from opentrail.config import AccessKeySetting, Settings
+from opentrail.config.access_key import check_access_key
 from opentrail.durable import make_dir, replace_file
 from opentrail.errors import UsageError
+from opentrail.front.key_file import read_key_file
 
 TOKEN_KEY_BYTES = 32
 """As long as the digest of the HMAC-SHA256 that page tokens carry (RFC 2104)."""
@@ -25,8 +28,30 @@ def key_table(settings: Settings, ids: Ids) -> KeyTable:
     file = credentials_file(settings)
     if not file.exists():
         write_credentials(file, make_admin_key(settings.account, ids))
-    admin = read_credentials(file, settings.account)
-    return KeyTable([admin, *_configured(settings)])
+    return KeyTable(configured_keys(settings))
+
+
+def configured_keys(settings: Settings) -> list[AccessKey]:
+    """Return the administrator's key, those of the settings, and those of the key file.
+
+    Raises: UsageError: a file is damaged, or a key is not whole.
+    """
+    return [read_credentials(credentials_file(settings), settings.account), *stated_keys(settings)]
+
+
+def stated_keys(settings: Settings) -> list[AccessKey]:
+    """Return the keys of the settings and of the key file. Raises: UsageError."""
+    filed = read_key_file(key_file(settings))
+    return [
+        access_key(access_key_id, setting, settings.account)
+        for keys in (settings.access_keys, filed)
+        for access_key_id, setting in keys.items()
+    ]
+
+
+def key_file(settings: Settings) -> Path:
+    """Return where ``opentrail access-keys`` keeps what it is told."""
+    return settings.data_dir / "access-keys.json"
 
 
 def credentials_file(settings: Settings) -> Path:
@@ -54,42 +79,39 @@ def token_key(settings: Settings, ids: Ids) -> bytes:
     return key
 
 
-def _configured(settings: Settings) -> Iterator[AccessKey]:
-    for access_key_id, setting in settings.access_keys.items():
-        account = setting.account or settings.account
-        policies = tuple(_policy(name) for name in setting.policies)
-        _check_owner(f"access_keys.{access_key_id}", setting)
-        yield AccessKey(
-            access_key_id=access_key_id,
-            secret_access_key=setting.secret_access_key,
-            type=IdentityType(setting.type),
-            account=account,
-            arn=_arn(setting, account),
-            principal_id=_principal_id(setting, account),
-            user_name=setting.user_name if setting.type == "IAMUser" else "",
-            session=_session(setting, account),
-            policies=policies,
-            configured=True,
-        )
+def access_key(access_key_id: str, setting: AccessKeySetting, default_account: str) -> AccessKey:
+    """Return the key that a setting makes. Raises: UsageError: it makes none."""
+    check_access_key(f"access_keys.{access_key_id}", setting)
+    account = setting.account or default_account
+    user_id = setting.user_id
+    return AccessKey(
+        access_key_id=access_key_id,
+        secret_access_key=setting.secret_access_key,
+        type=IdentityType(setting.type),
+        account=account,
+        arn=_ARNS[setting.type](setting, account) if setting.type in _ARNS else "",
+        principal_id=_principal_id(setting, account),
+        user_name=setting.user_name if setting.type == "IAMUser" else "",
+        session_token=setting.session_token,
+        session=_session(setting, account),
+        invoked_by=setting.service,
+        on_behalf_of=OnBehalfOf(user_id, setting.identity_store_arn) if user_id else None,
+        credential_id=setting.credential_id,
+        from_console=setting.from_console,
+        policies=tuple(_policy(name) for name in setting.policies),
+        configured=True,
+    )
 
 
-def _check_owner(name: str, setting: AccessKeySetting) -> None:
-    """Check that an ARN can be made of what is said of a key's owner. Raises: UsageError."""
-    if setting.type != "Root" and not setting.user_name:
-        raise UsageError(f"{name}: a key of type {setting.type} needs user_name")
-    if setting.type == "AssumedRole" and not setting.session_name:
-        raise UsageError(f"{name}: a key of type AssumedRole needs session_name")
-    if not (setting.path.startswith("/") and setting.path.endswith("/")):
-        raise UsageError(f'{name}: path begins and ends with a slash ("/" or "/team/")')
-
-
-def _arn(setting: AccessKeySetting, account: str) -> str:
-    if setting.type == "Root":
-        return f"arn:aws:iam::{account}:root"
-    if setting.type == "AssumedRole":
-        name = f"{setting.user_name}/{setting.session_name}"
-        return f"arn:aws:sts::{account}:assumed-role/{name}"
-    return f"arn:aws:iam::{account}:user{setting.path}{setting.user_name}"
+_ARNS: dict[str, Callable[[AccessKeySetting, str], str]] = {
+    "Root": lambda _, account: f"arn:aws:iam::{account}:root",
+    "IAMUser": lambda key, account: f"arn:aws:iam::{account}:user{key.path}{key.user_name}",
+    "AssumedRole": lambda key, account: (
+        f"arn:aws:sts::{account}:assumed-role/{key.user_name}/{key.session_name}"
+    ),
+    "FederatedUser": lambda key, account: f"arn:aws:sts::{account}:federated-user/{key.user_name}",
+}
+"""Type -> how its ARN is made; the others have none."""
 
 
 def _principal_id(setting: AccessKeySetting, account: str) -> str:
@@ -97,15 +119,19 @@ def _principal_id(setting: AccessKeySetting, account: str) -> str:
         return account
     if setting.type == "AssumedRole":
         return f"{setting.principal_id}:{setting.session_name}"
+    if setting.type == "FederatedUser":
+        return f"{account}:{setting.user_name}"
     return setting.principal_id
 
 
 def _session(setting: AccessKeySetting, account: str) -> Session | None:
-    if setting.type != "AssumedRole":
-        return None
-    arn = f"arn:aws:iam::{account}:role{setting.path}{setting.user_name}"
-    issuer = SessionIssuer("Role", setting.principal_id, arn, account, setting.user_name)
-    return Session(created_ms=0, issuer=issuer)
+    if setting.type == "AssumedRole":
+        arn = f"arn:aws:iam::{account}:role{setting.path}{setting.user_name}"
+        issuer = SessionIssuer("Role", setting.principal_id, arn, account, setting.user_name)
+        return Session(created_ms=0, issuer=issuer, source_identity=setting.source_identity)
+    if setting.source_identity:
+        return Session(created_ms=0, source_identity=setting.source_identity)
+    return None
 
 
 def _policy(name: str) -> str:

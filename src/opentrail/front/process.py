@@ -20,7 +20,7 @@ from opentrail.capture.build import BuildSettings
 from opentrail.capture.call import Call
 from opentrail.capture.gateway import Gateway, GatewaySettings, Parts
 from opentrail.capture.identity import Identities, IdentitySettings
-from opentrail.capture.upstream import Upstreams, UpstreamSettings
+from opentrail.capture.upstream import Upstreams
 from opentrail.clock import Clock, Ids, SystemClock, SystemIds
 from opentrail.config import Settings
 from opentrail.durable import boot_id
@@ -35,7 +35,7 @@ from opentrail.front.datadir import discard, prepare, set_aside
 from opentrail.front.exclusions import exclusions_of
 from opentrail.front.gaps import Gaps
 from opentrail.front.intake import IntakeDoor
-from opentrail.front.keys import key_table, token_key
+from opentrail.front.keys import token_key
 from opentrail.front.metrics import Metrics
 from opentrail.front.ops import RESET_HEADER, Endpoint, Operations, Page, json_page, refusal
 from opentrail.front.recovery import LastRun, recover_last_run
@@ -47,6 +47,8 @@ from opentrail.front.server import (
     stop_on_signals,
 )
 from opentrail.front.tls import Certificate
+from opentrail.front.upstreams import made_upstreams
+from opentrail.front.whose import Whose
 from opentrail.wire.app import Principal
 
 SWEEP_INTERVAL_S = 0.25
@@ -65,6 +67,8 @@ RESET_POLLS_MAX = 3000
 RESET_POLL_S = 0.01
 """How often a reset looks whether the calls in flight have ended."""
 
+KEYS_INTERVAL_S = 1.0
+"""How soon changed keys are taken up, and how much of what was learned a crash may lose."""
 GAP_INTERVAL_S = 1.0
 """How soon after the log can be written again it says which calls passed without it."""
 
@@ -99,12 +103,13 @@ class Front:
         self._ids = ids
         data = settings.data_dir
         self._certificate = Certificate(settings.listen) if settings.listen.tls_cert else None
-        self._upstreams = self._made_upstreams()
+        self._upstreams = made_upstreams(settings)
         prepare(data)
         self.log = self._open_log()
         self._upstreams.mark(self.log.log_id)
         self._inflight, leftovers, ended = InFlight.open(data / "inflight", boot_id())
-        self.keys = key_table(settings, ids)
+        self._whose = Whose(settings, clock, ids)
+        self.keys = self._whose.keys
         self.metrics = Metrics()
         self._resetting = False
         self._gaps = self._gaps_of_log()
@@ -171,26 +176,6 @@ class Front:
             ),
         )
 
-    def _made_upstreams(self) -> Upstreams:
-        forward = self._settings.forward
-        return Upstreams(
-            {
-                service: UpstreamSettings(
-                    upstream.url,
-                    upstream.trusted_identity,
-                    upstream.verifies_signatures,
-                    (upstream.on_log_failure or forward.on_log_failure) == "forward",
-                    upstream.ca,
-                    upstream.client_cert,
-                    upstream.client_key,
-                    upstream.proxy,
-                )
-                for service, upstream in self._settings.upstream.items()
-            },
-            connect_timeout_s=forward.connect_timeout_s,
-            timeout_s=forward.timeout_s,
-        )
-
     def _principal(self, call: Call, credential: Credential | None) -> Principal:
         """Return who asks CloudTrail's own API; with auth = "off" everybody may do everything."""
         access_key_id = credential.access_key_id if credential else ""
@@ -230,6 +215,7 @@ class Front:
             asyncio.create_task(self._expire(commit, backend)),
             asyncio.create_task(self._sweep(server, upstreams)),
             asyncio.create_task(self._tell_gaps(commit)),
+            asyncio.create_task(self._know_keys()),
             asyncio.create_task(self._announce(sock, backend, started)),
         ]
         if self._certificate is not None:
@@ -257,6 +243,12 @@ class Front:
             if not self.refusing():
                 with contextlib.suppress(Unavailable):  # then it refuses again, or ends
                     await self._gaps.step(commit.append_one)
+
+    async def _know_keys(self) -> None:
+        """Own the loop that takes up changed keys and writes down what was learned."""
+        while True:
+            await self._whose.step()
+            await asyncio.sleep(KEYS_INTERVAL_S)
 
     async def _renew(self, server: Server) -> None:
         """Own the loop that reads the certificate anew: when it has changed, or on SIGHUP."""
@@ -383,6 +375,7 @@ class Front:
 
     def close(self) -> None:
         """Close the files in order: whoever opens them next finds a clean end."""
+        self._whose.close()
         self._inflight.close()
         self.log.close()
 
