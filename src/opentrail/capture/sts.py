@@ -111,11 +111,11 @@ def asker_of(call: Call) -> AccessKey | None:
         return None
     if call.target.operation == "AssumeRoleWithSAML":
         type_, provider, user = IdentityType.SAML_USER, answer.name_qualifier, answer.subject
-        parts = (provider, user)
+        principal_id = f"{provider}:{user}"
     else:
         user = answer.subject_from_web_identity_token
         type_, provider = IdentityType.WEB_IDENTITY_USER, answer.provider
-        parts = (provider, answer.audience, user)
+        principal_id = f"{provider}:{answer.audience}:{user}"
     if not user:
         return None
     return AccessKey(
@@ -123,7 +123,7 @@ def asker_of(call: Call) -> AccessKey | None:
         secret_access_key="",
         type=type_,
         account=role.account,
-        principal_id=":".join(parts),
+        principal_id=principal_id,
         user_name=user,
         identity_provider=provider,
     )
