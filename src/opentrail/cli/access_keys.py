@@ -52,6 +52,8 @@ class _Pair:
 def command() -> None:
     """Say whose the access keys are that call; a running server takes it up within a second.
 
+    Calls with other keys are recorded as Unknown, unless STS or IAM said whose they are:
+
     opentrail access-keys add --user ada                  make a pair for the user ada
     opentrail access-keys add AKIAEXAMPLE000000000 --user ada < secret.txt
     opentrail access-keys add --role Deploy --session ci --account 123456789012
@@ -239,14 +241,14 @@ _SAID = {
 """Option -> setting."""
 
 
-def _setting(said: dict[str, object], *, made: bool) -> AccessKeySetting:
+def _setting(owner: dict[str, object], *, made: bool) -> AccessKeySetting:
     """Return the setting; an owner that is new here gets a unique id as IAM would give it."""
-    prefix = {"IAMUser": "AIDA", "AssumedRole": "AROA"}.get(str(said.get("type")), "")
-    if made and prefix and "principal_id" not in said:
+    prefix = {"IAMUser": "AIDA", "AssumedRole": "AROA"}.get(str(owner.get("type")), "")
+    if made and prefix and "principal_id" not in owner:
         unique = base64.b32encode(SystemIds().random_bytes(UNIQUE_ID_BYTES)).decode()
-        said["principal_id"] = f"{prefix}A{unique}"
+        owner["principal_id"] = f"{prefix}A{unique}"
     try:
-        return msgspec.convert(said, AccessKeySetting)
+        return msgspec.convert(owner, AccessKeySetting)
     except msgspec.ValidationError as error:
         _, _, path = str(error).partition(" - at `$.")
         raise UsageError(f"{path.rstrip('`') or 'the key'} cannot be that") from None
