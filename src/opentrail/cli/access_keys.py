@@ -9,7 +9,7 @@ import base64
 import json
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import click
@@ -44,7 +44,7 @@ KEY_ID_CHARS_MIN, KEY_ID_CHARS_MAX = 16, 128
 @dataclass(frozen=True, slots=True)
 class _Pair:
     access_key_id: str
-    secret: str
+    secret: str = field(repr=False)
     made: bool
 
 
@@ -54,12 +54,12 @@ def command() -> None:
 
     Calls with other keys are recorded as Unknown, unless STS or IAM said whose they are:
 
-    opentrail access-keys add --user ada                  make a pair for the user ada
-    opentrail access-keys add AKIAEXAMPLE000000000 --user ada < secret.txt
-    opentrail access-keys add --role Deploy --session ci --account 123456789012
-    opentrail access-keys add --service sagemaker.amazonaws.com
-    opentrail access-keys import ~/Downloads/ada_accessKeys.csv
-    opentrail access-keys list
+      opentrail access-keys add --user ada                  make a pair for the user ada
+      opentrail access-keys add AKIAEXAMPLE000000000 --user ada < secret.txt
+      opentrail access-keys add --role Deploy --session ci --account 123456789012
+      opentrail access-keys add --service sagemaker.amazonaws.com
+      opentrail access-keys import ~/Downloads/ada_accessKeys.csv
+      opentrail access-keys list
     """
 
 
