@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A small Django service."""
 
+import json
+
 from django.http import JsonResponse
 from django.urls import path
 
@@ -8,7 +10,7 @@ from opentrail.sdk import audit_event
 
 
 def update(request, order_id):
-    del request
+    assert json.loads(request.body)
     return JsonResponse({"orderId": order_id})
 
 

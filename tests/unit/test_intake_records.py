@@ -121,6 +121,10 @@ def test_bounds_are_taken_on_both_sides():
     room = RECORD_BYTES_MAX - len(dumped(userAgent=""))
     check(dumped(userAgent="a" * room), NOW_S)
     assert rejected(dumped(userAgent="a" * (room + 1))).code == "RecordTooLarge"
+    pretty = json.dumps(record(userAgent="a" * (room - 400)), indent=20).encode()
+    assert len(pretty) > RECORD_BYTES_MAX
+    assert len(check(pretty, NOW_S).data) <= RECORD_BYTES_MAX
+    assert rejected(b"{\n" * RECORD_BYTES_MAX).code == "InvalidRecord"
 
 
 def nested(depth: int) -> bytes:
@@ -178,7 +182,7 @@ def test_long_numbers_stay_what_they_are():
 )
 def test_a_field_that_stands_twice_is_refused(data):
     if b'"accountId":"210987654321","accountId"' in data:
-        data = data.replace(b'"recipientAccountId":"123456789012",', b'"x":1,')
+        data = data.replace(b'"recipientAccountId":"123456789012",', b"")
     assert rejected(data).code == "DuplicateField"
 
 
@@ -215,6 +219,20 @@ def test_a_broken_line_is_told_alone_and_a_broken_list_as_a_whole():
         with pytest.raises(ClientError) as caught:
             split(body)
         assert caught.value.code == "InvalidRequestException"
+
+
+def test_an_array_of_millions_is_not_taken_apart():
+    commas = intake_body.COMMAS_MAX + 2
+    for element, status in ((b"1", 400), (b"{}", 413)):
+        with pytest.raises(ClientError) as caught:
+            split(b"[" + b",".join([element] * commas) + b"]")
+        assert caught.value.status == status
+    vector = dumped(requestParameters={"vector": [0] * 50_000})
+    many = b"[" + b",".join([vector] * (intake_body.COMMAS_MAX // 50_000 + 1)) + b"]"
+    assert len(split(many).items) == intake_body.COMMAS_MAX // 50_000 + 1
+    with pytest.raises(ClientError) as caught:
+        split(ONE + b"\n" * (10 * intake_body.RECORDS_MAX + 1) + ONE)
+    assert caught.value.status == 413
 
 
 def test_the_number_of_records_has_a_bound():

@@ -203,6 +203,17 @@ def test_the_cli_calls_it():
     assert emitter.emit("after-call.x", parsed={}, context={}, http_response=None, model=None)
 
 
+def test_a_wrong_endpoint_is_said_and_breaks_nothing(monkeypatch, caplog):
+    monkeypatch.setenv("OPENTRAIL_SDK_ENDPOINT", "nonsense")
+    monkeypatch.setattr(plugin, "_shared", Plugin())
+    emitter = botocore.session.Session().get_component("event_emitter")
+    plugin.awscli_initialize(emitter)
+    assert emitter.emit("after-call.x", parsed={}, context={}, http_response=None) == []
+    assert "not recorded" in caplog.text
+    with pytest.raises(ValueError, match="endpoint"):
+        instrument(botocore.session.Session())
+
+
 def test_importing_the_sdk_takes_nothing_of_the_server():
     program = (
         "import sys, opentrail.sdk, opentrail.sdk.asgi, opentrail.sdk.wsgi, opentrail.sdk.botocore\n"

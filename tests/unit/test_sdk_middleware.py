@@ -230,6 +230,17 @@ def test_what_goes_wrong_in_recording_breaks_no_call(service, caplog):
     assert caplog.text.count("was not recorded") == 1
 
 
+def test_a_call_without_an_answer_is_no_success(service):
+    async def silent(*asgi):
+        await asgi[1]()
+
+    service.app = AuditMiddleware(silent, service.trail)
+    with pytest.raises(IndexError):
+        service.asgi("POST", "/x")
+    record = service.record()
+    assert (record["errorCode"], record["responseElements"]) == ("NoResponse", None)
+
+
 def test_starlette_and_streams(service):
     async def listed(request):
         del request

@@ -107,6 +107,24 @@ def test_what_is_wrong_holds_nobody_up(caplog):
     trail.close()
 
 
+def test_what_breaks_in_the_thread_does_not_end_it():
+    class Odd(Listed):
+        def __call__(self, batch):
+            if self.away:
+                raise ZeroDivisionError
+            return super().__call__(batch)
+
+    post = Odd()
+    post.away = True
+    trail = recorder(post)
+    sent = trail.record(eventName="Hello")
+    assert not trail.flush(0.1)
+    post.away = False
+    assert trail.flush()
+    assert ids(post) == [sent]
+    trail.close()
+
+
 def test_a_full_spool_is_counted_and_the_log_says_so(tmp_path):
     post = Listed()
     post.away = True

@@ -19,6 +19,9 @@ append takes. Thirty-two of the largest records."""
 RECORDS_MAX = 10_000
 """Records of one request: more would keep all other calls waiting for more than a tenth of a second."""
 
+COMMAS_MAX = 100 * RECORDS_MAX
+"""Of an array, before it is looked at more closely."""
+
 _GZIP = 31
 """zlib's window bits for the largest window with a gzip header."""
 _BLANKS = b" \t\r\n"
@@ -27,6 +30,13 @@ _NDJSON_TYPES = frozenset(
     {"application/x-ndjson", "application/ndjson", "application/jsonl", "application/json-lines"}
 )
 _split_array = msgspec.json.Decoder(list[msgspec.Raw]).decode
+
+
+class _Object(msgspec.Struct, gc=False):
+    """Any object, of which nothing is kept."""
+
+
+_count_objects = msgspec.json.Decoder(list[_Object]).decode
 _parse_one = msgspec.json.Decoder(msgspec.Raw).decode
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
@@ -125,6 +135,8 @@ def _records(text: bytes, *, lines: bool) -> list[bytes]:
                 "The body is neither a JSON array, nor an object with Records and nothing else,"
                 " nor one JSON object a line.",
             )
+    if text.count(b"\n") > 10 * RECORDS_MAX:
+        raise ClientError("RequestEntityTooLargeException", "The request has too many lines.", 413)
     stripped = [line.strip(_BLANKS) for line in text.split(b"\n")]
     return [line for line in stripped if line]
 
@@ -136,8 +148,25 @@ def _before_brace(text: bytes) -> bytes:
     return text[:-1]
 
 
+def _too_many(text: bytes) -> bool:
+    """Whether the array ``text`` surely has too many elements, or one that is no object.
+
+    A record has a hundred commas and some hundred bytes; millions of elements must not first become
+    millions of objects here. Raises: DecodeError.
+    """
+    if text.count(b",") <= COMMAS_MAX:
+        return False
+    return len(_count_objects(text)) > RECORDS_MAX
+
+
 def _array(text: bytes) -> list[bytes]:
     try:
+        if _too_many(text):
+            raise ClientError(
+                "RequestEntityTooLargeException",
+                f"The request has more than {RECORDS_MAX} records.",
+                413,
+            )
         return [bytes(raw) for raw in _split_array(text)]
     except RecursionError:
         message = "The body is nested too deeply."

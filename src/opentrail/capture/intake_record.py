@@ -126,7 +126,7 @@ def check(data: bytes, now_s: int, *, plain: bool = False) -> Checked:
     ``plain``: it is known to be ASCII without line breaks. Raises: Rejection.
     """
     if len(data) > RECORD_BYTES_MAX:
-        raise Rejection("RecordTooLarge", f"It has {len(data)} bytes; {RECORD_BYTES_MAX} at most.")
+        data = _small(data)
     if data.count(b"{") + data.count(b"[") > NESTING_MAX:
         _check_nesting(data)
     try:
@@ -153,7 +153,24 @@ def check(data: bytes, now_s: int, *, plain: bool = False) -> Checked:
     fault = fault or _time_fault(fields.event_time, now_s) or _part_fault(fields, kind)
     if fault:
         raise Rejection("InvalidField", fault, event_id)
-    return Checked(data, event_id, fields.recipient_account_id or account_of(decode(data)))
+    return Checked(data, event_id, fields.recipient_account_id or _caller_account(data))
+
+
+def _caller_account(data: bytes) -> str:
+    """Return the account of a record that names no receiver. Raises: Rejection."""
+    _check_names(data)
+    return account_of(decode(data))
+
+
+def _small(data: bytes) -> bytes:
+    """Return a large record on one line, if it is small enough then. Raises: Rejection."""
+    try:
+        data = minify(data)
+    except Corrupt as error:
+        raise Rejection("InvalidRecord", f"It is not JSON: {error.message}.") from None
+    if len(data) > RECORD_BYTES_MAX:
+        raise Rejection("RecordTooLarge", f"It has {len(data)} bytes; {RECORD_BYTES_MAX} at most.")
+    return data
 
 
 def _unreadable(data: bytes, error: Exception) -> Rejection:

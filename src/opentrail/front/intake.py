@@ -38,6 +38,8 @@ PUT_OTHERS = "opentrail:PutRecordsOfOtherAccounts"
 """Needed besides, for records of another account than the sender's."""
 ALLOWED_CACHED = 1024
 """Decisions that are kept: senders and accounts are few."""
+LONG_MAX = 16
+"""Requests longer than the 256 KB that come whole, at once: 128 MiB that wait in memory."""
 LOADED_AT_ONCE = 500
 """Records noted between two looks at whatever else there is to do: 2 ms."""
 LOADED_SEGMENTS_MAX = 8
@@ -85,6 +87,9 @@ class IntakeDoor:
         self._verify = verify
         self._log: SegmentReader | None = None
         self._intake = Intake(Window(self._read), metrics)
+        self._long = 0
+        self.busy = 0
+        """Requests that are being answered."""
         self._under_way: dict[Batch, asyncio.Future[bool]] = {}
         self._not_ready = "it is starting; try again"
 
@@ -137,15 +142,38 @@ class IntakeDoor:
             self._send(client, _error(error), (b"allow", b"POST"))
             return
         try:
-            data = await body.whole(BODY_BYTES_MAX)
+            data = await self._whole(head, body)
         except ClientGone:
             self._metrics.intake_refused("ClientGone")
-            return
+        except ClientError as error:
+            self._metrics.intake_refused(error.code)
+            self._send(client, _error(error), last=True)
+        else:
+            self._send(client, await self.answer(head, arrival.repeated, data))
+
+    async def _whole(self, head: RequestHead, body: RequestBody) -> bytes:
+        """Return the body. A long one is waited for only if a known key seems to send it.
+
+        Raises: ClientGone. ClientError: it is too long, or too many others are on their way.
+        """
+        if body.done:
+            data = await body.whole(BODY_BYTES_MAX)
+            return data or b""
+        if self._verify:
+            credential = parse_credential(head)
+            if credential is None or self._keys.find(credential.access_key_id) is None:
+                raise refusals.in_protocol(refusals.unknown_key(), "rest-json")
+        if self._long >= LONG_MAX:
+            message = "Too many long requests are on their way; try again."
+            raise ClientError("ServiceUnavailable", message, 503)
+        self._long += 1
+        try:
+            data = await body.whole(BODY_BYTES_MAX)
+        finally:
+            self._long -= 1
         if data is None:
-            self._metrics.intake_refused(too_long().code)
-            self._send(client, _error(too_long()), last=True)
-            return
-        self._send(client, await self.answer(head, arrival.repeated, data))
+            raise too_long()
+        return data
 
     def _send(
         self, client: Client, answer: IntakeAnswer, *more: tuple[bytes, bytes], last: bool = False
@@ -172,6 +200,7 @@ class IntakeDoor:
 
         ``repeated`` is a decisive header that stands twice, if one does.
         """
+        self.busy += 1
         try:
             return await self._answer(head, repeated, body)
         except ClientError as error:
@@ -180,6 +209,8 @@ class IntakeDoor:
         except Unavailable as error:
             self._metrics.intake_refused("ServiceUnavailable")
             return _error(ClientError("ServiceUnavailable", f"OpenTrail: {error.message}.", 503))
+        finally:
+            self.busy -= 1
 
     async def _answer(self, head: RequestHead, repeated: str, body: bytes) -> IntakeAnswer:
         """Take in what the request brings.

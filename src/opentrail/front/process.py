@@ -189,7 +189,7 @@ class Front:
     async def serve(self, sock: socket.socket, started: Callable[[Started], None]) -> None:
         """Serve until SIGTERM or SIGINT; everything forwarded is answered and recorded first."""
         hello = hello_of(self._settings, token_key(self._settings, self._ids))
-        commit = GroupCommit(self.log, lambda: self._inflight.claimed() <= 1)
+        commit = GroupCommit(self.log, lambda: self._inflight.claimed() + self._intake.busy <= 1)
         backend = Backend(msgspec.msgpack.encode(hello), self._principal, commit, self.durable_end)
         commit.on_durable(backend.durable)
         upstreams = self._upstreams

@@ -7,6 +7,7 @@ events ("Extensibility guide" of boto3); the variable is botocore's own, and exp
 """
 
 import importlib.util
+import logging
 import os
 import platform
 import re
@@ -16,7 +17,7 @@ from typing import Any
 from msgspec import UNSET
 
 from opentrail.sdk.audit import Untyped
-from opentrail.sdk.exchange import Guard
+from opentrail.sdk.guard import Guard
 from opentrail.sdk.record import Fields, Record, text
 from opentrail.sdk.recorder import Recorder
 from opentrail.sdk.shapes import written
@@ -26,6 +27,7 @@ PLUGINS_VARIABLE = "BOTOCORE_EXPERIMENTAL__PLUGINS"
 ATTEMPTS_MAX = 20
 """Attempts that are told one by one; botocore's own default is five at the most."""
 
+_log = logging.getLogger("opentrail.sdk")
 _CONTEXT = "opentrail"
 _MODULE = __name__
 _READ = re.compile(
@@ -56,18 +58,22 @@ class Plugin:
     """Records the calls of the clients that it is attached to."""
 
     def __init__(self, recorder: Recorder | None = None) -> None:
-        """Without a ``recorder`` one is made, of the environment, at the first call."""
+        """Without a ``recorder`` one is made, of the environment, when something is attached."""
         self._recorder = recorder
 
     @property
     def recorder(self) -> Recorder:
-        """Where the records go."""
+        """Where the records go. Raises: ValueError: the environment's endpoint is none."""
         if self._recorder is None:
             self._recorder = Recorder()
         return self._recorder
 
     def attach(self, events: Untyped) -> None:
-        """Listen to ``events``, an emitter of botocore's, of a session or of one client."""
+        """Listen to ``events``, an emitter of botocore's, of a session or of one client.
+
+        Raises: ValueError: the environment's endpoint is none.
+        """
+        self.use(self.recorder)
         for name, handler in (
             ("before-parameter-build", self._begin),
             ("response-received", self._attempt),
@@ -89,7 +95,7 @@ class Plugin:
 
     def _sent(self, request: Untyped, **_: Untyped) -> None:
         """Note who signed an attempt, which may be another one than before."""
-        with Guard(self.recorder):
+        with Guard(self.recorder.failed):
             call = request.context.get(_CONTEXT)
             if call is None:
                 return
@@ -104,7 +110,7 @@ class Plugin:
     def _attempt(
         self, response_dict: Untyped, exception: Untyped, context: Untyped, **_: Untyped
     ) -> None:
-        with Guard(self.recorder):
+        with Guard(self.recorder.failed):
             call = context.get(_CONTEXT)
             if call is None or len(call.attempts) >= ATTEMPTS_MAX:
                 return
@@ -119,7 +125,7 @@ class Plugin:
             call.attempts.append(attempt)
 
     def _end(self, parsed: Untyped, context: Untyped, **_: Untyped) -> None:
-        with Guard(self.recorder):
+        with Guard(self.recorder.failed):
             call = context.pop(_CONTEXT, None)
             if call is None:
                 return
@@ -129,7 +135,7 @@ class Plugin:
 
     def _failed(self, exception: Untyped, context: Untyped, **_: Untyped) -> None:
         """Record a call that got no answer: nobody knows whether it took effect, or it never left."""
-        with Guard(self.recorder):
+        with Guard(self.recorder.failed):
             call = context.pop(_CONTEXT, None)
             if call is not None:
                 self._record(call, (type(exception).__name__, ""), {})
@@ -203,12 +209,20 @@ _shared = Plugin()
 
 def initialize_client_plugin(client: Untyped) -> None:
     """Attach to a new client; botocore calls this for each, if PLUGINS_VARIABLE names this module."""
-    _shared.attach(client.meta.events)
+    _attach(client.meta.events)
 
 
 def awscli_initialize(event_handlers: Untyped) -> None:
     """Attach to the AWS CLI (version 1), if ``[plugins]`` of its configuration names this module."""
-    _shared.attach(event_handlers)
+    _attach(event_handlers)
+
+
+def _attach(events: Untyped) -> None:
+    """Attach where nobody would hear of an error."""
+    try:
+        _shared.attach(events)
+    except ValueError as error:
+        _log.error("AWS calls are not recorded: %s", error)
 
 
 def instrument(*sessions: Untyped, recorder: Recorder | None = None) -> None:

@@ -81,15 +81,11 @@ class AuditMiddleware:
 
 
 def _body_of(request: Untyped, bytes_max: int) -> Body:
-    """Return the request's body, if the view has read it whole, or nobody has read it.
+    """Return the request's body, if the view has read it whole: Django keeps it then.
 
-    Django keeps it then; one that was read as a stream (an upload) is gone.
+    One that nobody has read may not even have come: waiting for it would hold up the call.
     """
     body = Body(request.META.get("CONTENT_TYPE", ""), bytes_max)
-    if bytes_max and "multipart" not in body.kind:
-        length = request.META.get("CONTENT_LENGTH") or "0"
-        if length.isdecimal() and int(length) > bytes_max:
-            body.size = int(length)
-        elif hasattr(request, "_body") or not getattr(request, "_read_started", False):
-            body.feed(request.body)
+    if bytes_max and hasattr(request, "_body"):
+        body.feed(request.body)
     return body

@@ -3,18 +3,17 @@
 
 import fnmatch
 import http
-import logging
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Any, Self, TypedDict
+from typing import Any, TypedDict
 from urllib.parse import unquote_plus
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
 from opentrail.sdk.audit import PLAIN, AuditEvent
+from opentrail.sdk.guard import Guard
 from opentrail.sdk.record import UNWRITABLE, Record, omitted, text
 from opentrail.sdk.recorder import Recorder
 from opentrail.sdk.system import iso_seconds, new_id, now_s
@@ -25,42 +24,17 @@ QUERY_FIELDS_MAX = 200
 """Parameters of a query or a form: no one fills in more."""
 UNKNOWN_OPERATION = "UnknownOperation"
 """eventName of a call that no route took; the word of the server's own records."""
+NO_RESPONSE = "NoResponse"
+"""errorCode of a call that the service ended without an answer: its client had left, perhaps."""
 ERROR_STATUS = 400
 
 _READS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 _CODES = ("__type", "errorCode", "error_code", "code", "error")
 _MESSAGES = ("message", "errorMessage", "error_description", "detail")
 _decode = msgspec.json.Decoder().decode
-_log = logging.getLogger("opentrail.sdk")
 
 Actor = Callable[[Any], str | Mapping[str, Any] | None]
 """Says who makes a request: a name, or a whole userIdentity; None: nobody who is known."""
-
-
-class Guard:
-    """Keeps what goes wrong in recording from the program, and counts it.
-
-    Callables of the user's run here too: anything may be raised, and a call must not fail for it.
-    """
-
-    __slots__ = ("_recorder",)
-
-    def __init__(self, recorder: Recorder) -> None:
-        self._recorder = recorder
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
-    ) -> bool:
-        if kind is None or not issubclass(kind, Exception):
-            return False
-        failures = self._recorder.failures
-        failures[kind.__name__] += 1
-        if failures[kind.__name__] == 1:
-            _log.error("a call was not recorded: %s: %s", kind.__name__, error)
-        return True
 
 
 class Given(TypedDict, total=False):
@@ -89,7 +63,7 @@ class Options:
         self.body_bytes_max = given.get("body_bytes_max", BODY_BYTES_MAX)
         self.requests = given.get("requests", True)
         self.responses = given.get("responses", True)
-        self.guard = Guard(recorder)
+        self.guard = Guard(recorder.failed)
 
     def excludes(self, path: str) -> bool:
         """Whether calls of ``path`` are not recorded; each is counted then."""
@@ -174,6 +148,8 @@ def record(options: Options, exchange: Exchange, framework_request: object) -> N
     parameters = _parameters(exchange) if options.requests else {}
     answer = exchange.response.value("responseElements") if options.responses else None
     names = tuple(event.redact)
+    if not exchange.status and not exchange.failure:
+        exchange.failure = NO_RESPONSE
     failed = exchange.status >= ERROR_STATUS or bool(exchange.failure)
     code, message = _error(exchange, answer) if failed else (UNSET, UNSET)
     made = Record(

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """One service's records: whose they are, what is hidden in them, and where they go."""
 
+import logging
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
@@ -27,6 +28,7 @@ SPOOL_BYTES_MAX = 64 * 1024 * 1024
 GAP_SOURCE = "opentrail.sdk"
 GAP_EVENT_NAME = "RecordingGap"
 
+_log = logging.getLogger("opentrail.sdk")
 _RANK = {name: rank for rank, name in enumerate(FIELD_ORDER)}
 
 
@@ -81,6 +83,13 @@ class Recorder:
         self._sender = Sender(post, store, self._gap, given.get("linger_s", LINGER_S))
         self.failures: Counter[str] = Counter()
         """Calls that could not be recorded, by the error: of a callable of yours, most likely."""
+
+    def failed(self, error: Exception) -> None:
+        """Count a call that could not be recorded; the first of its kind is logged."""
+        kind = type(error).__name__
+        self.failures[kind] += 1
+        if self.failures[kind] == 1:
+            _log.error("a call was not recorded: %s: %s", kind, error)
 
     @property
     def counts(self) -> Counter[str]:

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from opentrail.sdk.guard import Guard
 from opentrail.sdk.spool import Batch, Store
 from opentrail.sdk.system import monotonic_s, now_s
 
@@ -90,6 +91,7 @@ class Sender:
         self._store = store
         self._gap = gap
         self._linger_s = linger_s
+        self._guard = Guard(lambda error: self._later(f"{type(error).__name__}: {error}"))
         self.counts: Counter[str] = Counter()
         """put, adopted (of a dead process's), sent, duplicates, rejected, lost: the first two are the
         sum of the others and of what waits."""
@@ -147,8 +149,10 @@ class Sender:
             self._wake.wait(max(0.05, self._next_s - monotonic_s()) if self._owing() else None)
             self._wake.clear()
             self._stop.wait(self._linger_s)
+            with self._guard:
+                self._step()
+        with self._guard:
             self._step()
-        self._step()
         self._post.close()
         self._store.close()
 

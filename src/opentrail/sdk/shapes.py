@@ -105,7 +105,7 @@ def _made(shape: Untyped, made: dict[str, Writer]) -> Writer:
 
 
 def _structure(shape: Untyped, made: dict[str, Writer]) -> Writer:
-    if shape.metadata.get("document") or shape.metadata.get("eventstream"):
+    if shape.metadata.get("document") or shape.serialization.get("eventstream"):
         return _left_out  # nothing says what in it is secret
     members: dict[str, tuple[str, Writer]] = {}
 
