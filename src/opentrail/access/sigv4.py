@@ -34,6 +34,8 @@ _UNSIGNED = "UNSIGNED-PAYLOAD"
 _STREAMING_PREFIX = "STREAMING-"
 _RAW_PATH_SERVICES = frozenset({"s3", "s3express", "s3-object-lambda", "s3-outposts"})
 _BLANKS = re.compile(r"[ \t]+")
+_CANONICAL_PATH = re.compile(r"(?:/[A-Za-z0-9\-_~][A-Za-z0-9\-._~]*)+/?")
+"""Paths of which nothing is encoded, and no segment is empty or made of dots."""
 _CANONICAL_QUERY = re.compile(r"(?:[A-Za-z0-9\-._~&=]|%[0-9A-F]{2})*")
 _AMZ_DATE = re.compile(r"\d{8}T\d{6}Z", re.ASCII)
 
@@ -220,7 +222,7 @@ def _canonical_path(path: str, signing_name: str) -> str:
     """S3 signs the path as sent; the others normalise it and encode it once more."""
     if path == "/" or not path:
         return "/"
-    if signing_name in _RAW_PATH_SERVICES:
+    if signing_name in _RAW_PATH_SERVICES or _CANONICAL_PATH.fullmatch(path):
         return path
     kept: list[str] = []
     for segment in path.split("/"):

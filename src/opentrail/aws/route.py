@@ -59,6 +59,13 @@ def parse_credential(head: RequestHead) -> Credential | None:
     return None
 
 
+_USUAL = re.compile(
+    r"Credential=([^/,\s]+)/([^/,\s]*)/([^/,\s]*)/([^/,\s]*)/aws4_request,"
+    r" ?SignedHeaders=([a-z0-9-]+(?:;[a-z0-9-]+)*), ?Signature=([0-9a-f]+)"
+)
+"""What nearly all clients send; ``_from_header`` reads every other form, more slowly."""
+
+
 def _from_header(head: RequestHead, authorization: str) -> Credential | None:
     scheme, _, rest = authorization.partition(" ")
     token = head.headers.get("x-amz-security-token", "")
@@ -67,6 +74,10 @@ def _from_header(head: RequestHead, authorization: str) -> Credential | None:
         return _sigv2(key, signature, token, presigned=False)
     if scheme not in _ALGORITHMS:
         return None
+    usual = _USUAL.fullmatch(rest)
+    if usual is not None:
+        key, date, region, name, names, signature = usual.groups()
+        return Credential(key, date, region, name, tuple(names.split(";")), signature, token)
     parts = dict(part.strip().partition("=")[::2] for part in rest.split(","))
     scope = _scope(parts.get("Credential", ""), head.headers.get("x-amz-region-set", ""))
     if scope is None:

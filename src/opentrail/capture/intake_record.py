@@ -6,7 +6,6 @@ and "AWS Management Console sign-in events". Only what readers cannot do without
 versions of the record come in, and what a record has besides stays as it is.
 """
 
-import functools
 import json
 import re
 from collections import Counter
@@ -46,7 +45,10 @@ _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 KINDS_MAX = 4096
 """Sources, names, regions and so on that were found good together: an installation has some
 hundred; a hostile sender's come and go."""
+FAR_S = 2**62
+"""Later than any eventTime."""
 _KINDS: set["_Kind"] = set()
+_TIMES: dict["Text", int] = {}
 
 Text = str | None | UnsetType
 _Kind = tuple[Text, Text, Text, Text, Text, Text]
@@ -129,14 +131,7 @@ def check(data: bytes, now_s: int, *, plain: bool = False) -> Checked:
         data = _small(data)
     if data.count(b"{") + data.count(b"[") > NESTING_MAX:
         _check_nesting(data)
-    try:
-        fields = _decode_fields(data)
-        if not plain and not data.isascii():
-            data.decode()  # what msgspec skips it does not check
-    except _UNREADABLE as error:
-        raise _unreadable(data, error) from None
-    if len(_encode(fields)) != len(data) or (not plain and (b"\n" in data or b"\r" in data)):
-        data = _check_odd(data, fields)
+    data, fields = _read(data, plain=plain)
     kind = (
         fields.event_source,
         fields.event_name,
@@ -154,6 +149,19 @@ def check(data: bytes, now_s: int, *, plain: bool = False) -> Checked:
     if fault:
         raise Rejection("InvalidField", fault, event_id)
     return Checked(data, event_id, fields.recipient_account_id or _caller_account(data))
+
+
+def _read(data: bytes, *, plain: bool) -> tuple[bytes, _Fields]:
+    """Return a record on one line, and its fields. Raises: Rejection."""
+    try:
+        fields = _decode_fields(data)
+        if not plain and not data.isascii():
+            data.decode()  # what msgspec skips it does not check
+    except _UNREADABLE as error:
+        raise _unreadable(data, error) from None
+    if len(_encode(fields)) != len(data) or (not plain and (b"\n" in data or b"\r" in data)):
+        data = _check_odd(data, fields)
+    return data, fields
 
 
 def _caller_account(data: bytes) -> str:
@@ -217,14 +225,19 @@ def _part_fault(fields: _Fields, kind: _Kind) -> str:
 
 
 def _time_fault(text: Text, now_s: int) -> str:
+    """Return what is wrong with an eventTime; "" when nothing is, and remember it."""
+    if _TIMES.get(text, FAR_S) <= now_s:
+        return ""
     if type(text) is not str or len(text) != len(OLDEST) or (time_s := _epoch_s(text)) is None:
         return "It needs an eventTime like 2026-01-31T12:00:00Z, of 2000 or later."
+    if len(_TIMES) >= TIMES_CACHED:
+        _TIMES.clear()
+    _TIMES[text] = time_s
     if time_s > now_s + AHEAD_S_MAX:
         return f"Its eventTime is over {AHEAD_S_MAX // 3600} hours ahead of this server's clock."
     return ""
 
 
-@functools.lru_cache(maxsize=TIMES_CACHED)
 def _epoch_s(text: str) -> int | None:
     """Return an eventTime as epoch seconds; None when it is none."""
     if _TIME.fullmatch(text) is None or text < OLDEST:

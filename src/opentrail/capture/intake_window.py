@@ -6,7 +6,7 @@ whether it is the same, so that no collision can cost a record.
 """
 
 from array import array
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import msgspec
 
@@ -22,6 +22,10 @@ TABLE_RECORDS_MIN = 2**13
 TABLE_RECORDS_MAX = 2**19
 """Room of the largest: forgetting takes one table at a time."""
 _GROWTH = 4
+MARKS = 2**21
+"""Bytes, one of which is set for each key that was noted: nearly all records are new, and to see
+that takes one look then, not one in each table."""
+_MARK_BITS = MARKS - 1
 
 KEY_BITS = 2**63 - 1
 """Bits of a key; 0 marks an empty place."""
@@ -45,28 +49,37 @@ def exact_key_of(event_id: str, data: bytes) -> int:
 
 
 class _Table:
-    """Keys and positions in an open hash table that is never more than half full."""
+    """Keys and positions, by turns, in an open hash table that is never more than half full."""
 
-    __slots__ = ("born_ms", "count", "keys", "mask", "positions", "room")
+    __slots__ = ("born_ms", "count", "last", "pairs", "room")
 
     def __init__(self, room: int, born_ms: int) -> None:
         self.room = room
         self.born_ms = born_ms
         self.count = 0
-        self.mask = 2 * room - 1
-        self.keys = array("Q", bytes(16 * room))
-        self.positions = array("Q", bytes(16 * room))
+        self.last = 2 * (2 * room - 1)
+        """Index of the last key: with its bits, a key's place."""
+        self.pairs = array("Q", bytes(32 * room))
 
-    def add(self, pairs: Iterable[tuple[int, int]]) -> None:
+    def add(self, keys: Sequence[int], positions: Sequence[int]) -> None:
         """Note keys and positions; there must be room."""
-        keys, positions, mask = self.keys, self.positions, self.mask
-        for key, position in pairs:
-            slot = key & mask
-            while keys[slot]:
-                slot = (slot + 1) & mask
-            keys[slot] = key
-            positions[slot] = position
-            self.count += 1
+        pairs, last = self.pairs, self.last
+        for key, position in zip(keys, positions, strict=True):
+            slot = key & last
+            while pairs[slot]:
+                slot = (slot + 2) & last
+            pairs[slot] = key
+            pairs[slot + 1] = position
+        self.count += len(keys)
+
+    def all(self, key: int) -> Iterator[int]:
+        """Yield all positions under ``key``."""
+        pairs, last = self.pairs, self.last
+        slot = key & last
+        while found := pairs[slot]:
+            if found == key:
+                yield pairs[slot + 1]
+            slot = (slot + 2) & last
 
 
 class Window:
@@ -76,39 +89,34 @@ class Window:
         """``read`` returns the record at a position; None when it is no longer kept."""
         self._read = read
         self._tables: list[_Table] = []
+        self._marks = bytearray(MARKS)
 
     def has(self, key: int) -> bool:
         """Whether something was noted under ``key``; it may have left the log since."""
-        for table in self._tables:
-            keys, mask = table.keys, table.mask
-            slot = key & mask
-            while found := keys[slot]:
-                if found == key:
-                    return True
-                slot = (slot + 1) & mask
-        return False
+        if not self._marks[key & _MARK_BITS]:
+            return False
+        return any(True for table in self._tables for _ in table.all(key))
 
     def find(self, key: int) -> bytes | None:
         """Return the record that was noted under ``key``, if it still is in the log."""
         for table in self._tables:
-            keys, mask = table.keys, table.mask
-            slot = key & mask
-            while found := keys[slot]:
-                if found == key:
-                    data = self._read(table.positions[slot])
-                    if data is not None:
-                        return data
-                slot = (slot + 1) & mask
+            for position in table.all(key):
+                data = self._read(position)
+                if data is not None:
+                    return data
         return None
 
-    def note(self, keys: Iterable[int], positions: Iterable[int], now_ms: int) -> None:
+    def note(self, keys: Sequence[int], positions: Sequence[int], now_ms: int) -> None:
         """Note records that are in the log since ``now_ms``."""
-        pairs = list(zip(keys, positions, strict=True))
-        while pairs:
+        at = 0
+        while at < len(keys):
             table = self._table(now_ms)
-            room = table.room - table.count
-            table.add(pairs[:room])
-            pairs = pairs[room:]
+            end = at + table.room - table.count
+            table.add(keys[at:end], positions[at:end])
+            at = end
+        marks = self._marks
+        for key in keys:
+            marks[key & _MARK_BITS] = 1
 
     def load(self, entries: Iterable[Entry]) -> None:
         """Note the records of the log that were sent to us, in its order."""
@@ -130,12 +138,22 @@ class Window:
         if last is not None and last.count < last.room:
             room = TABLE_RECORDS_MIN  # a quiet day: begin small again
         # A table's records are all older than the next table.
+        kept = len(tables)
         while len(tables) > 1 and now_ms - tables[1].born_ms >= WINDOW_MS:
             del tables[0]
         while tables and sum(table.room for table in tables) + room > WINDOW_RECORDS_MAX:
             del tables[0]
+        if len(tables) < kept:
+            self._mark_anew()
         tables.append(_Table(room, now_ms))
         return tables[-1]
+
+    def _mark_anew(self) -> None:
+        """Take back the marks of what was forgotten."""
+        self._marks = marks = bytearray(MARKS)
+        for table in self._tables:
+            for key in filter(None, table.pairs[::2]):
+                marks[key & _MARK_BITS] = 1
 
     def __len__(self) -> int:
         return sum(table.count for table in self._tables)
@@ -147,3 +165,4 @@ class Window:
     def clear(self) -> None:
         """Forget everything: the log begins anew."""
         self._tables.clear()
+        self._marks = bytearray(MARKS)
