@@ -252,6 +252,17 @@ def test_stores_have_a_bound(tmp_path):
         assert store.add([b"x"])
 
 
+def test_a_spool_that_cannot_be_written_stops_nobody(tmp_path, caplog):
+    (tmp_path / "spool").write_text("in the way")
+    post = Listed()
+    trail = recorder(post, spool=tmp_path / "spool")
+    sent = [trail.record(eventName="Hello") for _ in range(3)]
+    assert trail.flush()
+    assert ids(post) == sent
+    assert "cannot be written" in caplog.text
+    trail.close()
+
+
 def test_a_spool_that_somebody_cleaned_is_no_trouble(tmp_path):
     spool = Spool(tmp_path, 1000)
     spool.add([b"1"])

@@ -69,7 +69,7 @@ class Options:
         """Whether calls of ``path`` are not recorded; each is counted then."""
         if self._excluded is None or self._excluded(path) is None:
             return False
-        self.recorder.counts["excluded"] += 1
+        self.recorder.excluded()
         return True
 
 
@@ -142,7 +142,7 @@ def record(options: Options, exchange: Exchange, framework_request: object) -> N
     event = exchange.event
     recorder = options.recorder
     if not event.record:
-        recorder.counts["excluded"] += 1
+        recorder.excluded()
         return
     reads = exchange.method in _READS if event.read_only is None else event.read_only
     parameters = _parameters(exchange) if options.requests else {}

@@ -91,9 +91,13 @@ class Recorder:
         if self.failures[kind] == 1:
             _log.error("a call was not recorded: %s: %s", kind, error)
 
+    def excluded(self) -> None:
+        """Count a call that is not recorded on purpose."""
+        self._sender.count("excluded")
+
     @property
     def counts(self) -> Counter[str]:
-        """What became of the records: put, sent, duplicates, rejected, lost."""
+        """What became of the records: put, sent, duplicates, rejected, lost; and excluded calls."""
         return self._sender.counts
 
     def hide(self, value: object, more_names: tuple[str, ...] = ()) -> object:

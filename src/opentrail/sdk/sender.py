@@ -94,7 +94,7 @@ class Sender:
         self._guard = Guard(lambda error: self._later(f"{type(error).__name__}: {error}"))
         self.counts: Counter[str] = Counter()
         """put, adopted (of a dead process's), sent, duplicates, rejected, lost: the first two are the
-        sum of the others and of what waits."""
+        sum of the others and of what waits. Besides: excluded."""
         self._begin()
         ours = weakref.ref(self)
         os.register_at_fork(after_in_child=lambda: _forked(ours))
@@ -126,6 +126,11 @@ class Sender:
             elif len(self._queue) > 1:
                 return  # it is awake already
         self._wake.set()
+
+    def count(self, name: str) -> None:
+        """Count something that is not sent."""
+        with self._lock:
+            self.counts[name] += 1
 
     def _start(self) -> None:
         self._thread = threading.Thread(target=self._run, name="opentrail-sender", daemon=True)

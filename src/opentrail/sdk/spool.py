@@ -6,6 +6,7 @@ process left there is taken over by the next one that looks.
 """
 
 import contextlib
+import logging
 import os
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -15,6 +16,7 @@ from typing import Protocol
 from opentrail.sdk.system import TEMPORARY_SUFFIX, new_id, take_lock, write_file
 
 Batch = Sequence[bytes]
+_log = logging.getLogger("opentrail.sdk")
 _SUFFIX = ".ndjson"
 _LOCK = "lock"
 
@@ -96,7 +98,8 @@ class Spool:
 
     def _begin(self) -> None:
         self._own = self._directory / new_id()
-        self._files: deque[tuple[Path, int]] = deque()
+        self._files: deque[tuple[Path | Batch, int]] = deque()
+        self._troubled = False
         self._bytes = 0
         self._count = 0
         self._open = False
@@ -113,27 +116,37 @@ class Spool:
         return self._own
 
     def add(self, batch: Batch) -> bool:
-        """See ``Store``. Durable when it returns True."""
+        """See ``Store``. On disk when it returns True, or in memory if that failed."""
         data = b"\n".join(batch) + b"\n"
         if self._bytes + len(data) > self._bytes_max:
             return False
-        path = self._next()
-        write_file(path, data)
-        self._note(path, len(data))
+        try:
+            path = self._next()
+            write_file(path, data)
+        except OSError as error:
+            # A disk that fails must not keep what the server would take.
+            if not self._troubled:
+                self._troubled = True
+                _log.warning("the spool cannot be written, records wait in memory: %s", error)
+            self._note(batch, len(data))
+        else:
+            self._note(path, len(data))
         return True
 
     def _next(self) -> Path:
         self._count += 1
         return self._made() / f"{self._count:012d}{_SUFFIX}"
 
-    def _note(self, path: Path, size: int) -> None:
-        self._files.append((path, size))
+    def _note(self, file: Path | Batch, size: int) -> None:
+        self._files.append((file, size))
         self._bytes += size
 
     def oldest(self) -> Batch | None:
         """See ``Store``."""
         while self._files:
             path, size = self._files[0]
+            if not isinstance(path, Path):
+                return path
             try:
                 return path.read_bytes().splitlines()
             except FileNotFoundError:
@@ -145,7 +158,8 @@ class Spool:
     def drop_oldest(self) -> None:
         """See ``Store``."""
         path, size = self._files[0]
-        path.unlink(missing_ok=True)
+        if isinstance(path, Path):
+            path.unlink(missing_ok=True)
         self._files.popleft()
         self._bytes -= size
 
