@@ -4,6 +4,7 @@
 import gzip
 import http.client
 import json
+import socket
 import threading
 import uuid
 from collections import Counter
@@ -17,7 +18,8 @@ from support.sent_records import record, sign_in
 from support.server import OpenTrail, wait_until
 
 from opentrail.clock import SystemClock, iso_seconds
-from opentrail.sdk.post import PATH
+from opentrail.sdk.post import PATH, HttpPost, Target
+from opentrail.sdk.sender import Delivered, NotSent
 from opentrail.sdk.signing import Credentials, signed_headers
 
 SENDER = Key("AKIAQCCCCCCCCCCCCCCC", "not-a-real-secret/used-only-by-tests+0001")
@@ -150,6 +152,25 @@ def test_all_is_counted(server):
     assert after["opentrail_intake_window_records"] > 0
     refused = 'opentrail_intake_refused_total{code="InvalidRequestException"}'
     assert after[refused] - before.get(refused, 0) == 1
+
+
+def test_the_sender_takes_no_offence_at_a_closed_connection(server):
+    key = Credentials(SENDER.access_key_id, SENDER.secret_access_key)
+    way = HttpPost(Target(server.endpoint, "us-east-1", key))
+    one, two = (json.dumps(sent()).encode() for _ in range(2))
+    assert way([one]).accepted == 1
+    assert way._connection is not None
+    way._connection.sock.shutdown(socket.SHUT_RDWR)
+    assert way([one, two]) == Delivered(1, 1, ())
+    way.close()
+    forged = Credentials(key.access_key_id, "x")
+    way = HttpPost(Target(server.endpoint, "us-east-1", forged))
+    with pytest.raises(NotSent, match="InvalidSignatureException") as caught:
+        way([one])
+    assert caught.value.again
+    way.close()
+    with pytest.raises(NotSent, match="refused"):
+        HttpPost(Target("http://127.0.0.1:1", "us-east-1", key))([one])
 
 
 def test_a_reset_forgets_what_came_in(tmp_path):

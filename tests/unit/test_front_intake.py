@@ -222,6 +222,23 @@ def test_a_duplicate_of_what_is_under_way_waits_for_it(tmp_path):
     asyncio.run(main())
 
 
+def test_a_log_that_takes_the_place_of_another_is_read_instead(tmp_path):
+    async def main():
+        with closing(Door(tmp_path / "old", "OpenTrailSendAccess")) as door:
+            await door.send(*(sent(number) for number in range(1200)))
+            old = door.room.load(SegmentReader(tmp_path / "old" / "log"))
+            next(old)
+            mine = door.log
+            with closing(Door(tmp_path / "new", "OpenTrailSendAccess")) as other:
+                assert list(door.room.load(SegmentReader(tmp_path / "new" / "log"))) == []
+                assert list(old) == []
+                door.log = other.log
+                assert verdicts(await door.send(sent(1))) == ["accepted"]
+                door.log = mine
+
+    asyncio.run(main())
+
+
 def test_no_record_is_taken_before_all_that_came_in_is_known(tmp_path):
     async def main():
         with closing(Door(tmp_path, "OpenTrailSendAccess")) as door:

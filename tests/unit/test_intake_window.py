@@ -4,12 +4,14 @@
 import json
 from collections import Counter
 
+import pytest
 from support.sent_records import NOW_S, record
 
 from opentrail.capture import intake_window
 from opentrail.capture.intake import MESSAGE_CHARS_MAX, Batch, Intake, answer_of
 from opentrail.capture.intake_body import split
 from opentrail.capture.intake_window import WINDOW_MS, Window
+from opentrail.errors import Corrupt
 from opentrail.eventlog.base import Entry, Origin
 
 NOW_MS = NOW_S * 1000
@@ -92,6 +94,20 @@ def test_a_duplicate_of_what_is_under_way_relies_on_it():
     world.settle(second)
     assert world.send(record(), record(eventID="2")) == ["accepted", "duplicate"]
     assert world.counts["failed"] == 1
+
+
+def test_a_log_that_cannot_be_read_leaves_nothing_under_way():
+    world = World()
+    world.send(record())
+
+    def damaged(position):
+        raise Corrupt("damaged", str(position), "fsck")
+
+    world.intake_room.window._read = damaged
+    with pytest.raises(Corrupt):
+        world.take(record(eventID="new"), record())
+    world.intake_room.window._read = world.log.__getitem__
+    assert world.send(record(eventID="new")) == ["accepted"]
 
 
 def test_what_retention_deleted_is_new_again():

@@ -56,6 +56,7 @@ class Batch:
     """Of each draft, for the window."""
     relies_on: "set[Batch]" = field(default_factory=set)
     """Batches that are not durable yet, and have records that are told to be duplicates here."""
+    durable: bool = False
     duplicates: int = 0
     conflicts: int = 0
 
@@ -82,9 +83,20 @@ class Intake:
         """Return what is to become of ``records``.
 
         ``may_write`` says whether the sender may write records of an account. Until ``settle`` or
-        ``give_up`` the batch's records count as being under way.
+        ``give_up`` the batch's records count as being under way. Raises: Corrupt: the log cannot be
+        read; nothing is under way then.
         """
         batch = Batch()
+        try:
+            self._take(batch, records, may_write, now_ms)
+        except BaseException:
+            self._leave(batch)  # else its records would be taken for ones that are being written
+            raise
+        return batch
+
+    def _take(
+        self, batch: Batch, records: Records, may_write: Callable[[str], bool], now_ms: int
+    ) -> None:
         allowed: dict[str, bool] = {}
         now_s = now_ms // 1000
         for index, data in enumerate(records.items):
@@ -105,7 +117,6 @@ class Intake:
                     self._put(batch, key, record.data)
                     verdict = Verdict(index, "accepted", record.event_id)
             batch.verdicts.append(verdict)
-        return batch
 
     def _repeated(self, batch: Batch, index: int, record: Checked, key: int) -> Verdict:
         """Tell a record that came in before from another one with the same eventID."""
@@ -141,6 +152,7 @@ class Intake:
     def settle(self, batch: Batch, positions: Sequence[int], now_ms: int) -> None:
         """Note that the batch's drafts are durable at ``positions``."""
         self.window.note(batch.keys, positions, now_ms)
+        batch.durable = True
         self._leave(batch)
         for verdict, count in batch.counted().items():
             self._counts.intake(verdict, count)

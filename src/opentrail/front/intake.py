@@ -129,6 +129,8 @@ class IntakeDoor:
             while piece := list(islice(entries, LOADED_AT_ONCE)):
                 window.load(piece)
                 yield
+                if self._log is not log:
+                    return  # another log is being read by now
         except Corrupt as error:
             self._not_ready = f"what came in before cannot be read: {error}"
         else:
@@ -209,6 +211,10 @@ class IntakeDoor:
         except Unavailable as error:
             self._metrics.intake_refused("ServiceUnavailable")
             return _error(ClientError("ServiceUnavailable", f"OpenTrail: {error.message}.", 503))
+        except Corrupt:
+            self._metrics.intake_refused("InternalFailure")
+            message = "A stored record does not check out; run opentrail fsck on the server."
+            return _error(ClientError("InternalFailure", message, 500))
         finally:
             self.busy -= 1
 
@@ -257,7 +263,6 @@ class IntakeDoor:
 
         Raises: Unavailable.
         """
-        others = [self._under_way[other] for other in batch.relies_on if other in self._under_way]
         done: asyncio.Future[bool] | None = None
         if batch.drafts:
             done = self._under_way[batch] = asyncio.get_running_loop().create_future()
@@ -272,8 +277,10 @@ class IntakeDoor:
                 self._intake.give_up(batch)
             else:
                 self._intake.settle(batch, positions, self._clock.now_ms())
-        for other in others:
-            if not await other:
+        for other in batch.relies_on:
+            if other in self._under_way:
+                await self._under_way[other]
+            if not other.durable:
                 raise Unavailable("it is not known what became of the records; send them again")
 
 

@@ -51,10 +51,13 @@ class HttpPost:
     def __call__(self, batch: Batch) -> Delivered:
         """See ``Post``."""
         body = b"\n".join(batch)
+        kept = self._connection is not None
         try:
             status, answer = self._exchanged(body)
         except (OSError, http.client.HTTPException) as error:
             self.close()
+            if kept:  # the server may have closed an idle one: that is no trouble
+                return self(batch)
             reason = str(error) or type(error).__name__
             raise NotSent(f"{self._host}: {reason}", again=True) from error
         if status != http.client.OK:

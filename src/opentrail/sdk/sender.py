@@ -116,15 +116,16 @@ class Sender:
         """Have ``record`` sent. Never waits for the network or the disk, and raises nothing."""
         with self._lock:
             self.counts["put"] += 1
-            if self._bytes + len(record) > QUEUE_BYTES_MAX or self._stop.is_set():
-                self._lose(1)
-                return
-            self._queue.append(record)
-            self._bytes += len(record)
-            if self._thread is None:
-                self._start()
-            elif len(self._queue) > 1:
-                return  # it is awake already
+            full = self._bytes + len(record) > QUEUE_BYTES_MAX or self._stop.is_set()
+            if not full:
+                self._queue.append(record)
+                self._bytes += len(record)
+                if self._thread is None:
+                    self._start()
+                elif len(self._queue) > 1:
+                    return  # it is awake already
+        if full:
+            self._lose(1)
         self._wake.set()
 
     def count(self, name: str) -> None:
@@ -140,14 +141,17 @@ class Sender:
             self._thread = None
 
     def _lose(self, count: int) -> None:
-        """Note records that are lost; the lock is held."""
+        """Note records that are lost."""
         at_s = now_s()
-        self.counts["lost"] += count
-        if self._lost is None:
+        with self._lock:
+            self.counts["lost"] += count
+            before = self._lost
+            from_s, counted = (before.from_s, before.count) if before else (at_s, 0)
+            self._lost = Lost(from_s, at_s, counted + count)
+        if (
+            before is None
+        ):  # not under the lock: a handler of logs may have calls of its own recorded
             _log.warning("records are being lost: the queue or the spool is full")
-            self._lost = Lost(at_s, at_s, count)
-        else:
-            self._lost = Lost(self._lost.from_s, at_s, self._lost.count + count)
 
     def _run(self) -> None:
         while not self._stop.is_set():
@@ -201,8 +205,7 @@ class Sender:
             kept = self._store.add(batch)
         finally:
             if not kept:
-                with self._lock:
-                    self._lose(len(batch))
+                self._lose(len(batch))
 
     def _tell_gap(self) -> None:
         """Have the log say what was lost, once there is room for that again."""
