@@ -2,11 +2,10 @@
 """`opentrail verify` of a bucket at moto's S3: by the short way, in processes with threads."""
 
 import json
-import os
 
 import pytest
 from click.testing import CliRunner
-from support.aws_clients import Key, client
+from support.aws_clients import Key, client, without_aws
 from support.open_buckets import SettableClock
 from support.signed_bucket import ACCOUNT, HOUR, START, SignedBucket, Signer
 
@@ -30,10 +29,7 @@ def moto():
 
 @pytest.fixture
 def trail(moto, tmp_path, monkeypatch):
-    for name in [name for name in os.environ if name.startswith(("AWS_", "OPENTRAIL_"))]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
-    monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
+    without_aws(monkeypatch)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", KEY.access_key_id)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", KEY.secret_access_key)
     s3 = client("s3", moto, KEY)

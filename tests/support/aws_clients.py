@@ -13,6 +13,7 @@ from typing import Any
 
 import boto3
 import botocore.session
+import pytest
 from botocore.config import Config
 
 CONNECT_TIMEOUT_S = 3
@@ -27,6 +28,15 @@ class Key:
     access_key_id: str
     secret_access_key: str
     session_token: str | None = None
+
+
+def without_aws(patch: pytest.MonkeyPatch) -> None:
+    """Let nothing of the machine's own AWS and OpenTrail settings reach what runs in this process."""
+    for name in [name for name in os.environ if name.startswith(("AWS_", "OPENTRAIL_"))]:
+        patch.delenv(name)
+    patch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
+    patch.setenv("AWS_CONFIG_FILE", os.devnull)
+    patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
 
 
 def client(

@@ -73,7 +73,14 @@ def serving(door: S3Door, public_keys: bytes = b"{}") -> Iterator[str]:
 
     for method in ("GET", "HEAD", "PUT", "POST", "DELETE"):
         setattr(Handler, f"do_{method}", Handler.answer)
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    with running(Handler) as url:
+        yield url
+
+
+@contextmanager
+def running(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
+    """Yield the URL of a server on a free port that lets ``handler`` answer."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()

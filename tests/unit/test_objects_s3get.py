@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The short way to an object says what the long way says, or nothing."""
 
-import threading
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 
 import pytest
 from botocore.credentials import ReadOnlyCredentials
-from support.s3_server import READER, door, serving
+from support.s3_server import READER, door, running, serving
 
 from opentrail.objects.base import Put
 from opentrail.objects.s3get import MISSES_MAX, S3Get, Where
@@ -57,15 +56,8 @@ def answering(head, body):
         def log_message(self, *_):
             """Say nothing."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with running(Handler) as url:
+        yield url
 
 
 @pytest.mark.parametrize(

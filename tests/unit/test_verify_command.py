@@ -3,12 +3,12 @@
 
 import gzip
 import json
-import os
 import shutil
 
 import msgspec
 import pytest
 from click.testing import CliRunner
+from support.aws_clients import without_aws
 from support.open_buckets import SettableClock
 from support.s3_server import ACCOUNT, READER, door, serving
 from support.signed_bucket import START, TRAIL, SignedBucket, Signer
@@ -26,11 +26,7 @@ COVERS = "valid digests cover 2023-11-14T21:00:00Z to 2023-11-15T00:00:00Z"
 
 @pytest.fixture
 def data(tmp_path, monkeypatch):
-    for name in [name for name in os.environ if name.startswith(("AWS_", "OPENTRAIL_"))]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
-    monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    without_aws(monkeypatch)
     return tmp_path / "data"
 
 

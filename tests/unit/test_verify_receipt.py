@@ -3,14 +3,13 @@
 
 import base64
 import json
-import os
 import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from support.aws_clients import aws
+from support.aws_clients import aws, without_aws
 from support.open_buckets import SettableClock
 from support.s3_server import READER, door, serving
 from support.signed_bucket import ACCOUNT, HOUR, START, TRAIL, SignedBucket, Signer, when
@@ -26,11 +25,7 @@ END = START + 2 * HOUR
 
 @pytest.fixture
 def data(tmp_path, monkeypatch):
-    for name in [name for name in os.environ if name.startswith(("AWS_", "OPENTRAIL_"))]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
-    monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    without_aws(monkeypatch)
     monkeypatch.chdir(tmp_path)
     return tmp_path / "data"
 

@@ -7,6 +7,7 @@ from typing import Literal
 import botocore.session
 from botocore import exceptions as driver
 from botocore.config import Config
+from botocore.credentials import ReadOnlyCredentials
 
 from opentrail.errors import Unavailable
 
@@ -71,7 +72,13 @@ def make_client(spec: ClientSpec) -> object:
 
 def has_credentials(profile: str) -> bool:
     """Return whether botocore's usual search finds something to sign with. Raises: Unavailable."""
+    return credentials_of(profile) is not None
+
+
+def credentials_of(profile: str) -> ReadOnlyCredentials | None:
+    """Return what botocore's usual search finds to sign with, as it is now. Raises: Unavailable."""
     try:
-        return botocore.session.Session(profile=profile or None).get_credentials() is not None
+        found = botocore.session.Session(profile=profile or None).get_credentials()
+        return None if found is None else found.get_frozen_credentials()
     except driver.BotoCoreError as error:
         raise Unavailable(f"no credentials: {type(error).__name__}", _HINT) from error

@@ -15,7 +15,7 @@ from botocore.credentials import ReadOnlyCredentials
 from opentrail.clock import Clock
 from opentrail.errors import UsageError
 from opentrail.objects.base import Bucket
-from opentrail.objects.driver import ClientSpec, has_credentials, make_client
+from opentrail.objects.driver import ClientSpec, credentials_of, has_credentials, make_client
 from opentrail.objects.localdir import LocalDir
 from opentrail.objects.names import check_name
 from opentrail.objects.s3 import S3Bucket, S3Client
@@ -95,16 +95,12 @@ class BucketTable:
         scheme = meta.endpoint_url.partition("://")[0]
         if setting.addressing == "virtual" or scheme in urllib.request.getproxies():
             return None
-        session = botocore.session.Session(profile=setting.credentials_profile or None)
         key_id, secret = _fallback(setting, self._upstream)
-        found = None if key_id and secret else session.get_credentials()
-        if found is not None:
-            known = found.get_frozen_credentials()
-        elif key_id and secret:
-            known = ReadOnlyCredentials(key_id, secret, None)
+        if key_id and secret:
+            known: ReadOnlyCredentials | None = ReadOnlyCredentials(key_id, secret, None)
         else:
-            return None
-        return Where(meta.endpoint_url, meta.region_name, known, setting.ca)
+            known = credentials_of(setting.credentials_profile)
+        return known and Where(meta.endpoint_url, meta.region_name, known, setting.ca)
 
     def directory(self, name: str) -> LocalDir | None:
         """Return the directory bucket of that name; None: it is at an S3 endpoint.

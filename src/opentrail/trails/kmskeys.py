@@ -11,10 +11,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol, cast
 
-import botocore.session
 import msgspec
 from botocore import exceptions as driver
-from botocore.config import Config
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
@@ -25,6 +23,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from opentrail.errors import ClientError, Unavailable
+from opentrail.objects.driver import ClientSpec, make_client
 from opentrail.objects.s3 import mapped
 from opentrail.trails.digest_setting import DigestSetting
 from opentrail.trails.keys import KEY_BITS, DigestKeys, PublicKey, Signers, public_key
@@ -36,8 +35,6 @@ VALIDITY_S = 3650 * 86_400
 """Ten years: how long it signs is not known here."""
 RAW_BYTES_MAX = 4096
 """KMS's own bound on a message; a longer one is hashed here."""
-CONNECT_TIMEOUT_S = 5
-READ_TIMEOUT_S = 30
 
 Answer = Mapping[str, object]
 
@@ -141,26 +138,15 @@ def load_signer(client: KmsClient, key_id: str, second: int) -> KmsSigner:
 
 def kms_client(setting: DigestSetting) -> KmsClient:
     """Return a client of what ``setting`` says. Raises: Unavailable: the shared files are no use."""
-    config = Config(
-        connect_timeout=CONNECT_TIMEOUT_S,
-        read_timeout=READ_TIMEOUT_S,
-        retries={"mode": "standard", "total_max_attempts": 2},
-    )
-    try:
-        session = botocore.session.Session(profile=setting.credentials_profile or None)
-        client = session.create_client(
-            "kms", setting.region, endpoint_url=setting.endpoint or None, config=config
-        )
-    except (driver.BotoCoreError, ValueError) as error:
-        raise Unavailable(f"no KMS client: {error}", "check the settings of [digest]") from error
-    return cast("KmsClient", client)
+    spec = ClientSpec("kms", setting.region, setting.endpoint, setting.credentials_profile)
+    return cast("KmsClient", make_client(spec))
 
 
 def _call(operation: Callable[..., Answer], **arguments: object) -> Answer:
     try:
         return operation(**arguments)
     except (driver.ClientError, driver.BotoCoreError) as error:
-        found = mapped(error)
+        found = mapped(error, "KMS")
     if isinstance(found, ClientError):
         raise ClientError(f"KMS.{found.code}", found.message, found.status)
-    raise Unavailable(found.message.replace("bucket's", "KMS"), found.hint)
+    raise found
