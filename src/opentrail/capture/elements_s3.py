@@ -91,7 +91,10 @@ def request(operation: Operation, style: Style) -> Element:
     body = _Body(style)
     shape = operation.input
     for member in shape.members.values() if shape is not None else ():
-        _add(made, member, body)
+        if shape is not None and member.name == shape.payload:
+            _add_payload(made, member, body)
+        else:
+            _add(made, member, body)
     literals = _literals(operation)
     added = frozenset({"Host", *literals})
     return Element(made, _with_host(literals), added=added)
@@ -103,7 +106,7 @@ def control_request(operation: Operation, style: Style) -> Element:
     shape = operation.input
     for member in shape.members.values() if shape is not None else ():
         if shape is not None and member.name == shape.payload:
-            made.members.append((member.name, *_payload(member, body)))
+            _add_payload(made, member, body)
         else:
             compiler.add(made, member)
     return Element(made, _with_host({}), added=frozenset({"Host"}))
@@ -142,20 +145,19 @@ def _add(made: Structure, member: Member, body: _Body) -> None:
         return
     if member.name in _LABELS and member.location == "uri":
         made.members.append((member.name, _LABELS[member.name], write))
-    elif member.location == "querystring" or (
+    elif member.location in {"", "querystring"} or (
         member.location == "header" and member.wire.lower().startswith(_HEADERS)
     ):
         made.members.append((member.name, member.wire, write))
-    elif not member.location:
-        made.members.append((member.name, *_payload(member, body)))
 
 
-def _payload(member: Member, body: _Body) -> tuple[str, "_Root | _Policy"]:
-    """Return name and writer of the member that is the body."""
-    write = body.shape(member.shape)
-    if member.shape.kind == "string":
-        return f"bucket{member.name}", _Policy()
-    return member.wire, _Root(write if isinstance(write, Structure) else Structure())
+def _add_payload(made: Structure, member: Member, body: _Body) -> None:
+    """Add the member that is the body: an XML document, a policy, or bytes, which are not shown."""
+    write = body.member(member)
+    if isinstance(write, Structure):
+        made.members.append((member.name, member.wire, _Root(write)))
+    elif write is not None and member.shape.kind == "string":
+        made.members.append((member.name, f"bucket{member.name}", _Policy()))
 
 
 class _Root(Structure):

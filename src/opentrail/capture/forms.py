@@ -55,8 +55,6 @@ def answer(model: Operation, service: ServiceRules, rules: OperationRules) -> El
         return elements_ec2.answer(model, style)
     if service.form is Form.S3:
         return elements_s3.answer(model, style)
-    if service.form is Form.S3_CONTROL:
-        return None
     inside = _wrapped(model.output) if service.form is Form.UNWRAPPED else ""
     return _element(model.output, style, rules.answer_keep, inside)
 
