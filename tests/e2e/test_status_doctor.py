@@ -50,7 +50,8 @@ def test_a_server_that_is_well_and_its_trails(tmp_path):
         server.wait_indexed()
         found = facts(*arguments, home=tmp_path, code=0)
         assert found["server"] == [f"ok at {server.endpoint}"]
-        assert found["history"] == ["all is indexed"]
+        (behind,) = found["history"]  # a cut is made five times a second
+        assert behind == "all is indexed" or behind.endswith(" bytes behind")
         assert found["excluded"] == ["health (/healthz)"]
         assert "audit (us-east-1) logs" in found["trail"][0]
         assert "s ago" in found["trail"][0]
