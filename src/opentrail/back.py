@@ -39,6 +39,7 @@ from opentrail.trails.registry import Registry
 from opentrail.wire.app import ApiRequest, ApiResponse, CloudTrailApi
 from opentrail.wire.rooms import NoTargets, Rooms
 from opentrail.wire.s3_door import S3Door, S3Request
+from opentrail.wire.throttle import Throttle
 
 IDLE_WAIT_S = 0.25
 """A missed announcement costs this much: the typical visibility that is promised."""
@@ -96,6 +97,7 @@ class Back:
                 trails_max=hello.trails_max,
                 public_keys=keys.public_keys,
                 clock=clock,
+                throttle=Throttle(hello.lookup_requests_s, clock),
                 token_key=hello.token_key,
             )
         )

@@ -114,6 +114,7 @@ class TrailRooms:
 
     def __init__(self) -> None:
         self.clock = SetClock()
+        self.lookup_requests_s = 0.0
         self.log = MemoryLog()
         self.state = MemoryState()
         self.ids = SeededIds(1)

@@ -22,6 +22,7 @@ from opentrail.history.index import History
 from opentrail.history.lookup import Found, Lookup, Page
 from opentrail.wire.app import ApiRequest, CloudTrailApi, Principal
 from opentrail.wire.rooms import Lookups, Rooms
+from opentrail.wire.throttle import Throttle
 
 ACCOUNT, OTHER_ACCOUNT = "111122223333", "444455556666"
 REGION = "us-east-1"
@@ -180,6 +181,7 @@ def api(history: Lookups, rooms: TrailRooms | None = None) -> CloudTrailApi:
             trails_max=trails.trails_max,
             public_keys=trails.public_keys,
             clock=trails.clock,
+            throttle=Throttle(trails.lookup_requests_s, trails.clock),
             token_key=TOKEN_KEY,
         )
     )

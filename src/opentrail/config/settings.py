@@ -143,6 +143,8 @@ class History(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
     lookup_window_days: Days = 90.0
     """How far back LookupEvents sees, by eventTime. AWS: 90 days."""
+    lookup_requests_s: Annotated[float, msgspec.Meta(ge=0, le=1_000_000)] = 0.0
+    """LookupEvents taken a second for each account and region; 0: all. AWS: 2."""
 
 
 class Delivery(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -67,6 +67,8 @@ class Hello(msgspec.Struct, frozen=True):
     account: str
     region: str
     lookup_window_s: float
+    lookup_requests_s: float
+    """LookupEvents a second for each account and region; 0: no limit."""
     token_key: bytes
     file_interval_s: float
     digest_interval_s: int

@@ -48,6 +48,7 @@ def hello_of(settings: Settings, token_key: bytes) -> Hello:
         data=str(settings.data_dir),
         account=settings.account,
         region=settings.region,
+        lookup_requests_s=settings.history.lookup_requests_s,
         lookup_window_s=settings.history.lookup_window_days * DAY_S,
         token_key=token_key,
         file_interval_s=settings.delivery.file_interval_s,

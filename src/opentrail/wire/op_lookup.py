@@ -43,6 +43,7 @@ def lookup_events(rooms: Rooms, scope: Scope, request: LookupEventsRequest) -> L
 
     Raises: ClientError: with the modelled codes. Corrupt: a record does not check out.
     """
+    rooms.throttle.take(scope.account, scope.region)
     category = _category(request.event_category)
     attribute = _attribute(request)
     start_s, end_s = _time_range(request, rooms.clock.now_ms())

@@ -13,6 +13,7 @@ from opentrail.trails.keys import PublicKey
 from opentrail.trails.organization import Organizations
 from opentrail.trails.registry import Registry
 from opentrail.trails.trail import Trail
+from opentrail.wire.throttle import Throttle
 
 
 class Lookups(Protocol):
@@ -108,6 +109,8 @@ class Rooms:
     clock: Clock
     trails_max: int
     """Trails of an account that a region shows, shadows of other regions' trails included."""
+    throttle: Throttle
+    """Of LookupEvents."""
     token_key: bytes = field(repr=False)
     """Signs page tokens. Secret; tokens made under another key are refused."""
 
