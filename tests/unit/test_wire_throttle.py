@@ -10,7 +10,6 @@ from support.wire_server import ADMIN, SmallHistory, serving
 from opentrail.errors import ClientError as Refused
 from opentrail.wire.throttle import SCOPES_MAX, Throttle
 
-
 EXPECTED = ("ThrottlingException", "Rate exceeded", 400)
 
 
