@@ -27,17 +27,22 @@ from opentrail.history.index import History
 from opentrail.objects.setting import BucketSetting
 from opentrail.objects.table import BucketTable, Upstream
 from opentrail.state.sqlite import SqliteState
+from opentrail.trails.announce import Announcer
 from opentrail.trails.deliver import Delivery
 from opentrail.trails.deliver import Rooms as DeliveryRooms
 from opentrail.trails.digest import Digests, SigningRooms
 from opentrail.trails.digest_setting import DigestSetting
+from opentrail.trails.feed import Feeder, FeedRooms
+from opentrail.trails.gauges import gauges
 from opentrail.trails.keys import DigestKeys
 from opentrail.trails.kmskeys import signers_of
 from opentrail.trails.membership import Membership
 from opentrail.trails.organization import ListedOrganization, Organization
 from opentrail.trails.registry import Registry
+from opentrail.trails.target_client import Endpoints
+from opentrail.trails.targets import targets_of
 from opentrail.wire.app import ApiRequest, ApiResponse, CloudTrailApi
-from opentrail.wire.rooms import NoTargets, Rooms
+from opentrail.wire.rooms import Rooms
 from opentrail.wire.s3_door import S3Door, S3Request
 from opentrail.wire.throttle import Throttle
 
@@ -52,6 +57,10 @@ TUNING_WAIT_S = 1.0
 """How often tuning jobs are looked for: they run for minutes at least."""
 WAITING_THREADS = 96
 """For what waits for other servers: as many as three rooms use at most. They are made when needed."""
+GAUGES_INTERVAL_S = 2.0
+"""How old the figures of trails on the metrics page may be."""
+COPY_WAIT_S = 0.25
+"""How often targets are looked at: copies come within a second."""
 DELIVERY_WAIT_S = 0.1
 """How often trails are looked at: a tenth of a second is nothing beside their intervals."""
 
@@ -82,30 +91,49 @@ class Back:
             data / "history", self._log, clock=clock, lookup_window_s=int(hello.lookup_window_s)
         )
         self._state = SqliteState.open(data / "state.db")
-        registry = Registry.open(self._log, self._state, clock, SystemIds())
+        registry = self._registry = Registry.open(self._log, self._state, clock, SystemIds())
         buckets = _buckets(hello, clock)
         organization = msgspec.convert(hello.organization, Organization)
         organizations = ListedOrganization(organization, self._state)
         keys = DigestKeys.open(data / "keys", self._state)
+        waiting = ThreadPoolExecutor(WAITING_THREADS, thread_name_prefix="waiting")
+        targets = targets_of(
+            hello.targets, hello.webhooks, Endpoints(hello.endpoints, hello.s3_key), clock
+        )
         self._api = CloudTrailApi(
             Rooms(
                 history=self._history,
                 trails=registry,
                 buckets=buckets,
-                targets=NoTargets(),
+                targets=targets.connections,
                 organizations=organizations,
                 trails_max=hello.trails_max,
                 public_keys=keys.public_keys,
                 clock=clock,
                 throttle=Throttle(hello.lookup_requests_s, clock),
                 token_key=hello.token_key,
+                targets=targets.connections,
             )
         )
         self._door = S3Door(buckets, hello.account, hello.region)
-        self._moved = threading.Event()
-        waiting = ThreadPoolExecutor(WAITING_THREADS, thread_name_prefix="waiting")
+        self._moved, self._copied = threading.Event(), threading.Event()
+        self._announcer = Announcer(
+            targets.announced, self._state, waiting, clock, self._copied.set
+        )
+        self._feeder = Feeder(
+            targets.copied,
+            FeedRooms(self._log, self._state, waiting, registry.trails, self._copied.set),
+            clock,
+        )
         self._delivery = Delivery(
-            DeliveryRooms(self._log, self._state, buckets, waiting, self._moved.set),
+            DeliveryRooms(
+                self._log,
+                self._state,
+                buckets,
+                waiting,
+                self._moved.set,
+                self._announcer.notices,
+            ),
             clock,
             hello.digest_interval_s,
         )
@@ -133,6 +161,7 @@ class Back:
             for name, loop in (
                 ("history", self._index),
                 ("trails", self._deliver),
+                ("targets", self._copy),
                 ("tuning", self._watch_tuning),
             )
         ]
@@ -145,6 +174,7 @@ class Back:
             self._stopping.set()
             self._news.set()
             self._moved.set()
+            self._copied.set()
             self._log.close()
             self._calls.shutdown(cancel_futures=True)
             for thread in threads:
@@ -212,7 +242,7 @@ class Back:
             busy = False
             try:
                 busy = self._deliver_due()
-                needed = min(self._delivery.floor(), self._tuning.floor())
+                needed = min(self._delivery.floor(), self._feeder.floor(), self._tuning.floor())
                 if needed != told:
                     self._link.send(Kind.NEEDED, needed)
                     told = needed
@@ -234,6 +264,34 @@ class Back:
         self._cuts.step()
         delivered = self._delivery.step()
         return self._digests.step() or delivered
+
+    def _copy(self) -> None:
+        """Own the loop of targets: tell and copy what is due, then wait a little."""
+        clock, told_s = SystemClock(), 0.0
+        while not self._stopping.is_set():
+            busy = False
+            try:
+                busy = self._announcer.step()
+                busy = self._feeder.step() or busy
+                if clock.monotonic() >= told_s + GAUGES_INTERVAL_S:
+                    told_s = clock.monotonic()
+                    self._tell_gauges()
+            except Unavailable as error:
+                if not self._stopping.is_set():
+                    _log.error("targets wait: %s", error)
+                self._stopping.wait(RETRY_WAIT_S)
+            except Corrupt as error:
+                _log.critical("targets stand still: %s", error)
+                return
+            if not busy:
+                self._copied.wait(COPY_WAIT_S)
+                self._copied.clear()
+
+    def _tell_gauges(self) -> None:
+        """Tell front the figures of trails for the metrics page. Raises: Unavailable."""
+        trails, end = self._registry.trails(), self._log.durable_end()
+        found = gauges(self._state, trails, end, self._feeder.behind())
+        self._link.send(Kind.GAUGES, 0, _encode(found))
 
     def _watch_tuning(self) -> None:
         """Own the loop of automatic model tuning: see what tuning jobs do, then wait a little."""

@@ -8,14 +8,20 @@ from support.memory_log import MemoryLog
 from support.memory_state import MemoryState
 from support.seeded_ids import SeededIds
 
+from opentrail.clock import Clock
 from opentrail.errors import ClientError, Unavailable
 from opentrail.objects.base import Head, Listed, Put
 from opentrail.objects.names import check_name
+from opentrail.trails.connections import Connections
 from opentrail.trails.keys import PublicKey
 from opentrail.trails.organization import ListedOrganization, Organization, Organizations
 from opentrail.trails.registry import Registry
+from opentrail.trails.target_client import Clients, Endpoints
+from opentrail.trails.target_logs import LogsTarget
+from opentrail.trails.target_setting import TargetSetting
+from opentrail.trails.target_sns import SnsTarget
 from opentrail.trails.trail import Trail
-from opentrail.wire.rooms import NoTargets, Targets
+from opentrail.wire.rooms import Targets
 
 NOW_MS = 1_700_000_000_000
 BUCKET = "trail-logs"
@@ -106,6 +112,12 @@ class SmallTargets:
             raise self.refusals[what]
 
 
+def nowhere(clock: Clock) -> Connections:
+    """Return the targets of a server that knows nobody to deliver to."""
+    clients = Clients(TargetSetting(), Endpoints(), clock)
+    return Connections(clients, SnsTarget(clients), LogsTarget(clients, 0))
+
+
 class TrailRooms:
     """A registry over a log and a state in memory, and one good bucket; no targets unless set."""
 
@@ -119,10 +131,10 @@ class TrailRooms:
         self.state = MemoryState()
         self.ids = SeededIds(1)
         self.buckets = SmallBuckets({BUCKET: SmallBucket(BUCKET)})
-        self.targets = NoTargets()
         self.organizations = ListedOrganization(Organization("", ""), self.state)
         self.trails_max = 5
         self.keys: list[PublicKey] = []
+        self.targets: Targets = nowhere(self.clock)
         self.asked: list[tuple[int, int]] = []
         self.registry = self.reopen()
 

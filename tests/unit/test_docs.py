@@ -25,6 +25,7 @@ from opentrail.event.selectors_check import FIELDS
 from opentrail.eventlog.base import RECORD_BYTES_MAX
 from opentrail.front.metrics import Metrics
 from opentrail.objects.setting import BucketSetting
+from opentrail.trails.target_setting import WebhookSetting
 from opentrail.wire.operations import ANSWERED
 
 ROOT = Path(__file__).parents[2]
@@ -40,7 +41,7 @@ TABLE_ROW = re.compile(r"^\| `([\w.]+)` \| [^|]+ \| [^|]+ \| [^|]+ \|$")
 INVOCATION = re.compile(r"\bopentrail (?:[a-z-]+)(?: [^|>#;)]*)?")
 FILE_NAME = re.compile(r"[\w/.-]+\.(?:py|md|toml|zip|lock)")
 METRIC = re.compile(r"\bopentrail_[a-z_]+\b")
-TABLES = ("upstream", "buckets", "access_keys", "exclude")
+TABLES = ("upstream", "buckets", "access_keys", "exclude", "webhooks")
 """Settings that are tables by name, documented in tables of their own."""
 ADR_PARTS = ("Situation.", "Decision.", "What we gave up.", "How we would notice")
 ADR_WORDS_MAX = 450
@@ -90,6 +91,7 @@ def test_the_documented_default_set_by_the_documented_variable_changes_nothing(s
         ("buckets.NAME.", BucketSetting),
         ("access_keys.KEYID.", AccessKeySetting),
         ("exclude.NAME.", Exclude),
+        ("webhooks.NAME.", WebhookSetting),
     ],
 )
 def test_every_setting_of_a_table_is_documented_and_no_other(prefix, shape):

@@ -17,6 +17,7 @@ from opentrail.config.access_key import AccessKeySetting
 from opentrail.config.settings import Exclude, Settings, Upstream, check_settings
 from opentrail.errors import UsageError
 from opentrail.objects.setting import BucketSetting
+from opentrail.trails.target_setting import WebhookSetting
 
 ENV_PREFIX = "OPENTRAIL_"
 ENV_SDK_PREFIX = "OPENTRAIL_SDK_"
@@ -90,18 +91,19 @@ class _Tree:
 _LISTS = frozenset(
     {"accounts", "regions", "hosts", "trusted_proxies", "profiles", "members", "delegated_admins"}
 )
-_FILE_ONLY = ("access_keys", "buckets", "exclude")
+_FILE_ONLY = ("access_keys", "buckets", "exclude", "webhooks")
 _UPSTREAM_OPTIONS = ("trusted_identity", "verifies_signatures")
 _UPSTREAM_FILES = ("_ca", "_client_cert", "_client_key", "_proxy")
 _SECTIONS = (
     *("listen", "api", "forward", "log", "history"),
-    *("delivery", "digest", "organization", "tuning"),
+    *("delivery", "digest", "organization", "tuning", "targets"),
 )
 _TABLES: dict[str, type[msgspec.Struct]] = {
     "upstream": Upstream,
     "buckets": BucketSetting,
     "access_keys": AccessKeySetting,
     "exclude": Exclude,
+    "webhooks": WebhookSetting,
 }
 
 

@@ -18,6 +18,12 @@ from opentrail.objects.setting import BucketSetting
 from opentrail.objects.setting import check as check_bucket
 from opentrail.trails.digest_setting import DigestSetting, check_digest
 from opentrail.trails.organization_setting import OrganizationSetting, check_organization
+from opentrail.trails.target_setting import (
+    TargetSetting,
+    WebhookSetting,
+    check_targets,
+    check_webhook,
+)
 
 DATA_DEFAULT = "opentrail-data"
 """The data directory when none is given: beside where the server is started, easy to see."""
@@ -192,6 +198,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     tuning: Tuning = Tuning()
     buckets: dict[str, BucketSetting] = {}
     """By name. A bucket without an entry is the upstream's, or a directory when there is none."""
+    targets: TargetSetting = TargetSetting()
+    webhooks: dict[str, WebhookSetting] = {}
     access_keys: dict[str, AccessKeySetting] = {}
     exclude: dict[str, Exclude] = {}
     """By a name of the operator's own, which the metric has."""
@@ -232,6 +240,9 @@ def check_settings(settings: Settings) -> None:
     check_organization(settings.organization, settings.account)
     for name, bucket in settings.buckets.items():
         check_bucket(name, bucket)
+    check_targets(settings.targets)
+    for name, webhook in settings.webhooks.items():
+        check_webhook(name, webhook)
     for service, upstream in settings.upstream.items():
         _check_url(service, upstream.url)
         _check_way(service, upstream)

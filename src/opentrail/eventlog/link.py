@@ -57,6 +57,8 @@ class Kind(IntEnum):
     """front -> back: a call of S3's for a directory bucket, authenticated."""
     NEEDED = 12
     """back -> front: trails still need the log from this position on."""
+    GAUGES = 13
+    """back -> front: figures of trails for the metrics page: lists of name, target, trail, value."""
 
 
 class Hello(msgspec.Struct, frozen=True):
@@ -78,12 +80,18 @@ class Hello(msgspec.Struct, frozen=True):
     """Trails of an account that a region shows."""
     organization: dict[str, object]
     """Who belongs to it; its id is empty when there is none."""
-    buckets: dict[str, dict[str, str]]
+    buckets: dict[str, dict[str, object]]
     """Settings of buckets by name."""
     s3_endpoint: str
     """The upstream's S3; "" when there is none."""
     s3_key: tuple[str, str]
     """Access key id and secret for it, where nothing else is configured."""
+    endpoints: dict[str, str]
+    """The upstreams of services that trails use beside S3, by botocore's name; "": there is none."""
+    targets: dict[str, object]
+    """Settings of targets beside buckets."""
+    webhooks: dict[str, dict[str, object]]
+    """Settings of webhooks by name."""
     sagemaker_endpoint: str
     """The upstream's SageMaker; "" when there is none."""
     tuning_profiles: dict[str, str]

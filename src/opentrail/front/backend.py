@@ -40,6 +40,7 @@ an event is to be visible."""
 
 _log = logging.getLogger("opentrail.back")
 _encode = msgspec.msgpack.Encoder().encode
+_gauges = msgspec.msgpack.Decoder(list[tuple[str, str, str, float]]).decode
 _answer = msgspec.msgpack.Decoder(ApiResponse).decode
 
 AsPrincipal = Callable[[Call, Credential | None], Principal]
@@ -81,6 +82,7 @@ class Backend:
         self.ready = asyncio.Event()
         self.indexed_to = 0
         self.needed_from = 0
+        self.gauges: list[tuple[str, str, str, float]] = []
         self.restarts = -1
         self._asked = False
 
@@ -133,10 +135,17 @@ class Backend:
             self._append(number, self._commit.append(decode_drafts(payload)))
         elif kind is Kind.MARKS:
             self._append(number, self._commit.append_marks(decode_marks(payload)))
-        elif kind is Kind.INDEXED:
+        else:
+            self._told(kind, number, payload)
+
+    def _told(self, kind: Kind, number: int, payload: bytes) -> None:
+        """Note what back says of itself."""
+        if kind is Kind.INDEXED:
             self.indexed_to = number
         elif kind is Kind.NEEDED:
             self.needed_from = number
+        elif kind is Kind.GAUGES:
+            self.gauges = _gauges(payload)
         elif kind is Kind.READY:
             self.ready.set()
 

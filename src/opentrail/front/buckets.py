@@ -12,6 +12,8 @@ from opentrail.eventlog.link import Hello
 from opentrail.front.keys import credentials_file
 
 DAY_S = 86_400
+TARGET_SERVICES = ("sns", "logs", "events", "kms", "sts")
+"""What trails use beside S3; botocore's names."""
 
 
 def endpoint_of(settings: Settings, service: str) -> str:
@@ -63,6 +65,11 @@ def hello_of(settings: Settings, token_key: bytes) -> Hello:
             name: msgspec.structs.asdict(setting) for name, setting in settings.buckets.items()
         },
         s3_endpoint=s3_endpoint(settings),
+        endpoints={service: endpoint_of(settings, service) for service in TARGET_SERVICES},
+        targets=msgspec.structs.asdict(settings.targets),
+        webhooks={
+            name: msgspec.structs.asdict(setting) for name, setting in settings.webhooks.items()
+        },
         s3_key=(key.access_key_id, key.secret_access_key),
         sagemaker_endpoint=endpoint_of(settings, "sagemaker"),
         tuning_profiles=_tuning_profiles(settings),

@@ -13,6 +13,15 @@ INTAKE_VERDICTS = ("accepted", "duplicate", "rejected", "failed")
 """What may become of a record that is sent to us: received is their sum."""
 
 
+TRAIL_GAUGES = {
+    "trail_behind_bytes": "Bytes of the log that a target of a trail has before it.",
+    "trail_failing": "1 while a target of a trail refuses or does not answer.",
+    "trail_notices_waiting": "Ranges of files that a target was not told of yet.",
+    "trail_given_up": "Files or records that a target never took.",
+}
+"""What back tells of trails; labels: target and trail."""
+
+
 class Metrics(Collector):
     """The counters and gauges of one front process.
 
@@ -39,6 +48,8 @@ class Metrics(Collector):
         self.indexed_to = 0
         self.log_writable = True
         self.identity_conflicts = 0
+        self.trails: list[tuple[str, str, str, float]] = []
+        """Name, target, trail and value, as back last told them."""
 
     def seen(self) -> None:
         """Count a call that arrived."""
@@ -82,6 +93,16 @@ class Metrics(Collector):
         yield _gauge("log_writable", "1 while the log takes records.", int(self.log_writable))
         conflicts = self.identity_conflicts
         yield _gauge("identity_conflicts", "Sessions given to two different owners.", conflicts)
+        yield from self._collect_trails()
+
+    def _collect_trails(self) -> Iterator[Metric]:
+        for name, text in TRAIL_GAUGES.items():
+            labels = ("target", "trail")
+            family = GaugeMetricFamily(f"opentrail_{name}", text, labels=labels)
+            for found, target, trail, value in self.trails:
+                if found == name:
+                    family.add_metric((target, trail), value)
+            yield family
 
     def _collect_intake(self) -> Iterator[Metric]:
         verdicts = {name: self._intake[name] for name in INTAKE_VERDICTS}

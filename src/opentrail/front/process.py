@@ -332,7 +332,7 @@ class Front:
         metrics.connections_refused = server.refused
         self._intake.measure()
         metrics.log_end = self.log.durable_end()
-        metrics.indexed_to = backend.indexed_to
+        metrics.indexed_to, metrics.trails = backend.indexed_to, backend.gauges
         metrics.log_writable = not self.refusing()
         metrics.identity_conflicts = self.keys.conflicts
         metrics.back_restarts = max(backend.restarts, 0)

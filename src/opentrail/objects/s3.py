@@ -7,12 +7,15 @@ Amazon S3 API Reference: PutObject, GetObject, HeadObject, ListObjectsV2, GetBuc
 import base64
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Protocol, cast
 
 import msgspec
 from botocore import exceptions as driver
+from botocore.parsers import ResponseParserError
 
+from opentrail.clock import Clock
 from opentrail.errors import ClientError, Unavailable
 from opentrail.objects.base import Head, Listed, Put
 from opentrail.objects.names import OBJECT_BYTES_MAX
@@ -94,6 +97,21 @@ class _Page(msgspec.Struct, frozen=True, rename="pascal"):
     next_continuation_token: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class ObjectLock:
+    """How long objects may not be deleted: S3 User Guide, "Locking objects with Object Lock"."""
+
+    mode: str
+    days: int
+    clock: Clock
+
+    def words(self) -> dict[str, object]:
+        """Return what PutObject is told."""
+        now = datetime.fromtimestamp(self.clock.now_ms() / 1000, tz=UTC)
+        until = now + timedelta(days=self.days)
+        return {"ObjectLockMode": self.mode, "ObjectLockRetainUntilDate": until}
+
+
 class S3Bucket:
     """``objects.base.Bucket`` at an S3 endpoint. Safe from several threads, as its client is.
 
@@ -101,10 +119,13 @@ class S3Bucket:
     bucket's own default (on AWS that is AES256; other servers may know no encryption at all).
     """
 
-    def __init__(self, client: S3Client, name: str, encryption: str = "") -> None:
+    def __init__(
+        self, client: S3Client, name: str, encryption: str = "", lock: ObjectLock | None = None
+    ) -> None:
         self.name = name
         self._client = client
         self._encryption = encryption
+        self._lock = lock
 
     def put(self, key: str, data: bytes, how: Put) -> None:
         """See ``Bucket``."""
@@ -121,6 +142,7 @@ class S3Bucket:
             ACL=how.acl,
             **({"ContentEncoding": how.content_encoding} if how.content_encoding else {}),
             **self._encrypted(how),
+            **(self._lock.words() if self._lock is not None and data else {}),
         )
 
     def get(self, key: str) -> tuple[Head, bytes]:
@@ -179,7 +201,7 @@ def _ms(when: datetime) -> int:
 def _call(operation: Callable[..., Answer], **arguments: object) -> Answer:
     try:
         return operation(**arguments)
-    except (driver.ClientError, driver.BotoCoreError) as error:
+    except CALL_ERRORS as error:
         raise mapped(error) from error
 
 
@@ -222,8 +244,13 @@ DRIVER_ERRORS: tuple[tuple[type[Exception], str], ...] = (
 """botocore's error -> an S3 code (one word), or the hint with which the outcome is unknown."""
 
 
+CALL_ERRORS = (driver.ClientError, driver.BotoCoreError, ResponseParserError)
+"""What a call of a client raises. The last: an answer that was cut short, or is of no AWS service."""
+
+
 def mapped(
-    error: driver.ClientError | driver.BotoCoreError, who: str = "the bucket's endpoint"
+    error: driver.ClientError | driver.BotoCoreError | ResponseParserError,
+    who: str = "the bucket's endpoint",
 ) -> ClientError | Unavailable:
     """Return what a caller is to see of botocore's ``error``; ``who`` was called.
 
@@ -232,6 +259,9 @@ def mapped(
     """
     if isinstance(error, driver.ClientError):
         return _answered(error, who)
+    if isinstance(error, ResponseParserError):
+        # Its text holds the answer, which may hold a secret.
+        return Unavailable(f"{who} answered what cannot be read")
     kind = type(error).__name__
     found = next(said for known, said in DRIVER_ERRORS if isinstance(error, known))
     if found and " " not in found:

@@ -2,12 +2,15 @@
 """Where a bucket is, as the operator says it. Without the driver, so that it loads at once."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
 from opentrail.errors import ClientError, UsageError
 from opentrail.objects.names import check_name
+
+OBJECT_LOCK_DAYS_MAX = 36_500
+"""S3's own: a century."""
 
 
 class BucketSetting(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -24,6 +27,10 @@ class BucketSetting(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     addressing: Literal["auto", "path", "virtual"] = "path"
     ca: str = ""
     """A file with the certificates that the endpoint is trusted by; empty: the usual ones."""
+    object_lock_days: Annotated[int, msgspec.Meta(ge=0, le=OBJECT_LOCK_DAYS_MAX)] = 0
+    """Nobody may delete or overwrite an object for so long; 0: nothing is asked for."""
+    object_lock_mode: Literal["GOVERNANCE", "COMPLIANCE"] = "GOVERNANCE"
+    """Whether some permission can lift that. Needs a bucket made with Object Lock."""
     encryption: Literal["", "AES256"] = ""
     """Asked for with each object that has no KMS key; empty: the bucket's own default."""
 
@@ -40,6 +47,8 @@ def check(name: str, setting: BucketSetting) -> None:
     others = (setting.endpoint, setting.region, setting.credentials_profile, setting.ca)
     if setting.directory and any(others):
         raise UsageError(f"buckets.{name}: a directory has no endpoint, region, credentials or ca")
+    if setting.directory and setting.object_lock_days:
+        raise UsageError(f"buckets.{name}: a directory has no Object Lock")
     if setting.directory and not Path(setting.directory).is_absolute():
         raise UsageError(f"buckets.{name}.directory: {setting.directory!r} is not an absolute path")
     if setting.ca and not Path(setting.ca).is_file():

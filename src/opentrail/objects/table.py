@@ -18,7 +18,7 @@ from opentrail.objects.base import Bucket
 from opentrail.objects.driver import ClientSpec, credentials_of, has_credentials, make_client
 from opentrail.objects.localdir import LocalDir
 from opentrail.objects.names import check_name
-from opentrail.objects.s3 import S3Bucket, S3Client
+from opentrail.objects.s3 import ObjectLock, S3Bucket, S3Client
 from opentrail.objects.s3get import Where
 from opentrail.objects.setting import BucketSetting, check
 
@@ -82,7 +82,10 @@ class BucketTable:
         with self._finding:
             if name not in self._found:
                 setting = self._settings.get(name) or self._default()
-                self._found[name] = S3Bucket(self._client(setting), name, setting.encryption)
+                days, mode = setting.object_lock_days, setting.object_lock_mode
+                lock = ObjectLock(mode, days, self._clock) if days else None
+                client = self._client(setting)
+                self._found[name] = S3Bucket(client, name, setting.encryption, lock)
             return self._found[name]
 
     def where(self, name: str) -> Where | None:

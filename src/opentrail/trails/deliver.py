@@ -6,7 +6,7 @@ configuration, keys and bytes; state only says how far each trail is. Everything
 thread; only puts are made in others, so that no bucket holds up another trail.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -39,6 +39,12 @@ def _nobody() -> None:
     """Nobody waits for a put to end."""
 
 
+def _no_notices(
+    _trail: Trail, _files: Sequence[DeliveredFile], _position: int
+) -> Mapping[str, bytes]:
+    return {}
+
+
 @dataclass(frozen=True, slots=True)
 class Rooms:
     """What deliveries read and write."""
@@ -50,6 +56,8 @@ class Rooms:
     """Where puts are made."""
     moved: Callable[[], None] = _nobody
     """Called, in any thread, when a put ends: there may be something for ``step``."""
+    notices: Callable[[Trail, Sequence[DeliveredFile], int], Mapping[str, bytes]] = _no_notices
+    """What else is committed with a cursor that moves past files, up to the cut at a position."""
 
 
 class Delivery:
@@ -218,7 +226,7 @@ class Delivery:
         1. all files of the range are in the bucket   (may repeat: the log gives the same range,
                                                        keys and bytes again)
         2. one commit: the cursor, moved if nobody else has; what holds from there on; the files and
-           the closed windows, for the digests; the status
+           the closed windows, for the digests; the notices of the files, for targets; the status
         A crash before 2, or a 2 that was lost, repeats 1. A 2 whose outcome is unknown is read back
         by the next step. Nothing is lost and nothing is there twice.
         """
@@ -229,6 +237,7 @@ class Delivery:
         if validates(trail):
             values |= {where: _encode(file) for where, file in files.items()}
         values |= {due_key(each): _encode(each) for each in due}
+        values |= self._rooms.notices(trail, list(files.values()), position)
         if files:
             now = self._clock.now_ms()
             status = DeliveryStatus(delivered_ms=now, attempted_ms=now)

@@ -21,9 +21,11 @@ from opentrail.trails.fold import fold
 from opentrail.trails.status import (
     DeliveryStatus,
     DigestStatus,
+    TargetStatus,
     TrailStatus,
     delivery_status_key,
     digest_status_key,
+    target_status_key,
 )
 from opentrail.trails.trail import Control, Cut, Trail, trail_key
 
@@ -205,7 +207,16 @@ class Registry:
         """Return what deliveries and digests have written. Raises: Unavailable."""
         delivery = _read(self._state.get(delivery_status_key(trail_id)), DeliveryStatus)
         digest = _read(self._state.get(digest_status_key(trail_id)), DigestStatus)
-        return TrailStatus(delivery or DeliveryStatus(), digest or DigestStatus())
+        sns, logs = (
+            _read(self._state.get(target_status_key(trail_id, target)), TargetStatus)
+            for target in ("sns", "logs")
+        )
+        return TrailStatus(
+            delivery or DeliveryStatus(),
+            digest or DigestStatus(),
+            sns or TargetStatus(),
+            logs or TargetStatus(),
+        )
 
     def _append(self, trail: Trail, change: str, cut_ms: int) -> Trail:
         """Change a trail. The lock is held and memory is fresh.

@@ -55,8 +55,10 @@ class Copies(Protocol):
     batch_max: int
     """Records sent at once."""
     bytes_max: int
-    """Of their bytes and ``overhead`` for each: sent at once, and the largest that is taken at all."""
+    """Of their bytes, and ``overhead`` for each: sent at once."""
     overhead: int
+    event_bytes_max: int
+    """Of one record, ``overhead`` included: a larger one is not sent."""
 
     def wants(self, trail: Trail) -> bool:
         """Return whether the records that ``trail`` takes are copied."""

@@ -7,12 +7,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 import msgspec
-from botocore import exceptions as driver
 
 from opentrail.clock import Clock
 from opentrail.errors import ClientError
 from opentrail.objects.driver import ClientSpec, has_credentials, make_client
-from opentrail.objects.s3 import mapped
+from opentrail.objects.s3 import CALL_ERRORS, mapped
 from opentrail.trails.target_setting import TargetSetting
 
 AWS = "aws"
@@ -82,7 +81,7 @@ class Clients:
         client = self._client(service)
         try:
             answer: Answer = getattr(client, operation)(**arguments)
-        except (driver.ClientError, driver.BotoCoreError) as error:
+        except CALL_ERRORS as error:
             raise mapped(error, service.name) from error
         return answer
 

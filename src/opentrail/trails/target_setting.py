@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the operator says of targets beside buckets. Without the driver, so that it loads at once."""
 
+from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
 
@@ -49,13 +50,32 @@ class WebhookSetting(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
         return f"WebhookSetting({self.url!r})"
 
 
+def check_targets(setting: TargetSetting) -> None:
+    """Refuse what cannot be meant, at start. Raises: UsageError."""
+    if setting.endpoint not in ("", "aws") and not setting.endpoint.startswith(
+        ("http://", "https://")
+    ):
+        raise UsageError(
+            f"targets.endpoint: {setting.endpoint!r} is neither an http(s) URL nor aws"
+        )
+    if setting.ca and not Path(setting.ca).is_file():
+        raise UsageError(f"targets.ca: there is no file {setting.ca!r}")
+    if not setting.events_bus:
+        raise UsageError("targets.events_bus: a bus has a name; that of each region is default")
+
+
 def check_webhook(name: str, setting: WebhookSetting) -> None:
     """Refuse what cannot be meant, at start rather than at the first file. Raises: UsageError."""
     if not name.replace("-", "").isalnum():
         raise UsageError(f"webhooks.{name}: a name has letters, digits and hyphens")
     if len(setting.secret) < SECRET_CHARS_MIN:
         raise UsageError(f"webhooks.{name}.secret: it needs {SECRET_CHARS_MIN} characters or more")
-    parts = urlsplit(setting.url)
+    if setting.ca and not Path(setting.ca).is_file():
+        raise UsageError(f"webhooks.{name}.ca: there is no file {setting.ca!r}")
+    try:
+        parts = urlsplit(setting.url)
+    except ValueError as error:
+        raise UsageError(f"webhooks.{name}.url: {error}") from error
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.fragment:
         raise UsageError(f"webhooks.{name}.url: it is not an http(s) URL")
     if "@" in parts.netloc:  # and is not shown: it may have a password

@@ -33,21 +33,14 @@ class SnsTarget:
         """See ``Announces``. SNS gives repeated messages other ids: the object's key tells."""
         file = notice.files[notice.told]
         message = _encode({"s3Bucket": file.bucket, "s3ObjectKey": [file.key]}).decode()
-        self.publish(topic_arn(notice.trail), message)
+        self.publish(notice.trail.sns_topic_arn, message)
         return notice.told + 1
 
     def validate(self, trail: Trail) -> None:
         """Send the message by which CloudTrail tries a topic. Raises: ClientError. Unavailable."""
-        self.publish(topic_arn(trail), VALIDATION_MESSAGE)
+        self.publish(trail.sns_topic_arn, VALIDATION_MESSAGE)
 
     def publish(self, arn: str, message: str) -> None:
         """Publish one message. Raises: ClientError. Unavailable."""
         region = arn.split(":")[3]
         self._clients.call(Service("sns", region), "publish", TopicArn=arn, Message=message)
-
-
-def topic_arn(trail: Trail) -> str:
-    """Return the ARN of a trail's topic: a bare name is of its own region and account."""
-    if trail.sns_topic.startswith("arn:"):
-        return trail.sns_topic
-    return f"arn:aws:sns:{trail.home_region}:{trail.account}:{trail.sns_topic}"

@@ -68,18 +68,22 @@ def get_trail_status(
     """Return what a trail does and how its deliveries went. Raises: ClientError. Unavailable."""
     trail = visible_trail(rooms, scope, request.name)
     status = rooms.trails.status(trail.id)
-    delivery, digest = status.delivery, status.digest
+    delivery, digest, sns, logs = status.delivery, status.digest, status.notification, status.logs
     return GetTrailStatusResponse(
         is_logging=trail.logging,
         latest_delivery_error=delivery.error or None,
         latest_delivery_time=_seconds(delivery.delivered_ms),
         start_logging_time=_seconds(trail.started_ms),
         stop_logging_time=_seconds(trail.stopped_ms),
+        latest_notification_time=_seconds(sns.delivered_ms),
+        latest_notification_error=sns.error or None,
+        latest_cloud_watch_logs_delivery_time=_seconds(logs.delivered_ms),
+        latest_cloud_watch_logs_delivery_error=logs.error or None,
         latest_digest_delivery_time=_seconds(digest.delivered_ms),
         latest_digest_delivery_error=digest.error or None,
         latest_delivery_attempt_time=_text(delivery.attempted_ms),
-        latest_notification_attempt_time="",
-        latest_notification_attempt_succeeded="",
+        latest_notification_attempt_time=_text(sns.attempted_ms),
+        latest_notification_attempt_succeeded=_text(sns.delivered_ms),
         latest_delivery_attempt_succeeded=_text(delivery.delivered_ms),
         time_logging_started=_text(trail.started_ms),
         time_logging_stopped=_text(trail.stopped_ms),

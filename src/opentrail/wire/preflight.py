@@ -5,12 +5,13 @@ Follows the CloudTrail User Guide, "Amazon S3 bucket policy for CloudTrail", and
 does: GetBucketAcl, then an empty object where log files will be, and one where digests will be.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 
 from opentrail.errors import ClientError, UsageError
 from opentrail.objects.base import Buckets, Put
+from opentrail.trails.flight import KMS_CONTEXT_KEY
 from opentrail.trails.logfile import key_root
 from opentrail.trails.trail import Trail
 from opentrail.wire.rooms import Rooms
@@ -63,18 +64,32 @@ def try_bucket(buckets: Buckets, trail: Trail) -> None:
     try:
         bucket = buckets.find(trail.bucket)
         bucket.acl_readable()
-        bucket.put(f"{home}/CloudTrail/", b"", _MARKER)
+        bucket.put(f"{home}/CloudTrail/", b"", _as_delivered(trail))
         if trail.log_file_validation:
             bucket.put(f"{home}/CloudTrail-Digest/", b"", _MARKER)
     except ClientError as error:
-        raise _translated(error, trail.bucket) from error
+        raise _translated(error, trail) from error
     except UsageError as error:
         message = f"The server's settings for bucket {trail.bucket} cannot be used."
         raise ClientError("InternalFailure", message, 500) from error
 
 
-def _translated(error: ClientError, bucket: str) -> ClientError:
+def _as_delivered(trail: Trail) -> Put:
+    """Return how the empty object is written: encrypted as files will be, which the key may refuse."""
+    if not trail.kms_key_id:
+        return _MARKER
+    context = {KMS_CONTEXT_KEY: trail.arn}
+    return replace(_MARKER, kms_key_id=trail.kms_key_id, kms_context=context)
+
+
+def _translated(error: ClientError, trail: Trail) -> ClientError:
     """Return CloudTrail's word for what S3 said; any refusal that is no other is the policy's."""
+    bucket, key = trail.bucket, trail.kms_key_id
+    if key and (error.code.startswith("KMS.") or error.code == "NotImplemented"):
+        return ClientError(
+            "InsufficientEncryptionPolicyException",
+            f"Insufficient permissions to access S3 bucket {bucket} or KMS key {key}.",
+        )
     if error.code == "NoSuchBucket":
         return ClientError("S3BucketDoesNotExistException", f"S3 bucket {bucket} does not exist!")
     if error.code == "InvalidBucketName":

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from opentrail.clock import Clock
-from opentrail.errors import ClientError
 from opentrail.history.lookup import Lookup, Page
 from opentrail.objects.base import Buckets
 from opentrail.trails.keys import PublicKey
@@ -67,33 +66,6 @@ class Targets(Protocol):
         Raises: ClientError InvalidCloudWatchLogsLogGroupArnException.
         """
         ...
-
-
-class NoTargets:
-    """``Targets`` of an OpenTrail that delivers to buckets only: refuses rather than forgets."""
-
-    def offered(self, trail: Trail) -> None:
-        """See ``Targets``."""
-        if trail.log_group_arn:
-            raise _not_yet("CloudWatchLogsLogGroupArn", "does not deliver to CloudWatch Logs")
-        if trail.sns_topic:
-            raise _not_yet("SnsTopicName", "does not notify SNS topics")
-        if trail.kms_key_id:
-            raise _not_yet("KmsKeyId", "does not encrypt with KMS keys")
-
-    def key_arn(self, trail: Trail) -> str:
-        """See ``Targets``."""
-        return trail.kms_key_id
-
-    def try_topic(self, trail: Trail) -> None:
-        """See ``Targets``."""
-
-    def try_log_group(self, trail: Trail) -> None:
-        """See ``Targets``."""
-
-
-def _not_yet(member: str, why: str) -> ClientError:
-    return ClientError("UnsupportedOperationException", f"{member}: OpenTrail {why} yet.")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Tells targets of delivered files: each target of each trail in its own order, at its own pace."""
+
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+
+import msgspec
+
+from opentrail.clock import Clock
+from opentrail.state.base import Change, Conflict, Entry, State
+from opentrail.trails.jobs import Jobs, Threads, failure
+from opentrail.trails.notice import NOTICE_PREFIX, Notice, notices_of, told
+from opentrail.trails.retry import Retry
+from opentrail.trails.statuses import GIVE_UP_MS, Statuses
+from opentrail.trails.target import Announces
+from opentrail.trails.trail import DeliveredFile, Trail
+
+_decode = msgspec.json.Decoder(Notice).decode
+
+
+@dataclass(slots=True)
+class _Telling:
+    entry: Entry
+    notice: Notice
+    job: Future[None]
+    told: int = 0
+
+
+class Announcer:
+    """Takes notices out of state. One thread; one per data directory."""
+
+    def __init__(
+        self,
+        targets: Sequence[Announces],
+        state: State,
+        threads: Threads,
+        clock: Clock,
+        moved: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._targets = {target.name: target for target in targets}
+        self._state = state
+        self._clock = clock
+        self._statuses = Statuses(state, clock)
+        self._retry = Retry(clock)
+        self._jobs = Jobs(threads, moved)
+        self._telling: dict[str, _Telling] = {}
+
+    def notices(
+        self, trail: Trail, files: Sequence[DeliveredFile], position: int
+    ) -> dict[str, bytes]:
+        """Return what is to be committed with the cursor that moves past ``files``."""
+        names = [name for name, target in self._targets.items() if target.wants(trail)]
+        return dict(notices_of(names, trail, files, (position, self._clock.now_ms())))
+
+    def step(self) -> bool:
+        """Let each target of each trail be told of the next files; return whether one was.
+
+        1. the target is told                    (a crash before 2 tells it again)
+        2. one commit: so much was told, the status
+        A target that refuses or fails makes its own notices wait. Raises: Unavailable: the state.
+        """
+        moved = self._settle()
+        for lane, entry in self._firsts().items():
+            if lane not in self._telling and not self._retry.waits(lane):
+                self._begin(lane, entry)
+        return self._settle() or moved
+
+    def _firsts(self) -> dict[str, Entry]:
+        firsts: dict[str, Entry] = {}
+        for entry in self._state.scan(NOTICE_PREFIX):
+            firsts.setdefault(entry.key.rpartition("/")[0], entry)
+        return firsts
+
+    def _begin(self, lane: str, entry: Entry) -> None:
+        name = lane.rpartition("/")[2]
+        notice = _decode(entry.value)
+        target = self._targets.get(name)
+        late = self._clock.now_ms() - notice.at_ms > GIVE_UP_MS
+        if target is None or late:
+            self._give_up(name, entry, notice, counted=late)
+            return
+        telling = _Telling(entry, notice, Future())
+
+        def work() -> None:
+            telling.told = target.announce(notice)
+
+        job = self._jobs.start(name, len(entry.value), work)
+        if job is not None:
+            telling.job = job
+            self._telling[lane] = telling
+
+    def _give_up(self, name: str, entry: Entry, notice: Notice, *, counted: bool) -> None:
+        """Drop a notice: of a target that is no more, or one that nobody took for GIVE_UP_MS."""
+        count = len(notice.files) - notice.told if counted else 0
+        status = self._statuses.given_up(notice.trail.id, name, count) if count else []
+        self._commit([Change(entry.key, None, entry.version), *status])
+
+    def _settle(self) -> bool:
+        moved = False
+        for lane in [each for each, telling in self._telling.items() if telling.job.done()]:
+            telling = self._telling.pop(lane)
+            name, trail_id = lane.rpartition("/")[2], telling.notice.trail.id
+            error = failure(telling.job)
+            if error is not None:
+                self._retry.failed(lane)
+                self._commit(self._statuses.failed(trail_id, name, error))
+                continue
+            self._retry.worked(lane)
+            now = msgspec.structs.replace(telling.notice, told=telling.told)
+            done = told(telling.entry.key, telling.entry.version, now)
+            self._commit([done, *self._statuses.worked(trail_id, name)])
+            moved = True
+        return moved
+
+    def _commit(self, changes: Iterable[Change]) -> None:
+        try:
+            self._state.commit(list(changes))
+        except Conflict:
+            return  # it was told already: the next step reads what is left

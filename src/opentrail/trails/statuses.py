@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What statuses of targets become: changes to commit together with what they tell of."""
+
+import msgspec
+
+from opentrail.clock import Clock
+from opentrail.errors import ClientError, Unavailable
+from opentrail.state.base import Change, State
+from opentrail.trails.jobs import code_of
+from opentrail.trails.status import TargetStatus, target_status_key
+
+GIVE_UP_MS = 30 * 86_400_000
+"""What a target beside the bucket did not take for so long is given up, and counted. CloudTrail
+itself tries files for 30 days; files in buckets are never given up here."""
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(TargetStatus).decode
+
+
+class Statuses:
+    """The statuses in state. Used by one thread."""
+
+    def __init__(self, state: State, clock: Clock) -> None:
+        self._state = state
+        self._clock = clock
+
+    def worked(self, owner: str, target: str, given_up: int = 0) -> list[Change]:
+        """Return the change after a success. Raises: Unavailable."""
+        before, now = self._read(owner, target), self._clock.now_ms()
+        status = TargetStatus(
+            delivered_ms=now, attempted_ms=now, given_up=before.given_up + given_up
+        )
+        return [_change(owner, target, status)]
+
+    def failed(self, owner: str, target: str, error: ClientError | Unavailable) -> list[Change]:
+        """Return the change after a failure: the error stands beside the last success."""
+        now = self._clock.now_ms()
+        status = msgspec.structs.replace(
+            self._read(owner, target), attempted_ms=now, error=told_of(target, error)
+        )
+        return [_change(owner, target, status)]
+
+    def given_up(self, owner: str, target: str, count: int) -> list[Change]:
+        """Return the change after ``count`` more files or records were given up."""
+        before = self._read(owner, target)
+        return [
+            _change(
+                owner, target, msgspec.structs.replace(before, given_up=before.given_up + count)
+            )
+        ]
+
+    def _read(self, owner: str, target: str) -> TargetStatus:
+        entry = self._state.get(target_status_key(owner, target))
+        return TargetStatus() if entry is None else _decode(entry.value)
+
+
+def told_of(target: str, error: ClientError | Unavailable) -> str:
+    """Return the code of ``error`` as GetTrailStatus has it: SNS's denial has a name of its own."""
+    code = code_of(error)
+    denied = target == "sns" and code in ("AccessDenied", "AccessDeniedException")
+    return "AuthorizationError" if denied else code
+
+
+def _change(owner: str, target: str, status: TargetStatus) -> Change:
+    return Change(target_status_key(owner, target), _encode(status), None)

@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The targets that there are beside buckets, built from the settings: one row for each."""
+
+from dataclasses import dataclass
+
+import msgspec
+
+from opentrail.clock import Clock
+from opentrail.trails.connections import Connections
+from opentrail.trails.target import Announces, Copies
+from opentrail.trails.target_client import Clients, Endpoints
+from opentrail.trails.target_events import EventsTarget
+from opentrail.trails.target_logs import LogsTarget
+from opentrail.trails.target_setting import TargetSetting, WebhookSetting
+from opentrail.trails.target_sns import SnsTarget
+from opentrail.trails.target_webhook import Webhook
+
+
+@dataclass(frozen=True, slots=True)
+class Targets:
+    """Whoever is told or gets copies."""
+
+    announced: tuple[Announces, ...]
+    copied: tuple[Copies, ...]
+    connections: Connections
+    """What is tried before a trail is connected with them."""
+
+
+def targets_of(setting: object, webhooks: object, endpoints: Endpoints, clock: Clock) -> Targets:
+    """Return the targets; ``setting`` and ``webhooks`` are those of the settings, as plain data."""
+    said = msgspec.convert(setting, TargetSetting)
+    hooks = msgspec.convert(webhooks, dict[str, WebhookSetting])
+    clients = Clients(said, endpoints, clock)
+    sns, logs = SnsTarget(clients), LogsTarget(clients, said.logs_retention_days)
+    return Targets(
+        announced=(sns, *(Webhook(name, hook, clock) for name, hook in hooks.items())),
+        copied=(logs, *((EventsTarget(clients, said),) if said.events else ())),
+        connections=Connections(clients, sns, logs),
+    )
