@@ -112,7 +112,6 @@ class Back:
                 clock=clock,
                 throttle=Throttle(hello.lookup_requests_s, clock),
                 token_key=hello.token_key,
-                targets=targets.connections,
             )
         )
         self._door = S3Door(buckets, hello.account, hello.region)

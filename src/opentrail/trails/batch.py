@@ -7,6 +7,7 @@ import msgspec
 
 from opentrail.event.codec import decode
 from opentrail.event.place import account_of
+from opentrail.event.record import Record
 from opentrail.eventlog.base import Entry, LogReader, Mark, MarkKind
 from opentrail.trails.feedstate import Feed
 from opentrail.trails.fold import fold
@@ -94,14 +95,8 @@ class _Reading:
     def _copy(self, entry: Entry) -> bool:
         target, batch = self._target, self.batch
         record = decode(entry.data, "log")
-        if entry.origin in NEVER_DELIVERED or not target.takes(record):
-            return True
         account = account_of(record)
-        # Of a shared target: another account's records, which an organization's trail takes, come
-        # by the feed of that account.
-        if target.shared and account != self._owner:
-            return True
-        if not any(selects(record) for selects in self.selects):
+        if entry.origin in NEVER_DELIVERED or not self._selected(record, account):
             return True
         size = len(entry.data) + target.overhead
         if size > target.event_bytes_max or entry.append_ms < self._oldest_ms:
@@ -112,6 +107,13 @@ class _Reading:
         batch.records.append(Copied(entry.data, record, account))
         batch.size += size
         return True
+
+    def _selected(self, record: Record, account: str) -> bool:
+        # Of a shared target: another account's records, which an organization's trail takes, come
+        # by the feed of that account.
+        if self._target.shared and account != self._owner:
+            return False
+        return self._target.takes(record) and any(selects(record) for selects in self.selects)
 
 
 def owners_of(trail: Trail, target: Copies) -> tuple[str, ...]:

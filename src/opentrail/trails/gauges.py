@@ -39,8 +39,9 @@ Behind = Mapping[tuple[str, str], int]
 
 def gauges(state: State, trails: Iterable[Trail], log_end: int, behind: Behind) -> list[Gauge]:
     """Return all figures of ``trails``. Raises: Unavailable."""
-    arns = {trail.id: trail.arn for trail in trails}
-    accounts = {trail.account: trail.account for trail in trails}
+    all_trails = list(trails)
+    arns = {trail.id: trail.arn for trail in all_trails}
+    accounts = {each: each for trail in all_trails for each in (trail.account, *trail.members)}
     found = [gauge for owner in arns for gauge in _of_bucket(state, owner, arns[owner], log_end)]
     shown = arns | accounts
     found += _of_targets(state, shown)
