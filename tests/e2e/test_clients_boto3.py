@@ -222,3 +222,15 @@ def test_no_byte_is_changed(server: OpenTrail, entrance: Tap, upstream: Tap, ser
     assert {e["eventSource"] for e in events} == {source}
     failed = [e for e in events if "errorCode" in e]
     assert len(failed) == refused == sum(e.answer.status >= 300 for e in outside)
+
+
+def test_a_gzipped_request_is_passed_on_as_it_came(
+    server: OpenTrail, entrance: Tap, upstream: Tap
+) -> None:
+    before = len(entrance.exchanges()), len(upstream.exchanges())
+    data = [{"MetricName": f"metric-{n}", "Value": n, "Unit": "Count"} for n in range(500)]
+    client("cloudwatch", entrance.url, KEY).put_metric_data(Namespace="big", MetricData=data)
+    outside, inside = entrance.exchanges()[before[0] :], upstream.exchanges()[before[1] :]
+    unchanged(outside, inside)
+    assert (b"content-encoding", b"gzip") in outside[0].request.headers
+    assert server.events()[-1]["eventName"] == "PutMetricData"

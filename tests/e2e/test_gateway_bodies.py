@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Bodies of all sizes and framings stream both ways, and nobody waits for what is already there."""
 
+import gzip
 import hashlib
 import json
 import socket
@@ -23,8 +24,9 @@ PUT_OBJECT = (
     ),
 )
 BIG = 50 * 1024 * 1024
+UPLOADED = 200 * 1024 * 1024
 GROWTH_MAX = 16 * 1024 * 1024
-"""How much the front process may grow while 50 MB pass: a few buffers and the allocator's slack."""
+"""How much the front process may grow while they pass: a few buffers and the allocator's slack."""
 SIZES = [0, 1, BODY_KEPT_MAX - 1, BODY_KEPT_MAX, BODY_KEPT_MAX + 1, 1_000_003]
 
 
@@ -108,11 +110,102 @@ def test_a_large_upload_takes_no_memory(server: OpenTrail, upstream: Upstream) -
     upstream.script = upstreams.answer()
     before = server.resident_bytes()
     body = pattern(BIG)
+    digest = hashlib.sha256()
+    headers = (*PUT_OBJECT, ("Content-Length", str(UPLOADED)))
     with raw_http.connection(server.endpoint) as connection:
-        connection.send(raw_http.request("/b/k", body, method="PUT", headers=PUT_OBJECT))
+        connection.send(raw_http.request("/b/k", method="PUT", headers=headers))
+        for _ in range(UPLOADED // BIG):
+            digest.update(body)
+            connection.send(body)
         assert connection.answer().status == 200
-    assert upstream.last().sha256 == hashlib.sha256(body).hexdigest()
+    assert upstream.last().sha256 == digest.hexdigest()
     assert server.resident_bytes() - before < GROWTH_MAX
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "STREAMING-AWS4-HMAC-SHA256-PAYLOAD",
+        "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER",
+        "STREAMING-UNSIGNED-PAYLOAD-TRAILER",
+    ],
+)
+@pytest.mark.parametrize("size", [1000, 400_000])
+def test_aws_chunked_uploads_pass_as_they_came(
+    server: OpenTrail, upstream: Upstream, kind: str, size: int
+) -> None:
+    upstream.script = upstreams.answer()
+    signature = b"" if "UNSIGNED" in kind else b";chunk-signature=" + b"0f" * 32
+    data = pattern(size)
+    parts = [data[at : at + 65536] for at in range(0, size, 65536)] + [b""]
+    body = b"".join(b"%x%b\r\n%b\r\n" % (len(p), signature, p) for p in parts)
+    if kind.endswith("TRAILER"):
+        body = body[:-2] + b"x-amz-checksum-crc32:AAAAAA==\r\n\r\n"
+    headers = (
+        *PUT_OBJECT,
+        ("Content-Encoding", "aws-chunked"),
+        ("X-Amz-Content-Sha256", kind),
+        ("X-Amz-Decoded-Content-Length", str(size)),
+        ("X-Amz-Trailer", "x-amz-checksum-crc32"),
+    )
+    answer = raw_http.call(
+        server.endpoint, raw_http.request("/b/chunked", body, method="PUT", headers=headers)
+    )
+    assert answer.status == 200
+    got = upstream.last()
+    assert got.sha256 == hashlib.sha256(body).hexdigest()
+    assert got.header(b"x-amz-content-sha256") == [kind.encode()]
+    event = server.events()[-1]
+    assert (event["eventName"], event["requestParameters"]["key"]) == ("PutObject", "chunked")
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "name", "parameters"),
+    [
+        (
+            b'{"ResourceArn":"arn:aws:sagemaker:::x","Tags":[{"Key":"k","Value":"v"}]}',
+            JSON,
+            "AddTags",
+            {"resourceArn": "arn:aws:sagemaker:::x", "tags": [{"key": "k", "value": "v"}]},
+        ),
+        (
+            b"Action=DeleteAlarms&Version=2010-08-01&AlarmNames.member.1=a",
+            (("Content-Type", "application/x-www-form-urlencoded"),),
+            "DeleteAlarms",
+            {"alarmNames": ["a"]},
+        ),
+    ],
+)
+def test_a_gzipped_request_passes_as_it_came_and_is_read(
+    server: OpenTrail, upstream: Upstream, body: bytes, headers, name: str, parameters
+) -> None:
+    upstream.script = upstreams.answer()
+    packed = gzip.compress(body)
+    headers = (*headers, ("Content-Encoding", "gzip"))
+    assert raw_http.call(server.endpoint, raw_http.request("/", packed, headers=headers)).status
+    assert upstream.last().body == packed
+    event = server.events()[-1]
+    assert (event["eventName"], event["requestParameters"]) == (name, parameters)
+
+
+def test_a_request_that_is_a_stream_of_events_is_refused(
+    server: OpenTrail, upstream: Upstream
+) -> None:
+    before = len(upstream.received)
+    authorization = PUT_OBJECT[0][1].replace("/s3/", "/lex/")
+    path = "/bots/b/botAliases/a/botLocales/en_US/sessions/s/conversation"
+    headers = (
+        ("Authorization", authorization),
+        ("Content-Type", "application/vnd.amazon.eventstream"),
+        ("x-amz-content-sha256", "STREAMING-AWS4-HMAC-SHA256-EVENTS"),
+    )
+    answer = raw_http.call(server.endpoint, raw_http.request(path, b"\0\0", headers=headers))
+    assert answer.status == 501
+    assert answer.header(b"x-amzn-errortype") == [b"NotImplemented"]
+    assert b"stream of events" in answer.body
+    assert len(upstream.received) == before
+    event = server.events()[-1]
+    assert (event["eventName"], event["errorCode"]) == ("StartConversation", "NotImplemented")
 
 
 def test_a_large_download_takes_no_memory_even_from_a_fast_upstream(

@@ -76,7 +76,7 @@ class RawConnection:
 
     def more(self) -> bytes:
         """Return what comes next; raises ConnectionError when nothing more comes."""
-        data = self.socket.recv(ANSWER_BYTES_MAX)
+        data, self._rest = self._rest or self.socket.recv(ANSWER_BYTES_MAX), b""
         if not data:
             raise ConnectionError("the server closed the connection")
         return data

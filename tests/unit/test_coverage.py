@@ -15,11 +15,12 @@ import pytest
 from click.testing import CliRunner
 from support.calls import Made
 
-from opentrail.aws.model import Shape, operation
+from opentrail.aws import catalog
+from opentrail.aws.model import Operation, Shape, operation
 from opentrail.aws.request import Target
 from opentrail.aws.tables import index, services
 from opentrail.capture.coverage import RULES, Covered, coverage
-from opentrail.capture.coverage_figures import figures_of_all
+from opentrail.capture.coverage_figures import figures_of, figures_of_all
 from opentrail.capture.plan import plan
 from opentrail.cli import coverage as cli_coverage
 from opentrail.cli.coverage import command
@@ -123,8 +124,34 @@ def test_the_map_is_what_records_do(service):
 
 
 @pytest.fixture(scope="module")
-def figures():
-    return SCRIPT["all_figures"]()
+def everything():
+    """Return the figures of every service, and the streaming answers, by whether they are held."""
+    figures, held = [], {}
+    for name, row in sorted(services().items()):
+        operations = list(coverage(name))
+        figures.append(figures_of(operations))
+        for one in operations:
+            how = plan(catalog.target(row, one.operation, row.protocol))
+            if streams(how.operation):
+                held[name, one.operation] = how.response_body
+    return figures, held
+
+
+def streams(model: Operation | None) -> bool:
+    output = model.output if model is not None else None
+    members = output.members.values() if output is not None else ()
+    return any(member.shape.streaming or member.shape.event_stream for member in members)
+
+
+@pytest.fixture
+def figures(everything):
+    return everything[0]
+
+
+def test_no_answer_that_streams_is_waited_for(everything):
+    _, held = everything
+    assert len(held) > 40
+    assert not [pair for pair, waits in held.items() if waits]
 
 
 def test_the_page_is_what_the_tables_say(figures):
