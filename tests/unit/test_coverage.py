@@ -188,7 +188,7 @@ def test_one_service():
     assert lines[0] == "sts: sts.amazonaws.com"
     at = next(n for n, line in enumerate(lines) if line.strip().startswith("AssumeRole "))
     assert lines[at].split() == ["AssumeRole", "read", "(table)", "management"]
-    assert lines[at + 1].strip() == "hidden: Credentials.SessionToken of the answer (table)"
+    assert lines[at + 1].strip() == "hidden: Credentials.SessionToken of the answer (credential)"
     assert any(
         line.split() == ["PutEvents", "write", "(name)", "counted", "only"] for line in lines
     )

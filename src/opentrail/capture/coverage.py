@@ -13,7 +13,7 @@ from opentrail.aws import catalog, tables
 from opentrail.aws.model import Member, Operation, Shape
 from opentrail.aws.protocol import unsupported
 from opentrail.aws.request import Target
-from opentrail.capture.elements import CREDENTIALS, Element
+from opentrail.capture.elements import CREDENTIALS, SECRETS, Element
 from opentrail.capture.exclude import OWN_SOURCES
 from opentrail.capture.plan import plan
 from opentrail.capture.readonly import named_as_read
@@ -25,7 +25,7 @@ Rule = Literal["binary", "credential", "keys-only", "not-kept", "sensitive", "ta
 RULES: dict[Rule, str] = {
     "sensitive": "the service's model marks it as sensitive",
     "table": "OpenTrail's table of the service names it: a capability, or a payload",
-    "credential": "a secret access key, wherever it appears",
+    "credential": "a secret by its name (an access key, a token, a password), wherever it appears",
     "not-kept": "not among the members that are kept: of data events what names things, not payload",
     "keys-only": "an item of DynamoDB: the names of its attributes are kept, not their values",
     "binary": "a blob or a stream: never recorded",
@@ -150,7 +150,7 @@ class _Fields:
 
     def _why(self, member: Member) -> Rule | None:
         """Return by which rule a member is not shown as it is, wherever it stands."""
-        if member.name in CREDENTIALS:
+        if member.name in CREDENTIALS or member.name in SECRETS:
             return "credential"
         if member.name in self._drop or member.name in self._hide:
             return "table"
@@ -171,10 +171,16 @@ class _Fields:
         if rule is None:
             self._below(member.shape, path)
         else:
-            hide = member.name in self._hide or (
-                rule == "sensitive" and member.shape.kind != "blob" and not self._omits
-            )
-            self._note(member.name, path, rule, hide=hide and member.name not in self._drop)
+            self._note(member.name, path, rule, hide=self._is_hidden(member, rule))
+
+    def _is_hidden(self, member: Member, rule: Rule) -> bool:
+        if member.name in self._drop or member.name in CREDENTIALS:
+            return False
+        if member.name in SECRETS:
+            return not self._omits
+        if member.name in self._hide:
+            return True
+        return rule == "sensitive" and member.shape.kind != "blob" and not self._omits
 
     def _below(self, shape: Shape, path: str) -> None:
         if shape.kind == "structure":
