@@ -207,7 +207,7 @@ def _canonical_request(head: RequestHead, credential: Credential, payload: str) 
     lines = [head.method.upper()]
     lines.append(_canonical_path(head.path, credential.signing_name))
     lines.append(_canonical_query(head.query, presigned=credential.presigned))
-    lines.extend(f"{name}:{_folded(headers.get(name, ''))}" for name in credential.signed_headers)
+    lines += [f"{name}:{_folded(headers.get(name, ''))}" for name in credential.signed_headers]
     lines.extend(("", ";".join(credential.signed_headers), payload))
     return "\n".join(lines)
 

@@ -111,7 +111,7 @@ class RequestBody:
         self._announced = announced
         self._kept = b""
         self._expected = ""
-        self._hash = hashlib.sha256()
+        self._hash: hashlib._Hash | None = None
         self.size = 0
         """Bytes that were taken from the client so far."""
         self.gone = False
@@ -168,7 +168,7 @@ class RequestBody:
         Its last piece is held back until that is known: no upstream acts on half a body.
         """
         self._expected = digest
-        self._hash.update(self._kept)
+        self._hash = hashlib.sha256(self._kept)
 
     async def _stream(self) -> AsyncIterator[bytes]:
         held = self._kept
@@ -178,12 +178,12 @@ class RequestBody:
             room = BODY_KEPT_MAX - len(self._kept)
             if room > 0:
                 self._kept += chunk[:room]
-            if self._expected:
+            if self._hash is not None:
                 self._hash.update(chunk)
             if chunk:
                 yield held
                 held = chunk
-        if self._expected and self._hash.hexdigest() != self._expected:
+        if self._hash is not None and self._hash.hexdigest() != self._expected:
             self.wrong = True
             raise WrongBody
         yield held

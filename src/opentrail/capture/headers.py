@@ -33,20 +33,16 @@ STATUS_LINES = {
 }
 
 
-class Names:
+class Names(dict[bytes, tuple[bytes, str]]):
     """Header names as they come on the wire -> in lower case, as bytes and as text."""
 
-    def __init__(self) -> None:
-        self._known: dict[bytes, tuple[bytes, str]] = {}
-
-    def __getitem__(self, name: bytes) -> tuple[bytes, str]:
-        found = self._known.get(name)
-        if found is None:
-            lower = name.lower()
-            found = lower, lower.decode("latin-1")
-            if len(self._known) >= NAMES_KEPT_MAX:
-                self._known.clear()
-            self._known[name] = found
+    def __missing__(self, name: bytes) -> tuple[bytes, str]:
+        """Work out a spelling that is new."""
+        lower = name.lower()
+        found = lower, lower.decode("latin-1")
+        if len(self) >= NAMES_KEPT_MAX:
+            self.clear()
+        self[name] = found
         return found
 
 
