@@ -5,11 +5,12 @@ import argparse
 import tempfile
 from pathlib import Path
 
-from bench import append, delivery, gateway, intake, machine, sdk, verify
+from bench import append, audit, delivery, gateway, intake, machine, sdk, verify
 
 PARTS = {
     "append": append.run,
     "gateway": gateway.run,
+    "audit": audit.run,
     "delivery": delivery.run,
     "verify": verify.run,
     "intake": intake.run,

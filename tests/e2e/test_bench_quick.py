@@ -14,7 +14,7 @@ ROWS = [
     *("log, 256 writers", "log, 1000 an append", "SQLite, 1000 a transaction"),
     *("upstream itself", "bare pass-through proxy", "opentrail's HTTP alone"),
     *("opentrail", "opentrail, back indexing"),
-    "moto, records nothing",
+    *("moto, records nothing", "JSON: CreateModel", "query and XML: CreateUser"),
     *("zlib-ng 6 alone", "json and gzip 6 of Python", "delivery of one trail"),
     "delivery of five trails",
     *("validate-logs, S3", "opentrail verify, S3", "opentrail verify, here"),

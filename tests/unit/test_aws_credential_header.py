@@ -9,8 +9,10 @@ from opentrail.aws.route import parse_credential
 
 SCOPE = "Credential=AKID/20260101/us-east-1/s3/aws4_request"
 PARTS = st.sampled_from(
-    [SCOPE, "SignedHeaders=host;x-amz-date", "Signature=aa", "Signature=bb", "Signature="]
-    + ["XSignature=cc", "Signature= dd ", "Signature=eSignature=f", "Signature", "", " ", "x=y"]
+    [
+        *(SCOPE, "SignedHeaders=host;x-amz-date", "Signature=aa", "Signature=bb", "Signature="),
+        *("XSignature=cc", "Signature= dd ", "Signature=eSignature=f", "Signature", "", "x=y"),
+    ]
 )
 
 

@@ -7,7 +7,7 @@ import gc
 import logging
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 
@@ -15,16 +15,15 @@ import msgspec
 import uvloop
 
 from opentrail.aws.request import Credential
-from opentrail.capture.admit import Admission
 from opentrail.capture.build import BuildSettings
 from opentrail.capture.call import Call
-from opentrail.capture.gateway import Gateway, GatewaySettings, Parts
-from opentrail.capture.identity import Identities, IdentitySettings
+from opentrail.capture.gateway import Gateway, GatewaySettings, OwnApi, Parts
 from opentrail.capture.upstream import Upstreams
 from opentrail.clock import Clock, Ids, SystemClock, SystemIds
 from opentrail.config import Settings
 from opentrail.durable import boot_id
 from opentrail.errors import Unavailable
+from opentrail.eventlog.base import Draft
 from opentrail.eventlog.inflight import InFlight
 from opentrail.eventlog.options import LogOptions
 from opentrail.eventlog.segments import Segments
@@ -38,6 +37,7 @@ from opentrail.front.intake import IntakeDoor
 from opentrail.front.keys import token_key
 from opentrail.front.metrics import Metrics
 from opentrail.front.ops import RESET_HEADER, Endpoint, Operations, Page, json_page, refusal
+from opentrail.front.parts import admission_of, identities_of
 from opentrail.front.recovery import LastRun, recover_last_run
 from opentrail.front.server import (
     Server,
@@ -138,35 +138,22 @@ class Front:
         """Return why no call is taken now; "" when calls are taken."""
         return "it is being reset" if self._resetting else self.log.writable()
 
-    def _gateway(self, upstreams: Upstreams, commit: GroupCommit, backend: Backend) -> Gateway:
+    def gateway(
+        self, upstreams: Upstreams, append: Callable[[Draft], Awaitable[int]], own_api: OwnApi
+    ) -> Gateway:
+        """Return the gateway over these, and over what the process has."""
         settings = self._settings
-        identities = Identities(
-            IdentitySettings(
-                settings.account,
-                settings.region,
-                frozenset(settings.accounts),
-                frozenset(settings.regions),
-                settings.api.default_identity,
-            ),
-            self.keys,
-        )
-        admission = Admission(
-            self.keys,
-            verify_calls=settings.forward.verify,
-            verify_own=settings.api.auth == "verify",
-            instance=self.log.log_id,
-        )
         return Gateway(
             GatewaySettings(
                 self._build_settings(), exclusions_of(settings), settings.listen.domain
             ),
             Parts(
                 upstreams=upstreams,
-                identities=identities,
-                admission=admission,
-                own_api=backend,
+                identities=identities_of(settings, self.keys),
+                admission=admission_of(settings, self.keys, self.log.log_id),
+                own_api=own_api,
                 own_bucket=OwnBuckets(settings),
-                append=commit.append_one,
+                append=append,
                 refusing=self.refusing,
                 durable_end=self.durable_end,
                 inflight=self._inflight,
@@ -196,7 +183,7 @@ class Front:
         operations = Operations(self._settings.listen.hosts)
         server = Server(
             operations,
-            self._gateway(upstreams, commit, backend),
+            self.gateway(upstreams, commit.append_one, backend),
             self._settings.listen.trusted_proxies,
             connections_max(),
         )
