@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the gateway works with, made of the settings."""
 
-from opentrail.access.keys import KeyTable
+from opentrail.access.key_table import KeyTable
 from opentrail.capture.admit import Admission
 from opentrail.capture.identity import Identities, IdentitySettings
 from opentrail.config import Settings
