@@ -172,32 +172,43 @@ def _subjects() -> tuple[Subject, ...]:
     )
 
 
-def _measured(subject: Subject, seconds: float) -> float:
-    """Return processor time of a call, in microseconds; that of the sending thread is in it."""
+@dataclass(frozen=True)
+class Figures:
+    """Processor time of a call, in microseconds."""
+
+    call_us: float
+    """Of the thread that makes it."""
+    sender_us: float
+    """Of the thread that sends records, for one."""
+
+
+def _measured(subject: Subject, seconds: float) -> Figures:
     calls = 0
     until = time.perf_counter() + seconds
-    began = time.process_time()
+    began, began_all = time.thread_time(), time.process_time()
     while calls == 0 or time.perf_counter() < until:
         subject.call()
         calls += CALLS_AT_ONCE
-    return (time.process_time() - began) / calls * 1e6
+    took, took_all = time.thread_time() - began, time.process_time() - began_all
+    return Figures(took / calls * 1e6, max(took_all - took, 0.0) / calls * 1e6)
 
 
 def run(directory: Path, rounds: int, seconds: float) -> None:
     """Measure and print."""
     del directory
     subjects = _subjects()
-    figures: dict[str, list[float]] = {subject.name: [] for subject in subjects}
+    figures: dict[str, list[Figures]] = {subject.name: [] for subject in subjects}
     for _ in range(rounds):
         for subject in subjects:
             figures[subject.name].append(_measured(subject, seconds))
     print("\nsdk: processor time of a call")
-    print(f"  {'':24}{'us':>9}{'spread':>8}{'added us':>10}{'goal':>7}")
+    print(f"  {'':24}{'us':>9}{'spread':>8}{'added us':>10}{'goal':>7}{'sender us':>11}")
     for subject in subjects:
-        took = figures[subject.name]
-        added = statistics.median(
-            mine - other for mine, other in zip(took, figures[subject.against], strict=True)
-        )
-        goal = f"{subject.goal_us:7.0f}" if subject.goal_us else ""
+        took = [each.call_us for each in figures[subject.name]]
         line = f"  {subject.name:24}{statistics.median(took):9.1f}{spread_percent(took):7.0f}%"
-        print(line + (f"{added:10.1f}{goal}" if subject.goal_us else ""))
+        if subject.goal_us:
+            plain = [each.call_us for each in figures[subject.against]]
+            added = statistics.median(mine - other for mine, other in zip(took, plain, strict=True))
+            sender = statistics.median(each.sender_us for each in figures[subject.name])
+            line += f"{added:10.1f}{subject.goal_us:7.0f}{sender:11.1f}"
+        print(line)

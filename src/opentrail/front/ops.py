@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What lies under /_opentrail/: health, metrics, reset, the intake. Browsers are kept out."""
 
+import functools
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -19,6 +20,10 @@ RESET_HEADER = "x-opentrail-reset"
 """A browser cannot send it across origins without asking first, and is refused when it asks."""
 
 
+ADDRESS_CHARS_MAX = 64
+"""Longer than every IPv6 address, with its zone."""
+ADDRESSES_CACHED = 256
+"""Addresses by which this server is asked: a machine has a few."""
 Door = Callable[[Arrival, RequestBody, Client], Awaitable[None]]
 """Answers one request, body and all."""
 
@@ -126,8 +131,13 @@ class Operations:
     def _known(self, host: str) -> bool:
         name = host.rsplit(":", 1)[0] if not host.endswith("]") else host
         name = name.strip("[]").lower()
-        try:
-            ip_address(name)
-        except ValueError:
-            return name in self._hosts
-        return True
+        return name in self._hosts or (len(name) <= ADDRESS_CHARS_MAX and _is_address(name))
+
+
+@functools.lru_cache(maxsize=ADDRESSES_CACHED)
+def _is_address(name: str) -> bool:
+    try:
+        ip_address(name)
+    except ValueError:
+        return False
+    return True

@@ -5,7 +5,7 @@
 specification.
 """
 
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any, Unpack
 
 from opentrail.sdk.audit import event_of
@@ -46,13 +46,14 @@ class AuditMiddleware:
 class _Call:
     """One call under way."""
 
-    __slots__ = ("_options", "_receive", "_scope", "_send", "exchange")
+    __slots__ = ("_headers", "_options", "_receive", "_scope", "_send", "exchange")
 
     def __init__(self, options: Options, scope: Scope, receive: Receive, send: Send) -> None:
         self._options = options
         self._scope = scope
         self._receive = receive
         self._send = send
+        self._headers: Iterable[tuple[bytes, bytes]] = ()
         headers: dict[bytes, bytes] = dict(scope["headers"])
         kind = headers.get(b"content-type", b"").decode("latin-1")
         bytes_max = options.body_bytes_max
@@ -82,14 +83,16 @@ class _Call:
                 exchange.response.feed(body)
         elif message["type"] == "http.response.start":
             exchange.status = message["status"]
-            for name, value in message.get("headers", ()):
-                if name.lower() == b"content-type":
-                    exchange.response.kind = value.decode("latin-1")
+            self._headers = message.get("headers", ())
         await self._send(message)
 
     def end(self) -> None:
         """Have the record sent; what the router put into the scope says which operation it was."""
         scope, exchange = self._scope, self.exchange
+        for name, value in self._headers:
+            if name.lower() == b"content-type":
+                exchange.response.kind = value.decode("latin-1")
+                break
         route = scope.get("route")
         endpoint = scope.get("endpoint") or getattr(route, "endpoint", None)
         event = event_of(endpoint)

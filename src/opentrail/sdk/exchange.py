@@ -5,7 +5,6 @@ import fnmatch
 import http
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any, TypedDict
 from urllib.parse import unquote_plus
 
@@ -73,19 +72,16 @@ class Options:
         return True
 
 
-class Body:
+class Body(msgspec.Struct):
     """The bytes of a body, as far as they are kept."""
 
-    __slots__ = ("bytes_max", "kind", "omitted", "pieces", "size")
-
-    def __init__(self, kind: str, bytes_max: int) -> None:
-        """``kind`` is the Content-Type."""
-        self.kind = kind
-        self.bytes_max = bytes_max
-        self.pieces: list[bytes] = []
-        self.size = 0
-        self.omitted = False
-        """Whether ``value`` returned a marker."""
+    kind: str
+    """The Content-Type."""
+    bytes_max: int
+    pieces: list[bytes] = []
+    size: int = 0
+    omitted: bool = False
+    """Whether ``value`` returned a marker."""
 
     def feed(self, piece: bytes) -> None:
         """Take a piece."""
@@ -114,8 +110,7 @@ class Body:
         return omitted(name, self.size, "not JSON")
 
 
-@dataclass(slots=True)
-class Exchange:
+class Exchange(msgspec.Struct):
     """One call, as a framework knows it once it is answered."""
 
     method: str
