@@ -5,7 +5,7 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.calls import Made, body, caller, record_of
+from support.calls import ACCOUNT, Made, body, caller, record_of
 
 from opentrail.capture.build import BuildSettings, Built, build
 from opentrail.capture.call import BODY_KEPT_MAX, Outcome
@@ -178,7 +178,7 @@ def test_in_the_end_all_of_them_give_way():
     assert len(built.data) <= RECORD_BYTES_MAX
     record = json.loads(built.data)
     assert record["additionalEventData"]["omitted"] is True
-    assert "resources" not in record
+    assert record["resources"] == [{"accountId": ACCOUNT, "type": "AWS::SageMaker::FeatureGroup"}]
     assert record["userIdentity"]["type"] == "Unknown"
 
 

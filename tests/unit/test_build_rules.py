@@ -533,6 +533,14 @@ def test_after_a_crash_the_record_has_no_parameters_and_outcome_unknown():
     assert "errorCode" not in record
 
 
+def test_a_data_event_after_a_crash_still_says_its_type():
+    built = build_unknown(INVOKE.call(), BuildSettings())
+    assert isinstance(built, Built)
+    assert json.loads(built.data)["resources"] == [
+        {"accountId": ACCOUNT, "type": "AWS::SageMaker::Endpoint"}
+    ]
+
+
 def test_what_was_not_verified_says_so():
     claim = {"claimedRegion": "mars-1"}
     record = create_endpoint(caller=caller(verified=False, additional=claim)).record()

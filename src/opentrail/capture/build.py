@@ -124,7 +124,10 @@ def build_unknown(call: Call, settings: BuildSettings) -> Built | Skipped:
     skipped = _skipped(how, settings)
     if skipped is not None:
         return skipped
-    return _built(call, how, _Parts(additional=_additional(call, None, Outcome.UNKNOWN)), None)
+    parts = _Parts(
+        additional=_additional(call, None, Outcome.UNKNOWN), resources=_type_alone(call, how)
+    )
+    return _built(call, how, parts, None)
 
 
 def response_recorded(target: Target, settings: BuildSettings) -> bool:
@@ -256,15 +259,18 @@ def _resources(call: Call, how: Plan, members: Members | None, answer: Members |
         found = resources(how.named, members or {}, answer or {}, account, region)
     else:
         found = []
-    if not found and how.data_type:
-        found = [Resource(account, how.data_type)]
-    return _json(found) if found else b""
+    return _json(found) if found else _type_alone(call, how)
+
+
+def _type_alone(call: Call, how: Plan) -> bytes:
+    """Return what a data event has at least: selectors of trails ask for the type."""
+    return _json([Resource(call.caller.account, how.data_type)]) if how.data_type else b""
 
 
 def _built(call: Call, how: Plan, parts: _Parts, error: tuple[str, str] | None) -> Built:
     """Return the record, within RECORD_BYTES_MAX: the largest objects give way, in turn."""
     data = _record(call, how, parts, error)
-    for smaller in _shrunk(parts) if len(data) > RECORD_BYTES_MAX else ():
+    for smaller in _shrunk(parts, _type_alone(call, how)) if len(data) > RECORD_BYTES_MAX else ():
         data = _record(call, how, smaller, error)
         if len(data) <= RECORD_BYTES_MAX:
             break
@@ -322,15 +328,15 @@ def _tls_details(call: Call, how: Plan) -> bytes:
     return b',"tlsDetails":' + _json(details)
 
 
-def _shrunk(parts: _Parts) -> Iterator[_Parts]:
-    """Yield ``parts`` with one more object given up each time."""
+def _shrunk(parts: _Parts, type_alone: bytes) -> Iterator[_Parts]:
+    """Yield ``parts`` with one more object given up each time, the resources' names last."""
     parts = replace(parts, response=_given_up("responseElements", parts.response))
     yield parts
     parts = replace(parts, request=_given_up("requestParameters", parts.request))
     yield parts
     parts = replace(parts, additional=_given_up("additionalEventData", parts.additional))
     yield parts
-    yield replace(parts, resources=b"")
+    yield replace(parts, resources=type_alone)
 
 
 def _given_up(name: str, data: bytes) -> bytes:
