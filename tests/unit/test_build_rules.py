@@ -295,6 +295,8 @@ def test_times_in_metrics_payloads_are_epoch_milliseconds():
         ("lambda", "CreateFunction", "CreateFunction20150331"),
         ("lambda", "GetFunction", "GetFunction20150331v2"),
         ("s3", "ListObjectsV2", "ListObjects"),
+        ("cloudfront", "CreateDistribution", "CreateDistribution2020_05_31"),
+        ("cloudfront", "NobodyKnows", "NobodyKnows"),
         ("s3", "GetPublicAccessBlock", "GetBucketPublicAccessBlock"),
         ("sagemaker", "CreateModel", "CreateModel"),
     ],

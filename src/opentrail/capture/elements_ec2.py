@@ -147,8 +147,6 @@ _TRUE_TOO = frozenset({"CreateSecurityGroup"})
 """Operations that answer ``return`` beside members, though their model does not say so."""
 _INSTANCE_MEMBERS = ("imageId", "minCount", "maxCount", "keyName")
 """Members of RunInstances that its SOAP message has in ``instancesSet``."""
-
-
 _PLACEMENT = ("availabilityZone", "tenancy")
 """Members of RunInstances' placement that its SOAP message has at the top."""
 _RUN_INSTANCES = frozenset({"instancesSet", *_PLACEMENT})
