@@ -153,7 +153,7 @@ def test_a_multi_region_trail_has_global_events(trails):
     changed = trails.update_trail(Name="audit", IsMultiRegionTrail=True)
     assert changed["IncludeGlobalServiceEvents"]
     changed = trails.update_trail(Name="audit", IsMultiRegionTrail=False)
-    assert not changed["IncludeGlobalServiceEvents"]
+    assert changed["IncludeGlobalServiceEvents"]
 
 
 @pytest.mark.parametrize(

@@ -129,13 +129,14 @@ def _new(rooms: Rooms, scope: Scope, request: CreateTrailRequest) -> Trail:
 def _updated(trail: Trail, request: UpdateTrailRequest) -> Trail:
     """Return ``trail`` with what is given changed.
 
-    A trail that is made single-region stops taking global services' events, and one that is made
-    multi-region begins to, unless the request says otherwise.
+    A trail that is made multi-region takes global services' events too, unless the request says
+    otherwise; one that is made single-region goes on with what it did, as in the user guide's own
+    example (its text says that it stops), and as Terraform's provider expects.
     """
     multi_region = _given(request.is_multi_region_trail, trail.is_multi_region)
     with_global = trail.include_global_service_events
-    if multi_region != trail.is_multi_region:
-        with_global = multi_region
+    if multi_region and not trail.is_multi_region:
+        with_global = True
     group, role = _updated_log_group(trail, request)
     return replace(
         trail,
