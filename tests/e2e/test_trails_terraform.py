@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from support.aws_clients import Key, client
 from support.server import OpenTrail
-from support.terraform import Terraform, provider_mirror, terraform_binary
+from support.terraform import Terraform, provider_mirror, running_provider, terraform_binary
 
 ACCOUNT = "123456789012"
 ARN = f"arn:aws:cloudtrail:us-east-1:{ACCOUNT}:trail"
@@ -145,7 +145,7 @@ def server(tmp_path, moto_url) -> Iterator[OpenTrail]:
 
 
 @pytest.fixture
-def terraform(server, tmp_path, moto_url) -> Terraform:
+def terraform(server, tmp_path, moto_url) -> Iterator[Terraform]:
     binary, mirror = terraform_binary(), provider_mirror()
     s3 = client("s3", moto_url, Key("AKIATEST", "secret-of-the-test"))
     for name in ("tf-logs", "tf-other-logs"):
@@ -153,8 +153,9 @@ def terraform(server, tmp_path, moto_url) -> Terraform:
     home = tmp_path / "terraform"
     home.mkdir()
     made = Terraform(home, server.endpoint, server.admin, binary, mirror)
-    made.begin()
-    return made
+    with running_provider(mirror) as attached:
+        made.begin(attached)
+        yield made
 
 
 def test_every_argument_of_a_trail_from_its_creation_to_its_end(server, terraform):

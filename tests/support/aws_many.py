@@ -43,7 +43,10 @@ def main() -> None:
     for arguments in json.load(sys.stdin):
         out, err = io.StringIO(), io.StringIO()
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            code = create_clidriver().main(arguments)
+            try:
+                code = create_clidriver().main(arguments)
+            except SystemExit as ended:  # what argparse does with what it cannot read
+                code = ended.code
         answers.append((code, out.getvalue(), err.getvalue()))
     json.dump(answers, sys.stdout)
 

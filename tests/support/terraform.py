@@ -3,9 +3,12 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -20,8 +23,17 @@ MIRRORS = (
 """Where providers are laid by hand, after Terraform's own implied mirrors; else TF_PLUGIN_MIRROR."""
 PROVIDER = "registry.terraform.io/hashicorp/aws"
 COMMAND_S_MAX = 120
+REATTACH = re.compile(r"TF_REATTACH_PROVIDERS='(.+)'")
 PLAN_HAS_CHANGES = 2
 SERVICES = ("cloudtrail", "iam", "kms", "logs", "organizations", "s3", "sns", "sts")
+
+ALONE = {
+    "AWS_CONFIG_FILE": os.devnull,
+    "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+    "AWS_EC2_METADATA_DISABLED": "true",
+    "NO_PROXY": "*",
+}
+"""So that the provider sees nothing of the machine's own settings."""
 
 PROVIDER_BLOCK = """
 terraform {
@@ -34,6 +46,8 @@ terraform {
 
 provider "aws" {
   region                      = "us-east-1"
+  access_key                  = "%s"
+  secret_key                  = "%s"
   skip_credentials_validation = true
   skip_metadata_api_check     = true
   s3_use_path_style           = true
@@ -61,6 +75,29 @@ def provider_mirror() -> str:
     pytest.skip("no Terraform aws provider: set TF_PLUGIN_MIRROR to a directory that has it")
 
 
+@contextmanager
+def running_provider(mirror: str) -> Iterator[dict[str, str]]:
+    """Run the provider; yield the variables by which Terraform finds it.
+
+    Otherwise Terraform starts it up to three times for a command, some seconds each.
+    """
+    program = max(Path(mirror).glob(f"{PROVIDER}/*/*/terraform-provider-aws*"))
+    with subprocess.Popen(
+        [str(program), "-debug"],
+        env=ALONE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as process:
+        try:
+            assert process.stdout is not None
+            lines = iter(process.stdout.readline, "")
+            found = next(filter(None, (REATTACH.search(line) for line in lines)))
+            yield {"TF_REATTACH_PROVIDERS": found[1]}
+        finally:
+            process.kill()
+
+
 @dataclass(frozen=True)
 class Terraform:
     """A working directory whose provider knows only one endpoint and one key."""
@@ -70,17 +107,21 @@ class Terraform:
     key: Key
     binary: str
     mirror: str
+    attached: dict[str, str] = field(default_factory=dict)
+    """Variables by which it finds the provider that runs already."""
 
-    def begin(self) -> None:
-        """Write the settings, and init."""
+    def begin(self, attached: dict[str, str]) -> None:
+        """Write the settings, and init with the provider of the mirror."""
         mirror = json.dumps(self.mirror)
         settings = (
             f"provider_installation {{\n  filesystem_mirror {{\n    path = {mirror}\n  }}\n}}\n"
         )
         (self.home / "terraform.rc").write_text(settings)
+        key = self.key.access_key_id, self.key.secret_access_key
         endpoints = "\n".join(f'    {name} = "{self.endpoint}"' for name in SERVICES)
-        (self.home / "provider.tf").write_text(PROVIDER_BLOCK % endpoints)
+        (self.home / "provider.tf").write_text(PROVIDER_BLOCK % (*key, endpoints))
         self.run("init", "-input=false")
+        self.attached.update(attached)
 
     def write(self, text: str) -> None:
         """Let ``text`` be the configuration."""
@@ -113,15 +154,13 @@ class Terraform:
             [self.binary, command, *arguments],
             cwd=self.home,
             env={
+                **self.attached,
                 "PATH": os.environ.get("PATH", os.defpath),
                 "HOME": str(self.home),
                 "TF_CLI_CONFIG_FILE": str(self.home / "terraform.rc"),
                 "CHECKPOINT_DISABLE": "1",
                 "TF_CLI_ARGS": "-no-color",
-                "AWS_ACCESS_KEY_ID": self.key.access_key_id,
-                "AWS_SECRET_ACCESS_KEY": self.key.secret_access_key,
-                "AWS_EC2_METADATA_DISABLED": "true",
-                "NO_PROXY": "*",
+                **ALONE,
             },
             stdin=subprocess.DEVNULL,
             capture_output=True,
