@@ -30,8 +30,8 @@ What differs for the ones that work:
   deliveries cause no events either way. ARNs are of the partition `aws`.
 - PutInsightSelectors, PutEventConfiguration: only empty lists are taken, others are refused with
   `UnsupportedOperationException`: there are no Insights and no aggregated events.
-- Organization trails and delegated administrators: of the one organization that the settings name; no
-  Organizations API is asked, and no service-linked role is needed.
+- Organization trails and delegated administrators: of the one organization that the settings, or the
+  upstream's Organizations API, name; no service-linked role is needed.
 - GetResourcePolicy, PutResourcePolicy, DeleteResourcePolicy: `ResourceTypeNotSupportedException` for
   a trail, as from CloudTrail; `ResourceNotFoundException` for all that OpenTrail does not have yet.
 - PutEventSelectors: any `resources.type` of the form `AWS::X::Y` is taken, CloudTrail's list of them

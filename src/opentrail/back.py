@@ -37,7 +37,7 @@ from opentrail.trails.gauges import gauges
 from opentrail.trails.keys import DigestKeys
 from opentrail.trails.kmskeys import signers_of
 from opentrail.trails.membership import Membership
-from opentrail.trails.organization import ListedOrganization, Organization
+from opentrail.trails.organization_upstream import organizations_of
 from opentrail.trails.registry import Registry
 from opentrail.trails.target_client import Endpoints
 from opentrail.trails.targets import targets_of
@@ -93,13 +93,13 @@ class Back:
         self._state = SqliteState.open(data / "state.db")
         registry = self._registry = Registry.open(self._log, self._state, clock, SystemIds())
         buckets = _buckets(hello, clock)
-        organization = msgspec.convert(hello.organization, Organization)
-        organizations = ListedOrganization(organization, self._state)
+        endpoints = Endpoints(hello.endpoints, hello.s3_key)
+        organizations = organizations_of(
+            hello.organization, endpoints, self._state, clock, hello.region
+        )
         keys = DigestKeys.open(data / "keys", self._state)
         waiting = ThreadPoolExecutor(WAITING_THREADS, thread_name_prefix="waiting")
-        targets = targets_of(
-            hello.targets, hello.webhooks, Endpoints(hello.endpoints, hello.s3_key), clock
-        )
+        targets = targets_of(hello.targets, hello.webhooks, endpoints, clock)
         self._api = CloudTrailApi(
             Rooms(
                 history=self._history,

@@ -2,6 +2,7 @@
 """aws_cloudtrail as Terraform's own provider handles it: create, empty plan, update, import, destroy."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from support.aws_clients import Key, client
@@ -20,6 +21,15 @@ CREATED = """
 resource "aws_cloudtrail" "plain" {
   name           = "plain"
   s3_bucket_name = "tf-logs"
+}
+
+resource "aws_cloudtrail" "connected" {
+  name                       = "connected"
+  s3_bucket_name             = "tf-logs"
+  sns_topic_name             = "tf-topic"
+  kms_key_id                 = "KEY_ARN"
+  cloud_watch_logs_group_arn = "arn:aws:logs:us-east-1:123456789012:log-group:tf-group:*"
+  cloud_watch_logs_role_arn  = "arn:aws:iam::123456789012:role/tf-role"
 }
 
 resource "aws_cloudtrail" "basic" {
@@ -96,6 +106,12 @@ resource "aws_cloudtrail" "advanced" {
 """
 
 UPDATED = """
+resource "aws_cloudtrail" "connected" {
+  name           = "connected"
+  s3_bucket_name = "tf-logs"
+  sns_topic_name = "arn:aws:sns:us-east-1:123456789012:tf-topic"
+}
+
 resource "aws_cloudtrail" "plain" {
   name                       = "plain"
   s3_bucket_name             = "tf-other-logs"
@@ -145,11 +161,24 @@ def server(tmp_path, moto_url) -> Iterator[OpenTrail]:
 
 
 @pytest.fixture
-def terraform(server, tmp_path, moto_url) -> Iterator[Terraform]:
-    binary, mirror = terraform_binary(), provider_mirror()
-    s3 = client("s3", moto_url, Key("AKIATEST", "secret-of-the-test"))
+def key_arn(moto_url) -> str:
+    """Make what the trails are connected with at moto; return the KMS key's ARN."""
+
+    def made(service: str) -> Any:
+        return client(service, moto_url, Key("AKIATEST", "secret-of-the-test"))
+
     for name in ("tf-logs", "tf-other-logs"):
-        s3.create_bucket(Bucket=name)
+        made("s3").create_bucket(Bucket=name)
+    made("sns").create_topic(Name="tf-topic")
+    made("logs").create_log_group(logGroupName="tf-group")
+    made("iam").create_role(RoleName="tf-role", AssumeRolePolicyDocument="{}")
+    arn: str = made("kms").create_key()["KeyMetadata"]["Arn"]
+    return arn
+
+
+@pytest.fixture
+def terraform(server, tmp_path) -> Iterator[Terraform]:
+    binary, mirror = terraform_binary(), provider_mirror()
     home = tmp_path / "terraform"
     home.mkdir()
     made = Terraform(home, server.endpoint, server.admin, binary, mirror)
@@ -158,12 +187,12 @@ def terraform(server, tmp_path, moto_url) -> Iterator[Terraform]:
         yield made
 
 
-def test_every_argument_of_a_trail_from_its_creation_to_its_end(server, terraform):
+def test_every_argument_of_a_trail_from_its_creation_to_its_end(server, terraform, key_arn):
     trails = server.client("cloudtrail")
-    terraform.write(CREATED)
+    terraform.write(CREATED.replace("KEY_ARN", key_arn))
     terraform.apply()
     assert terraform.changes() == ""
-    check_created(trails)
+    check_created(trails, key_arn)
 
     terraform.write(UPDATED)
     terraform.apply()
@@ -177,16 +206,22 @@ def test_every_argument_of_a_trail_from_its_creation_to_its_end(server, terrafor
     assert trails.describe_trails()["trailList"] == []
 
 
-def check_created(trails):
+def check_created(trails, key_arn):
     made = {each["Name"]: each for each in trails.describe_trails()["trailList"]}
-    assert made.keys() == {"plain", "basic", "advanced"}
+    assert made.keys() == {"plain", "basic", "advanced", "connected"}
+    assert made["connected"]["KmsKeyId"] == key_arn
+    assert made["connected"]["SnsTopicARN"].endswith(":tf-topic")
+    assert made["connected"]["CloudWatchLogsRoleArn"].endswith(":role/tf-role")
     assert made["basic"]["S3KeyPrefix"] == "audit/tf"
     assert made["advanced"]["IsOrganizationTrail"]
     logging = {name: trails.get_trail_status(Name=name)["IsLogging"] for name in made}
-    assert logging == {"plain": True, "basic": False, "advanced": True}
+    assert [name for name, is_logging in logging.items() if not is_logging] == ["basic"]
 
 
 def check_updated(trails):
+    connected = trails.get_trail(Name="connected")["Trail"]
+    assert not {"KmsKeyId", "CloudWatchLogsRoleArn", "CloudWatchLogsLogGroupArn"} & set(connected)
+    assert connected["SnsTopicName"].startswith("arn:")
     plain = trails.get_trail(Name="plain")["Trail"]
     assert (plain["S3BucketName"], plain["S3KeyPrefix"]) == ("tf-other-logs", "moved")
     assert not trails.get_trail(Name="basic")["Trail"]["HasCustomEventSelectors"]

@@ -94,6 +94,7 @@ def test_both_sides_of_every_bound(tmp_path, good, bad):
     ("text", "said"),
     [
         ("members = ['222222222222']", "needs an id"),
+        (f"from_upstream = true\nid = '{ORG}'", "leaves no other setting"),
         (f"id = '{ORG}'\nmembers = ['123456789012']", "must not have the management account"),
         (f"id = '{ORG}'\ndelegated_admins = ['222222222222']", "must be members"),
         (

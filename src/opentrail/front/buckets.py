@@ -12,7 +12,7 @@ from opentrail.eventlog.link import Hello
 from opentrail.front.keys import credentials_file
 
 DAY_S = 86_400
-TARGET_SERVICES = ("sns", "logs", "events", "kms", "sts")
+TARGET_SERVICES = ("sns", "logs", "events", "kms", "sts", "organizations")
 """What trails use beside S3; botocore's names."""
 
 
@@ -80,6 +80,7 @@ def hello_of(settings: Settings, token_key: bytes) -> Hello:
 def _organization(settings: Settings) -> dict[str, object]:
     of = settings.organization
     return {
+        "from_upstream": of.from_upstream,
         "id": of.id,
         "management_account": of.management_account or settings.account,
         "members": sorted(of.members),

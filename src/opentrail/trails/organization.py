@@ -88,11 +88,16 @@ def seen(organizations: Organizations, account: str) -> Organization | None:
     try:
         return organizations.of(account)
     except ClientError as error:
-        raise ClientError(
-            "InsufficientDependencyServiceAccessPermissionException",
-            "AWS CloudTrail cannot create resources for your organization because access to one "
-            "or more required APIs has been denied.",
-        ) from error
+        raise denied() from error
+
+
+def denied() -> ClientError:
+    """Return the error for an Organizations API that refuses, whatever its reason."""
+    return ClientError(
+        "InsufficientDependencyServiceAccessPermissionException",
+        "AWS CloudTrail cannot create resources for your organization because access to one "
+        "or more required APIs has been denied.",
+    )
 
 
 def required(organizations: Organizations, account: str) -> Organization:

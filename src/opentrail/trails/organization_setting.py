@@ -17,6 +17,8 @@ OrganizationId = Annotated[str, msgspec.Meta(pattern=r"^(?:o-[a-z0-9]{10,32})?\Z
 class OrganizationSetting(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The organization whose accounts are served; its trails take what all of them do."""
 
+    from_upstream: bool = False
+    """Ask the upstream's Organizations API instead of the settings below."""
     id: OrganizationId = ""
     """"o-" and 10 to 32 letters and digits; empty: there is none."""
     management_account: OwnAccount = ""
@@ -31,7 +33,9 @@ class OrganizationSetting(msgspec.Struct, frozen=True, forbid_unknown_fields=Tru
 
 def check_organization(setting: OrganizationSetting, account: str) -> None:
     """Check what no type can say; ``account`` is the default account. Raises: UsageError."""
-    if not setting.id:
+    if setting.from_upstream and setting != OrganizationSetting(from_upstream=True):
+        raise UsageError("organization.from_upstream leaves no other setting of it")
+    if not setting.id and not setting.from_upstream:
         if setting != OrganizationSetting():
             raise UsageError("organization needs an id, such as o-exampleorgid")
         return

@@ -7,7 +7,7 @@ Follows the CloudTrail API Reference, operations of these names; codes are the s
 import re
 
 from opentrail.errors import ClientError
-from opentrail.trails.organization import DELEGATED_MAX, Organization, required
+from opentrail.trails.organization import DELEGATED_MAX, Organization, denied, required
 from opentrail.wire.rooms import Rooms, Scope
 from opentrail.wire.shapes import (
     DeregisterOrganizationDelegatedAdminRequest,
@@ -36,7 +36,7 @@ def register_organization_delegated_admin(
         if len(organization.delegated) >= DELEGATED_MAX:
             text = f"An organization has {DELEGATED_MAX} delegated administrators at most."
             raise ClientError("DelegatedAdminAccountLimitExceededException", text)
-        rooms.organizations.delegate(organization, (*organization.delegated, account))
+        _delegate(rooms, organization, (*organization.delegated, account))
     return RegisterOrganizationDelegatedAdminResponse()
 
 
@@ -53,8 +53,15 @@ def deregister_organization_delegated_admin(
             text = f"Account {account} is not a delegated administrator."
             raise ClientError("AccountNotRegisteredException", text)
         rest = tuple(each for each in organization.delegated if each != account)
-        rooms.organizations.delegate(organization, rest)
+        _delegate(rooms, organization, rest)
     return DeregisterOrganizationDelegatedAdminResponse()
+
+
+def _delegate(rooms: Rooms, organization: Organization, accounts: tuple[str, ...]) -> None:
+    try:
+        rooms.organizations.delegate(organization, accounts)
+    except ClientError as error:
+        raise denied() from error
 
 
 def _checked(member: str, given: str | None) -> str:

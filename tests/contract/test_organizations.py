@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who knows the organization: the settings and the upstream's API keep one contract; moto answers."""
+
+import os
+
+import pytest
+from support.aws_clients import Key, client
+from support.log_files import HandClock
+from support.memory_state import MemoryState
+
+from opentrail.errors import ClientError, Unavailable
+from opentrail.sandbox.moto import start_moto
+from opentrail.trails.organization import Organization
+from opentrail.trails.organization_upstream import (
+    PRINCIPAL,
+    UpstreamOrganization,
+    organizations_of,
+)
+from opentrail.trails.target_client import Clients, Endpoints
+from opentrail.trails.target_setting import TargetSetting
+
+BOSS = "123456789012"
+KNOWN = "guardduty.amazonaws.com"
+"""A service that moto delegates to; it does not know CloudTrail as one."""
+KEY = ("AKIATEST", "secret-of-the-test")
+MEMBERS = 25
+"""More than one page of ListAccounts has."""
+
+
+@pytest.fixture(autouse=True)
+def alone(monkeypatch):
+    """Let nobody's AWS settings reach the clients."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
+    monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
+
+
+@pytest.fixture
+def moto():
+    with start_moto() as running:
+        yield running.url
+
+
+def asked(url):
+    """Return what asks the Organizations API at ``url``."""
+    endpoints = Endpoints({"organizations": url}, KEY)
+    return organizations_of(
+        {"from_upstream": True}, endpoints, MemoryState(), HandClock(), "us-east-1"
+    )
+
+
+def listed(organization):
+    hello = {
+        "from_upstream": False,
+        "id": organization.id,
+        "management_account": organization.management_account,
+        "members": organization.members,
+        "delegated": organization.delegated,
+        "trusted": organization.trusted,
+    }
+    return organizations_of(hello, Endpoints(), MemoryState(), HandClock(), "us-east-1")
+
+
+def made(url):
+    """Make an organization at moto; return a client of its API, and its members."""
+    api = client("organizations", url, Key(*KEY))
+    api.create_organization(FeatureSet="ALL")
+    members = [
+        api.create_account(Email=f"m{n}@example.com", AccountName=f"m{n}") for n in range(MEMBERS)
+    ]
+    return api, sorted(each["CreateAccountStatus"]["AccountId"] for each in members)
+
+
+def test_the_api_and_the_settings_say_the_same(moto):
+    upstream = asked(moto)
+    assert upstream.of(BOSS) is None, "no organization is in use"
+    api, members = made(moto)
+    found = upstream.of(BOSS)
+    assert found is not None
+    described = api.describe_organization()["Organization"]
+    assert found == Organization(described["Id"], BOSS, tuple(members), (), trusted=False)
+    api.enable_aws_service_access(ServicePrincipal=PRINCIPAL)
+    api.enable_aws_service_access(ServicePrincipal=KNOWN)
+    trusted = upstream.of(BOSS)
+    assert trusted is not None
+    assert trusted.trusted
+    with pytest.raises(ClientError):
+        upstream.delegate(trusted, (members[0],))
+    clients = Clients(TargetSetting(), Endpoints({"organizations": moto}, KEY), HandClock())
+    delegating = UpstreamOrganization(clients, "us-east-1", KNOWN)
+    for organizations in (delegating, listed(trusted)):
+        assert organizations.of("999999999999") is None
+        assert organizations.of(members[-1]) == organizations.of(BOSS) == trusted
+        check_delegation(organizations, members)
+    registered = api.list_delegated_administrators(ServicePrincipal=KNOWN)
+    assert [each["Id"] for each in registered["DelegatedAdministrators"]] == [members[1]]
+
+
+def check_delegation(organizations, members):
+    """Delegate to two members, then to one of them."""
+    for accounts in ((members[0], members[1]), (members[1],)):
+        now = organizations.of(BOSS)
+        organizations.delegate(now, accounts)
+        changed = organizations.of(BOSS)
+        assert changed.delegated == accounts
+        assert [changed.manages(each) for each in (BOSS, members[1], members[2])] == [
+            True,
+            True,
+            False,
+        ]
+
+
+def test_an_api_that_is_not_there_is_unavailable_and_none_is_an_error():
+    with pytest.raises(Unavailable):
+        asked("http://127.0.0.1:9").of(BOSS)
+    with pytest.raises(ClientError):
+        asked("").of(BOSS)
