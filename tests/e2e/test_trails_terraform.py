@@ -109,7 +109,7 @@ UPDATED = """
 resource "aws_cloudtrail" "connected" {
   name           = "connected"
   s3_bucket_name = "tf-logs"
-  sns_topic_name = "arn:aws:sns:us-east-1:123456789012:tf-topic"
+  sns_topic_name = "arn:aws:sns:eu-west-1:123456789012:tf-topic"
 }
 
 resource "aws_cloudtrail" "plain" {
@@ -164,12 +164,13 @@ def server(tmp_path, moto_url) -> Iterator[OpenTrail]:
 def key_arn(moto_url) -> str:
     """Make what the trails are connected with at moto; return the KMS key's ARN."""
 
-    def made(service: str) -> Any:
-        return client(service, moto_url, Key("AKIATEST", "secret-of-the-test"))
+    def made(service: str, region: str = "us-east-1") -> Any:
+        return client(service, moto_url, Key("AKIATEST", "secret-of-the-test"), region)
 
     for name in ("tf-logs", "tf-other-logs"):
         made("s3").create_bucket(Bucket=name)
-    made("sns").create_topic(Name="tf-topic")
+    for region in ("us-east-1", "eu-west-1"):  # of its own region the provider wants the name
+        made("sns", region).create_topic(Name="tf-topic")
     made("logs").create_log_group(logGroupName="tf-group")
     made("iam").create_role(RoleName="tf-role", AssumeRolePolicyDocument="{}")
     arn: str = made("kms").create_key()["KeyMetadata"]["Arn"]
