@@ -130,6 +130,13 @@ def test_records_are_sent_with_a_few_lines(server):
     assert (event["eventID"], event["eventName"]) == (event_id, "CloseMonth")
 
 
+def test_records_are_sent_with_the_key_of_a_boto3_session(server):
+    answer = json.loads(run(server, sys.executable, str(EXAMPLES / "send_records_boto3.py")))
+    (verdict,) = answer["records"]
+    (event,) = events(server, "vault.example.com")
+    assert (verdict["verdict"], verdict["eventID"]) == ("accepted", event["eventID"])
+
+
 def test_records_are_sent_with_curl(server):
     answer = json.loads(run(server, "sh", str(EXAMPLES / "send_records.sh")))
     assert (answer["accepted"], answer["duplicates"], answer["rejected"]) == (2, 0, 0)
