@@ -29,9 +29,10 @@ record = {
     "eventCategory": "Management",
 }
 endpoint = os.environ.get("OPENTRAIL_SDK_ENDPOINT", "http://127.0.0.1:4540")
+url = f"{endpoint}/_opentrail/intake"
 body = json.dumps({"Records": [record]}).encode()
-request = AWSRequest("POST", f"{endpoint}/_opentrail/intake", data=body)
+request = AWSRequest("POST", url, data=body)
 SigV4Auth(boto3.Session().get_credentials(), "opentrail", "us-east-1").add_auth(request)
-signed = urllib.request.Request(request.url, body, dict(request.headers), method="POST")
+signed = urllib.request.Request(url, body, dict(request.headers), method="POST")
 with urllib.request.urlopen(signed) as answer:
     print(answer.read().decode())
