@@ -239,6 +239,11 @@ def webhook_at(found: Receiver, clock: Clock, url: str = "") -> Seen:
     return Seen("webhook-siem", target, {}, arrived, drop, mend, "HTTP403")
 
 
-def connected(world: TargetWorld, seen: Seen, name: str = "trail") -> Trail:
+def connected(world: TargetWorld, seen: Seen) -> Trail:
     """Return a trail that logs, connected with a target."""
-    return world.registry.start(world.create(name, ACCOUNTS[0], **seen.connect))
+    return connected_trail(world, **seen.connect)
+
+
+def connected_trail(world: TargetWorld, **connect: object) -> Trail:
+    """Return a trail that logs, connected as ``connect`` says."""
+    return world.registry.start(world.create("trail", ACCOUNTS[0], **connect))

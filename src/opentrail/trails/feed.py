@@ -80,7 +80,7 @@ class Feeder:
         self._seen = {name: self._seen_by(target) for name, target in self._targets.items()}
 
     def step(self) -> bool:
-        """Copy a batch of each feed that has something; return whether one was taken.
+        """Copy a batch of each feed that has something; return whether there is more at once.
 
         1. the target takes a batch              (a crash before 2 sends it again)
         2. one commit: the feed's place, the status
@@ -91,7 +91,7 @@ class Feeder:
         moved = self._settle()
         for key, lane in list(self._lanes.items()):
             if lane.job is None and not self._retry.waits(key):
-                self._begin(lane)
+                moved |= self._begin(lane)
         return self._settle() or moved
 
     def floor(self) -> int:
@@ -179,19 +179,21 @@ class Feeder:
         ]
         self._rooms.state.commit(changes)
 
-    def _begin(self, lane: _Lane) -> None:
+    def _begin(self, lane: _Lane) -> bool:
+        """Send what comes next, or pass over it; return whether it was passed over."""
         now_ms, log = self._clock.now_ms(), self._rooms.log
         batch = next_batch(lane.target, lane.owner, lane.feed, log, now_ms)
         if batch is None:
-            return
+            return False
         if not batch.records:
             self._pass_over(lane, batch)
-            return
+            return True
         trail, target, records = batch.trail, lane.target, batch.records
         lane.batch = batch
         lane.job = self._jobs.start(
             lane.key, batch.size, lambda: target.send(trail, records, now_ms)
         )
+        return False
 
     def _pass_over(self, lane: _Lane, batch: Batch) -> None:
         """Move on where nothing is to be copied, and write it down now and then."""
