@@ -16,6 +16,7 @@ from support.target_world import connected, events_at, logs_at, sns_at, webhook_
 
 from opentrail.eventlog.base import Origin
 from opentrail.sandbox.moto import start_moto
+from opentrail.trails.announce import LOOK_INTERVAL_S
 from opentrail.trails.gauges import Gauge, gauges
 from opentrail.trails.status import TargetStatus, target_status_key
 from opentrail.trails.statuses import GIVE_UP_MS
@@ -161,6 +162,7 @@ def test_a_refusal_is_told_and_nothing_is_lost(seen):
     world.registry.cut()
     for _ in range(30):
         world.delivery.step()
+    world.clock.seconds += LOOK_INTERVAL_S
     world.announcer.step()
     world.feeder.step()
     at = status(world, seen)

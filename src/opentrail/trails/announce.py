@@ -16,6 +16,9 @@ from opentrail.trails.statuses import GIVE_UP_MS, Statuses
 from opentrail.trails.target import Announces
 from opentrail.trails.trail import DeliveredFile, Trail
 
+LOOK_INTERVAL_S = 1.0
+"""How often new notices are looked for: after an outage of weeks there are thousands of them."""
+
 _decode = msgspec.json.Decoder(Notice).decode
 
 
@@ -45,6 +48,9 @@ class Announcer:
         self._retry = Retry(clock)
         self._jobs = Jobs(threads, moved)
         self._telling: dict[str, _Telling] = {}
+        self._known: dict[str, Entry] = {}
+        """The first notice of each target and trail, as it was at ``_looked_s``."""
+        self._looked_s = float("-inf")
 
     def notices(
         self, trail: Trail, files: Sequence[DeliveredFile], position: int
@@ -61,10 +67,16 @@ class Announcer:
         A target that refuses or fails makes its own notices wait. Raises: Unavailable: the state.
         """
         moved = self._settle()
-        for lane, entry in self._firsts().items():
+        now_s = self._clock.monotonic()
+        if moved or now_s >= self._looked_s + LOOK_INTERVAL_S:
+            self._known, self._looked_s = self._firsts(), now_s
+        for lane, entry in self._known.items():
             if lane not in self._telling and not self._retry.waits(lane):
                 self._begin(lane, entry)
-        return self._settle() or moved
+        told_now = self._settle()
+        if told_now:
+            self._looked_s = float("-inf")  # what was told is not to be told again
+        return told_now or moved
 
     def _firsts(self) -> dict[str, Entry]:
         firsts: dict[str, Entry] = {}
