@@ -2,8 +2,13 @@
 """Verifying: files that no digest lists, public keys, and the parts of keys and gzip members."""
 
 import gzip
+import hashlib
+import random
+import zlib
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from support.signed_bucket import ACCOUNT, HOUR, START, TRAIL, SignedBucket
 from support.verified_world import RING, SIGNER, World, name
 
@@ -92,6 +97,48 @@ def test_a_key_that_is_none():
 def test_a_signature_that_is_not_hex():
     found = RING.verify(SIGNER.fingerprint, b"", "zz", (0, 0))
     assert found == (Verdict.INVALID, "signature verification failed")
+
+
+def by_zlib(data):
+    """Say with zlib what ``sha256_of`` must say."""
+    inflate = zlib.decompressobj(31)
+    try:
+        content = inflate.decompress(data)
+    except zlib.error:
+        return "invalid format"
+    if not inflate.eof:
+        return "invalid format"
+    if inflate.unused_data:
+        return "unexpected data after end of compressed stream"
+    return hashlib.sha256(content).hexdigest()
+
+
+def by_us(data):
+    try:
+        return sha256_of(data)
+    except NotOneMember as error:
+        return str(error)
+
+
+PIECE = 256 * 1024
+SIZES = [0, 1, 100, *(n * PIECE + d for n in (1, 4) for d in (-259, -258, -1, 0, 1, 258, 70_000))]
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("level", [1, 9])
+def test_members_of_any_length_whole_cut_and_longer(size, level):
+    for content in (bytes(size), random.Random(size).randbytes(min(size, PIECE + 999))):
+        packed = gzip.compress(content, level)
+        cases = [packed, packed[:-1], packed[:-8], packed[:-9], packed + b"x", packed * 2]
+        for data in [*cases, packed[:-8] + bytes(8), packed + bytes(70_000)]:
+            assert by_us(data) == by_zlib(data)
+
+
+@given(st.binary(max_size=3000), st.data())
+def test_any_changed_byte_of_a_member_is_judged_as_zlib_does(content, data):
+    packed = bytearray(gzip.compress(content * 3, 6))
+    packed[data.draw(st.integers(0, len(packed) - 1))] ^= 1 << data.draw(st.integers(0, 7))
+    assert by_us(bytes(packed)) == by_zlib(bytes(packed))
 
 
 @pytest.mark.parametrize("over", [0, 1])
