@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from support.signed_bucket import ACCOUNT, HOUR, START
 from support.verified_world import HOURS, RING, World
 
+from opentrail.errors import Unavailable
 from opentrail.objects.base import Put
 from opentrail.objects.readdir import ReadDir
 from opentrail.trails.digestfile import HASH_ALGORITHM, LogFileEntry
@@ -214,5 +215,18 @@ def test_processes_find_what_one_does(world, threads):
         assert list(examined(pool, keys)) == list(examined(here, keys))
         entries = entries_of(world)
         assert pool.begin(Examiner.logs, entries)() == here.begin(Examiner.logs, entries)()
+    finally:
+        pool.close()
+
+
+def die(_examiner, _items):
+    os._exit(1)
+
+
+def test_a_process_that_dies_is_no_verdict(world):
+    pool = Processes(Opener(world.root, RING), 2, 1)
+    try:
+        with pytest.raises(Unavailable, match="has died"):
+            pool.begin(die, [1])()
     finally:
         pool.close()

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.signed_bucket import ACCOUNT, HOUR, REGION, START, TRAIL, SignedBucket, when
-from support.verified_world import HOURS, LATER, SIGNER, World, name
+from support.verified_world import HOURS, LATER, SIGNER, STRANGER, World, name
 
 from opentrail.objects.base import Put
 from opentrail.trails.chain import Link
@@ -144,6 +144,7 @@ def test_a_digest_past_which_the_chain_goes(world):
     key = world.trail.digests[3]
     world.trail.previous = None
     world.trail.put_digest(key, body_of(world, key) | named_by(second))
+    world.path(world.trail.digests[4]).unlink()  # it knows better
     reason = "the digest after it names an earlier one"
     wrong = world.wrong(unlisted=None, end_s=START + 3 * HOUR)
     assert (name(world.trail.digests[2]), "UNKNOWN", reason) in wrong
@@ -178,6 +179,32 @@ def test_digests_must_reach_to_the_end_that_was_asked_for(world, asked, now, tol
     expected = [(span, "UNKNOWN", reason)] if told else []
     assert world.wrong(end_s=end, unlisted=as_of) == expected
     assert world.wrong(end_s=end, unlisted=as_of, until_s=end) == []
+
+
+def test_the_digest_behind_the_time_asked_for_says_what_is_the_newest_of_it(world):
+    end = START + 2 * HOUR
+    assert world.wrong(end_s=end) == []
+    gone = world.trail.digests[2]
+    world.path(gone).unlink()
+    assert (name(gone), "INVALID", "not found") in world.wrong(end_s=end)
+
+
+def test_no_digest_at_all_in_the_time_that_was_asked_for(world):
+    other = SignedBucket(world.bucket, SIGNER, region="eu-west-1")
+    other.chain(START, 2)
+    asked = {"start_s": START + 3 * HOUR, "end_s": END}
+    assert reasons(world, **asked) == [
+        ("UNKNOWN", "no digests: the trail did not log then, or they were deleted")
+    ]
+    assert reasons(world, region=REGION, **asked) == []
+
+
+def test_a_forged_digest_of_another_trail_hides_no_forged_file(world):
+    ring = KeyRing.of([KnownKey(SIGNER.der)], complete=False)
+    forger = SignedBucket(world.bucket, STRANGER, trail="theirs")
+    begin = START + 2 * HOUR
+    forger.digest(begin, begin + HOUR, [forger.log(begin + 900)])
+    assert ("INVALID", "is in no digest") in reasons(world, ring=ring, trail=TRAIL)
 
 
 def test_what_valid_digests_cover_is_told(world):

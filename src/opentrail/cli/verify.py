@@ -205,7 +205,8 @@ def _with_receipt(target: Target, ring: KeyRing, file: Path | None, result: Resu
 def _workers(
     target: Target, examiner: Examiner, found: Survey, jobs: int | None
 ) -> Iterator[Workers]:
-    count = jobs or len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+    cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count()
+    count = jobs or cores or 1
     processes = None
     if count > 1 and found.count >= PARALLEL_DIGESTS_MIN:
         processes = Processes(target.opening, count, target.opening.threads)

@@ -85,7 +85,13 @@ class Chain:
             yield from self._one(read)
         while self._absent:
             yield from self._one(self._ask())
-        self._covered.listed |= self._listed
+
+    def witness(self, read: Examined) -> None:
+        """Take from a digest behind the time asked for what the newest of that time must be."""
+        if read.verdict is Verdict.VALID and read.digest is not None:
+            self.bucket = self.bucket or read.digest.digest_s3_bucket
+            for _ in self._follow(read):
+                """It is told elsewhere where the chain goes on."""
 
     def _ask(self) -> Examined:
         return self._examiner.digest(heapq.heappop(self._absent)[1])
@@ -111,6 +117,9 @@ class Chain:
             self._cover(read)
         if digest.log_files:
             doubts = tuple(self._doubt(read, entry) for entry in digest.log_files)
+            if verdict is Verdict.VALID or self._asked.takes(read.name.chain):
+                # What cannot be verified of a chain that nobody is told of must not hide a file.
+                self._covered.listed.update(hash(entry.s3_object) for entry in digest.log_files)
             yield LogFiles(digest.log_files, doubts, verdict)
         if verdict is Verdict.VALID:
             yield from self._follow(read)

@@ -28,6 +28,8 @@ from opentrail.trails.uncovered import (
 from opentrail.trails.verdict import COVERED, Finding, Verdict
 from opentrail.trails.workers import BATCH, Later, Workers, examined
 
+NO_DIGESTS = "no digests: the trail did not log then, or they were deleted"
+
 
 @dataclass(frozen=True, slots=True)
 class Expected:
@@ -109,13 +111,20 @@ class _Run:
     def _chain(self, name: ChainName, covered: Coverage) -> Iterator[Finding]:
         """Yield what is to be said of a chain; of one that is not asked for nothing is."""
         asked, digests = self._asked, self._files.found.digests
-        names = [each for each in digests.get(name, ()) if asked.is_in_time(each.end_s)]
+        there = digests.get(name, [])
+        names = [each for each in there if asked.is_in_time(each.end_s)]
         chain = Chain(names, self._ends[name], self._files.examiner, asked, covered)
+        later = [each for each in there if each.end_s > asked.end_s]
+        if later:
+            chain.witness(self._files.examiner.digest(later[-1].key))
         wanted = asked.takes(name)
         findings = _checked(self._files.workers, chain, names, self._expected if wanted else None)
         if wanted:
             yield from findings
             yield from self._end(chain, name)
+            if there and not names and not later and asked.end_s != END_ANY:
+                span = _span(asked.start_s, asked.end_s)
+                yield Finding("Period", span, Verdict.UNKNOWN, NO_DIGESTS)
         else:  # another trail's files are not ours to doubt
             deque(findings, maxlen=0)
 
@@ -129,8 +138,7 @@ class _Run:
         due_s = min(self._asked.end_s, self._now_s - PATIENCE_WINDOWS * window_s)
         if self._asked.end_s != END_ANY and until_s + window_s <= due_s:
             span = _span(until_s, min(self._asked.end_s, self._now_s))
-            reason = "no digests: the trail did not log then, or they were deleted"
-            yield Finding("Period", span, Verdict.UNKNOWN, reason)
+            yield Finding("Period", span, Verdict.UNKNOWN, NO_DIGESTS)
 
     def _logs(self, place: Place, covered: Coverage) -> Iterator[LogName]:
         """Yield the log files of a place that are of the time asked for, by their names.

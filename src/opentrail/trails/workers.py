@@ -12,9 +12,12 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from itertools import chain
 from typing import Protocol, TypeVar
 
+from opentrail.errors import Unavailable
 from opentrail.trails.examine import Examined, Examiner
 
 ItemT = TypeVar("ItemT")
@@ -67,12 +70,27 @@ class Processes:
         )
 
     def begin(self, job: Job[ItemT, ResultT], items: Sequence[ItemT]) -> Later[ResultT]:
-        """See ``Workers``."""
-        return self._pool.submit(_run, job, items).result
+        """See ``Workers``. Raises: Unavailable: a process died."""
+        with _alive():
+            future = self._pool.submit(_run, job, items)
+
+        def result() -> list[ResultT]:
+            with _alive():
+                return future.result()
+
+        return result
 
     def close(self) -> None:
         """End them; what was not begun is not done."""
         self._pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def _alive() -> Iterator[None]:
+    try:
+        yield
+    except BrokenProcessPool as error:
+        raise Unavailable("a process that reads files has died", "try --jobs 1") from error
 
 
 _mine: list[tuple[Examiner, ThreadPoolExecutor | None]] = []
