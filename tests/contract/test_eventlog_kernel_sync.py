@@ -16,7 +16,7 @@ from opentrail.eventlog.base import Draft, Origin
 from opentrail.eventlog.kernel_sync import KernelSync
 from opentrail.eventlog.options import LogOptions
 from opentrail.eventlog.segments import Segments
-from opentrail.front.commit import GroupCommit
+from opentrail.front.commit import QUICK_SYNC_AGAIN_S, QUICK_SYNC_S_MAX, GroupCommit
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="Linux's asynchronous I/O")
 DRAFT = Draft(Origin.CAPTURE, b'{"eventID":"1"}')
@@ -149,3 +149,25 @@ def test_an_end_waits_for_the_kernel(log):
         return await one(GroupCommit(log))
 
     assert len(asyncio.run(run())) == 1
+
+
+@pytest.mark.parametrize(
+    ("took_s", "ago_s", "in_the_loop"),
+    [
+        (QUICK_SYNC_S_MAX, 0, True),
+        (QUICK_SYNC_S_MAX * 1.1, QUICK_SYNC_AGAIN_S / 2, False),
+        (QUICK_SYNC_S_MAX * 1.1, QUICK_SYNC_AGAIN_S * 2, True),
+    ],
+)
+def test_only_a_quick_disk_is_waited_for_in_the_loop(log, took_s, ago_s, *, in_the_loop):
+    """And a slow one now and then: it may have become quick again."""
+
+    async def run():
+        commit = GroupCommit(log, lambda: True)
+        commit._sync_s = took_s
+        commit._measured_s -= ago_s
+        await commit.append([DRAFT])
+        commit.close()
+
+    asyncio.run(run())
+    assert log.kernel_syncs == (0 if in_the_loop else 1)

@@ -25,8 +25,9 @@ from opentrail.eventlog.segments import Segments
 
 QUICK_SYNC_S_MAX = 0.001
 """A disk whose last fdatasync took no longer may be waited for in the loop, when only one call is
-under way: common disks with a write cache take 0.1 to 0.5 ms. A slow one never holds up the loop
-twice."""
+under way: common disks with a write cache take 0.1 to 0.5 ms."""
+QUICK_SYNC_AGAIN_S = 1.0
+"""A slow disk holds up the loop no more often than that: it may have become quick again."""
 _CLOSED = "the log is being closed"
 
 
@@ -73,9 +74,12 @@ class GroupCommit:
         self._closed = False
         self._nobody_else = nobody_else
         self._sync_s = math.inf
+        """How long an fdatasync took, and when that was measured; the kernel's own sync, which is
+        noticed late on a busy machine, does not count."""
+        self._measured_s = self._loop.time()
         self._synced: _Synced | None = None
-        self._under_way: tuple[list[_Waiting], Written, float] | None = None
-        """What the kernel syncs, and since when."""
+        self._under_way: tuple[list[_Waiting], Written] | None = None
+        """What the kernel syncs."""
         self._kernel = KernelSync.open()
         if self._kernel is not None:
             self._loop.add_reader(self._kernel.fileno(), self._kernel_has_synced)
@@ -197,11 +201,15 @@ class GroupCommit:
 
         Two hand-overs take longer than a quick disk's fdatasync.
         """
-        if self._sync_s <= QUICK_SYNC_S_MAX and self._nobody_else():
+        if self._is_quick() and self._nobody_else():
             self._sync(batch, written)
             self._acknowledge()
         elif not self._sync_by_kernel(batch, written):
             self._work.put(partial(self._sync_and_tell, batch, written))
+
+    def _is_quick(self) -> bool:
+        passed_s = self._loop.time() - self._measured_s
+        return self._sync_s <= QUICK_SYNC_S_MAX or passed_s > QUICK_SYNC_AGAIN_S
 
     def _sync_by_kernel(self, batch: list[_Waiting], written: Written) -> bool:
         """Have the kernel wait for the disk; return whether it does."""
@@ -212,20 +220,19 @@ class GroupCommit:
             self._kernel.begin(fd)
         except OSError:
             return False  # nothing was begun
-        self._under_way = batch, written, self._loop.time()
+        self._under_way = batch, written
         return True
 
     def _kernel_has_synced(self) -> None:
         """Take what came of the kernel's sync."""
         if self._under_way is None or self._kernel is None:
             return  # ``close`` was here first
-        (batch, written, began_s), self._under_way = self._under_way, None
+        (batch, written), self._under_way = self._under_way, None
         error: OSError | None = None
         try:
             self._kernel.finish()
         except OSError as known:
             error = known
-        self._sync_s = self._loop.time() - began_s
         self._synced = _Synced(batch, written, error)
         self._acknowledge()
 
@@ -244,7 +251,8 @@ class GroupCommit:
         except OSError as known:
             error = known
         finally:
-            self._sync_s = self._loop.time() - began_s
+            self._measured_s = self._loop.time()
+            self._sync_s = self._measured_s - began_s
             self._synced = _Synced(batch, written, error)
 
     def _sync_and_tell(self, batch: list[_Waiting], written: Written) -> None:
