@@ -171,3 +171,18 @@ def test_only_a_quick_disk_is_waited_for_in_the_loop(log, took_s, ago_s, *, in_t
 
     asyncio.run(run())
     assert log.kernel_syncs == (0 if in_the_loop else 1)
+
+
+@pytest.mark.parametrize(("took_s", "quick"), [(0.004, True), (0.02, False)])
+def test_one_late_sync_is_no_slow_disk(log, took_s, *, quick):
+    async def run():
+        commit = GroupCommit(log)
+        commit._note_sync(0.0002)
+        commit._note_sync(took_s)
+        found = commit._is_quick()
+        for _ in range(20):
+            commit._note_sync(took_s)
+        commit.close()
+        return found, commit._is_quick()
+
+    assert asyncio.run(run()) == (quick, False)

@@ -28,6 +28,8 @@ QUICK_SYNC_S_MAX = 0.001
 under way: common disks with a write cache take 0.1 to 0.5 ms."""
 QUICK_SYNC_AGAIN_S = 1.0
 """A slow disk holds up the loop no more often than that: it may have become quick again."""
+SLOWNESS_FADES = 8
+"""A slow fdatasync counts by the eighth of what it took longer."""
 _CLOSED = "the log is being closed"
 
 
@@ -74,12 +76,11 @@ class GroupCommit:
         self._closed = False
         self._nobody_else = nobody_else
         self._sync_s = math.inf
-        """How long an fdatasync took, and when that was measured; the kernel's own sync, which is
-        noticed late on a busy machine, does not count."""
+        """About how long an fdatasync takes, and when that was measured."""
         self._measured_s = self._loop.time()
         self._synced: _Synced | None = None
-        self._under_way: tuple[list[_Waiting], Written] | None = None
-        """What the kernel syncs."""
+        self._under_way: tuple[list[_Waiting], Written, float] | None = None
+        """What the kernel syncs, and since when."""
         self._kernel = KernelSync.open()
         if self._kernel is not None:
             self._loop.add_reader(self._kernel.fileno(), self._kernel_has_synced)
@@ -211,6 +212,18 @@ class GroupCommit:
         passed_s = self._loop.time() - self._measured_s
         return self._sync_s <= QUICK_SYNC_S_MAX or passed_s > QUICK_SYNC_AGAIN_S
 
+    def _note_sync(self, took_s: float) -> None:
+        """Note how long an fdatasync took: a quick one counts at once, a slow one by and by.
+
+        On a busy machine one that is quick may come back late; a slow disk shows at once all the
+        same, for it takes tens of times as long.
+        """
+        self._measured_s = self._loop.time()
+        if took_s < self._sync_s:
+            self._sync_s = took_s
+        else:
+            self._sync_s += (took_s - self._sync_s) / SLOWNESS_FADES
+
     def _sync_by_kernel(self, batch: list[_Waiting], written: Written) -> bool:
         """Have the kernel wait for the disk; return whether it does."""
         fd = self._log.sync_elsewhere(written)
@@ -220,19 +233,22 @@ class GroupCommit:
             self._kernel.begin(fd)
         except OSError:
             return False  # nothing was begun
-        self._under_way = batch, written
+        self._under_way = batch, written, self._loop.time()
         return True
 
     def _kernel_has_synced(self) -> None:
         """Take what came of the kernel's sync."""
         if self._under_way is None or self._kernel is None:
             return  # ``close`` was here first
-        (batch, written), self._under_way = self._under_way, None
+        (batch, written, began_s), self._under_way = self._under_way, None
         error: OSError | None = None
         try:
             self._kernel.finish()
         except OSError as known:
             error = known
+        took_s = self._loop.time() - began_s
+        if took_s <= QUICK_SYNC_S_MAX:  # a longer one may only have been noticed late
+            self._note_sync(took_s)
         self._synced = _Synced(batch, written, error)
         self._acknowledge()
 
@@ -251,8 +267,7 @@ class GroupCommit:
         except OSError as known:
             error = known
         finally:
-            self._measured_s = self._loop.time()
-            self._sync_s = self._measured_s - began_s
+            self._note_sync(self._loop.time() - began_s)
             self._synced = _Synced(batch, written, error)
 
     def _sync_and_tell(self, batch: list[_Waiting], written: Written) -> None:
