@@ -19,6 +19,7 @@ from opentrail.capture.services import SERVICES
 from opentrail.cli.exits import EXIT_CORRUPT, EXIT_NO, EXIT_UNAVAILABLE, EXIT_USAGE
 from opentrail.cli.main import COMMANDS, cli
 from opentrail.config import AccessKeySetting, Settings, Upstream, load
+from opentrail.config.identity import ClientCertificate
 from opentrail.config.settings import Exclude
 from opentrail.event.record import FIELD_ORDER
 from opentrail.event.selectors_check import FIELDS
@@ -41,7 +42,7 @@ TABLE_ROW = re.compile(r"^\| `([\w.]+)` \| [^|]+ \| [^|]+ \| [^|]+ \|$")
 INVOCATION = re.compile(r"\bopentrail (?:[a-z-]+)(?: [^|>#;)]*)?")
 FILE_NAME = re.compile(r"[\w/.-]+\.(?:py|md|toml|zip|lock)")
 METRIC = re.compile(r"\bopentrail_[a-z_]+\b")
-TABLES = ("upstream", "buckets", "access_keys", "exclude", "webhooks")
+TABLES = ("upstream", "buckets", "access_keys", "client_certificates", "exclude", "webhooks")
 """Settings that are tables by name, documented in tables of their own."""
 ADR_PARTS = ("Situation.", "Decision.", "What we gave up.", "How we would notice")
 ADR_WORDS_MAX = 450
@@ -90,6 +91,7 @@ def test_the_documented_default_set_by_the_documented_variable_changes_nothing(s
         ("upstream.NAME.", Upstream),
         ("buckets.NAME.", BucketSetting),
         ("access_keys.KEYID.", AccessKeySetting),
+        ("client_certificates.SUBJECT.", ClientCertificate),
         ("exclude.NAME.", Exclude),
         ("webhooks.NAME.", WebhookSetting),
     ],

@@ -9,6 +9,8 @@ from opentrail.access.keys import AccessKey
 from opentrail.aws.request import Credential, RequestHead
 from opentrail.errors import ClientError
 
+_ASYMMETRIC = "AWS4-ECDSA-P256-SHA256"
+
 
 def authenticate(
     head: RequestHead,
@@ -25,6 +27,8 @@ def authenticate(
     """
     if credential is None:
         raise _no_credential(head)
+    if is_asymmetric(head):
+        raise _asymmetric()
     key = keys.find(credential.access_key_id)
     if key is None or not key.secret_access_key:
         raise refusals.unknown_key()
@@ -35,6 +39,18 @@ def authenticate(
     if key.expired(now_ms):
         raise refusals.expired_token()
     return key
+
+
+def is_asymmetric(head: RequestHead) -> bool:
+    """Return whether a request is signed with Signature Version 4A."""
+    header = head.headers.get("authorization", "").startswith(_ASYMMETRIC)
+    return header or f"X-Amz-Algorithm={_ASYMMETRIC}" in head.query
+
+
+def _asymmetric() -> ClientError:
+    return refusals.bad_signature(
+        f"Signature Version 4A ({_ASYMMETRIC}) cannot be checked here: sign with AWS4-HMAC-SHA256."
+    )
 
 
 def _no_credential(head: RequestHead) -> ClientError:

@@ -15,6 +15,7 @@ from email.utils import parsedate_to_datetime
 from urllib.parse import quote, quote_from_bytes, unquote_to_bytes
 
 from opentrail.access import refusals
+from opentrail.access.chunks import SIGNED_CHUNKS, SIGNED_TRAILER, ChunkCheck, ChunkSigner
 from opentrail.aws.request import Credential, RequestHead
 from opentrail.errors import ClientError
 
@@ -32,6 +33,8 @@ SIGNING_KEYS_CACHED = 1024
 _ALGORITHM = "AWS4-HMAC-SHA256"
 _UNSIGNED = "UNSIGNED-PAYLOAD"
 _STREAMING_PREFIX = "STREAMING-"
+_UNSIGNED_CHUNKS = "STREAMING-UNSIGNED-PAYLOAD-TRAILER"
+_LENGTH = re.compile(r"[0-9]{1,15}", re.ASCII)
 _RAW_PATH_SERVICES = frozenset({"s3", "s3express", "s3-object-lambda", "s3-outposts"})
 _BLANKS = re.compile(r"[ \t]+")
 _CANONICAL_PATH = re.compile(r"(?:/[A-Za-z0-9\-_~][A-Za-z0-9\-._~]*)+/?")
@@ -67,7 +70,7 @@ def verify(
     _check_scope(head, credential, timestamp)
     _check_time(head, credential, timestamp, now_ms)
     request = _canonical_request(head, credential, _payload(head, credential, payload_sha256))
-    scope = f"{credential.date}/{credential.region}/{credential.signing_name}/aws4_request"
+    scope = _scope(credential)
     digest = hashlib.sha256(request.encode("latin-1", "replace")).hexdigest()
     text = f"{_ALGORITHM}\n{timestamp}\n{scope}\n{digest}"
     key = _signing_key(secret, credential.date, credential.region, credential.signing_name)
@@ -75,6 +78,35 @@ def verify(
     given = credential.signature.encode("latin-1", "replace")
     if not hmac.compare_digest(expected.encode(), given):
         raise refusals.mismatch()
+
+
+def chunk_check(head: RequestHead, credential: Credential, secret: str) -> ChunkCheck | None:
+    """Return what checks the chunks of a request that ``verify`` has found good.
+
+    None where nothing is signed chunk by chunk. Raises ClientError: chunks that are signed in
+    another way.
+    """
+    declared = head.headers.get("x-amz-content-sha256", "")
+    if not declared.startswith(_STREAMING_PREFIX) or declared == _UNSIGNED_CHUNKS:
+        return None
+    if declared not in (SIGNED_CHUNKS, SIGNED_TRAILER):
+        raise refusals.bad_signature("Chunks that are signed in this way cannot be checked.")
+    signer = ChunkSigner(
+        _signing_key(secret, credential.date, credential.region, credential.signing_name),
+        _timestamp(head, credential),
+        _scope(credential),
+        credential.signature,
+    )
+    length = head.headers.get("x-amz-decoded-content-length", "")
+    return ChunkCheck(
+        signer,
+        trailer=declared == SIGNED_TRAILER,
+        length=int(length) if _LENGTH.fullmatch(length) else None,
+    )
+
+
+def _scope(credential: Credential) -> str:
+    return f"{credential.date}/{credential.region}/{credential.signing_name}/aws4_request"
 
 
 @functools.lru_cache(maxsize=SIGNING_KEYS_CACHED)

@@ -3,14 +3,16 @@
 
 import msgspec
 
-from opentrail.access import refusals
+from opentrail.access import refusals, sigv4
 from opentrail.access.authenticate import authenticate
+from opentrail.access.chunks import SIGNED_CHUNKS, SIGNED_TRAILER
 from opentrail.access.key_table import KeyTable
-from opentrail.access.sigv4 import needs_body_hash
-from opentrail.aws.request import Credential, RequestHead
-from opentrail.capture.arrival import RequestBody
+from opentrail.access.keys import AccessKey
+from opentrail.aws.request import Credential
+from opentrail.capture.arrival import Arrival, BodyCheck, RequestBody, Sha256Check
 from opentrail.capture.call import BODY_KEPT_MAX
 from opentrail.capture.upstream import INSTANCE_HEADER
+from opentrail.capture.vouched import Vouched
 from opentrail.errors import ClientError
 
 REQUEST_BYTES_MAX = 256 * 1024
@@ -20,7 +22,7 @@ REQUEST_BYTES_MAX = 256 * 1024
 class Request(msgspec.Struct, frozen=True, gc=False):
     """What admission looks at."""
 
-    head: RequestHead
+    arrival: Arrival
     credential: Credential | None
     body: RequestBody
     protocol: str
@@ -28,44 +30,69 @@ class Request(msgspec.Struct, frozen=True, gc=False):
     """Whether OpenTrail itself is the service that is called."""
     reads_bucket: bool
     """Whether it is S3's call for a bucket that OpenTrail keeps."""
-    repeated: str = ""
-    """A header that decides what the call is and stands more than once."""
+
+
+class Admitted(msgspec.Struct, frozen=True, gc=False):
+    """What admission found."""
+
+    verified: bool = False
+    """Whether it is proven who calls."""
+    refusal: ClientError | None = None
+    """Why the call must be refused; None: it passes."""
+    vouched: AccessKey | None = None
+    """Who calls without an AWS credential, proven by other means."""
+    from_console: bool = False
+    """Whether a trusted proxy says that the credentials are a console's."""
 
 
 class Admission:
     """The rules that a call must pass, and the proof of who signed it."""
 
     def __init__(
-        self, keys: KeyTable, *, verify_calls: bool, verify_own: bool, instance: str
+        self,
+        keys: KeyTable,
+        vouched: Vouched,
+        *,
+        verify_calls: bool,
+        verify_own: bool,
+        instance: str,
     ) -> None:
         """``verify_calls``: calls to upstreams need a good signature too, not only our own API."""
         self._keys = keys
+        self._vouched = vouched
         self._verify_calls = verify_calls
         self._verify_own = verify_own
         self._instance = instance
 
-    def check(self, request: Request, now_ms: int) -> tuple[bool, ClientError | None]:
-        """Return whether the signature is proven, and why the call must be refused, if it must."""
+    def check(self, request: Request, now_ms: int) -> Admitted:
+        """Return whether it is proven who calls, and why the call must be refused, if it must."""
         fault = self._fault(request)
         if fault is not None:
-            return False, fault
-        required = self._verify_own if request.own or request.reads_bucket else self._verify_calls
+            return Admitted(refusal=fault)
+        ours = request.own or request.reads_bucket
+        required = self._verify_own if ours else self._verify_calls
         try:
+            if request.credential is None and not ours:
+                who = self._vouched.identity(request.arrival, now_ms)
+                if who is not None:
+                    return Admitted(verified=True, vouched=who, from_console=who.from_console)
             self._prove(request, now_ms, required=required)
+            return Admitted(verified=True, from_console=self._vouched.from_console(request.arrival))
         except ClientError as error:
-            return False, refusals.in_protocol(error, request.protocol) if required else None
-        return True, None
+            if required or error.code == "InvalidRequest":
+                return Admitted(refusal=refusals.in_protocol(error, request.protocol))
+            return Admitted()
 
     def _fault(self, request: Request) -> ClientError | None:
         """Return what is wrong with the request, whoever made it."""
-        if not request.head.path.startswith("/"):
+        if not request.arrival.head.path.startswith("/"):
             # Put behind the upstream's address, "*@elsewhere" would lead elsewhere.
             return ClientError("InvalidURI", "The request target must begin with a slash.")
-        if request.repeated:
+        if request.arrival.repeated:
             return ClientError(
-                "InvalidRequest", f"The header '{request.repeated}' must not stand twice."
+                "InvalidRequest", f"The header '{request.arrival.repeated}' must not stand twice."
             )
-        if self._instance in request.head.headers.get(INSTANCE_HEADER, "").split(","):
+        if self._instance in request.arrival.head.headers.get(INSTANCE_HEADER, "").split(","):
             return ClientError(
                 "LoopDetectedException",
                 "This request was forwarded by this OpenTrail to itself: its upstream must be"
@@ -78,9 +105,9 @@ class Admission:
 
     def _prove(self, request: Request, now_ms: int, *, required: bool) -> None:
         """Check the signature; of a body that is still streaming, what it declares of itself."""
-        head, credential, body = request.head, request.credential, request.body
+        head, credential, body = request.arrival.head, request.credential, request.body
         digest = declared = ""
-        if credential is not None and needs_body_hash(head, credential):
+        if credential is not None and sigv4.needs_body_hash(head, credential):
             digest = body.sha256()
             if not digest:
                 digest = declared = head.headers.get("x-amz-content-sha256", "")
@@ -91,9 +118,13 @@ class Admission:
                 )
         elif credential is not None and request.own:
             raise refusals.bad_signature("The signature must cover the body: send its SHA-256.")
-        authenticate(head, credential, digest, self._keys, now_ms)
-        if declared and required:
-            body.expect_sha256(declared)
+        key = authenticate(head, credential, digest, self._keys, now_ms)
+        if credential is None or not required:
+            return
+        check: BodyCheck | None = Sha256Check(declared) if declared else None
+        check = check or sigv4.chunk_check(head, credential, key.secret_access_key)
+        if check is not None and not body.expect(check):
+            raise refusals.mismatch()
 
 
 def _too_long() -> ClientError:
@@ -104,8 +135,13 @@ def _too_long() -> ClientError:
     )
 
 
-def wrong_body() -> ClientError:
-    """Return the error of a body that is not the one whose hash was signed, in S3's words."""
+def wrong_body(declared: str) -> ClientError:
+    """Return the error of a body that is not the one that was signed, in S3's words.
+
+    ``declared``: what x-amz-content-sha256 says of it.
+    """
+    if declared in (SIGNED_CHUNKS, SIGNED_TRAILER):
+        return refusals.in_protocol(refusals.mismatch(), "rest-xml")
     return ClientError(
         "XAmzContentSHA256Mismatch",
         "The provided 'x-amz-content-sha256' header does not match what was computed.",

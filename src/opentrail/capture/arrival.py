@@ -4,6 +4,7 @@
 import hashlib
 import ipaddress
 from collections.abc import AsyncIterator, Sequence
+from typing import NoReturn, Protocol
 
 import msgspec
 
@@ -41,6 +42,8 @@ class Arrival(msgspec.Struct, frozen=True, gc=False):
     repeated: str = ""
     """A decisive header that stands more than once; empty when none does."""
     tls: Tls | None = None
+    peer: str = ""
+    """Who sent it to us: the connection's other end, whatever its headers say."""
 
 
 def arrive(
@@ -52,14 +55,16 @@ def arrive(
 ) -> Arrival:
     """Read a request's head: ``start`` is method, path and query, ``peer`` who sent it."""
     headers = text_map(raw_headers)
+    source_ip = peer
     if trusted and "x-forwarded-for" in headers:
-        peer = _client_behind(peer, raw_headers, trusted)
+        source_ip = _client_behind(peer, raw_headers, trusted)
     return Arrival(
         RequestHead(*start, headers),
         raw_headers,
-        peer,
+        source_ip,
         _repeated(raw_headers) if len(headers) < len(raw_headers) else "",
         tls,
+        peer,
     )
 
 
@@ -80,7 +85,7 @@ def _client_behind(
     ]
     current = peer
     for hop in reversed(hops):
-        if not _within(current, trusted):
+        if not within(current, trusted):
             return current
         if _address(hop) is None:
             return current
@@ -88,7 +93,8 @@ def _client_behind(
     return current
 
 
-def _within(text: str, networks: Sequence[Network]) -> bool:
+def within(text: str, networks: Sequence[Network]) -> bool:
+    """Return whether an address is of one of ``networks``."""
     address = _address(text)
     return address is not None and any(address in network for network in networks)
 
@@ -100,18 +106,47 @@ def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
         return None
 
 
+class BodyCheck(Protocol):
+    """Says whether a body is the one that was signed, while it streams."""
+
+    def feed(self, data: bytes) -> bool:
+        """Take the next piece; return False when the body is certainly not good."""
+        ...
+
+    def complete(self) -> bool:
+        """Return whether all that was fed is the whole body that was signed."""
+        ...
+
+
+class Sha256Check:
+    """A body whose hash was signed."""
+
+    def __init__(self, digest: str) -> None:
+        """``digest``: lower-case hex."""
+        self._digest = digest
+        self._hash = hashlib.sha256()
+
+    def feed(self, data: bytes) -> bool:
+        """See ``BodyCheck``."""
+        self._hash.update(data)
+        return True
+
+    def complete(self) -> bool:
+        """See ``BodyCheck``."""
+        return self._hash.hexdigest() == self._digest
+
+
 class RequestBody:
     """A request's body: passed on as it streams, its beginning kept for the record."""
 
-    __slots__ = ("_announced", "_expected", "_hash", "_kept", "_source", "gone", "size", "wrong")
+    __slots__ = ("_announced", "_check", "_kept", "_source", "gone", "size", "wrong")
 
     def __init__(self, stream: Stream, announced: int) -> None:
         """``announced``: its length as the head says; 0 when it says none."""
         self._source = stream
         self._announced = announced
         self._kept = b""
-        self._expected = ""
-        self._hash: hashlib._Hash | None = None
+        self._check: BodyCheck | None = None
         self.size = 0
         """Bytes that were taken from the client so far."""
         self.gone = False
@@ -162,13 +197,13 @@ class RequestBody:
             return self._stream()
         return self._kept or None
 
-    def expect_sha256(self, digest: str) -> None:
-        """Have the rest of the body pass only if all of it hashes to ``digest`` (lower-case hex).
+    def expect(self, check: BodyCheck) -> bool:
+        """Have the body pass only if ``check`` finds it good; return False if it is not already.
 
-        Its last piece is held back until that is known: no upstream acts on half a body.
+        The last piece is held back until that is known: no upstream acts on half a body.
         """
-        self._expected = digest
-        self._hash = hashlib.sha256(self._kept)
+        self._check = check
+        return check.feed(self._kept) and (not self.done or check.complete())
 
     async def _stream(self) -> AsyncIterator[bytes]:
         held = self._kept
@@ -178,15 +213,18 @@ class RequestBody:
             room = BODY_KEPT_MAX - len(self._kept)
             if room > 0:
                 self._kept += chunk[:room]
-            if self._hash is not None:
-                self._hash.update(chunk)
+            if self._check is not None and not self._check.feed(chunk):
+                self._refuse()
             if chunk:
                 yield held
                 held = chunk
-        if self._hash is not None and self._hash.hexdigest() != self._expected:
-            self.wrong = True
-            raise WrongBody
+        if self._check is not None and not self._check.complete():
+            self._refuse()
         yield held
+
+    def _refuse(self) -> NoReturn:
+        self.wrong = True
+        raise WrongBody
 
     def kept(self) -> Body:
         """Return what was kept so far; a body that has not ended is never complete."""

@@ -11,10 +11,10 @@ from opentrail.aws.address import addressed, upstream_target
 from opentrail.aws.protocol import render_error, unsupported
 from opentrail.aws.request import Credential, RequestHead, Target
 from opentrail.aws.route import ambiguous, identify, parse_credential
-from opentrail.capture.admit import Admission, Request, wrong_body
+from opentrail.capture.admit import Admission, Admitted, Request, wrong_body
 from opentrail.capture.arrival import Arrival, RequestBody
 from opentrail.capture.build import BuildSettings, Built, Skipped, build, response_recorded
-from opentrail.capture.call import Body, Call, Outcome, plain
+from opentrail.capture.call import Body, Call, Caller, Outcome, plain
 from opentrail.capture.exclude import OWN_SOURCES, Exclusion, excluded_by
 from opentrail.capture.identity import Identities, teaches
 from opentrail.capture.recover import remember
@@ -176,21 +176,20 @@ class Gateway:
         kept = body.kept()
         sent = plain(kept, head.headers).data
         target = identify(head, credential, sent, address.service)
-        verified, refusal = parts.admission.check(
+        admitted = parts.admission.check(
             Request(
-                arrival.head,
+                arrival,
                 credential,
                 body,
                 target.protocol,
                 own=target.event_source in OWN_SOURCES,
                 reads_bucket=self._reads_bucket(target, head),
-                repeated=arrival.repeated,
             ),
             now_ms,
         )
-        caller = parts.identities.caller(credential, now_ms, verified=verified)
+        caller = self._caller(admitted, credential, now_ms)
         # Whoever merely claims to be a service does not hide behind its name.
-        service = caller.invoked_by if verified else ""
+        service = caller.invoked_by if admitted.verified else ""
         call = Call(
             event_id=uuid4_text(parts.ids),
             target=target,
@@ -205,8 +204,22 @@ class Gateway:
             tls=arrival.tls,
             shared_event_id=uuid4_text(parts.ids) if caller.is_service else "",
         )
-        refusal = refusal or address.refusal or unsupported(target) or ambiguous(head, target, sent)
+        refusal = (
+            admitted.refusal
+            or address.refusal
+            or unsupported(target)
+            or ambiguous(head, target, sent)
+        )
         return call, credential, refusal
+
+    def _caller(self, admitted: Admitted, credential: Credential | None, now_ms: int) -> Caller:
+        identities = self._parts.identities
+        if admitted.vouched is not None:
+            return identities.vouched(admitted.vouched)
+        caller = identities.caller(credential, now_ms, verified=admitted.verified)
+        if admitted.from_console and not caller.from_console:
+            return msgspec.structs.replace(caller, from_console=True)
+        return caller
 
     def _reads_bucket(self, target: Target, head: RequestHead) -> bool:
         return target.event_source == S3_SOURCE and self._parts.own_bucket(head.path)
@@ -269,7 +282,9 @@ class Gateway:
     def _broken_off(self, call: Call, error: Unavailable, body: RequestBody) -> Answer:
         """Return what the client is told of a call that was sent, or partly, without an answer."""
         if body.wrong:
-            return self._refused(call, wrong_body())
+            return self._refused(
+                call, wrong_body(call.head.headers.get("x-amz-content-sha256", ""))
+            )
         reason = "the client closed the connection" if body.gone else error.message
         call.additional["outcomeReason"] = reason
         return self._refused(call, _unavailable(error), Outcome.UNKNOWN)

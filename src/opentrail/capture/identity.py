@@ -113,6 +113,12 @@ class Identities:
         if found is not None:
             self._keys.learn(found, now_ms)
 
+    def vouched(self, key: AccessKey) -> Caller:
+        """Return the caller of a call without an AWS credential that was proven to be ``key``'s."""
+        additional: dict[str, object] = {}
+        account = self._account(key, "", additional)
+        return _caller(key, (account, self._settings.region), additional, verified=True)
+
     def asker(self, call: Call) -> Caller | None:
         """Return who made a call without a key, as the answer of a trusted STS says; or None."""
         asker = sts.asker_of(call)
@@ -147,17 +153,7 @@ class Identities:
             until_ms = disputed_until_ms
             key = _unknown(access_key_id, "")
         identity = key or self._supposed(access_key_id)
-        caller = Caller(
-            encode_identity(identity),
-            account,
-            region,
-            verified,
-            additional,
-            invoked_by=identity.invoked_by,
-            is_service=identity.type is IdentityType.AWS_SERVICE,
-            # A thief of the key's id must not lend its mark to calls of its own.
-            from_console=identity.from_console and verified,
-        )
+        caller = _caller(identity, (account, region), additional, verified=verified)
         return caller, until_ms
 
     def _region(self, claimed: str, additional: dict[str, object]) -> str:
@@ -191,6 +187,22 @@ class Identities:
             return replace(self._default, access_key_id=access_key_id[:ACCESS_KEY_CHARS_MAX])
         claimed = _claimed_account(access_key_id)
         return _unknown(access_key_id, claimed if self._accepts(claimed) else "")
+
+
+def _caller(
+    key: AccessKey, scope: tuple[str, str], additional: dict[str, object], *, verified: bool
+) -> Caller:
+    """Return the caller whose identity is ``key``'s; ``scope``: account and region."""
+    return Caller(
+        encode_identity(key),
+        *scope,
+        verified,
+        additional,
+        invoked_by=key.invoked_by,
+        is_service=key.type is IdentityType.AWS_SERVICE,
+        # A thief of the key's id must not lend its mark to calls of its own.
+        from_console=key.from_console and verified,
+    )
 
 
 def _default_identity(arn: str) -> AccessKey | None:

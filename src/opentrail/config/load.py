@@ -14,6 +14,7 @@ from typing import TypeVar
 import msgspec
 
 from opentrail.config.access_key import AccessKeySetting
+from opentrail.config.identity import ClientCertificate
 from opentrail.config.settings import Exclude, Settings, Upstream, check_settings
 from opentrail.errors import UsageError
 from opentrail.objects.setting import BucketSetting
@@ -90,18 +91,20 @@ class _Tree:
 
 _LISTS = frozenset(
     {"accounts", "regions", "hosts", "trusted_proxies", "profiles", "members", "delegated_admins"}
+    | {"algorithms", "networks"}
 )
-_FILE_ONLY = ("access_keys", "buckets", "exclude", "webhooks")
+_FILE_ONLY = ("access_keys", "buckets", "exclude", "webhooks", "client_certificates")
 _UPSTREAM_OPTIONS = ("trusted_identity", "verifies_signatures")
 _UPSTREAM_FILES = ("_ca", "_client_cert", "_client_key", "_proxy")
 _SECTIONS = (
     *("listen", "api", "forward", "log", "history"),
-    *("delivery", "digest", "organization", "tuning", "targets"),
+    *("delivery", "digest", "organization", "tuning", "targets", "jwt", "proxy"),
 )
 _TABLES: dict[str, type[msgspec.Struct]] = {
     "upstream": Upstream,
     "buckets": BucketSetting,
     "access_keys": AccessKeySetting,
+    "client_certificates": ClientCertificate,
     "exclude": Exclude,
     "webhooks": WebhookSetting,
 }

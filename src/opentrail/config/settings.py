@@ -13,6 +13,14 @@ from urllib.parse import SplitResult, urlsplit
 import msgspec
 
 from opentrail.config.access_key import AccessKeySetting, Account
+from opentrail.config.identity import (
+    ClientCertificate,
+    Jwt,
+    Proxy,
+    check_certificates,
+    check_jwt,
+    check_proxy,
+)
 from opentrail.errors import UsageError
 from opentrail.objects.setting import BucketSetting
 from opentrail.objects.setting import check as check_bucket
@@ -201,6 +209,10 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     targets: TargetSetting = TargetSetting()
     webhooks: dict[str, WebhookSetting] = {}
     access_keys: dict[str, AccessKeySetting] = {}
+    jwt: Jwt = Jwt()
+    proxy: Proxy = Proxy()
+    client_certificates: dict[str, ClientCertificate] = {}
+    """By the certificate's subject (RFC 4514)."""
     exclude: dict[str, Exclude] = {}
     """By a name of the operator's own, which the metric has."""
 
@@ -246,6 +258,9 @@ def check_settings(settings: Settings) -> None:
     for service, upstream in settings.upstream.items():
         _check_url(service, upstream.url)
         _check_way(service, upstream)
+    check_jwt(settings.jwt)
+    check_proxy(settings.proxy)
+    check_certificates(settings.client_certificates, settings.listen.tls_client_ca)
     _check_networks("listen.trusted_proxies", settings.listen.trusted_proxies)
     for name, exclude in settings.exclude.items():
         _check_exclude(name, exclude)

@@ -10,6 +10,7 @@ from opentrail.errors import UsageError
 from opentrail.front.identity_file import IdentityFile
 from opentrail.front.key_file import state_of
 from opentrail.front.keys import configured_keys, key_file, key_table
+from opentrail.front.vouching import IssuerKeys, make_vouched
 
 _log = logging.getLogger("opentrail.front")
 
@@ -22,6 +23,9 @@ class Whose:
         self._settings = settings
         self._seen = state_of(key_file(settings))
         self.keys = key_table(settings, ids)
+        jwt = settings.jwt
+        self._issuer = IssuerKeys(jwt, settings.account, clock) if jwt.issuer else None
+        self.vouched = make_vouched(settings, self._issuer.tokens if self._issuer else None)
         self._file = IdentityFile(settings.data_dir / "identities.jsonl")
         self._file.load(self.keys, clock.now_ms())
 
@@ -42,6 +46,8 @@ class Whose:
     async def step(self) -> None:
         """Do what is due: take up changed keys, and write down what was learned."""
         self.reload()
+        if self._issuer is not None:
+            await self._issuer.step()
         changes = self.keys.changes()
         if changes or self._file.whole:
             known = self.keys.learned() if self._file.whole else changes
