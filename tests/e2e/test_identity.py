@@ -10,11 +10,14 @@ from support.aws_clients import Key
 from support.server import PROGRAM, OpenTrail, clean_environment, wait_until
 
 ACCOUNT = "123456789012"
+OTHER = "210987654321"
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory, moto_url):
-    config = f'[upstream.default]\nurl = "{moto_url}"\ntrusted_identity = true\n'
+    config = (
+        f'accounts = ["{OTHER}"]\n[upstream.default]\nurl = "{moto_url}"\ntrusted_identity = true\n'
+    )
     with OpenTrail(tmp_path_factory.mktemp("identity") / "data", config=config) as server:
         yield server
 
@@ -88,3 +91,15 @@ def test_users_and_sessions_are_learned_and_outlive_a_restart(server):
     kept = b"".join(path.read_bytes() for path in server.data.glob("identities*"))
     assert bob.secret_access_key.encode() not in kept
     assert got["SessionToken"].encode() not in kept
+
+
+def test_the_owner_of_a_role_has_an_event_too(server):
+    role = f"arn:aws:iam::{OTHER}:role/Theirs"
+    server.client("sts").assume_role(RoleArn=role, RoleSessionName="ci")
+    ours, theirs = server.events()[-2:]
+    assert ours["userIdentity"]["type"] == "IAMUser"
+    assert theirs["userIdentity"]["type"] == "AWSAccount"
+    assert (ours["recipientAccountId"], theirs["recipientAccountId"]) == (ACCOUNT, OTHER)
+    assert ours["sharedEventID"] == theirs["sharedEventID"]
+    assert [event["EventId"] for event in server.lookup()].count(ours["eventID"]) == 1
+    assert theirs["eventID"] not in {event["EventId"] for event in server.lookup()}

@@ -15,6 +15,7 @@ from opentrail.capture.admit import Admission, Admitted, Request, wrong_body
 from opentrail.capture.arrival import Arrival, RequestBody
 from opentrail.capture.build import BuildSettings, Built, Skipped, build, response_recorded
 from opentrail.capture.call import Body, Call, Caller, Outcome, plain
+from opentrail.capture.cross_account import owners_copy
 from opentrail.capture.exclude import OWN_SOURCES, Exclusion, excluded_by
 from opentrail.capture.identity import Identities, teaches
 from opentrail.capture.recover import remember
@@ -89,7 +90,7 @@ class Parts:
     own_api: OwnApi
     own_bucket: Callable[[str], bool]
     """Whether the bucket of a raw S3 path is OpenTrail's own."""
-    append: Callable[[Draft], Awaitable[int]]
+    append: Callable[[Sequence[Draft]], Awaitable[Sequence[int]]]
     """Durable when it returns. Raises: Unavailable."""
     refusing: Callable[[], str]
     """Why the log takes nothing now; "" when it does."""
@@ -346,9 +347,15 @@ class Gateway:
 
     async def _record(self, call: Call) -> None:
         """Append the call's record, or count why it has none. Raises: Unavailable."""
+        owner = self._parts.identities.other_account(call)
+        calls = [call, owners_copy(call, owner, self._parts.ids)] if owner else [call]
         built = self._built(call)
         if isinstance(built, Built):
-            await self._parts.append(Draft(Origin.CAPTURE, built.data))
+            made = [built, *map(self._built, calls[1:])]
+            # One frame: both accounts have their event, or neither.
+            await self._parts.append(
+                [Draft(Origin.CAPTURE, each.data) for each in made if isinstance(each, Built)]
+            )
             self._parts.counts.recorded()
         else:
             self._parts.counts.excluded(built.reason)

@@ -19,6 +19,7 @@ from opentrail.access.keys import (
 from opentrail.aws.request import Credential, Target
 from opentrail.capture import iam, sts
 from opentrail.capture.call import Call, Caller
+from opentrail.capture.cross_account import owner_of
 from opentrail.capture.user_identity import encode_identity
 from opentrail.errors import UsageError
 
@@ -118,6 +119,16 @@ class Identities:
         additional: dict[str, object] = {}
         account = self._account(key, "", additional)
         return _caller(key, (account, self._settings.region), additional, verified=True)
+
+    def other_account(self, call: Call) -> str:
+        """Return the account served here that owns what ``call`` acted upon, if not the caller's.
+
+        Empty where there is none. Only one account is served: nothing is looked at.
+        """
+        if len(self._accounts) == 1 or not call.caller.verified:
+            return ""
+        owner = owner_of(call)
+        return owner if owner != call.caller.account and self._accepts(owner) else ""
 
     def asker(self, call: Call) -> Caller | None:
         """Return who made a call without a key, as the answer of a trusted STS says; or None."""
