@@ -1,30 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
 """Callers that are proven by tokens, proxies and chunk signatures, and those that only say so."""
 
-import hashlib
-import hmac
 import json
 import time
 from typing import Any
-from urllib.error import HTTPError
-from urllib.request import ProxyHandler, Request, build_opener
+from urllib.request import Request
 
 import jwt
 import pytest
-from botocore.auth import SigV4Auth
-from botocore.awsrequest import AWSRequest
-from botocore.credentials import Credentials
 from cryptography.hazmat.primitives.asymmetric import rsa
 from support.aws_clients import Key
 from support.server import OpenTrail
-
-from opentrail.access.chunks import SIGNED_CHUNKS, ChunkSigner
+from support.signed_chunks import answer, put_chunks
 
 ISSUER, AUDIENCE = "https://idp.example.com", "opentrail"
 PRIVATE = rsa.generate_private_key(65_537, 2048)
 SECRET = "not-a-real-secret/used-only-by-tests+0000"
 KEY_ID = "AKIAQAAAAAAAAAAAAAAA"
-_open = build_opener(ProxyHandler({})).open
+ADA = Key(KEY_ID, SECRET)
+PIECES = [bytes([65 + number]) * 65_536 for number in range(12)]
+SPOIL = (b"JJJJ", b"JJxJ")
 
 
 def key_set(kid: str) -> str:
@@ -65,15 +60,6 @@ def call(server: OpenTrail, **headers: str) -> tuple[int, dict[str, Any]]:
     return status, server.events()[-1]
 
 
-def answer(request: Request) -> tuple[int, bytes]:
-    try:
-        with _open(request, timeout=20) as found:
-            return found.status, found.read()
-    except HTTPError as error:
-        with error:
-            return error.code, error.read()
-
-
 def token(**more: Any) -> str:
     said = {"iss": ISSUER, "aud": AUDIENCE, "sub": "ada", "exp": int(time.time()) + 60, **more}
     return "Bearer " + jwt.encode(said, PRIVATE, algorithm="RS256", headers={"kid": "k1"})
@@ -105,48 +91,12 @@ def test_a_service_of_its_own_is_not_opened_by_a_token(server):
     assert b"Events" not in body
 
 
-def signing_key(timestamp: str) -> bytes:
-    key = f"AWS4{SECRET}".encode()
-    for part in (timestamp[:8], "us-east-1", "s3", "aws4_request"):
-        key = hmac.digest(key, part.encode(), "sha256")
-    return key
-
-
-def put(server: OpenTrail, name: str, *, spoil: bool) -> tuple[int, bytes]:
-    """Put an object of many chunks, one of them spoilt on the way."""
-    data = [bytes([65 + number]) * 65_536 for number in range(12)]
-    length = sum(map(len, data))
-    headers = {
-        "x-amz-content-sha256": SIGNED_CHUNKS,
-        "x-amz-decoded-content-length": str(length),
-        "content-encoding": "aws-chunked",
-    }
-    url = f"{server.endpoint}/chunked/{name}"
-    # Not S3's own signer of botocore: it would hash the body.
-    request = AWSRequest("PUT", url, headers)
-    SigV4Auth(Credentials(KEY_ID, SECRET), "s3", "us-east-1").add_auth(request)
-    sent = dict(request.headers.items())
-    signer = ChunkSigner(
-        signing_key(sent["X-Amz-Date"]),
-        sent["X-Amz-Date"],
-        f"{sent['X-Amz-Date'][:8]}/us-east-1/s3/aws4_request",
-        sent["Authorization"].rpartition("Signature=")[2],
-    )
-    body = b""
-    for piece in [*data, b""]:
-        signature = signer.chunk(hashlib.sha256(piece).hexdigest())
-        body += f"{len(piece):x};chunk-signature={signature}\r\n".encode() + piece + b"\r\n"
-    if spoil:
-        body = body.replace(b"JJJJ", b"JJxJ", 1)
-    return answer(Request(url, body, sent, method="PUT"))
-
-
 def test_chunks_are_checked_as_they_stream(server):
-    s3 = server.client("s3", Key(KEY_ID, SECRET))
+    s3 = server.client("s3", ADA)
     s3.create_bucket(Bucket="chunked")
-    assert put(server, "good", spoil=False)[0] == 200
+    assert put_chunks(f"{server.endpoint}/chunked/good", ADA, PIECES)[0] == 200
     assert s3.head_object(Bucket="chunked", Key="good")["ContentLength"] == 12 * 65_536
-    status, body = put(server, "bad", spoil=True)
+    status, body = put_chunks(f"{server.endpoint}/chunked/bad", ADA, PIECES, SPOIL)
     assert status == 403
     assert b"SignatureDoesNotMatch" in body
     event = server.events()[-1]

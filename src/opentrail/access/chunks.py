@@ -20,8 +20,8 @@ checksum's trailer less than 150."""
 TRAILER_LINES_MAX = 32
 """Clients send one checksum, and its signature."""
 
-_HEAD = re.compile(rb"([0-9a-fA-F]{1,10});chunk-signature=([0-9a-f]{64})\r\n")
-_SIGNATURE = b"x-amz-trailer-signature"
+HEAD = re.compile(rb"([0-9a-fA-F]{1,10});chunk-signature=([0-9a-f]{64})\r\n")
+SIGNATURE_LINE = b"x-amz-trailer-signature"
 _NOTHING = hashlib.sha256(b"").hexdigest()
 
 
@@ -97,7 +97,7 @@ class ChunkCheck:
         return end
 
     def _on_head(self, line: bytes) -> bool:
-        found = _HEAD.fullmatch(line)
+        found = HEAD.fullmatch(line)
         if found is None:
             return False
         self._left = int(found[1], 16)
@@ -116,7 +116,7 @@ class ChunkCheck:
 
     def _on_trailer(self, line: bytes) -> bool:
         name, colon, value = line.strip().partition(b":")
-        if name.lower() == _SIGNATURE:
+        if name.lower() == SIGNATURE_LINE:
             signed = b"".join(self._trailers)
             self._given = value.strip()
             self._on_line = self._on_last

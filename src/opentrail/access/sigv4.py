@@ -69,15 +69,33 @@ def verify(
     timestamp = _timestamp(head, credential)
     _check_scope(head, credential, timestamp)
     _check_time(head, credential, timestamp, now_ms)
-    request = _canonical_request(head, credential, _payload(head, credential, payload_sha256))
-    scope = _scope(credential)
-    digest = hashlib.sha256(request.encode("latin-1", "replace")).hexdigest()
-    text = f"{_ALGORITHM}\n{timestamp}\n{scope}\n{digest}"
-    key = _signing_key(secret, credential.date, credential.region, credential.signing_name)
-    expected = hmac.digest(key, text.encode("latin-1", "replace"), "sha256").hex()
+    payload = _payload(head, credential, payload_sha256)
+    expected = signature(head, credential, timestamp, payload, secret)
     given = credential.signature.encode("latin-1", "replace")
     if not hmac.compare_digest(expected.encode(), given):
         raise refusals.mismatch()
+
+
+def signature(
+    head: RequestHead, credential: Credential, timestamp: str, payload: str, secret: str
+) -> str:
+    """Return the signature of a request at ``timestamp`` (YYYYMMDDTHHMMSSZ), in lower-case hex.
+
+    ``payload`` is the last line of what is signed: the body's hash, or what stands for it.
+    """
+    request = _canonical_request(head, credential, payload)
+    digest = hashlib.sha256(request.encode("latin-1", "replace")).hexdigest()
+    text = f"{_ALGORITHM}\n{timestamp}\n{_scope(credential)}\n{digest}"
+    key = _signing_key(secret, credential.date, credential.region, credential.signing_name)
+    return hmac.digest(key, text.encode("latin-1", "replace"), "sha256").hex()
+
+
+def chunk_signer(
+    credential: Credential, timestamp: str, signature: str, secret: str
+) -> ChunkSigner:
+    """Return what signs the chunks that follow a request with this signature."""
+    key = _signing_key(secret, credential.date, credential.region, credential.signing_name)
+    return ChunkSigner(key, timestamp, _scope(credential), signature)
 
 
 def chunk_check(head: RequestHead, credential: Credential, secret: str) -> ChunkCheck | None:
@@ -91,12 +109,7 @@ def chunk_check(head: RequestHead, credential: Credential, secret: str) -> Chunk
         return None
     if declared not in (SIGNED_CHUNKS, SIGNED_TRAILER):
         raise refusals.bad_signature("Chunks that are signed in this way cannot be checked.")
-    signer = ChunkSigner(
-        _signing_key(secret, credential.date, credential.region, credential.signing_name),
-        _timestamp(head, credential),
-        _scope(credential),
-        credential.signature,
-    )
+    signer = chunk_signer(credential, _timestamp(head, credential), credential.signature, secret)
     length = head.headers.get("x-amz-decoded-content-length", "")
     return ChunkCheck(
         signer,

@@ -41,6 +41,15 @@ class UpstreamSettings:
     """File with its private key (PEM); empty: in the same file."""
     proxy: str = ""
     """http://HOST:PORT; empty: none."""
+    credentials_profile: str = ""
+    """Where calls are signed anew: the profile of callers without one of their own."""
+    principals: tuple[tuple[str, str], ...] = ()
+    """A caller's ARN, role, service or account -> its profile."""
+
+    @property
+    def host(self) -> str:
+        """What Host says."""
+        return urlsplit(self.url).netloc.rpartition("@")[2]
 
 
 class Way:

@@ -7,7 +7,7 @@ from typing import Protocol
 
 import msgspec
 
-from opentrail.aws.address import addressed, upstream_target
+from opentrail.aws.address import addressed
 from opentrail.aws.protocol import render_error, unsupported
 from opentrail.aws.request import Credential, RequestHead, Target
 from opentrail.aws.route import ambiguous, identify, parse_credential
@@ -18,6 +18,7 @@ from opentrail.capture.call import Body, Call, Caller, Outcome, plain
 from opentrail.capture.cross_account import owners_copy
 from opentrail.capture.exclude import OWN_SOURCES, Exclusion, excluded_by
 from opentrail.capture.identity import Identities, teaches
+from opentrail.capture.outgoing import Sender
 from opentrail.capture.recover import remember
 from opentrail.capture.reply import Client, reply, take
 from opentrail.capture.upstream import Answer, Unreachable, Upstreams, UpstreamSettings
@@ -85,6 +86,7 @@ class Parts:
     """What the gateway works with."""
 
     upstreams: Upstreams
+    sender: Sender
     identities: Identities
     admission: Admission
     own_api: OwnApi
@@ -298,17 +300,19 @@ class Gateway:
             raise Unreachable(
                 f"no upstream is configured for {call.target.event_source or 'this service'}"
             )
-        answer = await self._parts.upstreams.send(
-            upstream,
-            call.head.method,
-            upstream_target(arrival.head),
-            arrival.raw_headers,
-            body.forwarded(),
-        )
+        sender = self._parts.sender
+        try:
+            sent = await sender.outgoing(call, arrival, credential, body, upstream)
+        except ClientError as error:
+            return self._refused(call, error)
+        answer = await self._parts.upstreams.send(upstream, call.head.method, *sent)
         proven = upstream.verifies_signatures and answer.status < HTTP_ERROR
         if proven and credential is not None:
             call.caller = msgspec.structs.replace(call.caller, verified=True)
-        return await self._answered(call, answer, trusted=upstream.trusted_identity)
+        # Signed anew, GetCallerIdentity tells who the upstream's key is, not the caller's.
+        asks_of_us = sender.resigns and call.target.operation == "GetCallerIdentity"
+        trusted = upstream.trusted_identity and not asks_of_us
+        return await self._answered(call, answer, trusted=trusted)
 
     def _upstream(self, call: Call, credential: Credential | None) -> UpstreamSettings | None:
         signing_name = credential.signing_name if credential else ""

@@ -91,8 +91,8 @@ class Api(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
 class Forward(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How calls go on to the upstreams, and what of them is recorded."""
 
-    mode: Literal["preserve"] = "preserve"
-    """Host and signature reach the upstream as the client made them."""
+    mode: Literal["preserve", "resign"] = "preserve"
+    """Host and signature reach the upstream as the client made them, or are made anew."""
     verify: bool = False
     """Refuse calls whose signature does not check out against a known key."""
     on_log_failure: Literal["refuse", "forward"] = "refuse"
@@ -123,6 +123,10 @@ class Upstream(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     """File with the certificate that is shown to the upstream (PEM)."""
     client_key: str = ""
     """File with its private key (PEM, not encrypted); empty: in the same file."""
+    credentials_profile: str = ""
+    """With mode = "resign": a profile of the AWS shared files, for callers without their own."""
+    principals: dict[str, str] = {}
+    """A caller's ARN, its role's, its service's name or its account -> its profile."""
     proxy: str = ""
     """http://HOST:PORT of the HTTP proxy on the way to it; empty: none, whatever the environment."""
 
@@ -258,6 +262,13 @@ def check_settings(settings: Settings) -> None:
     for service, upstream in settings.upstream.items():
         _check_url(service, upstream.url)
         _check_way(service, upstream)
+        if (settings.forward.mode == "resign") != bool(
+            upstream.credentials_profile or upstream.principals
+        ):
+            raise UsageError(
+                f"upstream.{service}: credentials_profile or principals say by whose key calls are"
+                ' signed anew: they belong to forward.mode = "resign", which needs one of them'
+            )
     check_jwt(settings.jwt)
     check_proxy(settings.proxy)
     check_certificates(settings.client_certificates, settings.listen.tls_client_ca)

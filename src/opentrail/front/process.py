@@ -47,6 +47,7 @@ from opentrail.front.server import (
     stop_on_signals,
 )
 from opentrail.front.tls import Certificate
+from opentrail.front.upstream_keys import ProfileKeys
 from opentrail.front.upstreams import made_upstreams
 from opentrail.front.whose import Whose
 from opentrail.wire.app import Principal

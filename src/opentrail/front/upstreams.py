@@ -19,6 +19,8 @@ def made_upstreams(settings: Settings) -> Upstreams:
                 upstream.client_cert,
                 upstream.client_key,
                 upstream.proxy,
+                upstream.credentials_profile,
+                tuple(upstream.principals.items()),
             )
             for service, upstream in settings.upstream.items()
         },
