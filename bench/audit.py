@@ -8,7 +8,7 @@ log, an upstream that answers at once. In a busy process the same work costs abo
 import asyncio
 import statistics
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -95,9 +95,9 @@ class Nobody:
         """Take the answer."""
 
 
-async def appended(draft: Draft) -> int:
-    """Take a record."""
-    return len(draft.data)
+async def appended(drafts: Sequence[Draft]) -> Sequence[int]:
+    """Take records."""
+    return [len(draft.data) for draft in drafts]
 
 
 def signed(case: tuple[str, bytes, dict[str, str], bytes], key: tuple[str, str]) -> Headers:

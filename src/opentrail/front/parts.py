@@ -4,7 +4,11 @@
 from opentrail.access.key_table import KeyTable
 from opentrail.capture.admit import Admission
 from opentrail.capture.identity import Identities, IdentitySettings
+from opentrail.capture.outgoing import Sender
+from opentrail.clock import Clock
 from opentrail.config import Settings
+from opentrail.front.upstream_keys import ProfileKeys
+from opentrail.front.whose import Whose
 
 
 def identities_of(settings: Settings, keys: KeyTable) -> Identities:
@@ -21,11 +25,17 @@ def identities_of(settings: Settings, keys: KeyTable) -> Identities:
     )
 
 
-def admission_of(settings: Settings, keys: KeyTable, instance: str) -> Admission:
+def admission_of(settings: Settings, whose: Whose, instance: str) -> Admission:
     """Return what a call must pass; ``instance`` is what this OpenTrail marks its own with."""
     return Admission(
-        keys,
-        verify_calls=settings.forward.verify,
+        whose.keys,
+        whose.vouched,
+        verify_calls=settings.forward.verify or settings.forward.mode == "resign",
         verify_own=settings.api.auth == "verify",
         instance=instance,
     )
+
+
+def sender_of(settings: Settings, clock: Clock) -> Sender:
+    """Return what makes of calls what goes on to the upstreams."""
+    return Sender(ProfileKeys(clock) if settings.forward.mode == "resign" else None, clock)

@@ -7,7 +7,7 @@ import gc
 import logging
 import signal
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -37,7 +37,7 @@ from opentrail.front.intake import IntakeDoor
 from opentrail.front.keys import token_key
 from opentrail.front.metrics import Metrics
 from opentrail.front.ops import RESET_HEADER, Endpoint, Operations, Page, json_page, refusal
-from opentrail.front.parts import admission_of, identities_of
+from opentrail.front.parts import admission_of, identities_of, sender_of
 from opentrail.front.recovery import LastRun, recover_last_run
 from opentrail.front.server import (
     Server,
@@ -47,7 +47,6 @@ from opentrail.front.server import (
     stop_on_signals,
 )
 from opentrail.front.tls import Certificate
-from opentrail.front.upstream_keys import ProfileKeys
 from opentrail.front.upstreams import made_upstreams
 from opentrail.front.whose import Whose
 from opentrail.wire.app import Principal
@@ -140,7 +139,10 @@ class Front:
         return "it is being reset" if self._resetting else self.log.writable()
 
     def gateway(
-        self, upstreams: Upstreams, append: Callable[[Draft], Awaitable[int]], own_api: OwnApi
+        self,
+        upstreams: Upstreams,
+        append: Callable[[Sequence[Draft]], Awaitable[Sequence[int]]],
+        own_api: OwnApi,
     ) -> Gateway:
         """Return the gateway over these, and over what the process has."""
         settings = self._settings
@@ -150,8 +152,9 @@ class Front:
             ),
             Parts(
                 upstreams=upstreams,
+                sender=sender_of(settings, self._clock),
                 identities=identities_of(settings, self.keys),
-                admission=admission_of(settings, self.keys, self.log.log_id),
+                admission=admission_of(settings, self._whose, self.log.log_id),
                 own_api=own_api,
                 own_bucket=OwnBuckets(settings),
                 append=append,
@@ -184,7 +187,7 @@ class Front:
         operations = Operations(self._settings.listen.hosts)
         server = Server(
             operations,
-            self.gateway(upstreams, commit.append_one, backend),
+            self.gateway(upstreams, commit.append, backend),
             self._settings.listen.trusted_proxies,
             connections_max(),
         )
