@@ -130,6 +130,16 @@ def test_two_answers_that_differ_make_the_key_nobodys():
         asked(f"arn:aws:iam::{ACCOUNT}:user/eve", key_id=ADMIN.access_key_id),
         asked(f"arn:aws:sts::{ACCOUNT}:assumed-role/Role/eve"),
         asked("arn:aws:iam::210987654321:user/eve"),
+        replace(
+            created(),
+            caller=Caller(
+                encode_identity(ADMIN),
+                ACCOUNT,
+                "us-east-1",
+                True,
+                {"claimedAccount": "210987654321"},
+            ),
+        ),
         replace(created(), status=403),
         replace(created(), response=Body(b"<x/>", 4)),
         replace(created(), response=Body(b"\xff", 1)),

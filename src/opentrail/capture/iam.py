@@ -77,6 +77,8 @@ class Users:
         answer = _answer(call)
         if answer is None:
             return None
+        if "claimedAccount" in call.caller.additional and not answer.account:
+            return None  # it is recorded under another account than its own
         if answer.user is not None:
             self._remember(answer.user, call.caller.account)
             return None
