@@ -13,6 +13,7 @@ import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -53,8 +54,8 @@ RETRY_WAIT_S = 1.0
 API_THREADS = 4
 """Calls answered at once; each waits for disk now and then, none computes for long."""
 
-TUNING_WAIT_S = 1.0
-"""How often tuning jobs are looked for: they run for minutes at least."""
+WATCH_WAIT_S = 1.0
+"""How often tuning jobs and members are looked for: they stay for minutes at least."""
 WAITING_THREADS = 96
 """For what waits for other servers: as many as three rooms use at most. They are made when needed."""
 GAUGES_INTERVAL_S = 2.0
@@ -161,7 +162,8 @@ class Back:
                 ("history", self._index),
                 ("trails", self._deliver),
                 ("targets", self._copy),
-                ("tuning", self._watch_tuning),
+                ("tuning", partial(self._watch, "tuning jobs", self._tuning.step)),
+                ("members", partial(self._watch, "members", self._membership.step)),
             )
         ]
         for thread in threads:
@@ -259,7 +261,6 @@ class Back:
 
     def _deliver_due(self) -> bool:
         """Do a little of what is due; return whether there is more to do at once."""
-        self._membership.step()
         self._cuts.step()
         delivered = self._delivery.step()
         return self._digests.step() or delivered
@@ -292,19 +293,22 @@ class Back:
         found = gauges(self._state, trails, end, self._feeder.behind())
         self._link.send(Kind.GAUGES, 0, _encode(found))
 
-    def _watch_tuning(self) -> None:
-        """Own the loop of automatic model tuning: see what tuning jobs do, then wait a little."""
+    def _watch(self, what: str, step: Callable[[], bool]) -> None:
+        """Own a loop that asks an upstream: all there is to see, then wait a little.
+
+        Each has a thread of its own: an upstream that is silent holds up nobody else.
+        """
         while not self._stopping.is_set():
             try:
-                while not self._stopping.is_set() and self._tuning.step():
+                while not self._stopping.is_set() and step():
                     pass
             except Unavailable as error:
                 if not self._stopping.is_set():
-                    _log.error("tuning jobs are not watched: %s", error)
+                    _log.error("%s are not watched: %s", what, error)
             except Corrupt as error:
-                _log.critical("tuning jobs are watched no more: %s", error)
+                _log.critical("%s are watched no more: %s", what, error)
                 return
-            self._stopping.wait(TUNING_WAIT_S)
+            self._stopping.wait(WATCH_WAIT_S)
 
     def _tell(self, told: int) -> int:
         """Tell front how far the index is, if that has changed."""

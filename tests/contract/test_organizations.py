@@ -7,6 +7,7 @@ import pytest
 from support.aws_clients import Key, client
 from support.log_files import HandClock
 from support.memory_state import MemoryState
+from support.upstreams import answer, upstream
 
 from opentrail.errors import ClientError, Unavailable
 from opentrail.sandbox.moto import start_moto
@@ -110,6 +111,12 @@ def check_delegation(organizations, members):
             True,
             False,
         ]
+
+
+@pytest.mark.parametrize("body", [b"{}", b'{"Organization": {"Id": "o-exampleorgid"}}'])
+def test_an_api_that_answers_anything_is_unavailable(body):
+    with upstream(answer(200, body)) as odd, pytest.raises(Unavailable):
+        asked(odd.url).of(BOSS)
 
 
 def test_an_api_that_is_not_there_is_unavailable_and_none_is_an_error():

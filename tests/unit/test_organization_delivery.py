@@ -5,8 +5,10 @@ import json
 from collections import Counter
 
 import msgspec
+import pytest
 from support.delivery_world import ACCOUNTS, BUCKETS, REGIONS, World
 
+from opentrail.errors import ClientError, Unavailable
 from opentrail.trails.membership import CHANGE, LOOK_S, Membership
 from opentrail.trails.organization import Organization
 from opentrail.trails.trail import Control
@@ -22,9 +24,12 @@ class Company:
     def __init__(self, *members):
         self.members = members
         self.asked = 0
+        self.trouble: Exception | None = None
 
     def of(self, account):
         self.asked += 1
+        if self.trouble is not None:
+            raise self.trouble
         return Organization(ORG, BOSS, self.members) if account == BOSS else None
 
     def delegate(self, _organization, _accounts):
@@ -125,6 +130,18 @@ def test_what_was_delivered_before_a_conversion_stays_where_it_is():
         (f"AWSLogs/{ORG}/{BOSS}", BOSS, new): 1,
     }
     assert {bucket for bucket, _ in world.objects("CloudTrail-Digest")} == {BUCKETS[0]}
+
+
+def test_an_organization_that_cannot_be_seen_leaves_its_trails_as_they_are():
+    world = World()
+    company = Company(MEMBER)
+    company.trouble = ClientError("AccessDeniedException", "no")
+    organization_trail(world)
+    Membership(world.registry, company, world.clock).step()
+    company.trouble = Unavailable("no answer")
+    with pytest.raises(Unavailable):
+        Membership(world.registry, company, world.clock).step()
+    assert [trail.members for trail in world.registry.trails()] == [()]
 
 
 def test_an_operation_that_changes_trails_comes_first():

@@ -30,17 +30,19 @@ class Membership:
         self._due_s = 0.0
         """Monotonic; the first look comes at once."""
 
-    def step(self) -> None:
+    def step(self) -> bool:
         """Look at the organization when it is time, and change its trails if it has changed.
 
-        An organization that cannot be seen leaves them as they are. Raises: Unavailable. Corrupt.
+        An organization that cannot be seen leaves them as they are. Return False: what is to come is
+        not known. Raises: Unavailable. Corrupt.
         """
         if self._clock.monotonic() < self._due_s:
-            return
+            return False
         self._due_s = self._clock.monotonic() + LOOK_S
         for trail in self._registry.trails():
             if trail.is_organization and self._now(trail) != trail:
                 self._change(trail)
+        return False
 
     def _change(self, trail: Trail) -> None:
         """Change a trail that differs, unless an operation changes trails just now: then later."""

@@ -11,7 +11,7 @@ from typing import Final
 import msgspec
 
 from opentrail.clock import Clock
-from opentrail.errors import ClientError
+from opentrail.errors import ClientError, Unavailable
 from opentrail.state.base import State
 from opentrail.trails.organization import ListedOrganization, Organization, Organizations
 from opentrail.trails.target_client import Clients, Endpoints, Service
@@ -61,6 +61,13 @@ class UpstreamOrganization:
 
     def of(self, account: str) -> Organization | None:
         """See ``Organizations``. Raises: ClientError. Unavailable."""
+        try:
+            return self._of(account)
+        except (msgspec.ValidationError, KeyError) as error:
+            message = f"the Organizations API answers in no form that is known: {error}"
+            raise Unavailable(message) from error
+
+    def _of(self, account: str) -> Organization | None:
         try:
             answer = self._clients.call(self._service, "describe_organization")
         except ClientError as error:
