@@ -165,8 +165,8 @@ CALLS: dict[str, Calls] = {
         ("list_metrics", {}),
     ],
 }
-DATED = re.compile(r"20[0-9]{6}(v[0-9])?\Z")
-"""What Lambda's event names have behind the operation's."""
+DATED = re.compile(r"20[0-9]{2}_?[0-9]{2}_?[0-9]{2}(v[0-9])?\Z")
+"""What event names of Lambda and CloudFront have behind the operation's."""
 
 
 @pytest.fixture(scope="module")
