@@ -45,12 +45,15 @@ from opentrail.trails.targets import targets_of
 from opentrail.wire.app import ApiRequest, ApiResponse, CloudTrailApi
 from opentrail.wire.rooms import Rooms
 from opentrail.wire.s3_door import S3Door, S3Request
+from opentrail.wire.search_door import Asked, SearchDoor
 from opentrail.wire.throttle import Throttle
 
 IDLE_WAIT_S = 0.25
 """A missed announcement costs this much: the typical visibility that is promised."""
 RETRY_WAIT_S = 1.0
 """A full disk is looked at again after this."""
+SEARCH_THREADS = 1
+"""Searches at once: each computes all the time, and the others wait for a second at most."""
 API_THREADS = 4
 """Calls answered at once; each waits for disk now and then, none computes for long."""
 
@@ -75,6 +78,7 @@ FAILED = ApiResponse(
 _log = logging.getLogger("opentrail.back")
 _request = msgspec.msgpack.Decoder(ApiRequest).decode
 _s3_request = msgspec.msgpack.Decoder(S3Request).decode
+_asked = msgspec.msgpack.Decoder(Asked).decode
 _encode = msgspec.msgpack.Encoder().encode
 
 
@@ -151,6 +155,9 @@ class Back:
             hello.tuning_poll_interval_s,
         )
         self._calls = ThreadPoolExecutor(API_THREADS, thread_name_prefix="api")
+        # Of its own, so that a long search holds up no call of CloudTrail's API.
+        self._searches = ThreadPoolExecutor(SEARCH_THREADS, thread_name_prefix="search")
+        self._search_door = SearchDoor(self._history.searcher, hello.token_key)
         self._news = threading.Event()
         self._stopping = threading.Event()
 
@@ -178,6 +185,7 @@ class Back:
             self._copied.set()
             self._log.close()
             self._calls.shutdown(cancel_futures=True)
+            self._searches.shutdown(cancel_futures=True)
             for thread in threads:
                 thread.join()
             self._state.close()
@@ -189,6 +197,8 @@ class Back:
             self._calls.submit(self._call, number, payload)
         elif kind is Kind.READ:
             self._calls.submit(self._read, number, payload)
+        elif kind is Kind.SEARCH:
+            self._searches.submit(self._search, number, payload)
         elif kind in (Kind.APPENDED, Kind.REFUSED):
             self._log.answered(kind, number, payload)
 
@@ -197,6 +207,9 @@ class Back:
 
     def _read(self, number: int, payload: bytes) -> None:
         self._answer(number, lambda: self._door.handle(_s3_request(payload)))
+
+    def _search(self, number: int, payload: bytes) -> None:
+        self._answer(number, lambda: self._search_door.handle(_asked(payload)))
 
     def _answer(self, number: int, answer: Callable[[], ApiResponse]) -> None:
         """Reply, whatever comes: without a reply the client waits until its time is up."""

@@ -32,7 +32,7 @@ _FULL_ACCESS = """{"Version": "2012-10-17", "Statement": [
 
 _READ_ONLY = """{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Resource": "*",
     "Action": ["cloudtrail:Get*", "cloudtrail:Describe*", "cloudtrail:List*",
-               "cloudtrail:LookupEvents"]}]}"""
+               "cloudtrail:LookupEvents", "opentrail:Search"]}]}"""
 
 _SEND = """{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Resource": "*",
     "Action": "opentrail:PutRecords"}]}"""

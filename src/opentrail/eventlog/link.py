@@ -59,6 +59,8 @@ class Kind(IntEnum):
     """back -> front: trails still need the log from this position on."""
     GAUGES = 13
     """back -> front: figures of trails for the metrics page: lists of name, target, trail, value."""
+    SEARCH = 14
+    """front -> back: a search, authenticated; answered by a REPLY."""
 
 
 class Hello(msgspec.Struct, frozen=True):

@@ -27,6 +27,7 @@ from opentrail.eventlog.link import (
 )
 from opentrail.wire.app import ApiRequest, ApiResponse, Principal
 from opentrail.wire.s3_door import S3Request
+from opentrail.wire.search_door import Asked
 
 ANSWER_TIMEOUT_S = 60.0
 """botocore's own read timeout: nobody waits longer."""
@@ -179,21 +180,28 @@ class Backend:
 
     async def answer(self, call: Call, credential: Credential | None, body: bytes) -> Answer:
         """See ``capture.gateway.OwnApi``."""
+        response = await self._ask(*self._request(call, credential, body))
+        return Answer(response.status, response.headers, whole=response.body)
+
+    async def search(self, asked: Asked) -> ApiResponse:
+        """Return what back finds. Raises: Unavailable: it is not running now, or too slow."""
+        return await self._ask(Kind.SEARCH, _encode(asked))
+
+    async def _ask(self, kind: Kind, request: bytes) -> ApiResponse:
+        """Return back's reply. Raises: Unreachable: it is not running. NoAnswer: it may have acted."""
         if not self.ready.is_set():
             raise Unreachable("CloudTrail's own API is starting; try again in a moment")
         self._last += 1
         number = self._last
         waiting: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         self._answers[number] = waiting
-        kind, request = self._request(call, credential, body)
         self._send(kind, number, request)
         try:
-            response = _answer(await asyncio.wait_for(waiting, ANSWER_TIMEOUT_S))
+            return _answer(await asyncio.wait_for(waiting, ANSWER_TIMEOUT_S))
         except TimeoutError as error:
             raise NoAnswer("CloudTrail's own API did not answer in time") from error
         finally:
             self._answers.pop(number, None)
-        return Answer(response.status, response.headers, whole=response.body)
 
     def _request(
         self, call: Call, credential: Credential | None, body: bytes

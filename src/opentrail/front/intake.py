@@ -3,7 +3,6 @@
 
 import asyncio
 import functools
-import hashlib
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -12,11 +11,9 @@ from pathlib import Path
 import msgspec
 
 from opentrail.access import refusals
-from opentrail.access.authenticate import authenticate
 from opentrail.access.key_table import KeyTable
 from opentrail.access.keys import AccessKey
 from opentrail.access.policy import authorize
-from opentrail.access.sigv4 import needs_body_hash
 from opentrail.aws.request import RequestHead
 from opentrail.aws.route import parse_credential
 from opentrail.capture.arrival import Arrival, ClientGone, RequestBody
@@ -29,6 +26,7 @@ from opentrail.errors import ClientError, Corrupt, Unavailable
 from opentrail.eventlog.base import Draft
 from opentrail.eventlog.reader import SegmentReader
 from opentrail.front.metrics import Metrics
+from opentrail.front.signer import signer
 
 SIGNING_NAME = "opentrail"
 """The service that requests are signed for."""
@@ -229,7 +227,7 @@ class IntakeDoor:
         nothing, sends it again. After: the same, and all of it is known.
         """
         now_ms = self._clock.now_ms()
-        key = self._sender(head, repeated, body, now_ms) if self._verify else None
+        key = signer(head, repeated, body, self._keys, now_ms) if self._verify else None
         why = self._refusing() or self._not_ready
         if why:
             raise Unavailable(f"no records are taken now: {why}")
@@ -240,23 +238,6 @@ class IntakeDoor:
             raise refusals.in_protocol(refusals.access_denied(key.arn, PUT_RECORDS), "rest-json")
         await self._durable(batch)
         return IntakeAnswer(200, answer_of(batch))
-
-    def _sender(self, head: RequestHead, repeated: str, body: bytes, now_ms: int) -> AccessKey:
-        """Return the key that signed the request. Raises: ClientError."""
-        try:
-            if repeated:
-                raise refusals.incomplete(f"The header '{repeated}' must not stand twice.")
-            credential = parse_credential(head)
-            if credential is not None and credential.signing_name != SIGNING_NAME:
-                raise refusals.bad_signature(
-                    f"Credential should be scoped to correct service: '{SIGNING_NAME}'."
-                )
-            if credential is not None and not needs_body_hash(head, credential):
-                raise refusals.bad_signature("The signature must cover the body.")
-            digest = hashlib.sha256(body).hexdigest()
-            return authenticate(head, credential, digest, self._keys, now_ms)
-        except ClientError as error:
-            raise refusals.in_protocol(error, "rest-json") from None
 
     async def _durable(self, batch: Batch) -> None:
         """Return once the batch, and what its duplicates are duplicates of, is durable.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What lies under /_opentrail/: health, metrics, reset, the intake. Browsers are kept out."""
+"""What lies under /_opentrail/: health, metrics, reset, the intake, the search. Browsers are kept out."""
 
 import functools
 import json
@@ -15,7 +15,9 @@ from opentrail.capture.reply import Client
 PREFIX = "/_opentrail/"
 """No AWS path begins so: bucket names have no underscore first."""
 INTAKE_PATH = PREFIX + "intake"
-"""Where records are sent to; signed, unlike all else here."""
+"""Where records are sent to; signed."""
+SEARCH_PATH = PREFIX + "search"
+"""Where events are searched; signed."""
 RESET_HEADER = "x-opentrail-reset"
 """A browser cannot send it across origins without asking first, and is refused when it asks."""
 
@@ -77,11 +79,11 @@ class Operations:
         """
         self._hosts = frozenset(host.lower() for host in hosts) | {"localhost"}
         self._endpoints: Mapping[str, Endpoint] = {}
-        self._intake: Door | None = None
+        self._doors: Mapping[str, Door] = {}
 
-    def take_in(self, intake: Door) -> None:
-        """Have ``intake`` answer what is sent to INTAKE_PATH, from now on."""
-        self._intake = intake
+    def open_doors(self, doors: Mapping[str, Door]) -> None:
+        """Have ``doors``, by path, answer what is sent to them, from now on."""
+        self._doors = doors
 
     def offer(self, endpoints: Mapping[str, Endpoint]) -> None:
         """Answer ``endpoints``, by name, from now on."""
@@ -90,8 +92,9 @@ class Operations:
     async def handle(self, arrival: Arrival, body: RequestBody, client: Client) -> None:
         """Answer one request."""
         page = self._refused(arrival.head)
-        if page is None and self._intake is not None and arrival.head.path == INTAKE_PATH:
-            await self._intake(arrival, body, client)
+        door = self._doors.get(arrival.head.path)
+        if page is None and door is not None:
+            await door(arrival, body, client)
             return
         page = page or await self.answer(arrival.head)
         headers = [

@@ -33,12 +33,23 @@ from opentrail.front.commit import GroupCommit
 from opentrail.front.datadir import discard, prepare, set_aside
 from opentrail.front.exclusions import exclusions_of
 from opentrail.front.gaps import Gaps
+from opentrail.front.health import Back, health_page
 from opentrail.front.intake import IntakeDoor
 from opentrail.front.keys import token_key
 from opentrail.front.metrics import Metrics
-from opentrail.front.ops import RESET_HEADER, Endpoint, Operations, Page, json_page, refusal
+from opentrail.front.ops import (
+    INTAKE_PATH,
+    RESET_HEADER,
+    SEARCH_PATH,
+    Endpoint,
+    Operations,
+    Page,
+    json_page,
+    refusal,
+)
 from opentrail.front.parts import admission_of, identities_of, sender_of
 from opentrail.front.recovery import LastRun, recover_last_run
+from opentrail.front.search import SearchHttp
 from opentrail.front.server import (
     Server,
     connections_max,
@@ -197,7 +208,10 @@ class Front:
             self.keys, append, self.metrics, clock, refusing=self.refusing, verify=verify
         )
         self._intake.open(self._settings.data_dir)
-        operations.take_in(self._intake.handle)
+        search = SearchHttp(
+            self.keys, backend.search, self._clock, verify=self._settings.api.auth == "verify"
+        )
+        operations.open_doors({INTAKE_PATH: self._intake.handle, SEARCH_PATH: search.handle})
         operations.offer(self._endpoints(commit, backend, server))
         stopped = asyncio.Event()
         stop_on_signals(stopped.set)
@@ -301,21 +315,8 @@ class Front:
         return endpoints
 
     def _health(self, backend: Backend) -> Page:
-        why = self.refusing()
-        up = backend.ready.is_set()
-        status = "refusing" if why else "ok" if up else "degraded"
-        return json_page(
-            503 if why else 200,
-            {
-                "status": status,
-                "log": {
-                    "id": self.log.log_id,
-                    "durable_end": self.log.durable_end(),
-                    "refuses": why or None,
-                },
-                "back": {"up": up, "indexed_to": backend.indexed_to},
-            },
-        )
+        back = Back(up=backend.ready.is_set(), indexed_to=backend.indexed_to)
+        return health_page(self.log, self.refusing(), back)
 
     def _measure(self, backend: Backend, server: Server) -> None:
         metrics = self.metrics

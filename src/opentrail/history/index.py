@@ -21,7 +21,7 @@ from opentrail.history.known import known
 from opentrail.history.lookup import Found, Lookup, Page
 from opentrail.history.memtable import Memtable
 from opentrail.history.runs import MERGE_RUNS, Runs
-from opentrail.history.search import Searcher
+from opentrail.history.search import READS_MAX, Searcher
 from opentrail.history.table import TIME_MAX_S, Bounds, Table, newest_first
 from opentrail.history.terms import COLUMNS, Batch, Collector, term
 
@@ -160,10 +160,10 @@ class History:
             found.append(event)
         return Page(found, more=False)
 
-    def searcher(self) -> Searcher:
+    def searcher(self, reads_max: int = READS_MAX) -> Searcher:
         """Return who answers any question about what is indexed now, and what is not yet."""
         shown = self._shown
-        return Searcher(self._log, shown.tables, shown.indexed_to)
+        return Searcher(self._log, shown.tables, shown.indexed_to, reads_max)
 
     def prepare(self, records: Sequence[bytes]) -> Batch:
         """Return the rows of ``records``, which are not in the log yet.

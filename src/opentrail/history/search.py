@@ -17,6 +17,9 @@ from opentrail.history.derive import ATTRIBUTES, derive
 from opentrail.history.table import TIME_MAX_S, Bounds, Table, newest_first
 from opentrail.history.terms import COLUMNS, term
 
+READS_MAX = 1 << 62
+"""All of it."""
+
 Scope = tuple[str, str, str]
 """Account, region, category."""
 _SCOPE_FIELDS = ("Account", "Region", "Category")
@@ -83,8 +86,20 @@ class Span:
 class Searcher:
     """Searches a log and the tables of its index. For one thread."""
 
-    def __init__(self, log: LogReader, tables: Sequence[Table], covered: int) -> None:
-        """``tables`` have every event below the position ``covered``; the rest is read."""
+    def __init__(
+        self,
+        log: LogReader,
+        tables: Sequence[Table],
+        covered: int,
+        reads_max: int = READS_MAX,
+    ) -> None:
+        """``tables`` have every event below the position ``covered``; the rest is read.
+
+        After ``reads_max`` records of the index an answer ends; ``reached`` says where.
+        """
+        self._reads_max = reads_max
+        self.reached: tuple[int, int] | None = None
+        """(eventTime, position) at which an answer ended before its time; None: it is whole."""
         self._log = log
         self._tables = tables
         self._covered = max(covered, log.first())
@@ -170,6 +185,9 @@ class Searcher:
         last = None
         for row in heapq.merge(*streams, reverse=True):
             if row != last:  # under two of the terms, or two terms that collide
+                if self.read >= self._reads_max:
+                    self.reached = last
+                    return
                 last = row
                 hit = self._hit(question, *row)
                 if hit is not None:

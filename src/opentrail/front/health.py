@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What /_opentrail/health says."""
+
+from dataclasses import dataclass
+
+from opentrail.eventlog.base import LogReader
+from opentrail.front.ops import Page, json_page
+
+
+@dataclass(frozen=True, slots=True)
+class Back:
+    """How the back process is."""
+
+    up: bool
+    indexed_to: int
+    """Position below which Event history has every record."""
+
+
+def health_page(log: LogReader, why: str, back: Back) -> Page:
+    """Return how the server is; ``why`` it takes no calls, "" when it does."""
+    status = "refusing" if why else "ok" if back.up else "degraded"
+    return json_page(
+        503 if why else 200,
+        {
+            "status": status,
+            "log": {
+                "id": log.log_id,
+                "durable_end": log.durable_end(),
+                "refuses": why or None,
+            },
+            "back": {"up": back.up, "indexed_to": back.indexed_to},
+        },
+    )

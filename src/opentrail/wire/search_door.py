@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``POST /_opentrail/search``: any question about the events kept, a page at a time.
+
+OpenTrail's own API, for programs; what it takes and answers is in docs/search-api.md.
+"""
+
+from collections.abc import Callable
+
+import msgspec
+
+from opentrail.errors import ClientError, Corrupt, UsageError
+from opentrail.history.conditions import Condition, Is, all_of, any_of
+from opentrail.history.query import parse
+from opentrail.history.search import Question, Searcher
+from opentrail.history.table import TIME_MAX_S
+from opentrail.wire.app import ApiResponse
+from opentrail.wire.page_token import seal, unseal
+
+RESULTS_MAX = 1000
+"""Events of a page; some 1.5 MB."""
+RESULTS_DEFAULT = 50
+"""As LookupEvents."""
+PAGE_BYTES_MAX = 16 * 1024 * 1024
+"""Of a page's records; a page of the largest ones ends early, with a token."""
+READS_MAX = 100_000
+"""Records looked at for a page, a second at most: then it ends, with a token, however few were found."""
+
+
+class SearchRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
+    """The body of a request."""
+
+    query: str = ""
+    """As ``opentrail search`` takes it."""
+    start_time: float | None = None
+    """Oldest eventTime, inclusive, epoch seconds."""
+    end_time: float | None = None
+    """Newest eventTime, inclusive."""
+    max_results: int = RESULTS_DEFAULT
+    next_token: str | None = None
+
+
+class SearchResponse(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The body of an answer: the records with the very bytes that were appended, newest first."""
+
+    records: list[msgspec.Raw] = msgspec.field(name="Records")
+    next_token: str | None = msgspec.field(name="nextToken", default=None)
+    """There may be more; a page may be empty and have one."""
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """What front passes on."""
+
+    body: bytes
+    accounts: tuple[str, ...]
+    """Whose events the caller may see; empty: everybody's."""
+
+
+_request = msgspec.json.Decoder(SearchRequest).decode
+
+
+class SearchDoor:
+    """Answers searches."""
+
+    def __init__(self, searcher: Callable[[int], Searcher], token_key: bytes) -> None:
+        """``searcher`` makes one that looks at so many records at most."""
+        self._searcher = searcher
+        self._token_key = token_key
+
+    def handle(self, asked: Asked) -> ApiResponse:
+        """Return one page. Raises: nothing: errors are answers, too."""
+        try:
+            page = self._page(asked)
+        except ClientError as error:
+            return _error(error)
+        except UsageError as error:
+            return _error(ClientError("InvalidQueryStatementException", str(error)))
+        except Corrupt:
+            message = "A stored event does not check out; run opentrail fsck on the server."
+            return _error(ClientError("InternalFailure", message, 500))
+        return ApiResponse(200, [(b"content-type", b"application/json")], msgspec.json.encode(page))
+
+    def _page(self, asked: Asked) -> SearchResponse:
+        """Return one page. Raises: ClientError. UsageError: a query that says nothing. Corrupt."""
+        request = _decoded(asked.body)
+        parameters = msgspec.json.encode(
+            (asked.accounts, msgspec.structs.replace(request, next_token=None))
+        )
+        token = request.next_token
+        after = None if token is None else unseal(self._token_key, parameters, token)
+        question = Question(
+            _visible(parse(request.query), asked.accounts),
+            -TIME_MAX_S if request.start_time is None else int(-(-request.start_time // 1)),
+            TIME_MAX_S - 1 if request.end_time is None else int(request.end_time // 1),
+            after,
+        )
+        searcher = self._searcher(READS_MAX)
+        records: list[msgspec.Raw] = []
+        size, last = 0, None
+        for hit in searcher.newest(question, request.max_results + 1):
+            size += len(hit.event.data)
+            if len(records) == request.max_results or (records and size > PAGE_BYTES_MAX):
+                return SearchResponse(records, self._token(parameters, last))
+            records.append(msgspec.Raw(hit.event.data))
+            last = hit.key()
+        if searcher.damage is not None:
+            raise searcher.damage
+        reached = searcher.reached
+        return SearchResponse(records, self._token(parameters, reached) if reached else None)
+
+    def _token(self, parameters: bytes, place: tuple[int, int] | None) -> str | None:
+        return None if place is None else seal(self._token_key, parameters, place)
+
+
+def _decoded(body: bytes) -> SearchRequest:
+    try:
+        request = _request(body or b"{}")
+    except (msgspec.MsgspecError, UnicodeDecodeError) as wrong:
+        raise ClientError("SerializationException", str(wrong)) from None
+    except RecursionError:
+        raise ClientError("SerializationException", "The JSON is nested too deeply.") from None
+    if not 1 <= request.max_results <= RESULTS_MAX:
+        message = f"maxResults is from 1 to {RESULTS_MAX}."
+        raise ClientError("InvalidMaxResultsException", message)
+    for name, time_s in (("startTime", request.start_time), ("endTime", request.end_time)):
+        if time_s is not None and not abs(time_s) < TIME_MAX_S:
+            raise ClientError("InvalidTimeRangeException", f"{name} is no time.")
+    return request
+
+
+def _visible(condition: Condition, accounts: tuple[str, ...]) -> Condition:
+    """Return ``condition``, of the events of ``accounts`` only."""
+    if not accounts:
+        return condition
+    return all_of([any_of([Is("Account", account) for account in accounts]), condition])
+
+
+def _error(error: ClientError) -> ApiResponse:
+    body = msgspec.json.encode({"__type": error.code, "message": error.message})
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"x-amzn-errortype", error.code.encode()),
+    ]
+    return ApiResponse(error.status, headers, body)
