@@ -158,8 +158,7 @@ class Back:
         # Of its own, so that a long search holds up no call of CloudTrail's API.
         self._searches = ThreadPoolExecutor(SEARCH_THREADS, thread_name_prefix="search")
         self._search_door = SearchDoor(self._history.searcher, hello.token_key)
-        self._news = threading.Event()
-        self._stopping = threading.Event()
+        self._news, self._stopping = threading.Event(), threading.Event()
 
     def run(self) -> None:
         """Serve until front closes the link."""
