@@ -29,6 +29,7 @@ from opentrail.objects.setting import BucketSetting
 from opentrail.objects.table import BucketTable, Upstream
 from opentrail.state.sqlite import SqliteState
 from opentrail.trails.announce import Announcer
+from opentrail.trails.cuts import Cuts
 from opentrail.trails.deliver import Delivery
 from opentrail.trails.deliver import Rooms as DeliveryRooms
 from opentrail.trails.digest import Digests, SigningRooms
@@ -146,7 +147,7 @@ class Back:
             SigningRooms(self._state, buckets, signers, waiting, self._moved.set), clock
         )
         self._membership = Membership(registry, organizations, clock)
-        self._cuts = _Cuts(registry, clock, hello.file_interval_s)
+        self._cuts = Cuts(registry, clock, hello.file_interval_s)
         self._tuning = TuningWatcher(
             self._log,
             self._state,
@@ -352,22 +353,6 @@ def run_or_end(loop: Callable[[], None], end: Callable[[int], object] = os._exit
         if not returned:
             _log.critical("back ends: a loop failed", exc_info=True)
             end(1)
-
-
-class _Cuts:
-    """When log files end."""
-
-    def __init__(self, registry: Registry, clock: Clock, interval_s: float) -> None:
-        self._registry = registry
-        self._clock = clock
-        self._interval_s = interval_s
-        self._due_s = clock.monotonic() + interval_s
-
-    def step(self) -> None:
-        """Cut, when it is time. Raises: Unavailable. Corrupt."""
-        if self._clock.monotonic() >= self._due_s:
-            self._due_s = self._clock.monotonic() + self._interval_s
-            self._registry.cut()
 
 
 def _buckets(hello: Hello, clock: Clock) -> BucketTable:
