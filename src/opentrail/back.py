@@ -42,7 +42,7 @@ from opentrail.trails.membership import Membership
 from opentrail.trails.organization_upstream import organizations_of
 from opentrail.trails.registry import Registry
 from opentrail.trails.target_client import Endpoints
-from opentrail.trails.targets import targets_of
+from opentrail.trails.targets import Targets, targets_of
 from opentrail.wire.app import ApiRequest, ApiResponse, CloudTrailApi
 from opentrail.wire.rooms import Rooms
 from opentrail.wire.s3_door import S3Door, S3Request
@@ -97,19 +97,20 @@ class Back:
             data / "history", self._log, clock=clock, lookup_window_s=int(hello.lookup_window_s)
         )
         self._state = SqliteState.open(data / "state.db")
-        registry = self._registry = Registry.open(self._log, self._state, clock, SystemIds())
+        self._registry = Registry.open(self._log, self._state, clock, SystemIds())
+        self._news, self._stopping = threading.Event(), threading.Event()
+        self._moved, self._copied = threading.Event(), threading.Event()
         buckets = _buckets(hello, clock)
         endpoints = Endpoints(hello.endpoints, hello.s3_key)
         organizations = organizations_of(
             hello.organization, endpoints, self._state, clock, hello.region
         )
         keys = DigestKeys.open(data / "keys", self._state)
-        waiting = ThreadPoolExecutor(WAITING_THREADS, thread_name_prefix="waiting")
         targets = targets_of(hello.targets, hello.webhooks, endpoints, clock)
         self._api = CloudTrailApi(
             Rooms(
                 history=self._history,
-                trails=registry,
+                trails=self._registry,
                 buckets=buckets,
                 targets=targets.connections,
                 organizations=organizations,
@@ -121,13 +122,37 @@ class Back:
             )
         )
         self._door = S3Door(buckets, hello.account, hello.region)
-        self._moved, self._copied = threading.Event(), threading.Event()
+        self._search_door = SearchDoor(self._history.searcher, hello.token_key)
+        self._calls = ThreadPoolExecutor(API_THREADS, thread_name_prefix="api")
+        # Of its own, so that a long search holds up no call of CloudTrail's API.
+        self._searches = ThreadPoolExecutor(SEARCH_THREADS, thread_name_prefix="search")
+        self._membership = Membership(self._registry, organizations, clock)
+        self._cuts = Cuts(self._registry, clock, hello.file_interval_s)
+        self._tuning = TuningWatcher(
+            self._log,
+            self._state,
+            SageMaker(hello.sagemaker_endpoint, hello.tuning_profiles),
+            clock,
+            hello.tuning_poll_interval_s,
+        )
+        self._open_delivery(hello, buckets, keys, targets, clock)
+
+    def _open_delivery(
+        self,
+        hello: Hello,
+        buckets: BucketTable,
+        keys: DigestKeys,
+        targets: Targets,
+        clock: Clock,
+    ) -> None:
+        """Open what takes records out of the log: files, digests, notices, copies."""
+        waiting = ThreadPoolExecutor(WAITING_THREADS, thread_name_prefix="waiting")
         self._announcer = Announcer(
             targets.announced, self._state, waiting, clock, self._copied.set
         )
         self._feeder = Feeder(
             targets.copied,
-            FeedRooms(self._log, self._state, waiting, registry.trails, self._copied.set),
+            FeedRooms(self._log, self._state, waiting, self._registry.trails, self._copied.set),
             clock,
         )
         self._delivery = Delivery(
@@ -146,20 +171,6 @@ class Back:
         self._digests = Digests(
             SigningRooms(self._state, buckets, signers, waiting, self._moved.set), clock
         )
-        self._membership = Membership(registry, organizations, clock)
-        self._cuts = Cuts(registry, clock, hello.file_interval_s)
-        self._tuning = TuningWatcher(
-            self._log,
-            self._state,
-            SageMaker(hello.sagemaker_endpoint, hello.tuning_profiles),
-            clock,
-            hello.tuning_poll_interval_s,
-        )
-        self._calls = ThreadPoolExecutor(API_THREADS, thread_name_prefix="api")
-        # Of its own, so that a long search holds up no call of CloudTrail's API.
-        self._searches = ThreadPoolExecutor(SEARCH_THREADS, thread_name_prefix="search")
-        self._search_door = SearchDoor(self._history.searcher, hello.token_key)
-        self._news, self._stopping = threading.Event(), threading.Event()
 
     def run(self) -> None:
         """Serve until front closes the link."""
