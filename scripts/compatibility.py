@@ -40,7 +40,8 @@ What differs for the ones that work:
   announce it again.
 - ListTrails, ListTags, ListPublicKeys: all on one page.
 - LookupEvents: there are no Insights events yet, so `EventCategory` `insight` finds imported ones only.
-  There is no limit of two requests a second. The error codes are CloudTrail's; most of its
+  A limit of two requests a second holds only where the settings ask for it
+  (`history.lookup_requests_s`). The error codes are CloudTrail's; most of its
   message texts are not published, so ours are our own. A page token is bound to all parameters,
   `MaxResults` included.
 """

@@ -9,19 +9,14 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Protocol, cast
 
-import botocore.session
 import msgspec
-from botocore import exceptions as driver
-from botocore.config import Config
 
 from opentrail.capture.tuning import Child, Family
-from opentrail.errors import ClientError, Unavailable
+from opentrail.errors import Unavailable
+from opentrail.objects.driver import ClientSpec, make_client
+from opentrail.objects.s3 import CALL_ERRORS, mapped
 from opentrail.objects.table import check_profile
 
-CONNECT_TIMEOUT_S = 5
-READ_TIMEOUT_S = 20
-"""One thread asks about all jobs: a silent upstream may hold it up for so long."""
-ATTEMPTS_MAX = 2
 PAGE_CHILDREN = 100
 """As many as SageMaker lists at once."""
 CHILDREN_MAX = 10_000
@@ -85,33 +80,20 @@ class SageMaker:
                 client.describe_hyper_parameter_tuning_job(HyperParameterTuningJobName=name), _Job
             )
             return Family(job.arn, job.status, _children(client, name))
-        except driver.ClientError as error:
-            said = error.response["Error"]
-            raise ClientError(str(said.get("Code")), str(said.get("Message"))) from error
-        except (driver.BotoCoreError, msgspec.ValidationError, ValueError) as error:
-            raise Unavailable(f"SageMaker cannot be asked: {type(error).__name__}") from error
+        except CALL_ERRORS as error:
+            raise mapped(error, "SageMaker") from error
+        except (msgspec.ValidationError, ValueError) as error:
+            raise Unavailable("SageMaker answered what cannot be read") from error
 
     def _client(self, profile: str, region: str) -> _Client:
         found = self._clients.get((profile, region))
         if found is None:
             if len(self._clients) >= CLIENTS_MAX:
                 self._clients.clear()
-            found = _make_client(self._endpoint, profile, region)
+            spec = ClientSpec("sagemaker", region, self._endpoint, profile)
+            found = cast("_Client", make_client(spec))
             self._clients[profile, region] = found
         return found
-
-
-def _make_client(endpoint: str, profile: str, region: str) -> _Client:
-    config = Config(
-        connect_timeout=CONNECT_TIMEOUT_S,
-        read_timeout=READ_TIMEOUT_S,
-        retries={"mode": "standard", "total_max_attempts": ATTEMPTS_MAX},
-    )
-    session = botocore.session.Session(profile=profile)
-    client = session.create_client(
-        "sagemaker", region_name=region, endpoint_url=endpoint, config=config
-    )
-    return cast("_Client", client)
 
 
 def _children(client: _Client, name: str) -> list[Child]:
