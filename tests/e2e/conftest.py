@@ -8,7 +8,6 @@ import pytest
 
 from opentrail.sandbox.moto import start_moto
 
-
 # A run in the background of a shell has SIGINT ignored, and programs that a test starts would inherit
 # that: they could not be interrupted.
 signal.signal(signal.SIGINT, signal.default_int_handler)
