@@ -66,11 +66,11 @@ def test_variables(tmp_path: Path, name: str, says: str) -> None:
             "did you mean access_keys.AKIA.secret_access_key?",
         ),
         ("[forward]\ntimeout_s = 0", "timeout_s"),
-        ("[forward]\nmode = 'resign'", "mode"),
+        ("[forward]\nmode = 'rewrite'", "mode"),
         ("[listen]\ntrusted_proxies = ['10.0.0.1/8']", "trusted_proxies"),
         ("[log]\nretention_days = 'x'", "retention_days"),
         ("= =", "is not TOML"),
-        ("[access_keys.AKIA]\npolicies = ['Nope']", "CloudTrailReadOnlyAccess"),
+        ("[access_keys.AKIA]\nuser_name = 'a'\npolicies = ['Nope']", "CloudTrailReadOnlyAccess"),
     ],
 )
 def test_settings_files(tmp_path: Path, text: str, says: str) -> None:
