@@ -14,10 +14,12 @@ from support.aws_clients import Key
 from support.server import OpenTrail
 
 from bench.events import Span, events
+from opentrail.access.policy import authorize_everywhere
 from opentrail.clock import SystemClock, SystemIds
 from opentrail.eventlog.base import Draft, Origin
 from opentrail.eventlog.options import LogOptions
 from opentrail.eventlog.segments import Segments
+from opentrail.front.search import EVERY_ACCOUNT, SEARCH_OTHERS
 
 EVENTS = 2500
 READER, NOBODY = Key("READERACCESSKEY0", "secret-of-reader"), Key("NOBODYACCESSKEY0", "secret-x")
@@ -135,6 +137,18 @@ def test_who_may_see_what(server):
         assert code in json.loads(answer).get("__type", code)
     status, answer = ask(server, Key(READER.access_key_id, "wrong"))
     assert status == 403
+
+
+def test_a_deny_of_one_account_is_no_leave_to_see_all():
+    allow = '{"Statement":[{"Effect":"Allow","Action":"opentrail:*","Resource":"%s"}%s]}'
+    deny = ',{"Effect":"Deny","Action":"opentrail:SearchOtherAccounts","Resource":"arn:aws:opentrail::222222222222:events"}'
+    for resource, more, everywhere in (
+        ("*", "", True),
+        ("*", deny, False),
+        ("arn:aws:opentrail::?:events", "", False),
+    ):
+        policies = [allow % (resource, more)]
+        assert authorize_everywhere(policies, SEARCH_OTHERS, EVERY_ACCOUNT) is everywhere
 
 
 @pytest.mark.parametrize(

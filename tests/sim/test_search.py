@@ -89,7 +89,26 @@ def test_as_a_plain_look_finds(data: st.DataObject, some: list[bytes]):
         assert span.events >= len(everything)
         if everything and log.first() <= entries[0].position:
             assert span == Span(len(everything), everything[-1][0], everything[0][0])
+        assert paged(history, question, data.draw(st.integers(1, 9))) == wanted
         if wanted:
             after = data.draw(st.sampled_from(wanted))
             rest = Question(question.condition, question.start_s, question.end_s, after)
             assert [hit.key() for hit in searcher.newest(rest, 1000)] == obvious(log, rest)
+
+
+def paged(history: History, question: Question, reads: int) -> list[tuple[int, int]]:
+    """Ask for pages of four that look at few records each, as the API does."""
+    found: list[tuple[int, int]] = []
+    after = None
+    for _ in range(300):
+        searcher = history.searcher(reads)
+        asked = Question(question.condition, question.start_s, question.end_s, after)
+        page = [hit.key() for hit in searcher.newest(asked, 5)]
+        found += page[:4]
+        if len(page) > 4:
+            after = page[3]
+        elif searcher.reached is not None:
+            after = searcher.reached
+        else:
+            break
+    return found

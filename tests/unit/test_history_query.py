@@ -160,6 +160,20 @@ def test_nothing_asked_is_everything():
     assert parse("  ") == Everything()
 
 
+@pytest.mark.parametrize("odd", [b"1e999", b"1" * 5000, b'"\xff"'])
+def test_an_odd_value_hides_no_field(odd: bytes):
+    data = b'{"eventTime":"2026-01-31T10:00:00Z","errorCode":"AccessDenied","x":' + odd + b"}"
+    for query in ("errorCode=AccessDenied", "errorCode", "not errorMessage"):
+        assert parse(query).holds(event(data))
+    assert not parse("not errorCode").holds(event(data))
+
+
+def test_networks_in_records_are_found_as_text_too():
+    data = record(1, requestParameters={"cidrIp": "0.0.0.0/0"})
+    assert parse("requestParameters.cidrIp=0.0.0.0/0").holds(event(data))
+    assert not parse("requestParameters.cidrIp!=0.0.0.0/0").holds(event(data))
+
+
 def test_an_odd_record_breaks_no_search():
     odd = event(b'{"eventTime":"2026-01-31T10:00:00Z","n":' + b"1" * 400 + b',"eventName":[1]}')
     for query in ("EventName=X", "n=1", "requestParameters.x=1", "errorCode", "text"):

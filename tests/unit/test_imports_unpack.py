@@ -65,6 +65,26 @@ def test_records_that_another_key_would_hide_are_said():
     assert "more than once" in found[1].reason
 
 
+HIDING = {
+    "beside an odd number": b'{"Records":['
+    + ONE
+    + b'],"x":'
+    + b"1" * 5000
+    + b',"Records":['
+    + TWO
+    + b"]}",
+    "beside odd bytes": b'{"Records":[' + ONE + b'],"x":"\xff","Records":[' + TWO + b"]}",
+    "behind a mark": b'\xef\xbb\xbf{"Records":[' + ONE + b'],"Records":[' + TWO + b"]}",
+    "in a line": b'{"Records":[' + ONE + b'],"Records":[' + TWO + b"]}\n" + ONE,
+    "in another envelope": b'{"Records":[' + ONE + b'],"detail-type":"x","detail":' + TWO + b"}",
+}
+
+
+@pytest.mark.parametrize("shape", list(HIDING))
+def test_no_record_is_hidden_in_an_odd_file(shape: str):
+    assert any(isinstance(each, Unread) for each in records_of(HIDING[shape]))
+
+
 @pytest.mark.parametrize("empty", [b"", b"\n", b'{"Records":[]}', b"[]"])
 def test_what_is_empty_has_no_records(empty: bytes):
     assert list(records_of(empty)) == []
@@ -157,6 +177,12 @@ class TestInflate:
     def test_cut_or_damaged_data_is_said(self, cut: int):
         with pytest.raises(NotReadable, match=r"cut short|damaged"):
             inflate(gzip.compress(os.urandom(100))[:cut])
+
+    def test_members_are_bounded(self):
+        empty = gzip.compress(b"")
+        assert inflate(empty * 100 + gzip.compress(ONE)) == ONE
+        with pytest.raises(NotReadable, match="more than 10000 gzip members"):
+            inflate(empty * (unpack.MEMBERS_MAX + 1))
 
     def test_what_follows_a_member_must_be_one(self):
         with pytest.raises(NotReadable, match="damaged"):

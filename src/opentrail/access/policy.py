@@ -81,8 +81,13 @@ class _Rule:
 
     def applies(self, action: str, resource: str) -> bool:
         """Return whether the statement is about this action on this resource."""
-        if bool(self.actions.fullmatch(action.lower())) == self.not_actions:
-            return False
+        return self.covers(action) and self._is_about(resource)
+
+    def covers(self, action: str) -> bool:
+        """Return whether the statement is about this action, on some resource."""
+        return bool(self.actions.fullmatch(action.lower())) != self.not_actions
+
+    def _is_about(self, resource: str) -> bool:
         return self.everywhere or bool(self.resources.fullmatch(resource)) != self.not_resources
 
 
@@ -108,6 +113,16 @@ def authorize(policies: Sequence[str], action: str, resource: str) -> bool:
         if rule.applies(action, resource)
     ]
     return bool(applying) and all(applying)
+
+
+def authorize_everywhere(policies: Sequence[str], action: str, resource: str) -> bool:
+    """Return whether ``policies`` let a caller do ``action`` on every resource like ``resource``.
+
+    A Deny of the action counts whichever resource it is about.
+    """
+    rules = [rule for policy in policies for rule in _rules(policy)]
+    denied = any(not rule.allows and rule.covers(action) for rule in rules)
+    return not denied and authorize(policies, action, resource)
 
 
 @functools.lru_cache(maxsize=POLICIES_CACHED)

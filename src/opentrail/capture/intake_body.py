@@ -69,12 +69,19 @@ def unpacked(body: bytes, encoding: str) -> bytes:
     return _gunzipped(body)
 
 
+MEMBERS_MAX = 1000
+"""Of one body: each costs a copy of what follows it."""
+
+
 def _gunzipped(body: bytes) -> bytes:
     """Unpack one gzip member or several (RFC 1952, 2.2), to the bound and no further."""
     pieces: list[bytes] = []
     left = BODY_BYTES_MAX + 1
     try:
         while body:
+            if len(pieces) == MEMBERS_MAX:
+                message = f"The gzip stream has more than {MEMBERS_MAX} members."
+                raise ClientError("InvalidRequestException", message)
             inflate = zlib.decompressobj(_GZIP)
             piece = inflate.decompress(body, left)
             left -= len(piece)

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import IO
 
 import click
-import msgspec
 from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
@@ -88,22 +87,13 @@ def _widths(rows: list[tuple[str, ...]], count: int, width: int) -> list[int]:
     return widths
 
 
-class _Error(msgspec.Struct, rename="camel"):
-    """The part of a record that the table shows and history does not know."""
-
-    error_code: object = ""
-
-
-_error = msgspec.json.Decoder(_Error).decode
-
-
 def _row(hit: Hit) -> tuple[str, ...]:
     derived = hit.event.derived
     cells = (
         iso_seconds(hit.time_s * 1000),
         derived.event_name,
         derived.username,
-        str(_error(hit.event.data).error_code),
+        " ".join(hit.event.values("errorCode")),
         " ".join(each.name for each in derived.resources),
         derived.event_source.removesuffix(".amazonaws.com"),
         derived.region,
@@ -230,7 +220,7 @@ def shown(data: bytes, file: IO[bytes] | IO[str]) -> bytes:
     """Return JSON as it is, or to a terminal with JSON's escapes for what it would act on."""
     if not file.isatty():
         return data
-    text = data.decode()
+    text = data.decode("utf-8", "replace")
     return "".join(char if char.isprintable() else json.dumps(char)[1:-1] for char in text).encode()
 
 

@@ -8,7 +8,7 @@ import msgspec
 from opentrail.access import refusals
 from opentrail.access.key_table import KeyTable
 from opentrail.access.keys import AccessKey
-from opentrail.access.policy import authorize
+from opentrail.access.policy import authorize, authorize_everywhere
 from opentrail.capture.arrival import Arrival, ClientGone, RequestBody
 from opentrail.capture.reply import Client
 from opentrail.clock import Clock
@@ -21,6 +21,8 @@ SEARCH = "opentrail:Search"
 """The action of searching the events of one's own account."""
 SEARCH_OTHERS = "opentrail:SearchOtherAccounts"
 """Needed besides, for the events of all accounts."""
+EVERY_ACCOUNT = "arn:aws:opentrail::every account:events"
+"""Stands for all of them: only a wildcard of any length matches it."""
 BODY_BYTES_MAX = 64 * 1024
 """Of a request: six times the longest query."""
 NDJSON = "application/x-ndjson"
@@ -134,9 +136,8 @@ def _visible(key: AccessKey) -> tuple[str, ...]:
     resource = f"arn:aws:opentrail::{key.account}:events"
     if not authorize(key.policies, SEARCH, resource):
         raise refusals.in_protocol(refusals.access_denied(key.arn, SEARCH), "rest-json")
-    if authorize(key.policies, SEARCH_OTHERS, "arn:aws:opentrail::*:events"):
-        return ()
-    return (key.account,)
+    everybody = authorize_everywhere(key.policies, SEARCH_OTHERS, EVERY_ACCOUNT)
+    return () if everybody else (key.account,)
 
 
 def _refuse(client: Client, error: ClientError) -> None:

@@ -17,7 +17,7 @@ from opentrail.event.place import account_of, category_of
 from opentrail.event.record import Record, UserIdentity
 from opentrail.history.resources import Resource, resources_of
 
-DERIVE_VERSION = 2
+DERIVE_VERSION = 3
 """Raise it whenever any rule here or in ``resources`` changes: indexes are then built anew."""
 
 ATTRIBUTES = (
@@ -36,6 +36,9 @@ _READS = re.compile(
     r"(?:Describe|Get|List|Head|Search|Query|BatchGet|BatchDescribe|Lookup|Render)(?![a-z])"
 )
 """First words of the names of reading operations, for records from before ``readOnly`` existed."""
+
+_FIRST_S, _LAST_S = -62_135_596_800, 253_402_300_799
+"""The years 1 to 9999 in UTC: what can be written as a time again."""
 
 _TIMES_CACHED = 4096
 """Distinct seconds remembered: a batch of the log spans few."""
@@ -121,7 +124,8 @@ def epoch_s(text: str) -> int | None:
         when = datetime.fromisoformat(text)
     except ValueError:
         return None
-    return int((when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp() // 1)
+    time_s = int((when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp() // 1)
+    return time_s if _FIRST_S <= time_s <= _LAST_S else None
 
 
 def read_only_of(record: Record) -> str:

@@ -114,7 +114,15 @@ class Searcher:
         way = self.way(question)
         tail = heapq.nlargest(limit, self._tail(question), key=Hit.key)
         indexed = self._indexed(question, way)
-        return islice(heapq.merge(indexed, tail, key=Hit.key, reverse=True), limit)
+        hits = self._until_reached(heapq.merge(indexed, tail, key=Hit.key, reverse=True))
+        return islice(hits, limit)
+
+    def _until_reached(self, hits: Iterator[Hit]) -> Iterator[Hit]:
+        """Yield ``hits`` down to where the answer ended before its time: what is older follows."""
+        for hit in hits:
+            if self.reached is not None and hit.key() < self.reached:
+                return
+            yield hit
 
     def all(self, question: Question) -> Iterator[Hit]:
         """Yield all that ``question`` asks for, in no particular order, as quickly as possible."""
@@ -177,6 +185,7 @@ class Searcher:
         """Yield hits of the index, newest first."""
         before = min((question.end_s + 1, 0), question.after or (TIME_MAX_S, 0))
         bounds = Bounds(max(question.start_s, -TIME_MAX_S), before, self._log.first())
+        reads_end = self.read + self._reads_max  # the tail has been read by now
         streams = [
             newest_first(self._tables, COLUMNS.index(name), term(scope, name, value), bounds)
             for scope in way.scopes
@@ -185,7 +194,7 @@ class Searcher:
         last = None
         for row in heapq.merge(*streams, reverse=True):
             if row != last:  # under two of the terms, or two terms that collide
-                if self.read >= self._reads_max:
+                if self.read >= reads_end:
                     self.reached = last
                     return
                 last = row

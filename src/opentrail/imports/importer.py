@@ -109,9 +109,9 @@ class Importer:
             for batch in _batches(self._wanted_of(source, inflate(data), tally)):
                 self._append(source, batch, tally)
         except NotReadable as error:
-            tally.unread.append(Quarantined(source.name, 0, str(error)))
+            tally.unread.append(Quarantined(shown(source.name), 0, str(error)))
         done = Done(
-            file=source.name,
+            file=shown(source.name),
             version=source.version,
             imported=tally.imported,
             duplicates=tally.duplicates,
@@ -127,7 +127,7 @@ class Importer:
         everything = self._wanted == Wanted()
         for number, found in enumerate(records_of(data)):
             if isinstance(found, Unread):
-                unread = Quarantined(source.name, number, found.reason, found.position)
+                unread = Quarantined(shown(source.name), number, found.reason, found.position)
                 tally.unread.append(unread)
             elif everything or self._takes(found):
                 yield number, found
@@ -149,7 +149,7 @@ class Importer:
             events = set(rows.positions)
             for index, (number, _) in enumerate(batch):
                 if index not in events:
-                    tally.unread.append(Quarantined(source.name, number, NO_EVENT))
+                    tally.unread.append(Quarantined(shown(source.name), number, NO_EVENT))
             records = [records[index] for index in sorted(events)]
             rows = self._history.prepare(records)
         if known := self._history.known(rows, records):
@@ -177,6 +177,11 @@ def _batches(records: Iterator[_Numbered]) -> Iterator[list[_Numbered]]:
 
 def _key(source: Source) -> str:
     return f"import/{hashlib.sha256(source.name.encode('utf-8', 'surrogateescape')).hexdigest()}"
+
+
+def shown(name: str) -> str:
+    """Return a file's name as text; bytes of it that are not UTF-8 as escapes."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def _asked(wanted: Wanted) -> str:

@@ -9,7 +9,7 @@ from itertools import islice
 from typing import Protocol, TypeVar
 
 from opentrail.errors import ClientError, Unavailable
-from opentrail.imports.importer import Importer, Quarantined, Source
+from opentrail.imports.importer import Importer, Quarantined, Source, shown
 
 FETCHED_AHEAD = 8
 """Files read while one is taken in: hides the way to a bucket. Log files have a few MB at most."""
@@ -67,7 +67,9 @@ def import_all(
             data = reading.result() if reading is not None else file.read()
         except (ClientError, Unavailable, OSError) as error:
             summary.files_failed += 1
-            _note(summary, quarantine, [Quarantined(file.name, 0, f"cannot be read: {error}")])
+            _note(
+                summary, quarantine, [Quarantined(shown(file.name), 0, f"cannot be read: {error}")]
+            )
         else:
             done, unread = importer.take(file, data)
             summary.files += 1

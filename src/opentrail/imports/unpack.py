@@ -22,6 +22,8 @@ from opentrail.eventlog.base import RECORD_BYTES_MAX
 
 FILE_BYTES_MAX = 128 * 1024 * 1024
 """Unpacked; more than twice CloudTrail's largest log file. It lies in memory while it is read."""
+MEMBERS_MAX = 10_000
+"""Of a file that was joined from others; each one costs a copy of what follows it."""
 _GZIP = 31
 """zlib's window bits for the largest window with a gzip header."""
 _Damaged = cast("type[Exception]", zlib_ng.error)
@@ -50,9 +52,12 @@ def inflate(data: bytes) -> bytes:
         if len(data) > FILE_BYTES_MAX:
             raise NotReadable(f"it is larger than {FILE_BYTES_MAX} bytes: split it")
         return data
-    parts, left = [], FILE_BYTES_MAX
+    parts: list[bytes] = []
+    left = FILE_BYTES_MAX
     try:
         while data:
+            if len(parts) == MEMBERS_MAX:
+                raise NotReadable(f"it has more than {MEMBERS_MAX} gzip members")
             member = zlib_ng.decompressobj(wbits=_GZIP)
             part = member.decompress(data, left + 1)
             left -= len(part)
@@ -119,25 +124,11 @@ def records_of(data: bytes) -> Iterator[bytes | Unread]:
         yield from _records(records, 0)
         # What else there is must not hide records: a second "Records" would replace the first.
         rest = len(data) - sum(map(len, records)) - max(len(records) - 1, 0)
-        if rest != len(_FRAME) and _comes_twice(data):
-            yield Unread(0, "the key Records comes more than once; only the last was read")
+        if rest != len(_FRAME) and _hides(data):
+            yield Unread(0, _HIDDEN)
 
 
 _FRAME = b'{"Records":[]}'
-
-
-def _comes_twice(data: bytes) -> bool:
-    """Whether an object of the file's first level has the key Records more than once."""
-    last: list[tuple[str, object]] = []
-
-    def pairs(found: list[tuple[str, object]]) -> None:
-        last[:] = found  # the outermost object comes last
-
-    try:
-        json.loads(data, object_pairs_hook=pairs)
-    except (ValueError, RecursionError):
-        return False
-    return sum(name == "Records" for name, _ in last) > 1
 
 
 def _other(data: bytes) -> Iterator[bytes | Unread]:
@@ -214,6 +205,27 @@ def _value(data: bytes, at: int) -> Iterator[bytes | Unread]:
         return
     found = _carried(data)
     yield from _records([data] if found is None else found, at)
+    if found is not None and _hides(data):
+        yield Unread(at, _HIDDEN)
+
+
+_HIDDEN = "records may be hidden in it: it has several envelopes, or one more than once"
+_ENVELOPES = frozenset(("Records", "detail", "logEvents", "events", "Events"))
+
+
+def _hides(data: bytes) -> bool:
+    """Whether an envelope holds more than one list of records, of which only one was read."""
+    last: list[tuple[str, object]] = []
+
+    def pairs(found: list[tuple[str, object]]) -> None:
+        last[:] = found  # the outermost object comes last
+
+    try:
+        text = data.decode("utf-8", "replace").removeprefix("\ufeff")
+        json.loads(text, object_pairs_hook=pairs, parse_int=str, parse_float=str)
+    except (ValueError, RecursionError):
+        return True
+    return sum(name in _ENVELOPES for name, _ in last) > 1
 
 
 def _carried(data: bytes) -> Sequence[msgspec.Raw | bytes] | None:
