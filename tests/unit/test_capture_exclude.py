@@ -55,6 +55,23 @@ def test_a_call_of_no_service_is_taken_by_its_path():
     assert excluded_by([Exclusion("health", paths=["/health*"])], call) == "health"
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/health/../b/k",
+        "/health/%2E%2e/b/k",
+        "/health//b",
+        "/health/..",
+        "/health%2fb",
+        "/health\\..\\b",
+    ],
+)
+def test_a_path_that_may_mean_another_is_recorded(path):
+    call = Made("s3", "GetObject").call()
+    call.head = RequestHead("GET", path, "", {})
+    assert excluded_by([Exclusion("health", paths=["/health*"])], call) == ""
+
+
 def test_what_is_no_address_is_in_no_network():
     call = Made("sagemaker", "ListModels", more={"source_ip": "AWS Internal"}).call()
     assert excluded_by([Exclusion("n", source_networks=[ip_network("0.0.0.0/0")])], call) == ""

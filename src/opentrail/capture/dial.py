@@ -105,8 +105,13 @@ class Way:
         name = f"[{self.host}]" if ":" in self.host else self.host
         there = f"{name}:{self.port}".encode()
         transport.write(b"CONNECT %b HTTP/1.1\r\nHost: %b\r\n\r\n" % (there, there))
-        if not await knock.opened:
-            transport.abort()
+        opened = False
+        try:
+            opened = await knock.opened
+        finally:
+            if not opened:  # nor when the time is up
+                transport.abort()
+        if not opened:
             raise Unreachable(_NO_PROXY)
         channel = protocol()
         made = await loop.start_tls(transport, channel, tls, server_hostname=self.host)

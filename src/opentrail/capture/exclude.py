@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Calls that the operator does not want recorded: health checks, a whole service. They are counted."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_address
@@ -35,7 +36,7 @@ class Exclusion:
             how.event_source not in OWN_SOURCES
             and self.event_source in ("", how.event_source)
             and _any(self.event_names, how.event_name)
-            and _any(self.paths, call.head.path)
+            and (not self.paths or _any(self.paths, _plain(call.head.path)))
             and call.user_agent.startswith(self.user_agent)
             and (how.reads or not self.read_only)
             and self._from(call.source_ip)
@@ -49,6 +50,15 @@ class Exclusion:
         except ValueError:
             return False
         return any(address in network for network in self.source_networks)
+
+
+_ELSEWHERE = re.compile(r"//|/(?:\.|%2e){1,2}(?:/|\Z)|%2f|%5c|\\", re.IGNORECASE)
+"""What servers may read as another path than is written."""
+
+
+def _plain(path: str) -> str:
+    """Return ``path`` if it can mean only itself, else what no pattern begins with."""
+    return "" if _ELSEWHERE.search(path) else path
 
 
 def _any(patterns: Sequence[str], text: str) -> bool:

@@ -130,7 +130,7 @@ class Gateway:
         call, credential, refusal = self._open(arrival, body)
         excluded = "" if refusal else excluded_by(self._settings.exclusions, call)
         why = "" if excluded else self._parts.refusing()
-        if why and not self._passes_unrecorded(call, credential):
+        if why and (refusal or not self._passes_unrecorded(call, credential)):
             self._parts.counts.failed("log_refuses")
             await reply(self._refused(call, _log_refuses(why)), client)
             return

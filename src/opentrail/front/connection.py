@@ -242,11 +242,11 @@ class Connection(asyncio.Protocol):
         head.append((b"content-length", b"%d" % len(body)))
         self._refusal = b"%b%b\r\n%b" % (STATUS_LINES[status], lines(head), body)
         broken, self._reading = self._reading, None
-        if broken is not None and broken is self._current:
+        if broken is not None and broken.ready:  # being answered, or waiting for its turn
             broken.keep_alive = False  # its answer is the last
             broken.stream.fail(ClientGone())
             return
-        if broken is not None and not broken.ready:
+        if broken is not None:
             self._calls.abandoned(broken)
         if self._current is None:
             self._send_refusal()
@@ -289,7 +289,14 @@ class Connection(asyncio.Protocol):
         elif self._current is None:
             wait_s = SILENCE_S_MAX if self._head.under_way else IDLE_S_MAX
             if now_s - self._heard_s > wait_s:
-                self.transport.close()
+                self._close()
+
+    def _close(self) -> None:
+        """Close the connection; at once when it was closed before and the client takes nothing."""
+        if self.transport.is_closing():
+            self.abort()
+        else:
+            self.transport.close()
 
     def _give_up(self, exchange: Exchange) -> None:
         """End a request whose body does not come."""

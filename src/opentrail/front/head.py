@@ -41,7 +41,7 @@ class HeadFilter:
         self._held = b""
         """The end of what came of a head: half of a header's name, perhaps."""
         self._before = b""
-        """The line break that came before, if one did."""
+        """What came just before: the end of a head may be split anywhere."""
         self._bytes = 0
         self.inside = True
         """Whether what comes next is (more of) a head."""
@@ -63,7 +63,7 @@ class HeadFilter:
             data, self._held = data[: len(data) - held], data[len(data) - held :]
         else:
             self._held = b""
-        self._before = b"\n" if data.endswith(b"\n") else b""
+        self._before = data[-3:]
         return _without_upgrade(data)[len(before) :]
 
     def too_long(self, more: int) -> bool:

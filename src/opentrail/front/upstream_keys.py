@@ -7,7 +7,7 @@ those that end (roles, SSO), on a thread: that may take calls of its own.
 
 import asyncio
 
-from botocore.exceptions import BotoCoreError
+from botocore.exceptions import BotoCoreError, ClientError
 from botocore.session import Session
 
 from opentrail.access.resign import UpstreamKey
@@ -47,7 +47,7 @@ def _read(profile: str) -> UpstreamKey:
     try:
         found = Session(profile=profile).get_credentials()
         frozen = found.get_frozen_credentials() if found else None
-    except (BotoCoreError, OSError) as error:
+    except (BotoCoreError, ClientError, OSError) as error:
         raise Unreachable(
             f"the upstream's credentials cannot be read ({type(error).__name__})"
         ) from error
