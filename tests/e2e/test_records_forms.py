@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Real boto3 calls against moto are recorded in the forms of delivered records, without secrets."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from support.aws_clients import Key
 from support.server import OpenTrail
 
 from opentrail.capture.compare import Figures
+from opentrail.sandbox.moto import start_moto
 
 KEY = Key("AKIAQAAAAAAAAAAAAAAA", "a-secret-that-moto-does-not-check")
 SECRET = "a-Pr1vate-value"
@@ -55,6 +57,13 @@ def calls(server: OpenTrail) -> None:
     )
     table.put_item(TableName="t", Item={"k": {"S": "1"}, "v": {"S": SECRET}})
     table.get_item(TableName="t", Key={"k": {"S": "1"}})
+
+
+@pytest.fixture(scope="module")
+def moto_url() -> Iterator[str]:
+    """A moto of its own: these names are others' as well."""
+    with start_moto() as moto:
+        yield moto.url
 
 
 @pytest.fixture(scope="module")
