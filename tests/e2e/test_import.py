@@ -128,7 +128,9 @@ def test_what_cannot_be_read_is_listed_and_the_rest_is_imported(folder: Path, tm
     (mixed / "cut.json.gz").write_bytes(whole[:-100])
     (mixed / "bad.json").write_bytes(b'{"Records":[{"eventTime":"soon"}]}\n')
     found = summary(str(mixed), "--data", str(tmp_path / "data"), home=tmp_path, code=1)
-    assert (found["imported"], found["duplicates"], found["quarantined"]) == (400, 400, 2)
+    assert (found["imported"], found["quarantined"]) == (400, 2)
+    # Of the file that is cut short, what lies before the cut is read.
+    assert 400 + 300 < found["duplicates"] < 400 + 400
     lines = (tmp_path / "data" / "quarantine.ndjson").read_text().splitlines()
     reasons = {Path(line["file"]).name: line["reason"] for line in map(json.loads, lines)}
     assert set(reasons) == {"cut.json.gz", "bad.json"}

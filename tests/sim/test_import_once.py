@@ -5,6 +5,7 @@ import gzip
 import json
 import tempfile
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,8 +19,10 @@ from support.memory_state import MemoryState
 from opentrail.errors import Unavailable
 from opentrail.eventlog.base import Origin
 from opentrail.history.index import History, Sizes
-from opentrail.imports.importer import Importer
+from opentrail.imports.contents import begun
+from opentrail.imports.importer import Importer, Taken
 from opentrail.imports.paths import Wanted
+from opentrail.imports.sink_log import LogSink
 
 NOW_MS = 1_800_000_000_000
 SIZES = Sizes(batch_entries=8, flush_rows=12, merge_runs=3, merge_urgent_runs=4)
@@ -32,8 +35,12 @@ class File:
     version: str
     data: bytes
 
-    def read(self) -> bytes:
-        return self.data
+    @property
+    def size(self) -> int:
+        return len(self.data)
+
+    def pieces(self) -> Iterator[bytes]:
+        yield self.data
 
 
 def record(event_id: str, second: int, body: int) -> bytes:
@@ -75,38 +82,50 @@ class ImportOnce(RuleBasedStateMachine):
         self.history = History.open(path, self.log, HandClock(NOW_MS), 1 << 40, sizes=SIZES)
         while self.history.step():
             pass
-        self.importer = Importer(self.log, self.history, self.state, Wanted())
+        self.sink = LogSink(self.log, self.history)
+        self.taken: dict[str, Taken] = {}
+        self.importer = Importer(self.sink, self.state, Wanted(), self.told)
 
-    @rule(chosen=st.lists(records, max_size=30), log=faults, state=faults)
-    def import_file(self, chosen, log, state):
-        body = gzip.compress(b'{"Records":[' + b",".join(chosen) + b"]}", mtime=0)
-        file = File(f"file{len(self.files)}", "1", body)
-        self.files.append(file)
-        self.take(file, log, state)
+    def told(self, taken):
+        """Say what came of a file: only when its records are in the log, and state knows it."""
+        assert taken.unread == []
+        assert taken.done.imported + taken.done.duplicates == len(_records(taken.source))
+        assert self.importer.done(taken.source) == taken.done
+        self.taken[taken.source.name] = taken
+
+    @rule(chosen=st.lists(st.lists(records, max_size=20), max_size=3), log=faults, state=faults)
+    def import_files(self, chosen, log, state):
+        made = []
+        for inside in chosen:
+            body = gzip.compress(b'{"Records":[' + b",".join(inside) + b"]}", mtime=0)
+            made.append(File(f"file{len(self.files)}", "1", body))
+            self.files.append(made[-1])
+        self.take(made, log, state)
 
     @rule(index=st.integers(0, 20), log=faults, state=faults)
     def import_again(self, index, log, state):
         if self.files:
-            self.take(self.files[index % len(self.files)], log, state)
+            self.take([self.files[index % len(self.files)]], log, state)
 
-    def take(self, file, log, state):
+    def take(self, files, log, state):
         """Import, and again until it works: an unknown outcome ends the process."""
         for fault in ((log, state), (Fault.NONE, Fault.NONE)):
-            if self.importer.done(file):
-                break
             self.log.fault, self.state.fault = fault
             try:
-                done, unread = self.importer.take(file, file.read())
+                for file in files:
+                    if not self.importer.done(file):
+                        self.importer.take(file, begun(file.pieces()))
+                self.importer.finish()
             except Unavailable:
                 self.log.fault = self.state.fault = Fault.NONE
                 self.restart()
             else:
-                assert unread == []
-                assert done.imported + done.duplicates == len(_records(file))
+                assert all(self.importer.done(file) for file in files)
                 break
             finally:
                 self.log.fault = self.state.fault = Fault.NONE
-        self.given.update(_records(file))
+        for file in files:
+            self.given.update(_records(file))
 
     @invariant()
     def each_once(self):
@@ -115,6 +134,7 @@ class ImportOnce(RuleBasedStateMachine):
         assert all(entry.origin is Origin.IMPORT for entry in self.log.entries(0))
 
     def teardown(self):
+        self.sink.__exit__()
         self.place.cleanup()
 
 

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which files are left out by their path alone, and which must be read."""
 
+import os
+
 import pytest
 
 from opentrail.imports.paths import Wanted, is_digest, left_out, may_hold_records
@@ -74,7 +76,23 @@ def test_a_folder_is_read_in_order_without_links_and_what_is_ours(tmp_path):
     names = [file.name for file in local(tmp_path, Wanted(), out)]
     root = tmp_path.resolve()
     assert names == [str(root / name) for name in ("a.json", "b/1.json.gz", "b/2.json")]
-    assert out == LeftOut(other=1)
+    assert out == LeftOut(other=1, links=2)
+
+
+def test_what_cannot_be_read_in_a_folder_ends_nothing(tmp_path):
+    (tmp_path / "a.json").write_bytes(b"{}")
+    (tmp_path / "b").mkdir()
+    (tmp_path / "c.json").write_bytes(b"{}")
+    os.mkfifo(tmp_path / "pipe.json")
+    out = LeftOut()
+    files = local(tmp_path, Wanted(), out)
+    found = [next(files)]
+    (tmp_path / "b").rmdir()
+    (tmp_path / "c.json").unlink()
+    found += files
+    assert [file.size for file in found] == [2, 0]
+    assert (out.other, len(out.folders)) == (1, 1)
+    assert "No such file" in out.folders[0]
 
 
 def test_a_named_file_is_read_whatever_its_name(tmp_path):

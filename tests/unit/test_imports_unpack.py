@@ -4,7 +4,6 @@
 import base64
 import gzip
 import json
-import os
 import random
 
 import pytest
@@ -12,8 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from opentrail.eventlog.base import RECORD_BYTES_MAX
-from opentrail.imports import unpack
-from opentrail.imports.unpack import NotReadable, Unread, inflate, records_of
+from opentrail.imports.unpack import Unread, plain_records, records_of
 
 ONE = b'{"eventVersion":"1.08","eventTime":"2026-01-31T10:00:00Z","n":70.0,"eventID":"1"}'
 TWO = b'{ "eventVersion": "1.0",  "x": [1e3, "\\u00e9"], "eventTime": "2014-03-06T17:10:34Z"}'
@@ -43,12 +41,78 @@ SHAPES = {
         {"Events": [{"EventId": "1", "CloudTrailEvent": text} for text in TEXTS]}
     ).encode(),
     "with a byte order mark": b"\xef\xbb\xbf" + b'{"Records":[' + ONE + b"," + TWO + b"]}",
+    "joined log files": b'{"Records":[' + ONE + b']}{"Records":[' + TWO + b"]}",
+    "joined log files, spaces": b' {"Records":[' + ONE + b'],"x":1}  {"Records": [' + TWO + b"]}\n",
+    "joined on many lines": b'{"Records":[\n' + ONE + b'\n]}\n{"Records":[\n' + TWO + b"\n]}\n",
+    "joined records": ONE + TWO,
+    "joined in lists": b"[" + ONE + b"][" + TWO + b"]",
+    "joined and then lines": ONE + TWO + b'\n{"Records":[]}\n',
+    "lines with carriage returns alone": ONE + b"\r" + TWO,
+    "CloudWatch Logs, what a function gets": json.dumps(
+        {
+            "awslogs": {
+                "data": base64.b64encode(
+                    gzip.compress(json.dumps({"logEvents": MESSAGES}).encode())
+                ).decode()
+            }
+        }
+    ).encode(),
+    "CloudWatch Logs through Firehose": json.dumps({"logEvents": MESSAGES[:1]}).encode()
+    + json.dumps({"logEvents": MESSAGES[1:]}).encode(),
 }
+ENCODINGS = ("utf-16", "utf-16-le", "utf-16-be", "utf-32")
 
 
 @pytest.mark.parametrize("shape", list(SHAPES))
 def test_every_record_keeps_its_bytes(shape: str):
     assert list(records_of(SHAPES[shape])) == [ONE, TWO]
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_files_of_other_encodings_are_read(encoding: str):
+    for shape in ("a log file", "lines"):
+        data = SHAPES[shape].decode().encode(encoding)
+        assert list(records_of(data)) == [ONE, TWO]
+
+
+def test_what_is_no_utf_16_is_said():
+    (found,) = records_of(b'\xff\xfe{\0"')
+    assert isinstance(found, Unread)
+    assert "UTF-16" in found.reason
+
+
+def test_only_a_log_file_with_nothing_odd_in_it_is_plain():
+    plain = b'{"Records":[' + ONE + b"," + TWO + b"]}"
+    assert plain_records(plain) == [ONE, TWO]
+    assert plain_records(b'{"Records":[]}') == []
+    large = b'{"a":"' + b"x" * RECORD_BYTES_MAX + b'"}'
+    for odd in (
+        plain + b"\n",
+        b" " + plain,
+        plain.replace(b"[", b" [", 1),
+        plain[:-1] + b',"Records":[]}',
+        plain + plain,
+        plain[:-1],
+        b'{"Records":[' + large + b"]}",
+    ):
+        assert plain_records(odd) is None
+
+
+def test_a_subscription_that_cannot_be_unpacked_is_not_lost():
+    for data in ("?", base64.b64encode(gzip.compress(ONE)[:-9]).decode()):
+        odd = json.dumps({"awslogs": {"data": data}}).encode()
+        assert list(records_of(odd)) == [odd]
+
+
+def test_a_bad_document_among_joined_ones_costs_what_follows_on_its_line():
+    whole = b'{"Records":[' + ONE + b"]}"
+    first, bad, last = records_of(ONE + b"{bad\n" + whole)
+    assert (first, last) == (ONE, ONE)
+    assert isinstance(bad, Unread)
+    assert bad.position == len(ONE)
+    first, bad = records_of(whole + whole[:-9])
+    assert first == ONE
+    assert isinstance(bad, Unread)
 
 
 def test_a_record_on_several_lines_is_put_on_one_and_nothing_else_changes():
@@ -96,7 +160,7 @@ def test_what_is_empty_has_no_records(empty: bytes):
         (b"no json", "not JSON"),
         (b'{"Records":["text"]}', "not a JSON object"),
         (b"[1]", "not a JSON object"),
-        (b"\xff\xfe\x00", "not JSON"),
+        (b"\xff\x00", "not JSON"),
     ],
 )
 def test_what_is_no_record_is_said(data: bytes, reason: str):
@@ -163,36 +227,3 @@ def test_a_damaged_log_file_loses_nothing_before_the_damage(seed: int):
     found = list(records_of(bytes(whole)))
     if at > 12 + len(ONE):
         assert found[0] == ONE
-
-
-class TestInflate:
-    def test_plain_bytes_stay_as_they_are(self):
-        assert inflate(ONE) == ONE
-
-    def test_all_members_are_read(self):
-        packed = gzip.compress(ONE) + gzip.compress(TWO) + b"\0" * 512
-        assert inflate(packed) == ONE + TWO
-
-    @pytest.mark.parametrize("cut", [3, 12, -1, -8])
-    def test_cut_or_damaged_data_is_said(self, cut: int):
-        with pytest.raises(NotReadable, match=r"cut short|damaged"):
-            inflate(gzip.compress(os.urandom(100))[:cut])
-
-    def test_members_are_bounded(self):
-        empty = gzip.compress(b"")
-        assert inflate(empty * 100 + gzip.compress(ONE)) == ONE
-        with pytest.raises(NotReadable, match="more than 10000 gzip members"):
-            inflate(empty * (unpack.MEMBERS_MAX + 1))
-
-    def test_what_follows_a_member_must_be_one(self):
-        with pytest.raises(NotReadable, match="damaged"):
-            inflate(gzip.compress(ONE) + base64.b64encode(TWO))
-
-    def test_the_bound_holds_on_both_sides(self, monkeypatch: pytest.MonkeyPatch):
-        monkeypatch.setattr(unpack, "FILE_BYTES_MAX", 1000)
-        assert len(inflate(gzip.compress(b"x" * 1000))) == 1000
-        assert len(inflate(b"x" * 1000)) == 1000
-        with pytest.raises(NotReadable, match="more than 1000 bytes"):
-            inflate(gzip.compress(b"x" * 1001))
-        with pytest.raises(NotReadable, match="larger than 1000 bytes"):
-            inflate(b"x" * 1001)

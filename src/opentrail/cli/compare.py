@@ -16,10 +16,10 @@ from opentrail.capture.compare import Figures, Miss
 from opentrail.cli.exits import EXIT_NO
 from opentrail.cli.options import Command
 from opentrail.cli.safe import safe
-from opentrail.errors import UsageError
+from opentrail.imports.contents import begun, found_in
 from opentrail.imports.paths import Wanted
 from opentrail.imports.sources import LeftOut, local
-from opentrail.imports.unpack import NotReadable, Unread, inflate, records_of
+from opentrail.imports.unpack import Unread
 
 _decode = msgspec.json.Decoder(dict[str, object]).decode
 
@@ -63,11 +63,7 @@ def _records(paths: tuple[Path, ...], read: _Files) -> Iterator[dict[str, object
     for path in paths:
         for file in local(path, Wanted(), LeftOut()):
             read.files += 1
-            try:
-                found = list(records_of(inflate(file.read())))
-            except NotReadable as error:
-                raise UsageError(f"{file.name}: {error}") from error
-            for data in found:
+            for data in found_in(begun(file.pieces())):
                 record = None if isinstance(data, Unread) else _object(data)
                 if record is None:
                     read.unread += 1

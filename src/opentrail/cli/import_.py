@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import asdict
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Self
@@ -36,6 +37,7 @@ from opentrail.history.index import History
 from opentrail.imports.importer import Importer, Quarantined
 from opentrail.imports.paths import Wanted
 from opentrail.imports.run import Summary, import_all
+from opentrail.imports.sink_log import LogSink
 from opentrail.imports.sources import BucketObject, LeftOut, LocalFile, in_bucket, local
 from opentrail.objects.table import BucketTable, Upstream
 from opentrail.state.sqlite import SqliteState
@@ -43,6 +45,7 @@ from opentrail.state.sqlite import SqliteState
 DATA_DEFAULT = "opentrail-import"
 """A directory of its own: what was imported does not mix with what a server here records."""
 QUARANTINE = "quarantine.ndjson"
+FOLDERS_SHOWN = 20
 WINDOW_S = 1 << 40
 """All of it is looked at for duplicates, however old."""
 _SCHEME = "s3://"
@@ -94,7 +97,7 @@ def command(paths: tuple[str, ...], data: str, form: str, **flags: str | tuple[s
     files = list(_files(paths, wanted, out, str(flags["endpoint_url"]), str(flags["profile"])))
     summary = _import(Path(data), files, wanted)
     _FORMS[form](summary, out, Path(data))
-    if summary.quarantined or summary.files_failed:
+    if summary.quarantined or summary.files_failed or out.folders:
         sys.exit(EXIT_NO)
 
 
@@ -133,8 +136,8 @@ def _import(data: Path, files: list[_File], wanted: Wanted) -> Summary:
             history = History.open(data / "history", log, clock, WINDOW_S)
             while history.step():
                 pass
-            importer = Importer(log, history, state, wanted)
-            with _Bar(files) as bar:
+            with LogSink(log, history) as sink, _Bar(files) as bar:
+                importer = partial(Importer, sink, state, wanted)
                 summary = import_all(files, importer, quarantine.add, bar.told)
             while history.step():
                 pass
@@ -198,7 +201,9 @@ def _show_text(summary: Summary, out: LeftOut, data: Path) -> None:
         ("", _some(out.pruned, "left out by account, region or time in their path")),
         ("", _some(out.digests, "digests")),
         ("", _some(out.other, "with other names")),
+        ("", _some(out.links, "links, not followed")),
         ("", _some(summary.files_failed, "could not be read")),
+        ("", _some(len(out.folders), "folders that could not be read")),
         ("records", f"{summary.records:,}"),
         ("", f"{summary.imported:,} imported"),
         ("", _some(summary.duplicates, "there already")),
@@ -208,6 +213,8 @@ def _show_text(summary: Summary, out: LeftOut, data: Path) -> None:
     for title, text in rows:
         if text:
             click.echo(f"{title:<9}{text}")
+    for folder in out.folders[:FOLDERS_SHOWN]:
+        click.secho(f"  {safe(folder)}", fg="red", err=True)
     for each in summary.failures:
         where = f"{each.file}, record {each.record}"
         click.secho(f"  {safe(where)}: {safe(each.reason)}", fg="red", err=True)

@@ -1,28 +1,33 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Takes log files into a log, once each, whatever is repeated or interrupted."""
+"""Takes files into a sink, each record once, whatever is repeated or interrupted.
+
+Records of many files go together: one append and one note in state serve them all.
+"""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Protocol
 
 import msgspec
 
-from opentrail.eventlog.base import Draft, EventLog, Origin
+from opentrail.errors import ClientError, Unavailable
 from opentrail.history.derive import derive
-from opentrail.history.index import History
+from opentrail.imports.contents import found_in
 from opentrail.imports.paths import Wanted
-from opentrail.imports.unpack import NotReadable, Unread, inflate, records_of
+from opentrail.imports.ungzip import NotReadable
+from opentrail.imports.unpack import Unread
 from opentrail.state.base import Change, State
 
 BATCH_RECORDS = 4096
 BATCH_BYTES = 6 * 1024 * 1024
 """Of one append: below what the log takes at once (8 MiB), so that a batch never has to be split."""
-NO_EVENT = "not a CloudTrail event: no readable eventTime"
-
-
-_Numbered = tuple[int, bytes]
-"""A record and its number in the file."""
+BATCH_FILES = 1000
+"""That end in one batch: small ones, or without records. An interruption has them read again."""
+LISTED_MAX = 1000
+"""Of what cannot be read in one file: a file that is something else may have millions of lines."""
 
 
 class Source(Protocol):
@@ -38,8 +43,34 @@ class Source(Protocol):
         """Changes when the file does."""
         ...
 
-    def read(self) -> bytes:
-        """Return the whole file. Raises: Unavailable. ClientError. OSError."""
+    def pieces(self) -> Iterator[bytes]:
+        """Yield the file, as it is stored. Raises: Unavailable. ClientError. OSError."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of a batch: of the records that are not named here, each was taken in."""
+
+    duplicates: frozenset[int] = frozenset()
+    """Numbers of records that were there already."""
+    refused: dict[int, str] = field(default_factory=dict)
+    """Why a record was not taken in, by its number."""
+
+
+class Sink(Protocol):
+    """What takes records in; one batch after another, while the next is being prepared."""
+
+    def prepare(self, records: list[bytes]) -> None:
+        """Do what can be done for the next batch while the last one is on its way."""
+        ...
+
+    def finish(self) -> Outcome:
+        """Return what came of the batch that was begun: durable. Raises: Unavailable. Corrupt."""
+        ...
+
+    def begin(self) -> None:
+        """Begin to take in what was prepared. Raises: Unavailable. Corrupt."""
         ...
 
 
@@ -68,115 +99,215 @@ class Done(msgspec.Struct, frozen=True, kw_only=True):
     """What was asked for: another question reads the file again."""
 
 
-@dataclass(slots=True)
-class _Tally:
+@dataclass(slots=True, eq=False)
+class _File:
+    """A file that is being taken in."""
+
+    source: Source
     imported: int = 0
     duplicates: int = 0
     outside: int = 0
-    unread: list[Quarantined] = field(default_factory=list)
+    quarantined: int = 0
+    listed: list[Quarantined] = field(default_factory=list)
+    failed: bool = False
+    """Whether it could not be read to its end, so that it must be read again."""
+
+    def note(self, number: int, reason: str, position: int | None = None) -> None:
+        """Note what cannot be read."""
+        self.quarantined += 1
+        if self.quarantined > LISTED_MAX:
+            reason, position = f"not listed: it has more than {LISTED_MAX} such records", None
+        if self.quarantined <= LISTED_MAX + 1:
+            self.listed.append(Quarantined(shown(self.source.name), number, reason, position))
+
+    def read(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
+        """Yield the file. Raises: NotReadable."""
+        try:
+            yield from pieces
+        except (ClientError, Unavailable, OSError) as error:
+            self.failed = True
+            raise NotReadable(f"cannot be read: {error}") from error
+
+    def done(self, asked: str) -> Done:
+        """Return what came of it."""
+        return Done(
+            file=shown(self.source.name),
+            version=self.source.version,
+            imported=self.imported,
+            duplicates=self.duplicates,
+            outside=self.outside,
+            quarantined=self.quarantined,
+            asked=asked,
+        )
+
+
+class _Batch:
+    """Records of some files, and the files that end with them."""
+
+    def __init__(self) -> None:
+        self.records: list[bytes] = []
+        self.size = 0
+        self.starts: list[int] = []
+        """Where in ``records`` a run of records begins that follow each other in a file."""
+        self.runs: list[tuple[_File, int]] = []
+        """Of each, the file, and the first one's number there."""
+        self.ended: list[_File] = []
+
+    def add(self, file: _File, number: int, records: Sequence[bytes], size: int) -> None:
+        """Add records that follow each other in ``file`` from ``number`` on."""
+        at = len(self.records)
+        last = self.runs[-1] if self.runs else None
+        if last is None or last[0] is not file or last[1] + at - self.starts[-1] != number:
+            self.starts.append(at)
+            self.runs.append((file, number))
+        self.records.extend(records)
+        self.size += size
+
+    def has_room(self, count: int, size: int) -> bool:
+        """Whether so much more fits; anything fits when there is nothing."""
+        fits = len(self.records) + count <= BATCH_RECORDS and self.size + size <= BATCH_BYTES
+        return fits or (not self.records and count == 1)
+
+    def settle(self, outcome: Outcome) -> None:
+        """Count what came of the records for their files."""
+        for (file, _), (start, end) in zip(
+            self.runs, pairwise([*self.starts, len(self.records)]), strict=True
+        ):
+            file.imported += end - start
+        for index in outcome.duplicates:
+            file, _ = self._origin(index)
+            file.imported -= 1
+            file.duplicates += 1
+        for index in sorted(outcome.refused):
+            file, number = self._origin(index)
+            file.imported -= 1
+            file.note(number, outcome.refused[index])
+
+    def _origin(self, index: int) -> tuple[_File, int]:
+        run = bisect_right(self.starts, index) - 1
+        file, first = self.runs[run]
+        return file, first + index - self.starts[run]
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A file that is done."""
+
+    source: Source
+    done: Done
+    unread: list[Quarantined]
+    """What of it could not be read; the first ``LISTED_MAX`` of it, and that there is more."""
+    failed: bool
+    """Whether it could not be read to its end, and is read again the next time."""
+
+
+Told = Callable[[Taken], None]
+"""Called for each file when it is done, in their order."""
 
 
 class Importer:
     """Takes files in, one after another. One thread."""
 
-    def __init__(self, log: EventLog, history: History, state: State, wanted: Wanted) -> None:
-        """``history`` is the index of ``log``; nobody else may append meanwhile."""
-        self._log = log
-        self._history = history
+    def __init__(
+        self, sink: Sink, state: State, wanted: Wanted, told: Told, place: str = "import"
+    ) -> None:
+        """``place``: what the keys in ``state`` begin with; another one for each sink."""
+        self._sink = sink
         self._state = state
         self._wanted = wanted
+        self._told = told
+        self._place = place
         self._asked = _asked(wanted)
+        self._batch = _Batch()
+        self._begun: _Batch | None = None
 
     def done(self, source: Source) -> Done | None:
         """Return what came of a file that was imported before and has not changed since."""
-        entry = self._state.get(_key(source))
+        entry = self._state.get(self._key(source))
         if entry is None:
             return None
         done = msgspec.json.decode(entry.value, type=Done)
         same = done.version == source.version and done.asked == self._asked
         return done if same else None
 
-    def take(self, source: Source, data: bytes) -> tuple[Done, list[Quarantined]]:
-        """Import what the file holds, and what of it could not be read.
+    def take(self, source: Source, pieces: Iterator[bytes]) -> None:
+        """Import what the file of the unpacked ``pieces`` holds.
 
-            1. append the records that the log does not have    (durable, a batch at a time)
+            1. take the records in that are not there    (durable, a batch at a time)
             2. note in state that the file is done
-        A crash before 2 has the file read again, and every record of it is then a duplicate.
-        Raises: Unavailable. Corrupt.
+        Both may happen with a later file, and with ``finish``. A crash before 2 has the file read
+        again, and every record of it is then a duplicate. Raises: Unavailable. Corrupt.
         """
-        tally = _Tally()
-        try:
-            for batch in _batches(self._wanted_of(source, inflate(data), tally)):
-                self._append(source, batch, tally)
-        except NotReadable as error:
-            tally.unread.append(Quarantined(shown(source.name), 0, str(error)))
-        done = Done(
-            file=shown(source.name),
-            version=source.version,
-            imported=tally.imported,
-            duplicates=tally.duplicates,
-            outside=tally.outside,
-            quarantined=len(tally.unread),
-            asked=self._asked,
-        )
-        self._state.commit([Change(_key(source), msgspec.json.encode(done), None)])
-        return done, tally.unread
+        file = _File(source)
+        found = found_in(file.read(pieces))
+        if isinstance(found, list) and self._wanted == Wanted():
+            self._add_all(file, found)
+        else:
+            for number, each in enumerate(found):
+                if isinstance(each, Unread):
+                    file.note(number, each.reason, each.position)
+                elif self._takes(each):
+                    self._add(file, number, (each,), len(each))
+                else:
+                    file.outside += 1
+        self._batch.ended.append(file)
+        if len(self._batch.ended) == BATCH_FILES:
+            self._turn()
 
-    def _wanted_of(self, source: Source, data: bytes, tally: _Tally) -> Iterator[_Numbered]:
-        """Yield the records that are asked for; count the others."""
-        everything = self._wanted == Wanted()
-        for number, found in enumerate(records_of(data)):
-            if isinstance(found, Unread):
-                unread = Quarantined(shown(source.name), number, found.reason, found.position)
-                tally.unread.append(unread)
-            elif everything or self._takes(found):
-                yield number, found
-            else:
-                tally.outside += 1
+    def finish(self) -> None:
+        """Return once all that was taken is done. Raises: Unavailable. Corrupt."""
+        self._turn()
+        self._settle()
 
     def _takes(self, data: bytes) -> bool:
         """Whether a record is asked for, or is no event, which is found out later."""
+        if self._wanted == Wanted():
+            return True
         derived = derive(data)
         return derived is None or self._wanted.takes(
             derived.account, derived.region, derived.event_time_s
         )
 
-    def _append(self, source: Source, batch: Sequence[_Numbered], tally: _Tally) -> None:
-        """Append what is new of ``batch``. Raises: Unavailable. Corrupt."""
-        records = [data for _, data in batch]
-        rows = self._history.prepare(records)
-        if len(rows.positions) < len(records):
-            events = set(rows.positions)
-            for index, (number, _) in enumerate(batch):
-                if index not in events:
-                    tally.unread.append(Quarantined(shown(source.name), number, NO_EVENT))
-            records = [records[index] for index in sorted(events)]
-            rows = self._history.prepare(records)
-        if known := self._history.known(rows, records):
-            tally.duplicates += len(known)
-            records = [data for index, data in enumerate(records) if index not in known]
-            rows = self._history.prepare(records)
-        if records:
-            positions = self._log.append([Draft(Origin.IMPORT, data) for data in records])
-            self._history.adopt(rows, positions, self._log.durable_end())
-            tally.imported += len(records)
+    def _add_all(self, file: _File, records: list[bytes]) -> None:
+        size = sum(map(len, records))
+        if self._batch.has_room(len(records), size):
+            self._batch.add(file, 0, records, size)
+            return
+        for number, record in enumerate(records):
+            self._add(file, number, (record,), len(record))
 
+    def _add(self, file: _File, number: int, records: Sequence[bytes], size: int) -> None:
+        if not self._batch.has_room(len(records), size):
+            self._turn()
+        self._batch.add(file, number, records, size)
 
-def _batches(records: Iterator[_Numbered]) -> Iterator[list[_Numbered]]:
-    batch: list[_Numbered] = []
-    size = 0
-    for each in records:
-        if batch and (len(batch) == BATCH_RECORDS or size + len(each[1]) > BATCH_BYTES):
-            yield batch
-            batch, size = [], 0
-        batch.append(each)
-        size += len(each[1])
-    if batch:
-        yield batch
+    def _turn(self) -> None:
+        """Begin to take in the batch that is full, when the one before it is done."""
+        self._sink.prepare(self._batch.records)
+        self._settle()
+        self._sink.begin()
+        self._begun, self._batch = self._batch, _Batch()
 
+    def _settle(self) -> None:
+        """Wait for what was begun, and note the files that are done with it."""
+        if self._begun is None:
+            return
+        batch, self._begun = self._begun, None
+        batch.settle(self._sink.finish())
+        done = [(file, file.done(self._asked)) for file in batch.ended]
+        notes = {
+            self._key(file.source): msgspec.json.encode(what)
+            for file, what in done
+            if not file.failed
+        }
+        if notes:
+            self._state.commit([Change(key, value, None) for key, value in notes.items()])
+        for file, what in done:
+            self._told(Taken(file.source, what, file.listed, file.failed))
 
-def _key(source: Source) -> str:
-    return f"import/{hashlib.sha256(source.name.encode('utf-8', 'surrogateescape')).hexdigest()}"
+    def _key(self, source: Source) -> str:
+        name = source.name.encode("utf-8", "surrogateescape")
+        return f"{self._place}/{hashlib.sha256(name).hexdigest()}"
 
 
 def shown(name: str) -> str:

@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, cast
 
 from opentrail.errors import ClientError, Unavailable
-from opentrail.imports.importer import Importer, Quarantined, Source, shown
+from opentrail.imports.contents import begun
+from opentrail.imports.importer import Importer, Quarantined, Source, Taken, Told, shown
 
 FETCHED_AHEAD = 8
 """Files read while one is taken in: hides the way to a bucket. Log files have a few MB at most."""
@@ -50,56 +51,77 @@ class Summary:
     failures: list[Quarantined] = field(default_factory=list)
     """The first few of what was quarantined."""
 
+    def count(self, taken: Taken, size: int) -> None:
+        """Count a file of ``size`` bytes."""
+        done = taken.done
+        self.files_failed += taken.failed
+        self.files += not taken.failed
+        self.bytes += size
+        self.imported += done.imported
+        self.duplicates += done.duplicates
+        self.outside += done.outside
+        self.quarantined += done.quarantined
+        self.records += done.imported + done.duplicates + done.outside + done.quarantined
+
 
 FAILURES_SHOWN = 20
 
 
 def import_all(
     files: Iterable[_File],
-    importer: Importer,
+    importer: Callable[[Told], Importer],
     quarantine: Callable[[list[Quarantined]], None],
     told: Callable[[Summary, _File], None],
 ) -> Summary:
-    """Import ``files``; call ``told`` after each. Raises: Unavailable: the log refuses. Corrupt."""
+    """Import ``files`` by the ``importer``; call ``told`` when each is done.
+
+    Raises: Unavailable: the sink refuses. Corrupt.
+    """
     summary = Summary()
-    for file, reading in _fetched(_not_done(files, importer, summary)):
-        try:
-            data = reading.result() if reading is not None else file.read()
-        except (ClientError, Unavailable, OSError) as error:
-            summary.files_failed += 1
-            _note(
-                summary, quarantine, [Quarantined(shown(file.name), 0, f"cannot be read: {error}")]
-            )
-        else:
-            done, unread = importer.take(file, data)
-            summary.files += 1
-            summary.bytes += len(data)
-            summary.imported += done.imported
-            summary.duplicates += done.duplicates
-            summary.outside += done.outside
-            summary.quarantined += done.quarantined
-            summary.records += done.imported + done.duplicates + done.outside + done.quarantined
-            _note(summary, quarantine, unread)
+
+    def note(taken: Taken) -> None:
+        file = cast("_File", taken.source)
+        summary.count(taken, file.size)
+        _note(summary, quarantine, taken.unread)
         told(summary, file)
+
+    into = importer(note)
+    for file, reading in _fetched(_not_done(files, into, summary)):
+        try:
+            pieces = begun(file.pieces()) if reading is None else reading.result()
+        except (ClientError, Unavailable, OSError) as error:
+            unread = [Quarantined(shown(file.name), 0, f"cannot be read: {error}")]
+            summary.files_failed += 1
+            _note(summary, quarantine, unread)
+            told(summary, file)
+        else:
+            into.take(file, pieces)
+    into.finish()
     return summary
 
 
 def _not_done(files: Iterable[_File], importer: Importer, summary: Summary) -> Iterator[_File]:
+    named: set[str] = set()
     for file in files:
-        if importer.done(file) is None:
-            yield file
-        else:
+        if file.name in named or importer.done(file) is not None:
             summary.files_before += 1
+        else:
+            named.add(file.name)
+            yield file
 
 
-def _fetched(files: Iterator[_File]) -> Iterator[tuple[_File, "Future[bytes] | None"]]:
-    """Yield each file with its bytes to come; None for one that is too large to be fetched ahead."""
+_Reading = Future[Iterator[bytes]]
+
+
+def _fetched(files: Iterator[_File]) -> Iterator[tuple[_File, _Reading | None]]:
+    """Yield each file with its pieces to come; None for one that is too large to be fetched ahead."""
     with ThreadPoolExecutor(FETCH_THREADS, "fetch") as pool:
-        ahead: deque[tuple[_File, Future[bytes] | None]] = deque()
+        ahead: deque[tuple[_File, _Reading | None]] = deque()
         while True:
             for file in islice(files, FETCHED_AHEAD - len(ahead)):
                 small = file.size <= AHEAD_BYTES_MAX
-                ahead.append((file, pool.submit(file.read) if small else None))
+                reading = pool.submit(begun, file.pieces()) if small else None
+                ahead.append((file, reading))
             if not ahead:
                 return
             yield ahead.popleft()

@@ -3,16 +3,19 @@
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from opentrail.errors import UsageError
+from opentrail.imports.importer import shown
 from opentrail.imports.paths import Wanted, is_digest, left_out, may_hold_records
 from opentrail.objects.base import Bucket
 from opentrail.objects.names import OWN_FOLDER
 
 LISTING_KEYS_MAX = 1 << 60
 """A bucket is listed to its end."""
+READ_BYTES = 16 * 1024 * 1024
+"""Of a file, at once: nearly all log files come whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,9 +26,11 @@ class LocalFile:
     size: int
     version: str
 
-    def read(self) -> bytes:
+    def pieces(self) -> Iterator[bytes]:
         """See ``Source``."""
-        return Path(self.name).read_bytes()
+        with Path(self.name).open("rb") as file:
+            while piece := file.read(READ_BYTES):
+                yield piece
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +47,9 @@ class BucketObject:
         """See ``Source``."""
         return f"s3://{self.bucket.name}/{self.key}"
 
-    def read(self) -> bytes:
+    def pieces(self) -> Iterator[bytes]:
         """See ``Source``. Raises: ClientError. Unavailable."""
-        return self.bucket.get(self.key)[1]
+        yield self.bucket.get(self.key)[1]
 
 
 @dataclass(slots=True)
@@ -55,7 +60,11 @@ class LeftOut:
     pruned: int = 0
     """By what their path says."""
     other: int = 0
-    """No log files, by their name."""
+    """No log files, by their name; or no files at all (pipes, devices)."""
+    links: int = 0
+    """Met in a folder: they are not followed, so that nothing is read twice or for ever."""
+    folders: list[str] = field(default_factory=list)
+    """Folders that cannot be read, and why."""
 
     def takes(self, path: str, wanted: Wanted, *, named: bool = False) -> bool:
         """Return whether ``path`` is to be read; count it when not.
@@ -88,17 +97,30 @@ def local(path: Path, wanted: Wanted, out: LeftOut) -> Iterator[LocalFile]:
 
 
 def _under(folder: Path, wanted: Wanted, out: LeftOut) -> Iterator[LocalFile]:
-    for entry in sorted(os.scandir(folder), key=lambda each: each.name):
-        if entry.is_dir(follow_symlinks=False):
+    try:
+        entries = sorted(os.scandir(folder), key=lambda each: each.name)
+    except OSError as error:
+        out.folders.append(f"{shown(str(folder))}: {error.strerror}")
+        return
+    for entry in entries:
+        if entry.is_symlink():
+            out.links += 1
+        elif entry.is_dir(follow_symlinks=False):
             if entry.name != OWN_FOLDER:
                 yield from _under(Path(entry.path), wanted, out)
-        elif entry.is_file(follow_symlinks=False) and out.takes(entry.path, wanted):
+        elif not entry.is_file(follow_symlinks=False):
+            out.other += 1
+        elif out.takes(entry.path, wanted):
             yield _local_file(Path(entry.path))
 
 
 def _local_file(path: Path) -> LocalFile:
-    status = path.stat()
-    return LocalFile(str(path.resolve()), status.st_size, f"{status.st_size}-{status.st_mtime_ns}")
+    name = str(path.resolve())
+    try:
+        status = path.stat()
+    except OSError:
+        return LocalFile(name, 0, "")  # it is gone, as reading it will say
+    return LocalFile(name, status.st_size, f"{status.st_size}-{status.st_mtime_ns}")
 
 
 def in_bucket(bucket: Bucket, prefix: str, wanted: Wanted, out: LeftOut) -> Iterator[BucketObject]:

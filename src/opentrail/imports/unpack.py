@@ -1,33 +1,30 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From a file's bytes to records, each with the very bytes that it has there. Pure.
+"""From what a file holds to records, each with the very bytes that it has there. Pure.
 
-Taken are CloudTrail's log files (``{"Records": […]}``), one record or a list of them, one JSON value a
-line, and the envelopes in which records travel: EventBridge (``detail``), CloudWatch Logs
-(``logEvents``, ``events``, or lines of an export), LookupEvents (``Events``). Gzipped or not.
+Taken are CloudTrail's log files (``{"Records": […]}``), records and lists of them, any number of JSON
+values behind each other or one a line, and the envelopes in which records travel: EventBridge
+(``detail``), CloudWatch Logs (``logEvents``, ``events``, ``awslogs``, or lines of an export),
+LookupEvents (``Events``).
 """
 
+import base64
+import binascii
+import codecs
 import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import cast
 
 import msgspec
-from zlib_ng import zlib_ng
 
 from opentrail.errors import Corrupt
 from opentrail.event import codec
 from opentrail.event.record import ABSENT
 from opentrail.eventlog.base import RECORD_BYTES_MAX
+from opentrail.imports.ungzip import NotReadable, unpacked
 
-FILE_BYTES_MAX = 128 * 1024 * 1024
-"""Unpacked; more than twice CloudTrail's largest log file. It lies in memory while it is read."""
-MEMBERS_MAX = 10_000
-"""Of a file that was joined from others; each one costs a copy of what follows it."""
-_GZIP = 31
-"""zlib's window bits for the largest window with a gzip header."""
-_Damaged = cast("type[Exception]", zlib_ng.error)
-_MAGIC = b"\x1f\x8b"
+PACKED_BYTES_MAX = 64 * 1024 * 1024
+"""Of what is packed in a JSON value: CloudWatch Logs sends 1 MB at once, unpacked 6 MB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,39 +34,6 @@ class Unread:
     position: int
     """Where it begins, in bytes of the unpacked file."""
     reason: str
-
-
-class NotReadable(Exception):
-    """The file cannot be unpacked; its text says why."""
-
-
-def inflate(data: bytes) -> bytes:
-    """Return what a gzipped file holds, all members of it; any other file as it is.
-
-    Raises: NotReadable.
-    """
-    if not data.startswith(_MAGIC):
-        if len(data) > FILE_BYTES_MAX:
-            raise NotReadable(f"it is larger than {FILE_BYTES_MAX} bytes: split it")
-        return data
-    parts: list[bytes] = []
-    left = FILE_BYTES_MAX
-    try:
-        while data:
-            if len(parts) == MEMBERS_MAX:
-                raise NotReadable(f"it has more than {MEMBERS_MAX} gzip members")
-            member = zlib_ng.decompressobj(wbits=_GZIP)
-            part = member.decompress(data, left + 1)
-            left -= len(part)
-            if left < 0:
-                raise NotReadable(f"it unpacks to more than {FILE_BYTES_MAX} bytes")
-            if not member.eof:
-                raise NotReadable("its gzip data is cut short")
-            parts.append(part)
-            data = member.unused_data.lstrip(b"\0")
-    except _Damaged as error:
-        raise NotReadable("its gzip data is damaged") from error
-    return b"".join(parts)
 
 
 class _LogFile(msgspec.Struct):
@@ -82,6 +46,10 @@ class _Message(msgspec.Struct):
 
 class _Event(msgspec.Struct):
     record: str = msgspec.field(name="CloudTrailEvent")
+
+
+class _Packed(msgspec.Struct):
+    data: str
 
 
 class _Envelope(msgspec.Struct):
@@ -107,44 +75,90 @@ class _Envelope(msgspec.Struct):
         return None
 
 
+class _Subscription(msgspec.Struct):
+    """What a subscription of CloudWatch Logs invokes a function with."""
+
+    awslogs: _Packed
+
+
 _log_file = msgspec.json.Decoder(_LogFile).decode
 _envelope = msgspec.json.Decoder(_Envelope).decode
+_subscription = msgspec.json.Decoder(_Subscription).decode
 _list = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _raw = msgspec.json.Decoder(msgspec.Raw).decode
 _UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+
+_FRAME = b'{"Records":[]}'
+
+
+def plain_records(data: bytes) -> list[bytes] | None:
+    """Return the records of a log file as CloudTrail makes them; None when it is any other file.
+
+    A fast way for what nearly every file is; an element may be no JSON object.
+    """
+    if b"\n" in data or b"\r" in data or not data.startswith(_FRAME[:-2]):
+        return None
+    try:
+        found = _log_file(data).records
+    except _UNREADABLE:
+        return None
+    records = list(map(bytes, found))
+    sizes = list(map(len, records))
+    # What else there is must not hide records: a second "Records" would replace the first.
+    exact = sum(sizes) + max(len(sizes) - 1, 0) + len(_FRAME) == len(data)
+    return records if exact and max(sizes, default=0) <= RECORD_BYTES_MAX else None
 
 
 def records_of(data: bytes) -> Iterator[bytes | Unread]:
     """Yield every record of an unpacked file, and what is none. Nothing is dropped unsaid."""
     try:
-        records = _log_file(data).records  # what nearly every file is
-    except _UNREADABLE:
-        yield from _other(data)
-    else:
-        yield from _records(records, 0)
-        # What else there is must not hide records: a second "Records" would replace the first.
-        rest = len(data) - sum(map(len, records)) - max(len(records) - 1, 0)
-        if rest != len(_FRAME) and _hides(data):
-            yield Unread(0, _HIDDEN)
-
-
-_FRAME = b'{"Records":[]}'
-
-
-def _other(data: bytes) -> Iterator[bytes | Unread]:
-    """Read a file that is not simply ``{"Records": […]}``."""
-    text = data.removeprefix(b"\xef\xbb\xbf")
-    start = len(data) - len(text)
+        text = _as_utf8(data)
+    except UnicodeDecodeError as error:
+        yield Unread(error.start, f"not the UTF-16 or UTF-32 that it seems to be: {error.reason}")
+        return
+    start = len(data) - len(text) if data.endswith(text) else 0
     try:
         whole = _raw(text)
     except _UNREADABLE:
-        opened = _OPENED.match(text)
-        if opened is None or _is_json(text[: text.find(b"\n") + 1]):
-            yield from _lines(text, start)
-        else:
-            yield from _salvaged(text, opened.end(), start)
+        yield from _several(text, start)
     else:
         yield from _value(bytes(whole), start)
+
+
+_MARKS = (
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+_BARE = {b"{\0": "utf-16-le", b"[\0": "utf-16-le", b"\0{": "utf-16-be", b"\0[": "utf-16-be"}
+"""How JSON begins in UTF-16 without a mark: Windows PowerShell writes it."""
+
+
+def _as_utf8(data: bytes) -> bytes:
+    """Return what a file holds in UTF-8, without a mark. Raises: UnicodeDecodeError."""
+    for mark, encoding in _MARKS:
+        if data.startswith(mark):
+            return data.decode(encoding).encode()
+    encoding = _BARE.get(data[:2], "")
+    return data.decode(encoding).encode() if encoding else data.removeprefix(codecs.BOM_UTF8)
+
+
+_OPENED = re.compile(rb'\s*\{\s*"Records"\s*:\s*\[\s*')
+_BETWEEN = re.compile(rb"\s*,\s*|\s*\]\s*\}\s*")
+_BLANKS = re.compile(rb"\s*")
+# Numbers stay text: Python refuses to convert very long ones.
+_decode = json.JSONDecoder(parse_int=str, parse_float=str).raw_decode
+_DAMAGED = (ValueError, RecursionError)
+
+
+def _several(data: bytes, start: int) -> Iterator[bytes | Unread]:
+    """Read a file that is not one JSON value: several, on lines or not, or a damaged one."""
+    newline = data.find(b"\n")
+    if newline < 0 or (not _is_json(data[:newline]) and _begins_with_value(data)):
+        yield from _joined(data, start)
+    else:
+        yield from lines(data, start)
 
 
 def _is_json(data: bytes) -> bool:
@@ -155,33 +169,68 @@ def _is_json(data: bytes) -> bool:
     return True
 
 
-_OPENED = re.compile(rb'\s*\{\s*"Records"\s*:\s*\[\s*')
-_BETWEEN = re.compile(rb"\s*,\s*|\s*\]\s*\}\s*\Z")
+def _begins_with_value(data: bytes) -> bool:
+    """Whether the first JSON value of ``data`` is on several lines."""
+    if _OPENED.match(data):
+        return True
+    at = _past_blanks(data, 0)
+    try:
+        _decode(data.decode("latin-1"), at)
+    except _DAMAGED:
+        return False
+    return data[at : at + 1] in b"{["
+
+
+def _past_blanks(data: bytes, at: int) -> int:
+    found = _BLANKS.match(data, at)
+    return at if found is None else found.end()
+
+
+def _joined(data: bytes, start: int) -> Iterator[bytes | Unread]:
+    """Read JSON values that follow each other, on one line or on many."""
+    # As Latin-1 a character is a byte, so that ends of values are those of the bytes.
+    text = data.decode("latin-1")
+    at = _past_blanks(data, 0)
+    while at < len(data):
+        try:
+            _, end = _decode(text, at)
+        except _DAMAGED as error:
+            opened = _OPENED.match(data, at)
+            if opened is not None:
+                yield from _salvaged(data, opened.end(), start)
+                return
+            yield Unread(start + at, f"not JSON: {error}"[:200])
+            newline = data.find(b"\n", at)
+            if newline >= 0:
+                yield from lines(data[newline + 1 :], start + newline + 1)
+            return
+        yield from _value(data[at:end], start + at)
+        at = _past_blanks(data, end)
 
 
 def _salvaged(data: bytes, at: int, start: int) -> Iterator[bytes | Unread]:
     """Yield the records of a damaged log file that lie before the damage."""
-    # As Latin-1 a character is a byte, so that ends of values are those of the bytes.
     text = data.decode("latin-1")
-    decode = json.JSONDecoder().raw_decode
     while at < len(text):
         try:
-            _, end = decode(text, at)
-        except (ValueError, RecursionError) as error:
+            _, end = _decode(text, at)
+        except _DAMAGED as error:
             yield Unread(start + at, f"the file is damaged from here on: {error}"[:200])
             return
-        yield from _records([data[at:end]], start + at)
+        yield from records([data[at:end]], start + at)
         between = _BETWEEN.match(data, end)
         if between is None:
             yield Unread(start + end, "the file is damaged from here on: no comma or end follows")
             return
         at = between.end()
-    if not data.rstrip().endswith(b"}"):
-        yield Unread(start + len(data), "the file is cut short")
+        if b"]" in between[0]:
+            yield from _joined(data[at:], start + at)
+            return
+    yield Unread(start + len(data), "the file is cut short")
 
 
-def _lines(data: bytes, start: int) -> Iterator[bytes | Unread]:
-    """Read one JSON value a line, a time before it or not, as exports of CloudWatch Logs have it."""
+def lines(data: bytes, start: int) -> Iterator[bytes | Unread]:
+    """Read JSON values on lines, a time before them or not, as exports of CloudWatch Logs have it."""
     at = start
     for line in data.split(b"\n"):
         brace = line.find(b"{") if _TIMED.match(line) else 0
@@ -189,8 +238,8 @@ def _lines(data: bytes, start: int) -> Iterator[bytes | Unread]:
         if value:
             try:
                 yield from _value(bytes(_raw(value)), at + brace)
-            except _UNREADABLE as error:
-                yield Unread(at, f"not JSON: {error}"[:200])
+            except _UNREADABLE:
+                yield from _joined(value, at + brace)
         at += len(line) + 1
 
 
@@ -203,10 +252,27 @@ def _value(data: bytes, at: int) -> Iterator[bytes | Unread]:
         for element in _list(data):
             yield from _value(bytes(element), at)
         return
+    if b'"awslogs"' in data and (packed := _unpacked(data)) is not None:
+        yield from packed
+        return
     found = _carried(data)
-    yield from _records([data] if found is None else found, at)
+    yield from records([data] if found is None else found, at)
     if found is not None and _hides(data):
         yield Unread(at, _HIDDEN)
+
+
+def _unpacked(data: bytes) -> Sequence[bytes | Unread] | None:
+    """Return the records that a subscription's event has packed; None when it is none."""
+    try:
+        packed = base64.b64decode(_subscription(data).awslogs.data, validate=True)
+        pieces: list[bytes] = []
+        for piece in unpacked([packed]):
+            pieces.append(piece)
+            if sum(map(len, pieces)) > PACKED_BYTES_MAX:
+                return None
+        return [each for value in [b"".join(pieces)] for each in records_of(value)]
+    except (*_UNREADABLE, NotReadable, binascii.Error):
+        return None
 
 
 _HIDDEN = "records may be hidden in it: it has several envelopes, or one more than once"
@@ -237,7 +303,8 @@ def _carried(data: bytes) -> Sequence[msgspec.Raw | bytes] | None:
     return envelope.carried(travels=b'"detail-type"' in data)
 
 
-def _records(values: Sequence[msgspec.Raw | bytes], at: int) -> Iterator[bytes | Unread]:
+def records(values: Sequence[msgspec.Raw | bytes], at: int) -> Iterator[bytes | Unread]:
+    """Yield ``values``, which lie at ``at``, as records: on one line, and none that is too large."""
     for value in values:
         data = bytes(value)
         if data[:1] != b"{":

@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Records into a log that this process has for itself, and into its index."""
+
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Self
+
+from opentrail.eventlog.base import Draft, EventLog, Origin
+from opentrail.history.index import History
+from opentrail.history.terms import Batch
+from opentrail.imports.importer import Outcome
+
+NO_EVENT = "not a CloudTrail event: no readable eventTime"
+
+
+class LogSink:
+    """An ``importer.Sink``. Compressing and writing go on in a thread of their own."""
+
+    def __init__(self, log: EventLog, history: History) -> None:
+        """``history`` is the index of ``log``; nobody else may append meanwhile."""
+        self._log = log
+        self._history = history
+        self._records: list[bytes] = []
+        self._rows = Batch()
+        self._refused: dict[int, str] = {}
+        self._outcome = Outcome()
+        self._begun: tuple[Batch, Future[list[int]]] | None = None
+        self._pool = ThreadPoolExecutor(1, "append")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pool.shutdown()
+
+    def prepare(self, records: list[bytes]) -> None:
+        """See ``Sink``."""
+        self._records = records
+        self._rows = self._history.prepare(records)
+        self._refused = {}
+        if len(self._rows.positions) < len(records):
+            events = set(self._rows.positions)
+            none = (index for index in range(len(records)) if index not in events)
+            self._refused = dict.fromkeys(none, NO_EVENT)
+
+    def begin(self) -> None:
+        """See ``Sink``: append what the log does not have. Raises: Corrupt."""
+        records, rows = self._records, self._rows
+        gone = set(self._refused)
+        known: frozenset[int] = frozenset()
+        if gone:
+            kept = [index for index in range(len(records)) if index not in gone]
+            records = [records[index] for index in kept]
+            rows = self._history.prepare(records)
+            known = frozenset(kept[index] for index in self._history.known(rows, records))
+        else:
+            known = frozenset(self._history.known(rows, records))
+        if known:
+            gone |= known
+            records = _without(self._records, gone)
+            rows = self._history.prepare(records)
+        self._outcome = Outcome(known, self._refused)
+        if records:
+            drafts = [Draft(Origin.IMPORT, data) for data in records]
+            self._begun = rows, self._pool.submit(self._log.append, drafts)
+
+    def finish(self) -> Outcome:
+        """See ``Sink``: show lookups what was appended. Raises: Unavailable. Corrupt."""
+        if self._begun is not None:
+            rows, appending = self._begun
+            self._begun = None
+            self._history.adopt(rows, appending.result(), self._log.durable_end())
+        return self._outcome
+
+
+def _without(records: Sequence[bytes], gone: set[int]) -> list[bytes]:
+    return [data for index, data in enumerate(records) if index not in gone]

@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Files of any size and however packed: their records, in bounded memory, and where they end early."""
+
+import base64
+import gzip
+import json
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from opentrail.imports import contents, ungzip
+from opentrail.imports.contents import begun, found_in
+from opentrail.imports.ungzip import NotReadable, unpacked
+from opentrail.imports.unpack import Unread
+
+ONE = b'{"eventVersion":"1.08","eventTime":"2026-01-31T10:00:00Z","n":70.0,"eventID":"1"}'
+TWO = b'{ "eventVersion": "1.0",  "x": [1e3, "\\u00e9"], "eventTime": "2014-03-06T17:10:34Z"}'
+PIECE = 50
+
+
+def inflate(data: bytes) -> bytes:
+    return b"".join(unpacked([data]))
+
+
+class TestUnpacked:
+    def test_plain_bytes_stay_as_they_are(self):
+        assert inflate(ONE) == ONE
+        assert inflate(b"") == b""
+
+    def test_all_members_are_read_wherever_the_pieces_end(self):
+        packed = gzip.compress(ONE) + gzip.compress(TWO) + b"\0" * 512
+        assert inflate(packed) == ONE + TWO
+        for size in (1, 2, 7, 100):
+            pieces = [packed[at : at + size] for at in range(0, len(packed), size)]
+            assert b"".join(unpacked(pieces)) == ONE + TWO
+
+    def test_what_was_packed_twice_is_read(self):
+        assert inflate(gzip.compress(gzip.compress(ONE))) == ONE
+
+    @pytest.mark.parametrize("cut", [3, 12, -1, -8])
+    def test_cut_or_damaged_data_is_said(self, cut: int):
+        with pytest.raises(NotReadable, match=r"cut short|damaged"):
+            inflate(gzip.compress(os.urandom(100))[:cut])
+
+    def test_a_wrong_checksum_is_said(self):
+        packed = bytearray(gzip.compress(ONE))
+        packed[-6] ^= 1
+        with pytest.raises(NotReadable, match="damaged"):
+            inflate(bytes(packed))
+
+    def test_members_are_bounded(self):
+        empty = gzip.compress(b"")
+        assert inflate(empty * 100 + gzip.compress(ONE)) == ONE
+        with pytest.raises(NotReadable, match="more than 10000 gzip members"):
+            inflate(empty * (ungzip.MEMBERS_MAX + 1))
+
+    def test_what_follows_a_member_must_be_one(self):
+        pieces = unpacked([gzip.compress(ONE) + base64.b64encode(TWO)])
+        assert next(pieces) == ONE
+        with pytest.raises(NotReadable, match="what follows its gzip data is none"):
+            next(pieces)
+
+
+def found(data: bytes, size: int = PIECE) -> list[bytes | Unread]:
+    stored = (data[at : at + size] for at in range(0, len(data), size))
+    return list(found_in(begun(stored)))
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is large is small, so that tests are quick."""
+    monkeypatch.setattr(contents, "WHOLE_BYTES_MAX", 400)
+    monkeypatch.setattr(contents, "VALUE_BYTES_MAX", 1000)
+
+
+RECORDS = [b'{"eventTime":"2026-01-31T10:00:00Z","n":%d}' % number for number in range(40)]
+LIST = b'{"Records":[' + b",".join(RECORDS) + b"]}"
+LARGE = {
+    "lines": b"\n".join(RECORDS),
+    "lines with carriage returns": b"\r\n".join(RECORDS) + b"\r\n",
+    "lines behind a mark": b"\xef\xbb\xbf" + b"\n".join(RECORDS),
+    "a log file": LIST,
+    "a log file with spaces": b' { "Records" : [ ' + b" , ".join(RECORDS) + b" ] } \n",
+    "a log file on many lines": b'{"Records": [\n' + b",\n".join(RECORDS) + b"\n]}\n",
+    "a list": b"[" + b",".join(RECORDS) + b"]",
+    "log files, joined": b'{"Records":[' + b",".join(RECORDS[:20]) + b']}{"Records":['
+    + b",".join(RECORDS[20:]) + b"]}",
+    "log files, a line each": b"".join(
+        b'{"Records":[' + b",".join(RECORDS[at : at + 5]) + b"]}\n" for at in range(0, 40, 5)
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.usefixtures("small")
+@pytest.mark.parametrize("shape", list(LARGE))
+@pytest.mark.parametrize("size", [7, 50, 401, 10_000])
+def test_every_record_of_a_large_file_is_read(shape: str, size: int):
+    assert len(LARGE[shape]) > contents.WHOLE_BYTES_MAX
+    assert found(LARGE[shape], size) == RECORDS
+
+
+@pytest.mark.usefixtures("small")
+def test_a_large_file_is_never_in_memory_as_a_whole():
+    read = 0
+
+    def stored() -> Iterator[bytes]:
+        nonlocal read
+        yield b'{"Records":['
+        for _ in range(300):
+            read += 1
+            yield RECORDS[0] + b","
+        yield RECORDS[0] + b"]}"
+
+    for number, each in enumerate(found_in(begun(stored()))):
+        assert each == RECORDS[0]
+        assert read <= number + 15
+    assert number == 300
+
+
+@pytest.mark.usefixtures("small")
+@pytest.mark.parametrize("cut", [450, 777, -2, -1])
+def test_of_a_large_file_that_is_cut_what_lies_before_the_cut_is_kept(cut: int):
+    *records, last = found(LIST[:cut])
+    assert isinstance(last, Unread)
+    assert records == RECORDS[: len(records)]
+    assert len(records) >= (len(LIST[:cut]) - 12) // 46 - 1
+
+
+@pytest.mark.usefixtures("small")
+def test_damage_in_a_large_file_is_said_with_its_place():
+    at = LIST.index(RECORDS[30])
+    *records, last = found(LIST[:at] + b"oops" + LIST[at + 4 :])
+    assert records == RECORDS[:30]
+    assert last == Unread(at, "the file is damaged from here on")
+
+
+@pytest.mark.usefixtures("small")
+def test_a_line_without_an_end_is_not_kept_in_memory():
+    (last,) = found(b"x" * 2000)
+    assert isinstance(last, Unread)
+    assert "longer than 400 bytes" in last.reason
+
+
+def test_what_was_unpacked_before_the_damage_is_kept_and_the_damage_said_once():
+    texts = [json.dumps({"n": number, "x": os.urandom(900).hex()}).encode() for number in range(3)]
+    packed = gzip.compress(b'{"Records":[' + b",".join(texts) + b"]}")
+    for cut in (len(packed) - 1, len(packed) - 500):
+        *records, last = found(packed[:cut], 1000)
+        assert records == texts[: len(records)]
+        assert len(records) >= 2
+        assert isinstance(last, Unread)
+        assert last.reason == "its gzip data is cut short"
+
+
+def test_a_log_file_is_read_the_fast_way():
+    assert isinstance(found_in(begun([gzip.compress(LIST)])), list)
+    assert found(gzip.compress(LIST), 1 << 20) == RECORDS
