@@ -31,6 +31,14 @@ CHECKS = [
     ["lint-imports"],
 ]
 
+TESTS = [
+    # These start servers and say how soon something must be seen: one at a time.
+    ["tests/contract", "tests/e2e"],
+    # These have a process to themselves: one on each core. In the order given: simulations make
+    # objects by the million, which is slow once the models of all services are in memory.
+    ["-n", "auto", "--dist", "loadfile", "--no-loadscope-reorder", "tests/sim", "tests/unit"],
+]
+
 
 def set_up() -> None:
     """Make the environment what ``uv.lock`` says; quick when it is that already."""
@@ -67,8 +75,14 @@ def main(arguments: list[str]) -> int:
         check()
         if task == "check":
             return 0
+        if not rest:
+            return max([_exit_code([str(BIN / "pytest"), *tests]) for tests in TESTS])
         command = [str(BIN / "pytest"), *rest]
-    return subprocess.run(command, check=False, cwd=None if task != "test" else ROOT).returncode
+    return _exit_code(command, None if task != "test" else ROOT)
+
+
+def _exit_code(command: list[str], directory: Path | None = ROOT) -> int:
+    return subprocess.run(command, check=False, cwd=directory).returncode
 
 
 def _run(command: list[str], environment: dict[str, str] | None = None) -> None:

@@ -251,9 +251,12 @@ class Sender:
         self._next_s = monotonic_s() + self._retry_s
 
     def flush(self, timeout_s: float = CLOSE_S_MAX) -> bool:
-        """Wait until all that was put so far is with the server; False: it is not, in that time."""
+        """Wait until all that was put so far is with the server, and that something was lost is told.
+
+        Returns: False: it is not, in that time.
+        """
         deadline_s = monotonic_s() + timeout_s
-        while self.waiting():
+        while self.waiting() or self._lost is not None:
             left_s = deadline_s - monotonic_s()
             thread = self._thread
             if left_s <= 0 or thread is None or not thread.is_alive():
