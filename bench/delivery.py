@@ -26,7 +26,7 @@ from zlib_ng import zlib_ng
 from bench.machine import spread_percent
 from bench.sample import BATCH, drafts, open_log
 from opentrail.clock import SystemClock
-from opentrail.errors import ClientError
+from opentrail.errors import ClientError, Unavailable
 from opentrail.event.selectors import AdvancedSelector, EventSelector, FieldSelector
 from opentrail.eventlog.base import Draft, MarkKind
 from opentrail.eventlog.reader import SegmentReader
@@ -140,10 +140,26 @@ def fill(data: Path, records: Sequence[Draft], count: int, trails: Sequence[Trai
     return total
 
 
+class Unwritten(SegmentReader):
+    """A log that is only read: nothing is given up here."""
+
+    def append(self, _drafts: Sequence[Draft]) -> list[int]:
+        """Raise Unavailable."""
+        raise Unavailable(self.writable())
+
+    def append_marks(self, _marks: Sequence[tuple[MarkKind, bytes]]) -> list[int]:
+        """Raise Unavailable."""
+        raise Unavailable(self.writable())
+
+    def writable(self) -> str:
+        """Return why not."""
+        return "the log is only read"
+
+
 def deliver(data: Path) -> float:
     """Deliver the whole log to all its trails, with a new state; return the seconds of processor time."""
     with tempfile.TemporaryDirectory() as folder:
-        log = SegmentReader(data / "log")
+        log = Unwritten(data / "log")
         state = SqliteState.open(Path(folder) / "state.db")
         threads, moved = ThreadPoolExecutor(JOBS_MAX), threading.Event()
         *_, last = (mark.position for mark in log.marks(0))

@@ -29,6 +29,7 @@ from opentrail.objects.setting import BucketSetting
 from opentrail.objects.table import BucketTable, Upstream
 from opentrail.state.sqlite import SqliteState
 from opentrail.trails.announce import Announcer
+from opentrail.trails.backlog import Patience
 from opentrail.trails.cuts import Cuts
 from opentrail.trails.deliver import Delivery
 from opentrail.trails.deliver import Rooms as DeliveryRooms
@@ -157,18 +158,11 @@ class Back:
             FeedRooms(self._log, self._state, waiting, self._registry.trails, self._copied.set),
             clock,
         )
-        self._delivery = Delivery(
-            DeliveryRooms(
-                self._log,
-                self._state,
-                buckets,
-                waiting,
-                self._moved.set,
-                self._announcer.notices,
-            ),
-            clock,
-            hello.digest_interval_s,
+        rooms = DeliveryRooms(
+            self._log, self._state, buckets, waiting, self._moved.set, self._announcer.notices
         )
+        self._patience = msgspec.convert(hello.backlog, Patience)
+        self._delivery = Delivery(rooms, clock, hello.digest_interval_s, patience=self._patience)
         signers = signers_of(msgspec.convert(hello.digest, DigestSetting), keys)
         self._digests = Digests(
             SigningRooms(self._state, buckets, signers, waiting, self._moved.set), clock
@@ -316,7 +310,7 @@ class Back:
     def _tell_gauges(self) -> None:
         """Tell front the figures of trails for the metrics page. Raises: Unavailable."""
         trails, end = self._registry.trails(), self._log.durable_end()
-        found = gauges(self._state, trails, end, self._feeder.behind())
+        found = gauges(self._state, trails, end, self._feeder.behind(), self._patience)
         self._link.send(Kind.GAUGES, 0, _encode(found))
 
     def _watch(self, what: str, step: Callable[[], bool]) -> None:

@@ -6,9 +6,14 @@ import shutil
 import socket
 from pathlib import Path
 
+import msgspec
 import pytest
 from support import upstreams
 from support.server import OpenTrail, run, wait_until
+
+from opentrail.state.base import Change
+from opentrail.state.sqlite import SqliteState
+from opentrail.trails.status import DeliveryStatus, delivery_status_key
 
 
 def facts(*arguments: str, home: Path, code: int) -> dict[str, list[str]]:
@@ -73,6 +78,34 @@ def test_a_server_that_is_well_and_its_trails(tmp_path):
     assert found_checks["upstream"][0] == "wrong"
     found = facts(*arguments, home=tmp_path, code=3)
     assert "no answer" in found["server"][0]
+    a_bucket_that_is_gone(tmp_path, arguments)
+
+
+def a_bucket_that_is_gone(home: Path, arguments: tuple[str, ...]) -> None:
+    assert not {"backlog", "given up"} & set(facts(*arguments, home=home, code=3))
+    gone_for_hours(home)
+    found = facts(*arguments, home=home, code=3)
+    assert found["backlog"] == [
+        "audit: more than 1 bytes of log wait; the oldest is given up",
+        "audit: refused for 26 hours",
+    ]
+    assert found["given up"] == ["audit, delivery: 1,234 records in 7 files never delivered"]
+
+
+def gone_for_hours(home: Path) -> None:
+    """Let the trail's bucket have refused for a day, and the bounds be small."""
+    limits = "[delivery]\nbacklog_bytes_max = 1\ngive_up = ['audit']\n"
+    file = home / "data.toml"
+    file.write_text(file.read_text().replace("[delivery]\n", limits))
+    status = DeliveryStatus(
+        error="NoSuchBucket", failing_ms=26 * 3_600_000, given_up=1234, given_up_files=7
+    )
+    state = SqliteState.open(home / "data" / "state.db")
+    (cursor,) = state.scan("cursor/")
+    key = delivery_status_key(cursor.key.removeprefix("cursor/"))
+    place = Change(cursor.key, b"0", None)
+    state.commit([place, Change(key, msgspec.json.encode(status), None)])
+    state.close()
 
 
 def a_broken_shell(home: Path, arguments: tuple[str, ...], environment: dict[str, str]) -> None:

@@ -15,9 +15,11 @@ from support.memory_state import MemoryState
 from support.seeded_ids import SeededIds
 
 from opentrail.clock import iso_seconds
+from opentrail.durable import OS_FILES
 from opentrail.event.selectors import AdvancedSelector, DataResource, EventSelector, FieldSelector
 from opentrail.eventlog.base import Draft, Entry, MarkKind, Origin
 from opentrail.state.base import Entry as StateEntry
+from opentrail.trails.backlog import Patience
 from opentrail.trails.deliver import Delivery, Rooms
 from opentrail.trails.digest import Digests, SigningRooms
 from opentrail.trails.keys import DigestKeys
@@ -97,12 +99,18 @@ def record(number: int, account: str, region: str, **more: object) -> bytes:
 class World:
     """One log, whatever restarts around it."""
 
-    def __init__(self, limits: Limits | None = None, digest_interval_s: int = 60) -> None:
+    def __init__(
+        self,
+        limits: Limits | None = None,
+        digest_interval_s: int = 60,
+        patience: Patience | None = None,
+    ) -> None:
         self.clock = JumpingClock()
         self.log = MemoryLog(now_ms=self.clock.now_ms)
         self.state = MemoryState()
         self.buckets = MemoryBuckets(*BUCKETS, write_once=True)
         self.limits = limits or Limits()
+        self.patience = patience
         self.interval_s = digest_interval_s
         self.ids = SeededIds(1)
         self.numbers = 0
@@ -115,15 +123,24 @@ class World:
         if backup is not None:
             self.state.restore(backup)
         self.registry = Registry.open(self.log, self.state, self.clock, self.ids)
-        self.keys = DigestKeys.open(_keys_dir, self.state)
+        self.keys = self.opened_keys()
         # What was under way when the process died may still happen, or never.
         self.strays += self.threads.waiting
         self.threads = HandThreads()
         rooms = Rooms(self.log, self.state, self.buckets, self.threads)
-        self.delivery = Delivery(rooms, self.clock, self.interval_s, self.limits)
+        self.delivery = Delivery(rooms, self.clock, self.interval_s, self.limits, self.patience)
         self.digests = Digests(
             SigningRooms(self.state, self.buckets, self.keys, self.threads), self.clock
         )
+
+    def opened_keys(self) -> DigestKeys:
+        """Open the keys; what was read from files once is not checked again: that takes long."""
+        if not hasattr(self, "keys"):
+            return DigestKeys.open(_keys_dir, self.state)
+        again = DigestKeys(_keys_dir, self.state, OS_FILES, self.keys._keys)
+        for key in self.keys._keys:
+            again.publish(key.public)
+        return again
 
     def create(self, name: str = "trail", account: str = ACCOUNTS[0], **more: object) -> Trail:
         words = {

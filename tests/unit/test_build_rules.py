@@ -10,15 +10,14 @@ from opentrail.aws.request import RequestHead, Target
 from opentrail.capture.build import (
     BuildSettings,
     Built,
-    Gap,
     Skipped,
     build,
     build_unknown,
-    gap_event,
     response_recorded,
 )
 from opentrail.capture.call import Outcome
 from opentrail.capture.services import SERVICES
+from opentrail.event.gap import Gap, gap_event
 from opentrail.event.record import FIELD_ORDER
 
 FEATURE_STORE = "sagemaker-featurestore-runtime"
@@ -566,8 +565,7 @@ def test_request_ids(headers, own, shown):
 
 def test_the_gap_event_is_our_own_service_event():
     gap = Gap("power-loss", FINISHED_MS - 60_000, FINISHED_MS, calls=3)
-    built = gap_event(gap, EVENT_ID, ACCOUNT, REGION, FINISHED_MS)
-    record = json.loads(built.data)
+    record = json.loads(gap_event(gap, EVENT_ID, ACCOUNT, REGION, FINISHED_MS))
     assert list(record) == [name for name in FIELD_ORDER if name in record]
     assert record["eventType"] == "AwsServiceEvent"
     assert (record["eventSource"], record["eventName"]) == (
@@ -580,12 +578,12 @@ def test_the_gap_event_is_our_own_service_event():
         "to": "2023-01-01T01:00:00Z",
         "calls": 3,
     }
-    assert (built.event_id, built.category) == (EVENT_ID, "Management")
+    assert (record["eventID"], record["eventCategory"]) == (EVENT_ID, "Management")
 
 
 def test_a_gap_of_unknown_size_names_no_number():
-    built = gap_event(Gap("power-loss", 0, 1000), EVENT_ID, ACCOUNT, REGION, 1000)
-    assert "calls" not in json.loads(built.data)["serviceEventDetails"]
+    record = gap_event(Gap("power-loss", 0, 1000), EVENT_ID, ACCOUNT, REGION, 1000)
+    assert "calls" not in json.loads(record)["serviceEventDetails"]
 
 
 # --- the service table -----------------------------------------------------------------------

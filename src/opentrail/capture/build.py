@@ -20,15 +20,9 @@ from opentrail.capture.limits import ADDITIONAL_BYTES_MAX, capped, omitted, trun
 from opentrail.capture.plan import Category, Plan, plan
 from opentrail.capture.resources import Members, Resource, resources
 from opentrail.capture.resources_s3 import s3_resources
-from opentrail.capture.rules import EVENT_VERSION_DEFAULT, Form, Redaction
-from opentrail.capture.service_event import ServiceEvent, service_event
+from opentrail.capture.rules import Form, Redaction
 from opentrail.clock import iso_seconds
 from opentrail.eventlog.base import RECORD_BYTES_MAX
-
-GAP_EVENT_NAME = "RecordingGap"
-"""eventName of the record of what the log does not have: OpenTrail's own event, in the shape of
-the AwsServiceEvent of delivered log files."""
-_GAP_SOURCE = "cloudtrail.amazonaws.com"
 
 HOST_CHARS_MAX = 255 + 6
 """Of the Host header: the longest DNS name (RFC 1035, 2.3.4) and a port."""
@@ -69,19 +63,6 @@ class Skipped:
     event_name: str
     reason: Literal["unlogged", "profile"]
     """A metric label: CloudTrail does not record it, or ``service_profile`` does not."""
-
-
-@dataclass(frozen=True, slots=True)
-class Gap:
-    """A stretch in which calls may be missing from the log."""
-
-    reason: str
-    """A short code: "power-loss"."""
-    from_ms: int
-    """Milliseconds since 1970 UTC."""
-    to_ms: int
-    calls: int | None = None
-    """How many calls are missing, where that is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,34 +119,6 @@ def response_recorded(target: Target, settings: BuildSettings) -> bool:
     """
     how = plan(target)
     return how.response_body and _skipped(how, settings) is None
-
-
-def gap_event(gap: Gap, event_id: str, account: str, region: str, at_ms: int) -> Built:
-    """Return the AwsServiceEvent that says what is missing; ``at_ms`` is when that was found.
-
-    serviceEventDetails: ``reason``, ``from`` and ``to`` (UTC, whole seconds), and ``calls`` where
-    the number is known.
-    """
-    details: dict[str, object] = {
-        "reason": gap.reason,
-        "from": iso_seconds(gap.from_ms),
-        "to": iso_seconds(gap.to_ms),
-    }
-    if gap.calls is not None:
-        details["calls"] = gap.calls
-    data = service_event(
-        ServiceEvent(
-            EVENT_VERSION_DEFAULT,
-            _GAP_SOURCE,
-            GAP_EVENT_NAME,
-            account,
-            region,
-            at_ms,
-            event_id,
-            details,
-        )
-    )
-    return Built(data, event_id, "Management")
 
 
 def _skipped(how: Plan, settings: BuildSettings) -> Skipped | None:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the in-flight table remembers of a call, and the record made of it after a crash."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import msgspec
 
@@ -11,6 +11,7 @@ from opentrail.capture.call import Call, Caller, Outcome
 from opentrail.clock import uuid_text
 from opentrail.eventlog.base import Draft, LogReader, Origin
 from opentrail.eventlog.inflight import PAYLOAD_BYTES_MAX, InFlightEntry
+from opentrail.eventlog.recorded import recorded
 
 USER_AGENT_KEPT_MAX = 256
 """Characters of a user agent that fit a slot beside the longest identity."""
@@ -89,17 +90,6 @@ def recover(
     missing = [_call(entry, memory) for entry, memory in remembered if entry.event_id not in known]
     built = [build_unknown(call, settings) for call in missing]
     return [Draft(Origin.INTERNAL, each.data) for each in built if isinstance(each, Built)]
-
-
-def recorded(event_ids: Iterable[bytes], log: LogReader, since: int) -> set[bytes]:
-    """Return which of ``event_ids`` (16 bytes each) have a record at or past ``since``."""
-    wanted = {uuid_text(event_id).encode(): event_id for event_id in event_ids}
-    return {
-        event_id
-        for entry in log.entries(since)
-        for text, event_id in wanted.items()
-        if text in entry.data
-    }
 
 
 def _call(entry: InFlightEntry, memory: Remembered) -> Call:

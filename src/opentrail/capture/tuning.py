@@ -12,13 +12,13 @@ from typing import Protocol
 
 import msgspec
 
-from opentrail.capture.build import Gap, gap_event
-from opentrail.capture.service_event import ServiceEvent, event_id_of, service_event
 from opentrail.capture.services import rules_for
 from opentrail.clock import Clock
 from opentrail.errors import ClientError, Unavailable
 from opentrail.event import codec
+from opentrail.event.gap import Gap, gap_event
 from opentrail.event.record import Record
+from opentrail.event.service_event import ServiceEvent, event_id_of, service_event
 from opentrail.eventlog.base import Draft, Entry, EventLog, Origin
 from opentrail.state.base import Change, State
 
@@ -280,8 +280,7 @@ class TuningWatcher:
     def _gap(self, job: _Watched) -> tuple[str, bytes]:
         event_id = job.id_of(UNWATCHED)
         gap = Gap(UNWATCHED, job.created_ms, self._clock.now_ms())
-        built = gap_event(gap, event_id, job.account, job.region, gap.to_ms)
-        return event_id, built.data
+        return event_id, gap_event(gap, event_id, job.account, job.region, gap.to_ms)
 
     def _record(self, events: Sequence[tuple[str, bytes]]) -> None:
         """Append those of ``events`` that are not in the log. Raises: Unavailable."""

@@ -20,9 +20,11 @@ from opentrail.config import Settings
 from opentrail.errors import UsageError
 from opentrail.eventlog.reader import SegmentReader
 from opentrail.front.exclusions import exclusions_of, in_words
+from opentrail.trails.backlog import Patience
 from opentrail.trails.trail import Trail
 
 MIB = 1024 * 1024
+HOUR_MS = 3_600_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +132,7 @@ def _trails(settings: Settings) -> Iterator[Line]:
         for trail in here.trails() if here is not None else ():
             assert here is not None
             yield _trail(here, trail, end, now_ms)
+            yield from _backlog(here, trail, end, settings)
 
 
 def _trail(here: TrailsHere, trail: Trail, end: int, now_ms: int) -> Line:
@@ -145,3 +148,21 @@ def _trail(here: TrailsHere, trail: Trail, end: int, now_ms: int) -> Line:
         elif status.delivered_ms:
             said += f"; {what} {(now_ms - status.delivered_ms) // 1000:,} s ago"
     return Line("trail", f"{trail.name} ({trail.home_region}) {said}", wrong=wrong)
+
+
+def _backlog(here: TrailsHere, trail: Trail, end: int, settings: Settings) -> Iterator[Line]:
+    """Yield what waits too much, and what was given up."""
+    delivery = settings.delivery
+    if (here.behind(trail, end) or 0) > delivery.backlog_bytes_max:
+        patience = Patience(give_up=delivery.give_up)
+        fate = "the oldest is given up" if patience.gives_up(trail) else "all of it is held"
+        text = f"{trail.name}: more than {delivery.backlog_bytes_max:,} bytes of log wait; {fate}"
+        yield Line("backlog", text, wrong=True)
+    for what, status in here.statuses(trail):
+        if status.failing_ms > HOUR_MS:
+            hours = status.failing_ms // HOUR_MS
+            yield Line("backlog", f"{trail.name}: refused for {hours:,} hours", wrong=True)
+        if status.given_up:
+            files = f" in {status.given_up_files:,} files" if status.given_up_files else ""
+            text = f"{trail.name}, {what}: {status.given_up:,} records{files} never delivered"
+            yield Line("given up", text, wrong=True)

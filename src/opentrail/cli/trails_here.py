@@ -26,6 +26,11 @@ class Delivered(msgspec.Struct, frozen=True):
     """The last success, milliseconds since 1970 UTC; 0: never."""
     error: str = ""
     """The code of the last failure; "" since a success."""
+    failing_ms: int = 0
+    """Of a bucket: how long puts have been tried since one succeeded."""
+    given_up: int = 0
+    given_up_files: int = 0
+    """Records that it never took; of a bucket, the files that they were in."""
 
 
 class TrailsHere:

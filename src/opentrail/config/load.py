@@ -91,7 +91,7 @@ class _Tree:
 
 _LISTS = frozenset(
     {"accounts", "regions", "hosts", "trusted_proxies", "profiles", "members", "delegated_admins"}
-    | {"algorithms", "networks"}
+    | {"algorithms", "networks", "give_up"}
 )
 _FILE_ONLY = ("access_keys", "buckets", "exclude", "webhooks", "client_certificates")
 _UPSTREAM_OPTIONS = ("trusted_identity", "verifies_signatures")

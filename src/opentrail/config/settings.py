@@ -24,6 +24,7 @@ from opentrail.config.identity import (
 from opentrail.errors import UsageError
 from opentrail.objects.setting import BucketSetting
 from opentrail.objects.setting import check as check_bucket
+from opentrail.trails.backlog import BACKLOG_BYTES_MAX, RETRY_DAYS
 from opentrail.trails.digest_setting import DigestSetting, check_digest
 from opentrail.trails.organization_setting import OrganizationSetting, check_organization
 from opentrail.trails.target_setting import (
@@ -165,6 +166,9 @@ class History(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     """LookupEvents taken a second for each account and region; 0: all. AWS: 2."""
 
 
+TrailNameOrArn = Annotated[str, msgspec.Meta(pattern=r"^(?:\*|[A-Za-z0-9:/._-]+)\Z")]
+
+
 class Delivery(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Trails: when log files end, and digests."""
 
@@ -174,6 +178,12 @@ class Delivery(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     """Length of a digest's window. AWS: an hour."""
     trails_max: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 5
     """Trails of an account that a region shows. AWS: 5. All of them are read at once."""
+    backlog_bytes_max: Annotated[int, msgspec.Meta(ge=1)] = BACKLOG_BYTES_MAX
+    """Of the log, not delivered by a trail: more is told, and given up by the trails that may."""
+    retry_days: Days = RETRY_DAYS
+    """How long the trails that may give up files try to put them. AWS: 30."""
+    give_up: tuple[TrailNameOrArn, ...] = ()
+    """Trails that may give up files that their bucket does not take; "*": all. Others hold them."""
 
 
 class Tuning(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

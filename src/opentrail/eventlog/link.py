@@ -78,6 +78,8 @@ class Hello(msgspec.Struct, frozen=True):
     digest_interval_s: int
     digest: dict[str, str]
     """Settings of what signs digests."""
+    backlog: dict[str, object]
+    """Of files that no bucket takes: ``trails.backlog.Patience`` as plain data."""
     trails_max: int
     """Trails of an account that a region shows."""
     organization: dict[str, object]

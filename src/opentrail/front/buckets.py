@@ -55,6 +55,11 @@ def hello_of(settings: Settings, token_key: bytes) -> Hello:
         token_key=token_key,
         file_interval_s=settings.delivery.file_interval_s,
         digest_interval_s=settings.delivery.digest_interval_s,
+        backlog={
+            "bytes_max": settings.delivery.backlog_bytes_max,
+            "retry_ms": int(settings.delivery.retry_days * DAY_S * 1000),
+            "give_up": settings.delivery.give_up,
+        },
         digest={
             **msgspec.structs.asdict(settings.digest),
             "region": settings.digest.region or settings.region,

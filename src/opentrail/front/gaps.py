@@ -3,11 +3,11 @@
 
 from collections.abc import Awaitable, Callable
 
-from opentrail.capture.build import Gap, gap_event
-from opentrail.capture.recover import recorded
-from opentrail.capture.service_event import event_id_of
 from opentrail.clock import Clock, uuid_bytes
+from opentrail.event.gap import Gap, gap_event
+from opentrail.event.service_event import event_id_of
 from opentrail.eventlog.base import Draft, LogReader, Origin
+from opentrail.eventlog.recorded import recorded
 from opentrail.eventlog.unrecorded import Unrecorded, UnrecordedCalls
 
 LOG_FAILURE = "log-failure"
@@ -66,5 +66,5 @@ class Gaps:
 
     def _event(self, now: Unrecorded, event_id: str) -> Draft:
         gap = Gap(LOG_FAILURE, now.from_ms, now.to_ms, now.calls)
-        built = gap_event(gap, event_id, self._account, self._region, self._clock.now_ms())
-        return Draft(Origin.INTERNAL, built.data)
+        data = gap_event(gap, event_id, self._account, self._region, self._clock.now_ms())
+        return Draft(Origin.INTERNAL, data)

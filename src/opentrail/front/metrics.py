@@ -17,7 +17,8 @@ TRAIL_GAUGES = {
     "trail_behind_bytes": "Bytes of the log that a target of a trail has before it.",
     "trail_failing": "1 while a target of a trail refuses or does not answer.",
     "trail_notices_waiting": "Ranges of files that a target was not told of yet.",
-    "trail_given_up": "Files or records that a target never took.",
+    "trail_backlog_full": "1 while a trail's bucket has more before it than backlog_bytes_max.",
+    "trail_given_up": "Files or records that a target never took; of a bucket, records.",
 }
 """What back tells of trails; labels: target and trail."""
 

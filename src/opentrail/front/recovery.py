@@ -4,12 +4,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from opentrail.capture.build import BuildSettings, Gap, gap_event
-from opentrail.capture.recover import recorded, recover
+from opentrail.capture.build import BuildSettings
+from opentrail.capture.recover import recover
 from opentrail.clock import Clock, uuid_text
 from opentrail.config import Settings
+from opentrail.event.gap import Gap, gap_event
 from opentrail.eventlog.base import Draft, EventLog, Origin
 from opentrail.eventlog.inflight import Ended, InFlight, InFlightEntry
+from opentrail.eventlog.recorded import recorded
 from opentrail.front.gaps import Gaps
 
 
@@ -61,5 +63,5 @@ def _power_loss(last: LastRun, log: EventLog, settings: Settings, clock: Clock) 
     if recorded([event_id], log, 0):
         return []
     gap = Gap("power-loss", last_ms, now_ms)
-    built = gap_event(gap, uuid_text(event_id), settings.account, settings.region, now_ms)
-    return [Draft(Origin.INTERNAL, built.data)]
+    data = gap_event(gap, uuid_text(event_id), settings.account, settings.region, now_ms)
+    return [Draft(Origin.INTERNAL, data)]

@@ -13,9 +13,18 @@ import msgspec
 
 from opentrail.clock import Clock
 from opentrail.errors import ClientError, Corrupt, Unavailable
-from opentrail.eventlog.base import LogReader
+from opentrail.eventlog.base import EventLog
 from opentrail.objects.base import Buckets
 from opentrail.state.base import Change, Conflict, Entry, State
+from opentrail.trails.backlog import (
+    Patience,
+    Surrender,
+    after_failure,
+    after_success,
+    given_up_key,
+    surrender,
+)
+from opentrail.trails.confess import Confessor
 from opentrail.trails.flight import Flight, Task
 from opentrail.trails.jobs import Jobs, Threads, code_of
 from opentrail.trails.parts import Limits, OpenFiles, Packing, Reading
@@ -49,7 +58,8 @@ def _no_notices(
 class Rooms:
     """What deliveries read and write."""
 
-    log: LogReader
+    log: EventLog
+    """Read; what was given up is appended."""
     state: State
     buckets: Buckets
     threads: Threads
@@ -64,7 +74,12 @@ class Delivery:
     """Moves every trail's cursor through the log. One thread; one per data directory."""
 
     def __init__(
-        self, rooms: Rooms, clock: Clock, digest_interval_s: int, limits: Limits | None = None
+        self,
+        rooms: Rooms,
+        clock: Clock,
+        digest_interval_s: int,
+        limits: Limits | None = None,
+        patience: Patience | None = None,
     ) -> None:
         """Begin where state says. ``digest_interval_s``: length of a digest's window, >= 1.
 
@@ -74,6 +89,10 @@ class Delivery:
         self._clock = clock
         self._interval_s = digest_interval_s
         self._limits = limits or Limits()
+        self._patience = patience or Patience()
+        self._surrenders: dict[str, Surrender] = {}
+        """By trail id: what is being given up."""
+        self._confessor = Confessor(rooms.log, rooms.state, clock)
         self._scan = Scan(rooms.state, clock)
         self._retry = Retry(clock)
         scanned = self._scan.scanned
@@ -92,6 +111,7 @@ class Delivery:
             3. a slice of one reading     (the readings take turns)
             4. puts begin                 (one for each trail)
             5. trails that arrived        (all files are in the bucket: the cursor moves)
+            6. the log is told            (of files that were given up)
 
         Raises: Unavailable: the state store. Corrupt: the log does not check out.
         """
@@ -103,7 +123,8 @@ class Delivery:
             if not self._retry.waits(trail_id):
                 flight.launch(self._jobs, self._rooms.buckets)
         moved |= self._settle()
-        return self._arrive() or moved
+        moved |= self._arrive()
+        return self._confessor.step() or moved
 
     def close(self) -> None:
         """Let go of all files in the making; a put that is under way may still happen."""
@@ -142,7 +163,7 @@ class Delivery:
             if isinstance(landed, bool):
                 moved |= landed
             else:
-                self._failed(flight.task.trail, landed)
+                self._refused(flight, landed)
             if landed is True:
                 self._retry.worked(trail_id)
         return moved
@@ -156,7 +177,9 @@ class Delivery:
                 if task is not None:
                     packing = Packing(task.trail, task.span, self._limits, self._open_files)
                     packing.finished = not task.trail.logging
-                    self._flights[trail_id] = Flight(task, packing, self._rooms.log.log_id)
+                    flight = Flight(task, packing, self._rooms.log.log_id)
+                    self._flights[trail_id] = flight
+                    self._give_up(flight)
         read = {id(packing) for reading in self._readings for packing in reading.packings}
         together: dict[int, list[Packing]] = {}
         for trail_id, flight in self._flights.items():
@@ -182,7 +205,7 @@ class Delivery:
         for flight in self._flights.values():
             packing = flight.packing
             if packing.trouble is not None and packing in packings:
-                self._failed(flight.task.trail, packing.trouble)
+                self._failed(flight.task.trail, packing.trouble, tried=False)
                 packing.trouble = None
 
     def _arrive(self) -> bool:
@@ -191,7 +214,7 @@ class Delivery:
         for trail_id in arrived:
             # Whatever comes of the commit, the next step reads where the cursor is.
             flight = self._flights.pop(trail_id)
-            self._advance(flight.task, dict(flight.files()))
+            self._advance(flight)
         return bool(arrived)
 
     def _task(self, trail_id: str, cursor: Entry) -> Task | None:
@@ -220,16 +243,18 @@ class Delivery:
         silent = msgspec.structs.replace(milestone.trail, logging=False)
         return Task(cursor, start, Progress(silent, milestone.cut_ms), milestone)
 
-    def _advance(self, task: Task, files: dict[str, DeliveredFile]) -> None:
+    def _advance(self, flight: Flight) -> None:
         """Move a trail's cursor to the milestone. Its range is delivered.
 
         1. all files of the range are in the bucket   (may repeat: the log gives the same range,
                                                        keys and bytes again)
         2. one commit: the cursor, moved if nobody else has; what holds from there on; the files and
-           the closed windows, for the digests; the notices of the files, for targets; the status
+           the closed windows, for the digests; the notices of the files, for targets; which files
+           were given up, for the log; the status
         A crash before 2, or a 2 that was lost, repeats 1. A 2 whose outcome is unknown is read back
         by the next step. Nothing is lost and nothing is there twice.
         """
+        task, files = flight.task, dict(flight.files())
         trail, position = task.trail, task.milestone.position
         edge_s = self._scan.second(trail.id, task.milestone)
         progress, due = plan(task.progress, task.milestone, edge_s, self._interval_s)
@@ -238,10 +263,7 @@ class Delivery:
             values |= {where: _encode(file) for where, file in files.items()}
         values |= {due_key(each): _encode(each) for each in due}
         values |= self._rooms.notices(trail, list(files.values()), position)
-        if files:
-            now = self._clock.now_ms()
-            status = DeliveryStatus(delivered_ms=now, attempted_ms=now)
-            values[delivery_status_key(trail.id)] = _encode(status)
+        values |= self._told_of(flight, files)
         moved = Change(cursor_key(trail.id), str(position).encode(), task.cursor.version)
         changes = [moved, *(Change(key, value, None) for key, value in values.items())]
         if task.milestone.trail is not None:
@@ -251,15 +273,66 @@ class Delivery:
         except Conflict:
             return  # the cursor is elsewhere: the next step reads where, and goes on from there
 
-    def _failed(self, trail: Trail, error: ClientError | Unavailable) -> None:
+    def _told_of(self, flight: Flight, files: Mapping[str, DeliveredFile]) -> dict[str, bytes]:
+        """Return what state is told of a range that is behind its trail: put, or given up."""
+        trail_id, position = flight.task.trail.id, flight.task.milestone.position
+        given_up = flight.given_up()
+        if given_up is None and not files:
+            return {}
+        status = self._status(trail_id)
+        if given_up is None:
+            status = after_success(status, self._clock.now_ms())
+            return {delivery_status_key(trail_id): _encode(status)}
+        self._confessor.add()
+        end = self._rooms.log.durable_end()
+        told = msgspec.structs.replace(given_up, error=status.error, log_end=end)
+        status = msgspec.structs.replace(
+            status,
+            given_up=status.given_up + given_up.records,
+            given_up_files=status.given_up_files + len(given_up.keys),
+        )
+        return {
+            given_up_key(trail_id, position): _encode(told),
+            delivery_status_key(trail_id): _encode(status),
+        }
+
+    def _refused(self, flight: Flight, error: ClientError | Unavailable) -> None:
+        """Let the trail wait, or give up what it may."""
+        trail = flight.task.trail
+        status = self._failed(trail, error)
+        if self._patience.gives_up(trail):
+            end, behind = self._rooms.log.durable_end(), self._timeline.since(flight.task.start + 1)
+            found = surrender(self._patience, status, end, behind)
+            if found is not None:
+                self._surrenders[trail.id] = found
+                self._give_up(flight)
+
+    def _give_up(self, flight: Flight) -> None:
+        """Give up the range if it is one of those that its trail gives up; the next is tried again."""
+        trail_id = flight.task.trail.id
+        found = self._surrenders.get(trail_id)
+        if found is None:
+            return
+        if flight.task.start < found.before:
+            flight.give_up(found.why)
+            self._retry.worked(trail_id)
+        else:
+            del self._surrenders[trail_id]
+
+    def _failed(
+        self, trail: Trail, error: ClientError | Unavailable, *, tried: bool = True
+    ) -> DeliveryStatus:
         """Let the trail wait, and its status say why."""
         self._retry.failed(trail.id)
+        before, now = self._status(trail.id), self._clock.now_ms()
+        status = after_failure(before, now, code_of(error), tried=tried)
         key = delivery_status_key(trail.id)
-        entry = self._rooms.state.get(key)
-        before = DeliveryStatus() if entry is None else _decode_status(entry.value)
-        now = self._clock.now_ms()
-        status = msgspec.structs.replace(before, attempted_ms=now, error=code_of(error))
         self._rooms.state.commit([Change(key, _encode(status), None)])
+        return status
+
+    def _status(self, trail_id: str) -> DeliveryStatus:
+        entry = self._rooms.state.get(delivery_status_key(trail_id))
+        return DeliveryStatus() if entry is None else _decode_status(entry.value)
 
     def _progress(self, trail_id: str) -> Progress | None:
         entry = self._rooms.state.get(progress_key(trail_id))

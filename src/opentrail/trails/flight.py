@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from opentrail.errors import ClientError, Unavailable
 from opentrail.objects.base import Buckets, Put
 from opentrail.state.base import Entry
+from opentrail.trails.backlog import GivenUp
 from opentrail.trails.jobs import Jobs, failure
 from opentrail.trails.logfile import FileName, log_file_key
 from opentrail.trails.parts import Packing, Part
@@ -48,10 +49,13 @@ class Flight:
         self._log_id = log_id
         self._put: Future[None] | None = None
         self._files: list[tuple[Part, DeliveredFile]] = []
+        self.given_up_for = ""
+        """Why the files that are not in the bucket yet are given up; "": they are not."""
+        self._dropped: list[DeliveredFile] = []
 
     @property
     def arrived(self) -> bool:
-        """All files of the range are in the bucket."""
+        """All files of the range are in the bucket, or given up."""
         return self.packing.finished and not self.packing.waiting
 
     @property
@@ -61,6 +65,9 @@ class Flight:
 
     def launch(self, jobs: Jobs, buckets: Buckets) -> None:
         """Begin to put the next file, if there is one and none is under way."""
+        if self.given_up_for:
+            self._drop()
+            return
         if self._put is not None or not self.packing.waiting:
             return
         part, trail = self.packing.waiting[0], self.task.trail
@@ -89,6 +96,38 @@ class Flight:
         self._files.append((part, self._file(part)))
         self.packing.take()
         return True
+
+    def give_up(self, why: str) -> None:
+        """Put nothing more: what is not in the bucket yet is only made to be named and counted.
+
+        No put may be under way.
+        """
+        assert self._put is None
+        self.given_up_for = why
+
+    def given_up(self) -> GivenUp | None:
+        """Return what was given up of the range; None: nothing was, or nothing was selected."""
+        parts, trail = self._dropped, self.task.trail
+        if not parts:
+            return None
+        return GivenUp(
+            trail_arn=trail.arn,
+            account=trail.account,
+            region=trail.home_region,
+            bucket=trail.bucket,
+            why=self.given_up_for,
+            error="",
+            keys=tuple(file.key for file in parts),
+            records=sum(file.records for file in parts),
+            oldest_ms=min(file.oldest_ms for file in parts),
+            newest_ms=max(file.newest_ms for file in parts),
+            log_end=0,
+        )
+
+    def _drop(self) -> None:
+        while self.packing.waiting:
+            self._dropped.append(self._file(self.packing.waiting[0]))
+            self.packing.take()
 
     def files(self) -> Iterator[tuple[str, DeliveredFile]]:
         """Yield the files that were put, each with its key in state, in an order of their own.

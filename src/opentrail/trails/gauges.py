@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 import msgspec
 
 from opentrail.state.base import State
+from opentrail.trails.backlog import Patience
 from opentrail.trails.notice import NOTICE_PREFIX
 from opentrail.trails.status import (
     DeliveryStatus,
@@ -37,12 +38,21 @@ Behind = Mapping[tuple[str, str], int]
 """Target and owner (a trail's id, an account) of a feed -> bytes of the log before it."""
 
 
-def gauges(state: State, trails: Iterable[Trail], log_end: int, behind: Behind) -> list[Gauge]:
+def gauges(
+    state: State,
+    trails: Iterable[Trail],
+    log_end: int,
+    behind: Behind,
+    patience: Patience | None = None,
+) -> list[Gauge]:
     """Return all figures of ``trails``. Raises: Unavailable."""
+    bytes_max = (patience or Patience()).bytes_max
     all_trails = list(trails)
     arns = {trail.id: trail.arn for trail in all_trails}
     accounts = {each: each for trail in all_trails for each in (trail.account, *trail.members)}
-    found = [gauge for owner in arns for gauge in _of_bucket(state, owner, arns[owner], log_end)]
+    found: list[Gauge] = []
+    for owner, arn in arns.items():
+        found += _of_bucket(state, owner, arn, (log_end, bytes_max))
     shown = arns | accounts
     found += _of_targets(state, shown)
     found += _waiting(state, shown)
@@ -53,13 +63,17 @@ def gauges(state: State, trails: Iterable[Trail], log_end: int, behind: Behind) 
     return found
 
 
-def _of_bucket(state: State, trail_id: str, arn: str, log_end: int) -> Iterator[Gauge]:
+def _of_bucket(state: State, trail_id: str, arn: str, bounds: tuple[int, int]) -> Iterator[Gauge]:
+    """Yield the figures of a trail's bucket; ``bounds``: the log's end, the largest backlog."""
     cursor = state.get(cursor_key(trail_id))
     if cursor is not None:
-        yield Gauge("trail_behind_bytes", BUCKET, arn, log_end - int(cursor.value))
-    status = state.get(delivery_status_key(trail_id))
-    failing = status is not None and bool(_delivery(status.value).error)
-    yield Gauge("trail_failing", BUCKET, arn, int(failing))
+        behind = bounds[0] - int(cursor.value)
+        yield Gauge("trail_behind_bytes", BUCKET, arn, behind)
+        yield Gauge("trail_backlog_full", BUCKET, arn, int(behind > bounds[1]))
+    entry = state.get(delivery_status_key(trail_id))
+    status = DeliveryStatus() if entry is None else _delivery(entry.value)
+    yield Gauge("trail_failing", BUCKET, arn, int(bool(status.error)))
+    yield Gauge("trail_given_up", BUCKET, arn, status.given_up)
 
 
 def _of_targets(state: State, shown: dict[str, str]) -> Iterator[Gauge]:

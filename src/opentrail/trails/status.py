@@ -17,6 +17,11 @@ class DeliveryStatus(msgspec.Struct, frozen=True, kw_only=True):
     """The last put that was tried (LatestDeliveryAttemptTime)."""
     error: str = ""
     """S3's error code of the last put; "" when it succeeded (LatestDeliveryError)."""
+    failing_ms: int = 0
+    """How long puts have been tried since one succeeded, milliseconds."""
+    given_up: int = 0
+    given_up_files: int = 0
+    """Records, and the files with them, that the bucket was never given."""
 
 
 class DigestStatus(msgspec.Struct, frozen=True, kw_only=True):
