@@ -9,11 +9,12 @@ import shutil
 import statistics
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.request import urlopen
 
 from bench import peers
@@ -39,6 +40,8 @@ OPENTRAIL = "opentrail"
 INDEXING = "opentrail, back indexing"
 BACKLOG_RECORDS_S = 300_000
 """More than back indexes in a second, so that it is at it as long as is measured."""
+START_S = 1.0
+"""About how long front reads the log at its start, while back begins."""
 CAUGHT_UP = 0.98
 """Of the log: past it, back only follows what is measured."""
 BODY = (
@@ -79,10 +82,19 @@ def busy_server(data: Path, upstream_port: int) -> Iterator[Target]:
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     try:
         wait_for_port(port)
+        # What front itself reads at its start is another matter than what back reads beside it.
+        while not _health(port)["intake"]["ready"]:
+            time.sleep(0.02)
         yield Target(INDEXING, port, process.pid)
     finally:
         process.terminate()
         process.wait()
+
+
+def _health(port: int) -> dict[str, Any]:
+    """Return what the server says of itself."""
+    with urlopen(f"http://127.0.0.1:{port}/_opentrail/health") as answer:
+        return cast(dict[str, Any], json.load(answer))
 
 
 @contextmanager
@@ -116,8 +128,7 @@ class Backlog:
         with busy_server(self._data, upstream_port) as target:
             request = create_model(target.port, admin_key(self._data))
             figures = measure(target, request, connections, seconds)
-            with urlopen(f"http://127.0.0.1:{target.port}/_opentrail/health") as answer:
-                health = json.load(answer)
+            health = _health(target.port)
         self.still_indexing.append(health["back"]["indexed_to"] < self._backlog_end(health))
         return figures
 
@@ -166,7 +177,9 @@ def in_turn(measuring: Mapping[str, Measuring], rounds: int) -> dict[str, list[F
 def run(directory: Path, rounds: int, seconds: float) -> None:
     """Measure and print."""
     data = directory / "gateway"
-    backlog = Backlog(directory / "backlog", int(BACKLOG_RECORDS_S * (seconds + WARM_UP_S)))
+    backlog = Backlog(
+        directory / "backlog", int(BACKLOG_RECORDS_S * (seconds + START_S + WARM_UP_S))
+    )
     with all_targets(data) as targets:
         key = admin_key(data)
         for connections in (1, 16):

@@ -2,12 +2,13 @@
 """The embedded log beyond the contract: bounds, rolling, retention, one writer."""
 
 import os
+from contextlib import closing
 
 import pytest
 from support.opened_log import SMALL, Opened, incompressible
 
 from opentrail.errors import Unavailable, UsageError
-from opentrail.eventlog.base import RECORD_BYTES_MAX
+from opentrail.eventlog.base import RECORD_BYTES_MAX, Draft, Origin
 from opentrail.eventlog.check import LogCheck
 from opentrail.eventlog.frame import FRAMES_BYTES_MAX, MARKS_BYTES_MAX, MARKS_MAX, RECORDS_MAX
 from opentrail.eventlog.options import SEGMENT_AGE_MS_MAX, LogOptions
@@ -190,3 +191,21 @@ def test_a_closed_log_refuses(opened):
 def test_a_reader_without_a_log_says_so(tmp_path):
     with pytest.raises(Unavailable, match="no log"):
         SegmentReader(tmp_path)
+
+
+def test_the_records_of_one_way_in_can_be_read_alone(opened):
+    """Frame by frame, so that whoever reads a long log can rest between two of them."""
+    mixed = [Draft(origin, b'{"%d":%d}' % (origin, n)) for n in range(3) for origin in Origin]
+    opened.log.append(mixed)
+    opened.log.append([Draft(Origin.CAPTURE, b"{}")])
+    opened.log.append([Draft(Origin.INTAKE, b"[]"), Draft(Origin.CAPTURE, b"{}")])
+    with closing(SegmentReader(opened.data / "log")) as reader:
+        end = reader.durable_end()
+        frames = list(reader.of_origin(Origin.INTAKE, 0, end))
+        sent = [entry for entry in reader.entries(0) if entry.origin is Origin.INTAKE]
+        assert [len(found) for _, found in frames] == [3, 0, 1]
+        assert [entry for _, found in frames for entry in found] == sent
+        assert frames[-1][0] == end
+        assert list(reader.of_origin(Origin.INTAKE, sent[2].position, frames[0][0]))[0][1] == [
+            sent[2]
+        ]

@@ -3,6 +3,7 @@
 
 import asyncio
 import json
+import os
 from collections.abc import Sequence
 from contextlib import closing
 from typing import Any
@@ -13,7 +14,7 @@ from support.signed_requests import KEY_ID, SECRET, Signer
 
 from opentrail.access.key_table import KeyTable
 from opentrail.access.keys import AccessKey, IdentityType
-from opentrail.clock import SystemClock, SystemIds, iso_seconds
+from opentrail.clock import Clock, SystemClock, SystemIds, iso_seconds
 from opentrail.errors import Unavailable
 from opentrail.eventlog.base import Draft, Origin
 from opentrail.eventlog.options import LogOptions
@@ -44,7 +45,9 @@ def sent(number: int = 1, **fields: object) -> dict[str, object]:
 class Door:
     """A door over a real log, whose commits can be held back or fail."""
 
-    def __init__(self, tmp_path, *policies: str, verify: bool = True) -> None:
+    def __init__(
+        self, tmp_path, *policies: str, verify: bool = True, clock: Clock | None = None
+    ) -> None:
         self.log = Segments.open(
             tmp_path, SystemClock(), SystemIds(), LogOptions(disk_reserve_bytes=0)
         )
@@ -60,7 +63,7 @@ class Door:
             KeyTable([key]),
             self.append,
             self.metrics,
-            SystemClock(),
+            clock or SystemClock(),
             refusing=lambda: self.why,
             verify=verify,
         )
@@ -246,7 +249,43 @@ def test_no_record_is_taken_before_all_that_came_in_is_known(tmp_path):
             steps = door.room.load(SegmentReader(tmp_path / "log"))
             next(steps)
             assert (await door.send(sent(1))).status == 503
-            assert list(steps) == [None]
+            assert list(steps) == [None, None]
             assert verdicts(await door.send(sent(1))) == ["duplicate"]
 
     asyncio.run(main())
+
+
+class SlowClock(SystemClock):
+    """Each look at it takes 10 ms."""
+
+    def __init__(self) -> None:
+        self.now_s = 0.0
+
+    def monotonic(self) -> float:
+        self.now_s += 0.01
+        return self.now_s
+
+
+@pytest.mark.parametrize(("under_way", "rests"), [(0, False), (1, True)])
+def test_calls_go_before_what_is_read_at_the_start(tmp_path, under_way, rests):
+    async def main():
+        with closing(Door(tmp_path, "OpenTrailSendAccess", clock=SlowClock())) as door:
+            await door.send(*(sent(number) for number in range(600)))
+            door.room.open(tmp_path, lambda: under_way)
+            assert not door.room.ready
+            await asyncio.sleep(0.03)
+            assert door.room.ready is not rests
+            async with asyncio.timeout(5):
+                while not door.room.ready:
+                    await asyncio.sleep(0.01)
+            assert verdicts(await door.send(sent(1))) == ["duplicate"]
+
+    asyncio.run(main())
+
+
+def test_what_did_not_come_in_is_passed_over_in_small_pieces(tmp_path):
+    with closing(Door(tmp_path)) as door:
+        for _ in range(20):
+            door.log.append([Draft(Origin.CAPTURE, os.urandom(4000).hex().encode())] * 4)
+        assert 3 <= len(list(door.room.load(SegmentReader(tmp_path / "log")))) <= 8
+        assert door.room.ready

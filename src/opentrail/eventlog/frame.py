@@ -225,11 +225,12 @@ class Records(msgspec.Struct, frozen=True, gc=False):
     """Compressed."""
 
 
-def records_of(header: FrameHeader, payload: bytes) -> Records:
+def records_of(header: FrameHeader, payload: bytes, origin: Origin | None = None) -> Records:
     """Return the records of a payload that ``check_payload`` passed, in log order.
 
-    A mark has none, nor has a frame of a kind that this version does not know. Raises: BadBytes: the payload
-    checks out but was not built by these rules.
+    ``origin``: only those that came in that way; None: all. A mark has none, nor has a frame of a
+    kind that this version does not know. Raises: BadBytes: the payload checks out but was not
+    built by these rules.
     """
     records = Records([], [], [])
     if header.kind != KIND_RECORDS:
@@ -238,12 +239,14 @@ def records_of(header: FrameHeader, payload: bytes) -> Records:
     base = header.position + FRAME_HEADER_BYTES
     try:
         for _ in range(header.count):
-            size, _, origin, _, _ = _RECORD_FULL.unpack_from(payload, at)
-            records.positions.append(base + at)
-            records.origins.append(_ORIGINS[origin])
-            start = at + RECORD_HEADER_BYTES
+            size, _, number, _, _ = _RECORD_FULL.unpack_from(payload, at)
+            known = _ORIGINS[number]
+            begin, start = at, at + RECORD_HEADER_BYTES
             at = start + size
-            records.blobs.append(payload[start:at])
+            if origin is None or known is origin:
+                records.positions.append(base + begin)
+                records.origins.append(known)
+                records.blobs.append(payload[start:at])
     except (struct.error, KeyError) as error:
         raise BadBytes("the frame's records are not of this version") from error
     if at != end:

@@ -13,7 +13,7 @@ from itertools import repeat
 from pathlib import Path
 
 from opentrail.errors import Corrupt
-from opentrail.eventlog.base import Entry, Mark
+from opentrail.eventlog.base import Entry, Mark, Origin
 from opentrail.eventlog.frame import (
     FRAME_HEADER_BYTES,
     RECORD_HEADER_BYTES,
@@ -93,6 +93,17 @@ class SegmentReader:
             kind = header.mark_kind
             if kind is not None:
                 yield Mark(header.position, header.append_ms, kind, payload)
+
+    def of_origin(self, origin: Origin, start: int, end: int) -> Iterator[tuple[int, list[Entry]]]:
+        """Yield, frame by frame, its end and the records that came in by one way.
+
+        The other records cost a look at their heads only. Raises: as ``entries``.
+        """
+        durable = self.durable_end()
+        stop = min(end, durable)
+        for segment, header, payload in self._frames(start, stop, durable):
+            entries = _entries_of(segment, header, payload, start, stop, origin)
+            yield header.end, list(entries)
 
     def read(self, position: int) -> Entry:
         """See ``LogReader``."""
@@ -234,11 +245,19 @@ class SegmentReader:
 
 
 def _entries_of(
-    segment: SegmentFile, header: FrameHeader, payload: bytes, start: int, stop: int
+    segment: SegmentFile,
+    header: FrameHeader,
+    payload: bytes,
+    start: int,
+    stop: int,
+    origin: Origin | None = None,
 ) -> Iterator[Entry]:
-    """Return the records of a frame that lie in ``[start, stop)``. Raises: Corrupt."""
+    """Return the records of a frame that lie in ``[start, stop)``. Raises: Corrupt.
+
+    ``origin``: only those that came in that way; None: all.
+    """
     try:
-        records = records_of(header, payload)
+        records = records_of(header, payload, origin)
         data = segment.codec.decompress(records.blobs)
     except BadBytes as error:
         raise segment.corrupt(error, header.position) from error

@@ -16,7 +16,7 @@ class Back:
     """Position below which Event history has every record."""
 
 
-def health_page(log: LogReader, why: str, back: Back) -> Page:
+def health_page(log: LogReader, why: str, back: Back, *, intake_ready: bool) -> Page:
     """Return how the server is; ``why`` it takes no calls, "" when it does."""
     status = "refusing" if why else "ok" if back.up else "degraded"
     return json_page(
@@ -29,5 +29,6 @@ def health_page(log: LogReader, why: str, back: Back) -> Page:
                 "refuses": why or None,
             },
             "back": {"up": back.up, "indexed_to": back.indexed_to},
+            "intake": {"ready": intake_ready},
         },
     )

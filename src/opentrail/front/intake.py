@@ -5,7 +5,6 @@ import asyncio
 import functools
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 
 import msgspec
@@ -23,7 +22,7 @@ from opentrail.capture.intake_window import WINDOW_MS, Window
 from opentrail.capture.reply import Client
 from opentrail.clock import Clock
 from opentrail.errors import ClientError, Corrupt, Unavailable
-from opentrail.eventlog.base import Draft
+from opentrail.eventlog.base import Draft, Entry, Origin
 from opentrail.eventlog.reader import SegmentReader
 from opentrail.front.metrics import Metrics
 from opentrail.front.signer import signer
@@ -38,8 +37,13 @@ ALLOWED_CACHED = 1024
 """Decisions that are kept: senders and accounts are few."""
 LONG_MAX = 16
 """Requests longer than the 256 KB that come whole, at once: 128 MiB that wait in memory."""
-LOADED_AT_ONCE = 500
-"""Records noted between two looks at whatever else there is to do: 2 ms."""
+LOADED_AT_ONCE = 250
+"""Records noted between two looks at whatever else there is to do: 1 ms."""
+LOADED_BYTES_AT_ONCE = 64 * 1024
+"""Bytes of the log looked through meanwhile, where few or none of its records were sent to us: the
+records of some 250 calls, 1 ms if each is a frame of its own."""
+LOADING_REST = 4
+"""While calls pass, reading rests this many times as long as it worked: it takes a fifth of the loop."""
 LOADED_SEGMENTS_MAX = 8
 """Segments of the log that are read at start to know what came in: two million records, some ten
 seconds, in which only the intake has to wait."""
@@ -91,6 +95,11 @@ class IntakeDoor:
         self._under_way: dict[Batch, asyncio.Future[bool]] = {}
         self._not_ready = "it is starting; try again"
 
+    @property
+    def ready(self) -> bool:
+        """Whether it is known what came in before; else senders are told to come back."""
+        return not self._not_ready
+
     def _read(self, position: int) -> bytes | None:
         assert self._log is not None, "nothing is found before there is a log"
         try:
@@ -98,14 +107,19 @@ class IntakeDoor:
         except KeyError:
             return None
 
-    def open(self, data: Path) -> None:
-        """Read the log of the directory ``data`` from now on; the loop has its turns meanwhile."""
+    def open(self, data: Path, calls: Callable[[], int] = lambda: 0) -> None:
+        """Read the log of the directory ``data`` from now on; the loop has its turns meanwhile.
+
+        ``calls``: how many are under way, which go before.
+        """
         steps = self.load(SegmentReader(data / "log"))
-        loop = asyncio.get_running_loop()
+        loop, time_s = asyncio.get_running_loop(), self._clock.monotonic
 
         def step() -> None:
+            began_s = time_s()
             for _ in steps:
-                loop.call_soon(step)
+                rest_s = (time_s() - began_s) * LOADING_REST if calls() else 0.0
+                loop.call_later(rest_s, step)
                 return
 
         step()
@@ -123,8 +137,7 @@ class IntakeDoor:
         window.clear()
         try:
             start = log.since(self._clock.now_ms() - WINDOW_MS, LOADED_SEGMENTS_MAX)
-            entries = log.entries(start, log.durable_end())
-            while piece := list(islice(entries, LOADED_AT_ONCE)):
+            for piece in _pieces(start, log.of_origin(Origin.INTAKE, start, log.durable_end())):
                 window.load(piece)
                 yield
                 if self._log is not log:
@@ -263,6 +276,22 @@ class IntakeDoor:
                 await self._under_way[other]
             if not other.durable:
                 raise Unavailable("it is not known what became of the records; send them again")
+
+
+def _pieces(start: int, frames: Iterator[tuple[int, list[Entry]]]) -> Iterator[list[Entry]]:
+    """Yield what ``frames`` bring from ``start`` on, in pieces that take about as long each."""
+    piece: list[Entry] = []
+    for end, found in frames:
+        piece += found
+        while len(piece) >= LOADED_AT_ONCE:
+            yield piece[:LOADED_AT_ONCE]
+            del piece[:LOADED_AT_ONCE]
+            start = end
+        if end - start >= LOADED_BYTES_AT_ONCE:
+            yield piece
+            piece, start = [], end
+    if piece:
+        yield piece
 
 
 def _may_write(key: AccessKey | None) -> Callable[[str], bool]:

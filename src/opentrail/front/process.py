@@ -207,7 +207,7 @@ class Front:
         self._intake = IntakeDoor(
             self.keys, append, self.metrics, clock, refusing=self.refusing, verify=verify
         )
-        self._intake.open(self._settings.data_dir)
+        self._intake.open(self._settings.data_dir, self._inflight.claimed)
         search = SearchHttp(
             self.keys, backend.search, self._clock, verify=self._settings.api.auth == "verify"
         )
@@ -225,6 +225,7 @@ class Front:
         ]
         if self._certificate is not None:
             tasks.append(asyncio.create_task(self._renew(server)))
+        _settle_memory()
         await server.serve(sock, stopped, self._certificate)
         for task in tasks:
             task.cancel()
@@ -272,9 +273,7 @@ class Front:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(READY_WAIT_S_MAX):
                 await backend.ready.wait()
-        gc.collect()
-        gc.freeze()  # what is built now lives as long as the process
-        gc.set_threshold(GC_OBJECTS, 10, 10)
+        _settle_memory()  # once more: what was made of the first calls lives as long, too
         host, port = sock.getsockname()[:2]
         started(Started(host, port, self.recovered, self.refusing()))
 
@@ -316,7 +315,7 @@ class Front:
 
     def _health(self, backend: Backend) -> Page:
         back = Back(up=backend.ready.is_set(), indexed_to=backend.indexed_to)
-        return health_page(self.log, self.refusing(), back)
+        return health_page(self.log, self.refusing(), back, intake_ready=self._intake.ready)
 
     def _measure(self, backend: Backend, server: Server) -> None:
         metrics = self.metrics
@@ -342,7 +341,7 @@ class Front:
             await self._quiet()
             await commit.run(self._begin_anew)
             commit.use(self.log)
-            self._intake.open(self._settings.data_dir)
+            self._intake.open(self._settings.data_dir, self._inflight.claimed)
             backend.restart()
         except Unavailable as error:
             return refusal(503, error.message)
@@ -370,6 +369,13 @@ class Front:
         self._whose.close()
         self._inflight.close()
         self.log.close()
+
+
+def _settle_memory() -> None:
+    """Have collections look at what comes from now on only."""
+    gc.collect()
+    gc.freeze()  # what is built now lives as long as the process
+    gc.set_threshold(GC_OBJECTS, 10, 10)
 
 
 def run(settings: Settings, started: Callable[[Started], None]) -> None:
