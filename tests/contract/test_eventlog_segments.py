@@ -206,6 +206,5 @@ def test_the_records_of_one_way_in_can_be_read_alone(opened):
         assert [len(found) for _, found in frames] == [3, 0, 1]
         assert [entry for _, found in frames for entry in found] == sent
         assert frames[-1][0] == end
-        assert list(reader.of_origin(Origin.INTAKE, sent[2].position, frames[0][0]))[0][1] == [
-            sent[2]
-        ]
+        (last,) = reader.of_origin(Origin.INTAKE, sent[2].position, frames[0][0])
+        assert last[1] == [sent[2]]
