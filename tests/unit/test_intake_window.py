@@ -9,7 +9,7 @@ from support.sent_records import NOW_S, record
 
 from opentrail.capture import intake_window
 from opentrail.capture.intake import MESSAGE_CHARS_MAX, Batch, Intake, answer_of
-from opentrail.capture.intake_body import split
+from opentrail.capture.intake_body import read
 from opentrail.capture.intake_window import WINDOW_MS, Window
 from opentrail.errors import Corrupt
 from opentrail.eventlog.base import Entry, Origin
@@ -31,7 +31,7 @@ class World:
 
     def take(self, *records: dict[str, object]) -> Batch:
         body = json.dumps(records).encode()
-        return self.intake_room.take(split(body), MINE.__eq__, NOW_MS)
+        return self.intake_room.take(read(body), MINE.__eq__, NOW_MS)
 
     def settle(self, batch: Batch, now_ms: int = NOW_MS) -> None:
         first = len(self.log)

@@ -7,12 +7,14 @@ or not at all: ``take`` them, append ``Batch.drafts``, then ``settle`` or ``give
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import count, repeat
 from typing import Protocol
 
 import msgspec
 
 from opentrail.access.keys import is_account
-from opentrail.capture.intake_body import Records
+from opentrail.capture.intake_body import Text, split
+from opentrail.capture.intake_columns import columns_of
 from opentrail.capture.intake_record import Checked, Rejection, check
 from opentrail.capture.intake_window import Window, exact_key_of, key_of
 from opentrail.eventlog.base import Draft, Origin
@@ -79,29 +81,54 @@ class Intake:
         self._counts = counts
         self._pending: dict[int, tuple[Batch, bytes]] = {}
 
-    def take(self, records: Records, may_write: Callable[[str], bool], now_ms: int) -> Batch:
-        """Return what is to become of ``records``.
+    def take(self, text: Text, may_write: Callable[[str], bool], now_ms: int) -> Batch:
+        """Return what is to become of the records of ``text``.
 
         ``may_write`` says whether the sender may write records of an account. Until ``settle`` or
-        ``give_up`` the batch's records count as being under way. Raises: Corrupt: the log cannot be
-        read; nothing is under way then.
+        ``give_up`` the batch's records count as being under way. Raises: ClientError: they cannot
+        be told apart. Corrupt: the log cannot be read. Nothing is under way then.
         """
         batch = Batch()
         try:
-            self._take(batch, records, may_write, now_ms)
+            self._take(batch, text, may_write, now_ms // 1000)
         except BaseException:
             self._leave(batch)  # else its records would be taken for ones that are being written
             raise
         return batch
 
-    def _take(
-        self, batch: Batch, records: Records, may_write: Callable[[str], bool], now_ms: int
+    def _take(self, batch: Batch, text: Text, may_write: Callable[[str], bool], now_s: int) -> None:
+        columns = columns_of(text, now_s)
+        if columns is None or not all(
+            is_account(account) and may_write(account) for account in columns.accounts
+        ):
+            self._take_each(batch, split(text), may_write, now_s)
+            return
+        event_ids, records = columns.event_ids, columns.records
+        keys = list(map(key_of, event_ids))
+        if self._are_new(keys):
+            batch.drafts = list(map(Draft, repeat(Origin.INTAKE), records))
+            batch.keys = keys
+            batch.verdicts = list(map(Verdict, count(), repeat("accepted"), event_ids))
+            self._pending.update(zip(keys, zip(repeat(batch), records), strict=False))
+        else:
+            for index, record in enumerate(zip(event_ids, records, strict=True)):
+                batch.verdicts.append(self._place(batch, index, *record))
+
+    def _are_new(self, keys: list[int]) -> bool:
+        """Whether nothing under one of ``keys`` has come in, and all differ."""
+        different = set(keys)
+        if len(different) < len(keys) or not self._pending.keys().isdisjoint(different):
+            return False
+        return not self.window.has_any(keys)
+
+    def _take_each(
+        self, batch: Batch, records: list[bytes], may_write: Callable[[str], bool], now_s: int
     ) -> None:
+        """Take records of which some may be odd, bad, or not the sender's to write."""
         allowed: dict[str, bool] = {}
-        now_s = now_ms // 1000
-        for index, data in enumerate(records.items):
+        for index, data in enumerate(records):
             try:
-                record = check(data, now_s, plain=records.plain)
+                record = check(data, now_s)
                 account = record.account
                 if account not in allowed:
                     allowed[account] = is_account(account) and may_write(account)
@@ -110,24 +137,27 @@ class Intake:
             except Rejection as error:
                 verdict = _rejected(index, error)
             else:
-                key = key_of(record.event_id)
-                if key in self._pending or self.window.has(key):
-                    verdict = self._repeated(batch, index, record, key)
-                else:
-                    self._put(batch, key, record.data)
-                    verdict = Verdict(index, "accepted", record.event_id)
+                verdict = self._place(batch, index, record.event_id, record.data)
             batch.verdicts.append(verdict)
 
-    def _repeated(self, batch: Batch, index: int, record: Checked, key: int) -> Verdict:
+    def _place(self, batch: Batch, index: int, event_id: str, data: bytes) -> Verdict:
+        """Say what becomes of a good record."""
+        key = key_of(event_id)
+        if key in self._pending or self.window.has(key):
+            return self._repeated(batch, index, event_id, data)
+        self._put(batch, key, data)
+        return Verdict(index, "accepted", event_id)
+
+    def _repeated(self, batch: Batch, index: int, event_id: str, data: bytes) -> Verdict:
         """Tell a record that came in before from another one with the same eventID."""
-        event_id = record.event_id
+        key = key_of(event_id)
         known = self._known(key)
-        conflict = known is not None and known[1] != record.data
+        conflict = known is not None and known[1] != data
         if conflict:
-            key = exact_key_of(event_id, record.data)
+            key = exact_key_of(event_id, data)
             known = self._known(key)
-        if known is None or known[1] != record.data:
-            self._put(batch, key, record.data)
+        if known is None or known[1] != data:
+            self._put(batch, key, data)
             batch.conflicts += conflict
             return Verdict(index, "accepted", event_id, conflict)
         other = known[0]
@@ -154,8 +184,8 @@ class Intake:
         self.window.note(batch.keys, positions, now_ms)
         batch.durable = True
         self._leave(batch)
-        for verdict, count in batch.counted().items():
-            self._counts.intake(verdict, count)
+        for verdict, number in batch.counted().items():
+            self._counts.intake(verdict, number)
         self._counts.intake("conflict", batch.conflicts)
 
     def give_up(self, batch: Batch) -> None:

@@ -25,6 +25,8 @@ COMMAS_MAX = 100 * RECORDS_MAX
 _GZIP = 31
 """zlib's window bits for the largest window with a gzip header."""
 _BLANKS = b" \t\r\n"
+_BOM = b"\xef\xbb\xbf"
+"""Says that what follows is UTF-8 (RFC 8259, 8.1: it may be ignored). It is of no record."""
 _CONTAINER = re.compile(rb'\{[ \t\r\n]*"Records"[ \t\r\n]*:')
 _NDJSON_TYPES = frozenset(
     {"application/x-ndjson", "application/ndjson", "application/jsonl", "application/json-lines"}
@@ -96,25 +98,51 @@ def _gunzipped(body: bytes) -> bytes:
     return b"".join(pieces)
 
 
-class Records(msgspec.Struct, frozen=True, gc=False):
-    """The records of one request, yet to be checked."""
+class Text(msgspec.Struct, frozen=True, gc=False):
+    """The records of one request, in one of two forms; yet to be taken apart."""
 
-    items: list[bytes]
-    """Each as it was sent, in their order."""
-    plain: bool
-    """Whether all of it is ASCII without line breaks: that need not be looked for in each then."""
+    data: bytes
+    """A JSON array, or one JSON text a line."""
+    lines: bool = False
+    """Whether it is lines. A single record is one."""
 
 
-def split(body: bytes, content_type: str = "") -> Records:
-    """Return the records in ``body``.
+def read(body: bytes, content_type: str = "") -> Text:
+    """Return in which form ``body`` has its records.
 
-    A JSON array, an object ``{"Records":[…]}``, one record, or one record a line. What of a line is
-    no JSON stands in its place, so that each line can be told its verdict. Raises: ClientError: it
-    is none of these; too many records, or none.
+    A JSON array, an object ``{"Records":[…]}``, one record, or one record a line. Raises:
+    ClientError: it is none of these.
     """
     kind = content_type.partition(";")[0].strip().lower()
-    text = body.strip(_BLANKS)
-    records = _records(text, lines=kind in _NDJSON_TYPES)
+    text = body.removeprefix(_BOM).strip(_BLANKS)
+    if kind in _NDJSON_TYPES:
+        return Text(text, lines=True)
+    if text.startswith(b"["):
+        return Text(text)
+    container = _CONTAINER.match(text)
+    if container is not None:
+        # What follows the list makes it no list: a second "Records" is refused, not lost.
+        if not text.endswith(b"}"):
+            raise ClientError("InvalidRequestException", "The body is cut short.")
+        return Text(text[container.end() : -1].strip(_BLANKS))
+    if b"\n" not in text or _is_json(text.partition(b"\n")[0].strip(_BLANKS)):
+        return Text(text, lines=True)
+    if not _is_json(text):
+        raise ClientError(
+            "InvalidRequestException",
+            "The body is neither a JSON array, nor an object with Records and nothing else,"
+            " nor one JSON object a line.",
+        )
+    return Text(b"[" + text + b"]")  # one record on several lines
+
+
+def split(text: Text) -> list[bytes]:
+    """Return the records in ``text``, each as it was sent.
+
+    What of a line is no JSON stands in its place, so that each line can be told its verdict.
+    Raises: ClientError: it is no array; too many records, or none.
+    """
+    records = _lines(text.data) if text.lines else _array(text.data)
     if not records:
         raise ClientError("InvalidRequestException", "The request has no records.")
     if len(records) > RECORDS_MAX:
@@ -123,36 +151,14 @@ def split(body: bytes, content_type: str = "") -> Records:
             f"The request has {len(records)} records; {RECORDS_MAX} at most.",
             413,
         )
-    return Records(records, text.isascii() and b"\n" not in text and b"\r" not in text)
+    return records
 
 
-def _records(text: bytes, *, lines: bool) -> list[bytes]:
-    if not lines:
-        if text.startswith(b"["):
-            return _array(text)
-        container = _CONTAINER.match(text)
-        if container is not None:
-            # What follows the list makes it no list: a second "Records" is refused, not lost.
-            return _array(_before_brace(text)[container.end() :].strip(_BLANKS))
-        if b"\n" not in text or _is_json(text):
-            return [text] if text else []
-        if not _is_json(text.partition(b"\n")[0].strip(_BLANKS)):
-            raise ClientError(
-                "InvalidRequestException",
-                "The body is neither a JSON array, nor an object with Records and nothing else,"
-                " nor one JSON object a line.",
-            )
+def _lines(text: bytes) -> list[bytes]:
     if text.count(b"\n") > 10 * RECORDS_MAX:
         raise ClientError("RequestEntityTooLargeException", "The request has too many lines.", 413)
     stripped = [line.strip(_BLANKS) for line in text.split(b"\n")]
     return [line for line in stripped if line]
-
-
-def _before_brace(text: bytes) -> bytes:
-    """Return ``text`` without the brace that ends it. Raises: ClientError: it has none."""
-    if not text.endswith(b"}"):
-        raise ClientError("InvalidRequestException", "The body is cut short.")
-    return text[:-1]
 
 
 def _too_many(text: bytes) -> bool:

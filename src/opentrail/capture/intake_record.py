@@ -9,7 +9,10 @@ versions of the record come in, and what a record has besides stays as it is.
 import json
 import re
 from collections import Counter
+from collections.abc import Callable
 from datetime import datetime
+from itertools import repeat
+from operator import attrgetter
 
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
@@ -47,11 +50,11 @@ KINDS_MAX = 4096
 hundred; a hostile sender's come and go."""
 FAR_S = 2**62
 """Later than any eventTime."""
-_KINDS: set["_Kind"] = set()
+_KINDS: set["Kind"] = set()
 _TIMES: dict["Text", int] = {}
 
 Text = str | None | UnsetType
-_Kind = tuple[Text, Text, Text, Text, Text, Text]
+Kind = tuple[Text, Text, Text, Text, Text, Text]
 Part = Raw | UnsetType
 
 
@@ -66,7 +69,7 @@ class Rejection(Exception):
         """The record's, where it could be read."""
 
 
-class _Fields(msgspec.Struct, frozen=True, gc=False, rename="camel"):
+class Fields(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     """All fields that records have.
 
     Encoded again it has as many bytes as a record without blanks, unless that has a field twice
@@ -118,48 +121,41 @@ class Checked(msgspec.Struct, frozen=True, gc=False):
     """Whose record it says it is: twelve digits, or not an account at all."""
 
 
-_decode_fields = msgspec.json.Decoder(_Fields).decode
+kind_of: Callable[[Fields], Kind] = attrgetter(
+    "event_source", "event_name", "event_version", "aws_region", "event_category", "event_type"
+)
+"""The names in a record by which others are as good or bad as it: few differ."""
+_decode_fields = msgspec.json.Decoder(Fields).decode
 _encode = msgspec.json.Encoder().encode
 
 
-def check(data: bytes, now_s: int, *, plain: bool = False) -> Checked:
-    """Return the record ``data``, if it is one, at ``now_s`` (epoch seconds).
-
-    ``plain``: it is known to be ASCII without line breaks. Raises: Rejection.
-    """
+def check(data: bytes, now_s: int) -> Checked:
+    """Return the record ``data``, if it is one, at ``now_s`` (epoch seconds). Raises: Rejection."""
     if len(data) > RECORD_BYTES_MAX:
         data = _small(data)
     if data.count(b"{") + data.count(b"[") > NESTING_MAX:
         _check_nesting(data)
-    data, fields = _read(data, plain=plain)
-    kind = (
-        fields.event_source,
-        fields.event_name,
-        fields.event_version,
-        fields.aws_region,
-        fields.event_category,
-        fields.event_type,
-    )
+    data, fields = _read(data)
+    kind = kind_of(fields)
     event_id = fields.event_id
     if not event_id or len(event_id) > EVENT_ID_CHARS_MAX or not event_id.isprintable():
         message = f"It needs an eventID of 1 to {EVENT_ID_CHARS_MAX} characters."
         raise Rejection("InvalidField", message)
-    fault = kind not in _KINDS and _kind_fault(kind, fields)
-    fault = fault or _time_fault(fields.event_time, now_s) or _part_fault(fields, kind)
+    fault = kind_fault(kind) or _time_fault(fields.event_time, now_s) or _part_fault(fields, kind)
     if fault:
         raise Rejection("InvalidField", fault, event_id)
     return Checked(data, event_id, fields.recipient_account_id or _caller_account(data))
 
 
-def _read(data: bytes, *, plain: bool) -> tuple[bytes, _Fields]:
+def _read(data: bytes) -> tuple[bytes, Fields]:
     """Return a record on one line, and its fields. Raises: Rejection."""
     try:
         fields = _decode_fields(data)
-        if not plain and not data.isascii():
+        if not data.isascii():
             data.decode()  # what msgspec skips it does not check
     except _UNREADABLE as error:
         raise _unreadable(data, error) from None
-    if len(_encode(fields)) != len(data) or (not plain and (b"\n" in data or b"\r" in data)):
+    if len(_encode(fields)) != len(data) or b"\n" in data or b"\r" in data:
         data = _check_odd(data, fields)
     return data, fields
 
@@ -196,14 +192,16 @@ def _event_id(data: bytes) -> str:
         return ""
 
 
-def _kind_fault(kind: _Kind, fields: _Fields) -> str:
+def kind_fault(kind: Kind) -> str:
     """Return what is wrong with the names in a record; "" when nothing is, and remember them."""
-    long = any(isinstance(name, str) and len(name) > NAME_CHARS_MAX for name in kind)
-    if long or not fields.event_version:
+    if kind in _KINDS:
+        return ""
+    source, name, version, region, _, _ = kind
+    if not version or any(type(each) is str and len(each) > NAME_CHARS_MAX for each in kind):
         return f"It needs an eventVersion; names have {NAME_CHARS_MAX} characters at most."
-    if not fields.aws_region or _REGION.fullmatch(fields.aws_region) is None:
+    if not region or _REGION.fullmatch(region) is None:
         return "It needs an awsRegion (lower-case letters, digits and hyphens)."
-    if not _is_insight(kind) and not (fields.event_source and fields.event_name):
+    if not is_insight(kind) and not (source and name):
         return "It needs eventSource and eventName."
     if len(_KINDS) >= KINDS_MAX:
         _KINDS.clear()
@@ -211,17 +209,23 @@ def _kind_fault(kind: _Kind, fields: _Fields) -> str:
     return ""
 
 
-def _is_insight(kind: _Kind) -> bool:
+def is_insight(kind: Kind) -> bool:
     """Insights records have no caller, source or name of their own, but details."""
     return kind[4] == "Insight" or kind[5] == "AwsCloudTrailInsight"
 
 
-def _part_fault(fields: _Fields, kind: _Kind) -> str:
-    insight = _is_insight(kind)
+def _part_fault(fields: Fields, kind: Kind) -> str:
+    insight = is_insight(kind)
     part = fields.insight_details if insight else fields.user_identity
     if type(part) is Raw and bytes(part)[0] == _BRACE:
         return ""
     return f"It needs {'insightDetails' if insight else 'a userIdentity'}, which is an object."
+
+
+def any_time_fault(texts: set[Text], now_s: int) -> bool:
+    """Whether something is wrong with one of several eventTimes."""
+    known = max(map(_TIMES.get, texts, repeat(FAR_S))) <= now_s
+    return not known and any(_time_fault(text, now_s) for text in texts)
 
 
 def _time_fault(text: Text, now_s: int) -> str:
@@ -248,7 +252,7 @@ def _epoch_s(text: str) -> int | None:
         return None
 
 
-def _check_odd(data: bytes, fields: _Fields) -> bytes:
+def _check_odd(data: bytes, fields: Fields) -> bytes:
     """Return a record with blanks, unknown fields or escapes; on one line. Raises: Rejection."""
     small = msgspec.json.format(data, indent=-1)
     if len(_encode(fields)) != len(small):

@@ -15,17 +15,16 @@ from opentrail.eventlog.base import Entry, Origin
 WINDOW_MS = 24 * 3600 * 1000
 """Records are known for a day at least: a sender whose queue is older than that has other troubles."""
 WINDOW_RECORDS_MAX = 2**21
-"""Positions kept at the most, 32 bytes each: 64 MB. Where more come in within a day, the oldest are
+"""Positions kept at the most, 36 bytes each: 72 MB. Where more come in within a day, the oldest are
 forgotten first."""
 TABLE_RECORDS_MIN = 2**13
-"""Room of the first table: 256 KB. Each further one has four times the room of the last."""
+"""Room of the first table: 288 KB. Each further one has four times the room of the last."""
 TABLE_RECORDS_MAX = 2**19
 """Room of the largest: forgetting takes one table at a time."""
 _GROWTH = 4
-MARKS = 2**21
-"""Bytes, one of which is set for each key that was noted: nearly all records are new, and to see
-that takes one look then, not one in each table."""
-_MARK_BITS = MARKS - 1
+MARKS = 4
+"""Bytes of a table for each record of its room, one of which is set for each key: nearly all records
+are new, which then shows in one look, three of four times or more."""
 
 KEY_BITS = 2**63 - 1
 """Bits of a key; 0 marks an empty place."""
@@ -51,7 +50,7 @@ def exact_key_of(event_id: str, data: bytes) -> int:
 class _Table:
     """Keys and positions, by turns, in an open hash table that is never more than half full."""
 
-    __slots__ = ("born_ms", "count", "last", "pairs", "room")
+    __slots__ = ("born_ms", "count", "last", "mark", "marks", "pairs", "room")
 
     def __init__(self, room: int, born_ms: int) -> None:
         self.room = room
@@ -60,17 +59,27 @@ class _Table:
         self.last = 2 * (2 * room - 1)
         """Index of the last key: with its bits, a key's place."""
         self.pairs = array("Q", bytes(32 * room))
+        self.mark = MARKS * room - 1
+        """Index of the last mark: with its bits, a key's."""
+        self.marks = bytearray(MARKS * room)
 
     def add(self, keys: Sequence[int], positions: Sequence[int]) -> None:
         """Note keys and positions; there must be room."""
-        pairs, last = self.pairs, self.last
+        pairs, last, marks, mark = self.pairs, self.last, self.marks, self.mark
         for key, position in zip(keys, positions, strict=True):
             slot = key & last
             while pairs[slot]:
                 slot = (slot + 2) & last
             pairs[slot] = key
             pairs[slot + 1] = position
+            marks[key & mark] = 1
         self.count += len(keys)
+
+    def has_any(self, keys: Sequence[int]) -> bool:
+        """Whether one of ``keys`` is here."""
+        marks, mark = self.marks, self.mark
+        marked = [key for key in keys if marks[key & mark]]
+        return any(True for key in marked for _ in self.all(key))
 
     def all(self, key: int) -> Iterator[int]:
         """Yield all positions under ``key``."""
@@ -89,13 +98,14 @@ class Window:
         """``read`` returns the record at a position; None when it is no longer kept."""
         self._read = read
         self._tables: list[_Table] = []
-        self._marks = bytearray(MARKS)
 
     def has(self, key: int) -> bool:
         """Whether something was noted under ``key``; it may have left the log since."""
-        if not self._marks[key & _MARK_BITS]:
-            return False
-        return any(True for table in self._tables for _ in table.all(key))
+        return self.has_any((key,))
+
+    def has_any(self, keys: Sequence[int]) -> bool:
+        """Whether something was noted under one of ``keys``."""
+        return any(table.has_any(keys) for table in self._tables)
 
     def find(self, key: int) -> bytes | None:
         """Return the record that was noted under ``key``, if it still is in the log."""
@@ -114,9 +124,6 @@ class Window:
             end = at + table.room - table.count
             table.add(keys[at:end], positions[at:end])
             at = end
-        marks = self._marks
-        for key in keys:
-            marks[key & _MARK_BITS] = 1
 
     def load(self, entries: Iterable[Entry]) -> None:
         """Note the records of the log that were sent to us, in its order."""
@@ -138,22 +145,12 @@ class Window:
         if last is not None and last.count < last.room:
             room = TABLE_RECORDS_MIN  # a quiet day: begin small again
         # A table's records are all older than the next table.
-        kept = len(tables)
         while len(tables) > 1 and now_ms - tables[1].born_ms >= WINDOW_MS:
             del tables[0]
         while tables and sum(table.room for table in tables) + room > WINDOW_RECORDS_MAX:
             del tables[0]
-        if len(tables) < kept:
-            self._mark_anew()
         tables.append(_Table(room, now_ms))
         return tables[-1]
-
-    def _mark_anew(self) -> None:
-        """Take back the marks of what was forgotten."""
-        self._marks = marks = bytearray(MARKS)
-        for table in self._tables:
-            for key in filter(None, table.pairs[::2]):
-                marks[key & _MARK_BITS] = 1
 
     def __len__(self) -> int:
         return sum(table.count for table in self._tables)
@@ -165,4 +162,3 @@ class Window:
     def clear(self) -> None:
         """Forget everything: the log begins anew."""
         self._tables.clear()
-        self._marks = bytearray(MARKS)

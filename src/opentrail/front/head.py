@@ -25,10 +25,10 @@ def _without_upgrade(data: bytes) -> bytes:
 
     The parser would otherwise take the body for the other protocol. Both headers end here anyway.
     """
-    if b"\nupgrade:" not in data.lower():
-        return data
     end = data.find(b"\r\n\r\n")
     end = len(data) if end < 0 else end
+    if b"\nupgrade:" not in data[:end].lower():
+        return data  # what follows the head may be long
     return _UPGRADE.sub(b"\ntrailer:", data[:end]) + data[end:]
 
 

@@ -17,7 +17,7 @@ from opentrail.aws.request import RequestHead
 from opentrail.aws.route import parse_credential
 from opentrail.capture.arrival import Arrival, ClientGone, RequestBody
 from opentrail.capture.intake import Batch, Intake, answer_of
-from opentrail.capture.intake_body import BODY_BYTES_MAX, split, too_long, unpacked
+from opentrail.capture.intake_body import BODY_BYTES_MAX, read, too_long, unpacked
 from opentrail.capture.intake_window import WINDOW_MS, Window
 from opentrail.capture.reply import Client
 from opentrail.clock import Clock
@@ -245,8 +245,8 @@ class IntakeDoor:
         if why:
             raise Unavailable(f"no records are taken now: {why}")
         data = unpacked(body, head.headers.get("content-encoding", ""))
-        records = split(data, head.headers.get("content-type", ""))
-        batch = self._intake.take(records, _may_write(key), now_ms)
+        text = read(data, head.headers.get("content-type", ""))
+        batch = self._intake.take(text, _may_write(key), now_ms)
         if key is not None and batch.all_rejected("AccountNotAllowed"):
             raise refusals.in_protocol(refusals.access_denied(key.arn, PUT_RECORDS), "rest-json")
         await self._durable(batch)

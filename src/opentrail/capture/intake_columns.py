@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The records of a whole request checked at once, field by field instead of one by one. Pure.
+
+What a program sends is on one line without blanks, all of it good, and much of it alike: that shows
+in a few steps over all records. Whatever is not so is left to ``intake_record``, which looks at
+each; the two never disagree.
+"""
+
+import msgspec
+from msgspec import Raw
+
+from opentrail.capture.intake_body import RECORDS_MAX, Text
+from opentrail.capture.intake_record import (
+    EVENT_ID_CHARS_MAX,
+    NESTING_MAX,
+    Fields,
+    any_time_fault,
+    is_insight,
+    kind_fault,
+    kind_of,
+)
+from opentrail.eventlog.base import RECORD_BYTES_MAX
+
+OBJECTS_MAX = 10 * RECORDS_MAX
+"""Braces of a request that is looked at here: real records have half as many, and a hostile list of
+millions of objects must not first become millions of objects here."""
+
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+_decode_array = msgspec.json.Decoder(list[Fields]).decode
+_decode_lines = msgspec.json.Decoder(Fields).decode_lines
+_encode = msgspec.json.Encoder().encode
+
+
+class Columns(msgspec.Struct, frozen=True, gc=False):
+    """Records that may come in, in their order."""
+
+    records: list[bytes]
+    """Each as it was sent."""
+    event_ids: list[str]
+    accounts: set[str]
+    """Whose records they say they are."""
+
+
+def columns_of(text: Text, now_s: int) -> Columns | None:
+    """Return the records of ``text``, if each surely is one, at ``now_s`` (epoch seconds).
+
+    None says nothing of them.
+    """
+    fields = _fields_of(text)
+    if not 0 < len(fields) <= RECORDS_MAX or not _are_good(fields, now_s):
+        return None
+    records = _lines(text.data, fields) if text.lines else _elements(text.data, fields)
+    event_ids = [each.event_id for each in fields if type(each.event_id) is str]
+    accounts = {each.recipient_account_id for each in fields}
+    named = {account for account in accounts if type(account) is str and account}
+    if len(named) < len(accounts) or not len(fields) == len(records) == len(event_ids):
+        return None
+    return Columns(records, event_ids, named) if _fit(event_ids, records) else None
+
+
+def _fields_of(text: Text) -> list[Fields]:
+    """Return the fields of each record; none where that is not as simple as that."""
+    data = text.data
+    if b"\r" in data or (len(data) > 3 * OBJECTS_MAX and data.count(b"{") > OBJECTS_MAX):
+        return []
+    try:
+        if not data.isascii():
+            data.decode()  # what msgspec skips it does not check
+        return _decode_lines(data) if text.lines else _decode_array(data)
+    except _UNREADABLE:
+        return []
+
+
+def _elements(array: bytes, fields: list[Fields]) -> list[bytes]:
+    """Return the elements of ``array``; none if one of them is odd.
+
+    A record that is encoded again is never longer than it was, and shorter if it has a blank, a
+    field twice, one that is not known, or a needless escape. So where all together are as long as
+    before, each is, and where each begins is known.
+    """
+    sizes = list(map(len, map(_encode, fields)))
+    if sum(sizes) + len(sizes) + 1 != len(array) or b"\n" in array:
+        return []
+    records: list[bytes] = []
+    at = 1
+    for size in sizes:
+        records.append(array[at : at + size])
+        at += size + 1
+    return records
+
+
+def _lines(text: bytes, fields: list[Fields]) -> list[bytes]:
+    """Return the lines of ``text``; none if one of them is odd."""
+    records = text.split(b"\n")
+    sizes = map(len, map(_encode, fields))
+    return records if list(sizes) == list(map(len, records)) else []
+
+
+def _are_good(fields: list[Fields], now_s: int) -> bool:
+    """Whether names, times and callers are all good."""
+    kinds = set(map(kind_of, fields))
+    if any(map(kind_fault, kinds)) or any_time_fault({each.event_time for each in fields}, now_s):
+        return False
+    callers = [each.user_identity for each in fields if type(each.user_identity) is Raw]
+    # Of Insights events something else is asked for.
+    return not any(map(is_insight, kinds)) and len(callers) == len(fields) and _are_objects(callers)
+
+
+def _are_objects(parts: list[Raw]) -> bool:
+    """Whether each of ``parts``, JSON without line breaks, is an object."""
+    joined = b"\n".join(parts)
+    return joined.startswith(b"{") and joined.count(b"\n{") == len(parts) - 1
+
+
+def _fit(event_ids: list[str], records: list[bytes]) -> bool:
+    """Whether none is too long or unprintable, or has more brackets than may be nested."""
+    sizes = list(map(len, event_ids))
+    if min(sizes) == 0 or max(sizes) > EVENT_ID_CHARS_MAX or not "".join(event_ids).isprintable():
+        return False
+    brackets = [
+        record.count(b"{") + (record.count(b"[") if b"[" in record else 0) for record in records
+    ]
+    return max(brackets) <= NESTING_MAX and max(map(len, records)) <= RECORD_BYTES_MAX
