@@ -17,7 +17,7 @@ from opentrail.durable import OS_FILES, Files
 from opentrail.errors import ClientError, Unavailable
 from opentrail.eventlog.base import Entry, LogReader, Origin
 from opentrail.history.derive import ATTRIBUTES, derive
-from opentrail.history.known import known
+from opentrail.history.known import Marks, known
 from opentrail.history.lookup import Found, Lookup, Page
 from opentrail.history.memtable import Memtable
 from opentrail.history.runs import MERGE_RUNS, Runs
@@ -78,6 +78,7 @@ class History:
         self._sizes = sizes
         self._collector = Collector()
         self._memtable = Memtable()
+        self._marks: Marks | None = None
         self._next = runs.covered
         self._unindexed = runs.unindexed
         self._shown = _Shown(runs.tables, runs.covered)
@@ -177,9 +178,13 @@ class History:
     def known(self, batch: Batch, records: Sequence[bytes]) -> set[int]:
         """Return which of ``records``, prepared as ``batch``, the log has, byte for byte.
 
-        Of equal ones among them the first counts as new. Raises: Corrupt.
+        Of equal ones among them the first counts as new. From the first call on, records may come
+        into the index by ``adopt`` alone. Raises: Corrupt.
         """
-        return known(self._shown.tables, self._log, batch, records)
+        tables = self._shown.tables
+        if self._marks is None:
+            self._marks = Marks(tables)
+        return known(tables, self._marks, self._log, batch, records)
 
     def adopt(self, batch: Batch, positions: Sequence[int], end: int) -> None:
         """Take over rows that were prepared and whose records were then appended.
@@ -193,6 +198,8 @@ class History:
         self._next = end
         self._unindexed += len(positions) - len(batch.positions)
         self._show()
+        if self._marks is not None:
+            self._marks.add(batch, self._shown.tables)
         with _disk_seam(self._runs.directory):
             self._flush_if_full()
             self._show()

@@ -60,6 +60,10 @@ class Table(Protocol):
         """Return for each of ``terms``, which ascend, whether any row is under it."""
         ...
 
+    def column(self, column: int) -> tuple[NDArray[np.uint64], NDArray[np.uint32]]:
+        """Return the column's terms, and for each the row that has it."""
+        ...
+
 
 def newest_first(
     tables: Sequence[Table], column: int, term: int, bounds: Bounds
