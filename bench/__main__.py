@@ -6,7 +6,7 @@ import gc
 import tempfile
 from pathlib import Path
 
-from bench import append, audit, delivery, gateway, intake, machine, sdk, verify
+from bench import append, audit, delivery, gateway, importing, intake, machine, sdk, verify
 
 PARTS = {
     "append": append.run,
@@ -16,6 +16,7 @@ PARTS = {
     "verify": verify.run,
     "intake": intake.run,
     "sdk": sdk.run,
+    "import": importing.run,
 }
 ROUNDS, SECONDS = 5, 3.0
 QUICK_ROUNDS, QUICK_SECONDS = 1, 0.2
