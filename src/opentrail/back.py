@@ -25,8 +25,8 @@ from opentrail.errors import Corrupt, Unavailable, UsageError
 from opentrail.eventlog.link import Hello, Kind, Link, LinkedLog
 from opentrail.history.alone import hold
 from opentrail.history.index import History
-from opentrail.objects.setting import BucketSetting
-from opentrail.objects.table import BucketTable, Upstream
+from opentrail.objects.setting import BucketSetting, Upstream
+from opentrail.objects.table import BucketTable
 from opentrail.state.sqlite import SqliteState
 from opentrail.trails.announce import Announcer
 from opentrail.trails.backlog import Patience

@@ -9,7 +9,8 @@ from support.aws_clients import Key, client
 
 from opentrail.objects.base import Bucket
 from opentrail.objects.localdir import LocalDir
-from opentrail.objects.table import BucketTable, Upstream
+from opentrail.objects.setting import Upstream
+from opentrail.objects.table import BucketTable
 
 KEY = ("AKIATESTBUCKETS", "secret-of-the-tests")
 NOW_MS = 1_700_000_000_000

@@ -243,6 +243,21 @@ def test_no_other_protocol_is_begun(head: bytes) -> None:
     assert paths in ([], ["/1"])
 
 
+@pytest.mark.parametrize("name", [b"content-length", b"Content-Length"])
+def test_a_length_is_framing_enough_however_it_is_written(name: bytes) -> None:
+    """RFC 9112, 6.2: never beside Transfer-Encoding; strict clients refuse such an answer."""
+
+    async def sized(_arrival: Arrival, _body: RequestBody, client: Client) -> None:
+        client.answer(200, [(name, b"2")], b"ab")
+
+    async def run() -> bytes:
+        async with running(sized) as front:
+            return await front.ask(LAST)
+
+    head, _, body = asyncio.run(run()).partition(b"\r\n\r\n")
+    assert (b"transfer-encoding" in head, body) == (False, b"ab")
+
+
 def test_an_old_client_is_told_the_end_by_the_end() -> None:
     async def run() -> bytes:
         async with running() as front:

@@ -17,8 +17,8 @@ from opentrail.objects.base import Put
 from opentrail.objects.localdir import LocalDir
 from opentrail.objects.names import OBJECT_BYTES_MAX
 from opentrail.objects.s3 import DRIVER_ERRORS, S3Bucket, mapped
-from opentrail.objects.setting import BucketSetting
-from opentrail.objects.table import BucketTable, Upstream
+from opentrail.objects.setting import BucketSetting, Upstream
+from opentrail.objects.table import BucketTable
 
 DRIVER_CLASSES = [
     found

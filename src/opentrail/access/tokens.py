@@ -15,10 +15,6 @@ import jwt
 from opentrail.access.keys import AccessKey, IdentityType, identity_of_arn, is_account
 from opentrail.errors import ClientError, UsageError
 
-ALGORITHMS = frozenset(
-    {"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"}
-)
-"""Signatures with a private key: whoever can check one cannot make one."""
 TOKEN_CHARS_MAX = 8192
 """The longest token that is looked at; one with a hundred groups has 6 KB."""
 KEY_SET_BYTES_MAX = 256 * 1024
@@ -27,8 +23,6 @@ KEYS_MAX = 100
 """Keys of a set: issuers publish two to ten."""
 TOKENS_CACHED_MAX = 1024
 """Tokens that were proven and are not proven anew at each call; past it all are forgotten."""
-SKEW_S_MAX = 300
-"""The widest tolerance of clocks that may be set: beyond it expired tokens would be accepted."""
 NAME_CHARS_MAX = 256
 """Of a name, an issuer or an audience in an identity."""
 

@@ -39,7 +39,8 @@ from opentrail.imports.paths import Wanted
 from opentrail.imports.run import Summary, import_all
 from opentrail.imports.sink_log import LogSink
 from opentrail.imports.sources import BucketObject, LeftOut, LocalFile, in_bucket, local
-from opentrail.objects.table import BucketTable, Upstream
+from opentrail.objects.setting import Upstream
+from opentrail.objects.table import BucketTable
 from opentrail.state.sqlite import SqliteState
 
 DATA_DEFAULT = "opentrail-import"

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """``opentrail verify``: check delivered log files and their digests, with or without a server."""
 
+import importlib
 import math
 import os
 import sys
@@ -10,13 +11,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import click
-from rich.console import Console
 
 from opentrail.cli.options import Command, data_options, settings_of
 from opentrail.cli.times import seconds_of
-from opentrail.cli.verify_keys import fetched
 from opentrail.cli.verify_log import AgainstLog
-from opentrail.cli.verify_show import FORMS, Result, watched
+from opentrail.cli.verify_show import Result, form_of, watched
 from opentrail.cli.verify_target import Place, Target, target_of
 from opentrail.clock import SystemClock
 from opentrail.errors import UsageError
@@ -89,12 +88,14 @@ def command(config: Path | None, **flags: object) -> None:
     place = Place(settings, clock, given.endpoint_url, given.profile)
     target = target_of(given.named(), given.asked(), _keys(given.keys_file), place)
     examiner = target.opening()
-    found = survey(examiner.source, target.asked)
+    try:
+        found = survey(examiner.source, target.asked)
+    finally:
+        examiner.source.close()  # whoever reads opens it again
     if given.fetch_keys:
         target, examiner = _with_fetched(target, examiner, found, place)
-    form = given.form or ("table" if Console().is_terminal else "plain")
-    everything = given.verbose or form == "json"
-    result = Result(FORMS[form](), verbose=everything, no_keys=not examiner.ring.keys)
+    everything = given.verbose or given.form == "json"
+    result = Result(form_of(given.form), verbose=everything, no_keys=not examiner.ring.keys)
     expected = _with_receipt(target, examiner.ring, given.receipt_file, result)
     with _workers(target, examiner, found, given.jobs) as workers:
         files = Files(examiner, workers, found)
@@ -177,10 +178,10 @@ def _with_fetched(
     target: Target, examiner: Examiner, found: Survey, place: Place
 ) -> tuple[Target, Examiner]:
     """Let the keys that CloudTrail lists be known too. Raises: UsageError. Unavailable."""
+    fetched = importlib.import_module("opentrail.cli.verify_keys").fetched  # it has botocore
     more = fetched(found, target.asked, place.endpoint, place.profile, place.settings.region)
     ring = KeyRing(more | dict(examiner.ring.keys), complete=False)
-    opening = replace(target.opening, ring=ring)
-    return replace(target, opening=opening), opening()
+    return replace(target, opening=replace(target.opening, ring=ring)), replace(examiner, ring=ring)
 
 
 def _with_receipt(target: Target, ring: KeyRing, file: Path | None, result: Result) -> Expected:

@@ -1,29 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """How ``opentrail verify`` shows what it finds, while it finds it."""
 
+import importlib
 import json
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Protocol
+from contextlib import AbstractContextManager, nullcontext
+from typing import Protocol, cast
 
 import click
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TaskID,
-    TextColumn,
-    TimeElapsedColumn,
-)
-from rich.table import Table
-from rich.text import Text
 
 from opentrail.trails.verdict import COVERED, NOTE, Finding, Tally, Verdict
 
 WORDS = {Verdict.VALID: "valid", Verdict.INVALID: "INVALID", Verdict.UNKNOWN: "cannot tell"}
-_STYLES = {Verdict.VALID: "green", Verdict.INVALID: "red", Verdict.UNKNOWN: "yellow"}
+_TERMINAL = "opentrail.cli.verify_table"
+"""What shows it to people. It takes a tenth of a second to load, so it is, for them alone."""
 
 
 class Form(Protocol):
@@ -92,40 +83,13 @@ class Plain:
 
     def add(self, finding: Finding) -> None:
         """See ``Form``."""
-        said = ": ".join(part for part in (_word(finding), finding.reason) if part)
-        click.echo("\t".join(map(_safe, (finding.kind, finding.subject, said))))
+        said = ": ".join(part for part in (word_of(finding), finding.reason) if part)
+        click.echo("\t".join(map(safe, (finding.kind, finding.subject, said))))
 
     def end(self, summary: list[str], verdict: Verdict) -> None:
         """See ``Form``."""
         for line in (*summary, f"verdict: {WORDS[verdict]}"):
             click.echo(line)
-
-
-class InTable:
-    """A table for people, at the end."""
-
-    def __init__(self) -> None:
-        self._rows: list[Finding] = []
-
-    def add(self, finding: Finding) -> None:
-        """See ``Form``."""
-        self._rows.append(finding)
-
-    def end(self, summary: list[str], verdict: Verdict) -> None:
-        """See ``Form``."""
-        console = Console()
-        if self._rows:
-            table = Table(box=None, header_style="bold")
-            for title in ("What", "Verdict", "Why", "Where"):
-                table.add_column(title, overflow="fold")
-            for each in self._rows:
-                word = Text(_word(each), style=_STYLES[each.verdict])
-                table.add_row(each.kind, word, Text(_safe(each.reason)), Text(_safe(each.subject)))
-            console.print(table)
-        for line in summary:
-            console.print(line, markup=False, highlight=False)
-        style = _STYLES[verdict]
-        console.print(f"verdict: {WORDS[verdict]}", style=style, highlight=False)
 
 
 class Json:
@@ -140,7 +104,7 @@ class Json:
         document = {
             "kind": finding.kind,
             "subject": finding.subject,
-            "verdict": _word(finding),
+            "verdict": word_of(finding),
             "reason": finding.reason,
         }
         click.echo(json.dumps(document), nl=False)
@@ -157,36 +121,28 @@ class Json:
         self._begun = True
 
 
-FORMS: dict[str, type[Plain | InTable | Json]] = {"plain": Plain, "table": InTable, "json": Json}
+def form_of(name: str | None) -> Form:
+    """Return the form of that name; None: a table on a terminal, else plain."""
+    if name == "json":
+        return Json()
+    if name == "plain" or (name is None and not sys.stdout.isatty()):
+        return Plain()
+    return cast("Form", importlib.import_module(_TERMINAL).InTable())
 
 
-@contextmanager
-def watched(findings: Iterator[Finding], digests: int) -> Iterator[Iterator[Finding]]:
+def watched(findings: Iterator[Finding], digests: int) -> AbstractContextManager[Iterator[Finding]]:
     """Yield ``findings``, with a bar on standard error while they come in, if that is a terminal."""
-    console = Console(file=sys.stderr)
-    if not console.is_terminal:
-        yield findings
-        return
-    columns = (
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
-        TextColumn("{task.fields[logs]} log files"),
-    )  # fmt: skip
-    with Progress(*columns, console=console, transient=True) as bar:
-        yield _counted(findings, bar, bar.add_task("digests", total=digests, logs=0))
+    if not sys.stderr.isatty():
+        return nullcontext(findings)
+    bar = importlib.import_module(_TERMINAL).with_bar(findings, digests)
+    return cast("AbstractContextManager[Iterator[Finding]]", bar)
 
 
-def _counted(findings: Iterator[Finding], bar: Progress, task: TaskID) -> Iterator[Finding]:
-    logs = 0
-    for finding in findings:
-        logs += finding.kind == "Log file"
-        bar.update(task, advance=finding.kind.endswith("igest file"), logs=logs)
-        yield finding
-
-
-def _word(finding: Finding) -> str:
+def word_of(finding: Finding) -> str:
+    """Return the verdict in a word; a note has none."""
     return "" if finding.kind == NOTE else WORDS[finding.verdict]
 
 
-def _safe(text: str) -> str:
+def safe(text: str) -> str:
     """Return ``text`` without what a terminal would act on: whoever can write there named it."""
     return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)

@@ -15,8 +15,10 @@ from opentrail.front.keys import credentials_file
 from opentrail.objects.base import Bucket
 from opentrail.objects.names import OWN_FOLDER
 from opentrail.objects.readdir import ReadDir
-from opentrail.objects.s3get import S3Get, Where
-from opentrail.objects.table import BucketTable, Upstream
+from opentrail.objects.s3ask import Where
+from opentrail.objects.s3get import S3Get
+from opentrail.objects.setting import Upstream
+from opentrail.objects.table import BucketTable
 from opentrail.trails.chain import Link
 from opentrail.trails.digestfile import HASH_ALGORITHM, LogFileEntry
 from opentrail.trails.examine import Examiner, Source
@@ -82,7 +84,7 @@ class Opening:
         return buckets_of(self.place, self.bucket).find(self.bucket)
 
     def _fast(self) -> S3Get | None:
-        return None if self.fast is None else S3Get(self.fast, self.bucket)
+        return None if self.fast is None else S3Get(self.fast, self.bucket, self.place.clock)
 
     def _find(self, name: str) -> Source | None:
         table = buckets_of(self.place, name)

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from opentrail.access.keys import identity_of_arn
-from opentrail.access.tokens import ALGORITHMS, SKEW_S_MAX
+from opentrail.access.token_bounds import ALGORITHMS, SKEW_S_MAX
 from opentrail.errors import UsageError
 
 Header = Annotated[str, msgspec.Meta(pattern=r"^(?:[a-z0-9-]{1,64})?\Z")]

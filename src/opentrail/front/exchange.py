@@ -154,4 +154,4 @@ class Exchange:
 
 
 def _has_length(headers: Headers) -> bool:
-    return b"content-length" in [name for name, _ in headers]
+    return b"content-length" in [name.lower() for name, _ in headers]

@@ -27,20 +27,48 @@ def open_file(root: Path, segments: Sequence[str]) -> int | None:
 
     Raises: FileNotFoundError: ``root`` is not there. OSError.
     """
-    *folders, last = segments
-    folder = os.open(root, _FOLDER_FLAGS)
+    folders = Folders(root)
     try:
-        for name in folders:
-            inner = os.open(name, _FOLDER_FLAGS | os.O_NOFOLLOW, dir_fd=folder)
-            os.close(folder)
-            folder = inner
-        return _regular(os.open(last, _FILE_FLAGS, dir_fd=folder))
-    except OSError as error:
-        if error.errno in _NOT_THERE:
-            return None
-        raise
+        return folders.open_file(segments)
     finally:
-        os.close(folder)
+        folders.close()
+
+
+class Folders:
+    """Opens files below ``root``, many times over: the last folder stays open. For one thread."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._names: Sequence[str] | None = None
+        """Where it is; None: not where it was to go."""
+        self._fd = -1
+
+    def open_file(self, segments: Sequence[str]) -> int | None:
+        """See ``open_file``."""
+        *names, last = segments
+        try:
+            if names != self._names:
+                self._go_to(names)
+            return _regular(os.open(last, _FILE_FLAGS, dir_fd=self._fd))
+        except OSError as error:
+            if self._fd < 0 or error.errno not in _NOT_THERE:
+                raise
+            return None
+
+    def _go_to(self, names: Sequence[str]) -> None:
+        self.close()
+        self._fd = os.open(self._root, _FOLDER_FLAGS)
+        for name in names:
+            inner = os.open(name, _FOLDER_FLAGS | os.O_NOFOLLOW, dir_fd=self._fd)
+            os.close(self._fd)
+            self._fd = inner
+        self._names = names
+
+    def close(self) -> None:
+        """Let go of the folder; the next file opens one anew."""
+        if self._fd >= 0:
+            os.close(self._fd)
+        self._fd, self._names = -1, None
 
 
 def _regular(fd: int) -> int | None:

@@ -9,7 +9,7 @@ from botocore import exceptions as driver
 from botocore.config import Config
 from botocore.credentials import ReadOnlyCredentials
 
-from opentrail.errors import Unavailable
+from opentrail.errors import Unavailable, UsageError
 
 CONNECT_TIMEOUT_S = 5
 READ_TIMEOUT_S = 30
@@ -82,3 +82,11 @@ def credentials_of(profile: str) -> ReadOnlyCredentials | None:
         return None if found is None else found.get_frozen_credentials()
     except driver.BotoCoreError as error:
         raise Unavailable(f"no credentials: {type(error).__name__}", _HINT) from error
+
+
+def check_profile(profile: str) -> None:
+    """Raise UsageError for a profile that is not there."""
+    try:
+        botocore.session.Session(profile=profile).get_scoped_config()
+    except driver.BotoCoreError as error:
+        raise UsageError(f"credentials profile {profile}: {error}") from error

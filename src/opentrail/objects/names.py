@@ -4,6 +4,7 @@
 Amazon S3 User Guide, "General purpose bucket naming rules" and "Naming Amazon S3 objects".
 """
 
+import functools
 import re
 
 from opentrail.errors import ClientError
@@ -14,6 +15,8 @@ KEY_BYTES_MAX = 1024
 """S3's bound on a key, in UTF-8."""
 SEGMENT_BYTES_MAX = 255
 """What ext4, XFS and APFS hold in one name."""
+FOLDERS_CACHED = 1024
+"""Of keys one after another most lie in the same folder."""
 OWN_FOLDER = ".opentrail"
 """In a directory bucket: ours. No key begins there."""
 
@@ -48,17 +51,25 @@ def segments_of(key: str) -> tuple[str, ...]:
         raise _unfit("is not UTF-8") from None
     if length > KEY_BYTES_MAX:
         raise ClientError("KeyTooLongError", "Your key is too long")
-    segments = key.split("/")
-    inner = segments[:-1] if key.endswith("/") else segments
     if not key or "\0" in key:
         raise _unfit("is empty or has a zero byte")
-    if any(segment in ("", ".", "..") for segment in inner):
-        raise _unfit("has an empty part, '.' or '..'")
-    if any(len(segment.encode()) > SEGMENT_BYTES_MAX for segment in inner):
-        raise _unfit(f"has a part longer than {SEGMENT_BYTES_MAX} bytes")
-    if inner[0] == OWN_FOLDER:
+    folder, slash, last = key.rpartition("/")
+    names = (*(_folders(folder) if slash else ()), *(_names(last) if last else ("",)))
+    if names[0] == OWN_FOLDER:
         raise _unfit(f"begins with {OWN_FOLDER}/")
-    return tuple(segments)
+    return names
+
+
+def _names(path: str) -> tuple[str, ...]:
+    names = tuple(path.split("/"))
+    if any(name in ("", ".", "..") for name in names):
+        raise _unfit("has an empty part, '.' or '..'")
+    if any(len(name.encode()) > SEGMENT_BYTES_MAX for name in names):
+        raise _unfit(f"has a part longer than {SEGMENT_BYTES_MAX} bytes")
+    return names
+
+
+_folders = functools.lru_cache(maxsize=FOLDERS_CACHED)(_names)
 
 
 def _unfit(why: str) -> ClientError:

@@ -2,8 +2,9 @@
 """A directory read as a bucket: a directory bucket, or a copy of any bucket's objects."""
 
 import os
+import threading
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from contextlib import contextmanager
 from pathlib import Path
 
 from opentrail.errors import ClientError, Unavailable
@@ -11,16 +12,19 @@ from opentrail.objects import beneath, sidecar
 from opentrail.objects.names import OBJECT_BYTES_MAX, no_such_bucket, no_such_key, segments_of
 
 
-@dataclass(frozen=True, slots=True)
 class ReadDir:
     """Objects in the files of a directory, as they are: no link is followed, nothing is made.
 
     ``base``: what the keys of the original begin with in front of the paths here ("" or "…/").
+    Safe from several threads.
     """
 
-    path: Path
-    name: str
-    base: str = ""
+    def __init__(self, path: Path, name: str, base: str = "") -> None:
+        self.path = path
+        self.name = name
+        self.base = base
+        self._folders = beneath.Folders(path)
+        self._opening = threading.Lock()
 
     def keys(self, prefix: str, after: str = "") -> Iterator[str]:
         """Yield the keys of all files, in order of their UTF-8 bytes, behind ``after``.
@@ -45,23 +49,26 @@ class ReadDir:
 
         Raises: ClientError NoSuchKey, EntityTooLarge, InvalidArgument, AccessDenied. Unavailable.
         """
+        data = self.data(key)
+        with self._seam():
+            return self._metadata(key), data
+
+    def data(self, key: str) -> bytes:
+        """Return an object's bytes alone. Raises: as ``read``."""
         if not key.startswith(self.base):
             raise no_such_key()
         segments = segments_of(key.removeprefix(self.base))
-        try:
-            return self._metadata(key), self._bytes(segments)
-        except FileNotFoundError as error:
-            raise no_such_bucket() from error
-        except PermissionError as error:
-            raise ClientError("AccessDenied", "Access Denied", 403) from error
-        except OSError as error:
-            raise self._unreadable(error) from error
+        with self._seam():
+            return self._bytes(segments)
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Let go of the folder that was read last."""
+        with self._opening:
+            self._folders.close()
 
     def _bytes(self, segments: tuple[str, ...]) -> bytes:
-        fd = beneath.open_file(self.path, segments)
+        with self._opening:
+            fd = self._folders.open_file(segments)
         if fd is None:
             raise no_such_key()
         try:
@@ -81,6 +88,18 @@ class ReadDir:
         finally:
             os.close(fd)
         return {} if kept is None else kept.metadata
+
+    @contextmanager
+    def _seam(self) -> Iterator[None]:
+        """Turn the operating system's errors into S3's."""
+        try:
+            yield
+        except FileNotFoundError as error:
+            raise no_such_bucket() from error
+        except PermissionError as error:
+            raise ClientError("AccessDenied", "Access Denied", 403) from error
+        except OSError as error:
+            raise self._unreadable(error) from error
 
     def _unreadable(self, error: OSError) -> Unavailable:
         return Unavailable(

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where a bucket is, as the operator says it. Without the driver, so that it loads at once."""
 
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -33,6 +34,18 @@ class BucketSetting(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     """Whether some permission can lift that. Needs a bucket made with Object Lock."""
     encryption: Literal["", "AES256"] = ""
     """Asked for with each object that has no KMS key; empty: the bucket's own default."""
+
+
+@dataclass(frozen=True, slots=True)
+class Upstream:
+    """The S3 behind OpenTrail, for buckets that are not configured."""
+
+    endpoint: str
+    """URL; empty: AWS's own."""
+    credentials_profile: str = ""
+    access_key_id: str = ""
+    """Used when botocore's usual search finds no credentials: an emulator takes any."""
+    secret_access_key: str = field(default="", repr=False)
 
 
 def check(name: str, setting: BucketSetting) -> None:

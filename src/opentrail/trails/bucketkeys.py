@@ -5,7 +5,9 @@ Source: CloudTrail User Guide, "CloudTrail log file name format" and "CloudTrail
 structure".
 """
 
+import calendar
 import datetime as dt
+import functools
 import re
 from dataclasses import dataclass
 
@@ -26,6 +28,16 @@ _LOG_NAME = re.compile(
     _DAY + r"(?P<account>[0-9]{12})_(?P<folder>CloudTrail[A-Za-z-]*)_(?P<region>[a-z0-9-]+)_"
     r"(?P<minute>[0-9]{8}T[0-9]{4}Z)_[A-Za-z0-9]+\.json\.gz"
 )
+
+_HOUR, _SIXTY = "([01][0-9]|2[0-3])", "([0-5][0-9])"
+_SAID = rf"([0-9]{{4}})-([0-9]{{2}})-([0-9]{{2}})T{_HOUR}:{_SIXTY}:{_SIXTY}"
+TO_SECOND = re.compile(_SAID + "Z")
+"""A time as digests and receipts say it."""
+TO_FRACTION = re.compile(_SAID + r"(?:\.[0-9]{1,6})?Z")
+_NAMED = rf"([0-9]{{4}})([0-9]{{2}})([0-9]{{2}})T{_HOUR}{_SIXTY}"
+_SECOND_NAMED, _MINUTE_NAMED = re.compile(f"{_NAMED}{_SIXTY}Z"), re.compile(f"{_NAMED}Z")
+DAYS_CACHED = 4096
+"""Eleven years of days."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -73,7 +85,7 @@ class LogName:
 def digest_name(key: str) -> DigestName | None:
     """Return what a digest's key says; None: it is no digest's."""
     found = _DIGEST.fullmatch(key)
-    end_s = seconds_of(found["end"], "%Y%m%dT%H%M%SZ") if found else -1
+    end_s = seconds_of(found["end"], _SECOND_NAMED) if found else -1
     if found is None or end_s < 0:
         return None
     place = Place(found["root"], found["account"], found["region"])
@@ -91,12 +103,23 @@ def log_name(key: str) -> LogName | None:
     name = _LOG_NAME.fullmatch(found["rest"])
     if name is None or name["account"] != place.account or name["region"] != place.region:
         return LogName(key, place, folder, -1)
-    return LogName(key, place, folder, seconds_of(name["minute"], "%Y%m%dT%H%MZ"))
+    return LogName(key, place, folder, seconds_of(name["minute"], _MINUTE_NAMED))
 
 
-def seconds_of(text: str, form: str) -> int:
-    """Return seconds since 1970 UTC of a time in ``form`` (strptime's); -1: it is not in it."""
+def seconds_of(text: str, form: re.Pattern[str]) -> int:
+    """Return seconds since 1970 UTC of a time in ``form``, one of those above; -1: it is none."""
+    found = form.fullmatch(text)
+    if found is None:
+        return -1
+    year, month, day, hour, minute, *second = map(int, found.groups())
+    midnight_s = _midnight_s(year, month, day)
+    return -1 if midnight_s < 0 else midnight_s + hour * 3600 + minute * 60 + sum(second)
+
+
+@functools.lru_cache(maxsize=DAYS_CACHED)
+def _midnight_s(year: int, month: int, day: int) -> int:
+    """Return when a day begins, seconds since 1970 UTC; -1: there is no such day since then."""
     try:
-        return int(dt.datetime.strptime(text, form).replace(tzinfo=dt.UTC).timestamp())
+        return max(calendar.timegm(dt.date(year, month, day).timetuple()), -1)
     except ValueError:
         return -1

@@ -194,12 +194,11 @@ class Chain:
 
     def _doubt(self, read: Examined, entry: LogFileEntry) -> Judged | None:
         """Return what is wrong with how a log file is listed; remember that it is."""
-        assert read.digest is not None
         number = hash(entry.s3_object)
         if number in self._listed:
             return Verdict.INVALID, "is listed twice"
         self._listed.add(number)
-        if not is_at_home(read.digest, entry):
+        if not is_at_home(read.name.chain.place, entry):
             return Verdict.UNKNOWN, "is not one of its digest's account and region"
         return None
 

@@ -13,7 +13,15 @@ from typing import Protocol
 import msgspec
 
 from opentrail.errors import ClientError
-from opentrail.trails.bucketkeys import DigestName, digest_name, log_name, seconds_of
+from opentrail.trails.bucketkeys import (
+    TO_FRACTION,
+    TO_SECOND,
+    DigestName,
+    Place,
+    digest_name,
+    log_name,
+    seconds_of,
+)
 from opentrail.trails.digestfile import HASH_ALGORITHM, Digest, LogFileEntry
 from opentrail.trails.keys import SIGNATURE_ALGORITHM
 from opentrail.trails.ungzip import NotOneMember, sha256_of, unpacked
@@ -22,7 +30,6 @@ from opentrail.trails.verdict import SIGNED_LATE_S, TIME_MAX, KeyRing, Verdict
 GENERATED_NAME = "backfill-generation-timestamp"
 GENERATED_SPAN_S = 3600
 """A backfill digest is signed within an hour of that time: what ``validate-logs`` asks keys for."""
-_TIME = "%Y-%m-%dT%H:%M:%SZ"
 _decode = msgspec.json.Decoder(Digest).decode
 
 Judged = tuple[Verdict, str]
@@ -39,6 +46,10 @@ class Source(Protocol):
 
     def read(self, key: str) -> tuple[Mapping[str, str], bytes]:
         """Return an object's metadata and bytes. Raises: ClientError. Unavailable."""
+        ...
+
+    def data(self, key: str) -> bytes:
+        """Return an object's bytes alone. Raises: ClientError. Unavailable."""
         ...
 
     def keys(self, prefix: str, after: str = "") -> Iterator[str]:
@@ -159,7 +170,7 @@ class Examiner:
                 source = self.elsewhere(entry.s3_bucket)
             if source is None:
                 raise _Unreadable(Verdict.UNKNOWN, "is in another bucket")
-            return sha256_of(source.read(entry.s3_object)[1])
+            return sha256_of(source.data(entry.s3_object))
 
     def _misplaced(self, name: DigestName, digest: Digest) -> str:
         """Return why a digest is not what its place says; "" when it is."""
@@ -241,8 +252,7 @@ def _signed_between(read: Examined) -> tuple[int, int]:
     end_s = read.window[1]
     if not read.name.chain.backfill:
         return end_s, end_s + SIGNED_LATE_S
-    form = "%Y-%m-%dT%H:%M:%S.%fZ" if "." in read.generated else _TIME
-    made_s = seconds_of(read.generated, form)
+    made_s = seconds_of(read.generated, TO_FRACTION)
     if made_s < end_s:
         return end_s, TIME_MAX
     return made_s - GENERATED_SPAN_S, made_s + GENERATED_SPAN_S
@@ -251,13 +261,13 @@ def _signed_between(read: Examined) -> tuple[int, int]:
 def window_of(digest: Digest) -> tuple[int, int]:
     """Return the start and end of a digest's window, seconds since 1970 UTC; -1: no such time."""
     start, end = digest.digest_start_time, digest.digest_end_time
-    return seconds_of(start, _TIME), seconds_of(end, _TIME)
+    return seconds_of(start, TO_SECOND), seconds_of(end, TO_SECOND)
 
 
-def is_at_home(digest: Digest, entry: LogFileEntry) -> bool:
-    """Return whether a log file lies where those of its digest's account and region do."""
-    mine, its = digest_name(digest.digest_s3_object), log_name(entry.s3_object)
-    if mine is None or its is None:
-        return False
-    place = mine.chain.place
-    return (place.account, place.region) == (its.place.account, its.place.region)
+def is_at_home(place: Place, entry: LogFileEntry) -> bool:
+    """Return whether a log file lies where those of the account and region of ``place`` do."""
+    its = log_name(entry.s3_object)
+    return its is not None and (place.account, place.region) == (
+        its.place.account,
+        its.place.region,
+    )

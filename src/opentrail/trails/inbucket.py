@@ -28,8 +28,20 @@ class InBucket:
         head, data = self._find().get(key)
         return head.metadata, data
 
+    def data(self, key: str) -> bytes:
+        """See ``Source``."""
+        return self.read(key)[1]
+
     def keys(self, prefix: str, after: str = "") -> Iterator[str]:
         """See ``Source``."""
+        while self._fast is not None:
+            page = self._fast.page(prefix, after)
+            if page is None:
+                break
+            yield from page[0]
+            if not page[1]:
+                return
+            after = page[0][-1]
         for each in self._find().list(prefix, after, _NO_LIMIT):
             yield each.key
 

@@ -11,14 +11,13 @@ import msgspec
 
 from opentrail.clock import iso_seconds
 from opentrail.errors import UsageError
-from opentrail.trails.bucketkeys import seconds_of
+from opentrail.trails.bucketkeys import TO_SECOND, seconds_of
 from opentrail.trails.chain import Link
 from opentrail.trails.keys import SIGNATURE_ALGORITHM, Signer
 from opentrail.trails.progress import Chain
 from opentrail.trails.verdict import TIME_MAX, KeyRing, Verdict
 
 VERSION = 1
-_TIME = "%Y-%m-%dT%H:%M:%SZ"
 
 
 class Head(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
@@ -126,4 +125,4 @@ def links(heads: Iterator[Head], bucket: str, said_by: str) -> list[Link]:
 
 def made_s(payload: Payload) -> int:
     """Return when a receipt was made, seconds since 1970 UTC; -1: it does not say."""
-    return seconds_of(payload.made_time, _TIME)
+    return seconds_of(payload.made_time, TO_SECOND)
