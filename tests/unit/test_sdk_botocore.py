@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the plugin records of a program's own AWS calls."""
 
+import gc
 import json
 import os
 import subprocess
@@ -36,14 +37,16 @@ class Program:
         self.plugin = Plugin(self.trail)
         self.answers: list[tuple[int, dict[str, Any]]] = []
 
-    def client(self, service: str, *, answered: bool = True) -> Any:
+    def client(
+        self, service: str, *, answered: bool = True, endpoint_url: str = "http://127.0.0.1:1"
+    ) -> Any:
         session = botocore.session.Session()
         session.set_credentials(KEY_ID, SECRET, "a-session-token")
         self.plugin.attach(session.get_component("event_emitter"))
         client = session.create_client(
             service,
             region_name="eu-west-1",
-            endpoint_url="http://127.0.0.1:1",
+            endpoint_url=endpoint_url,
             config=Config(retries={"mode": "standard", "max_attempts": 3}),
         )
         if answered:
@@ -146,6 +149,44 @@ def test_what_the_model_calls_sensitive_is_hidden_and_blobs_are_left_out(program
     )
     assert program.record()["requestParameters"] == {"featureGroupName": "g"}
     assert "very secret" not in json.dumps(program.post.records)
+
+
+def test_secrets_are_hidden_in_maps_lists_and_addresses(program):
+    program.answers = [(200, {"TrainingJobArn": "arn:t"})] * 2
+    client = program.client("sagemaker", endpoint_url="http://who:very-secret@127.0.0.1:1")
+    tags = [{"Key": "a", "Value": "b"}]
+    hyper = {"AuthToken": "very secret", "depth": "3"}
+    job = {
+        "TrainingJobName": "t",
+        "RoleArn": "arn:aws:iam::123456789012:role/r",
+        "AlgorithmSpecification": {"TrainingInputMode": "File"},
+        "OutputDataConfig": {"S3OutputPath": "s3://b"},
+        "StoppingCondition": {},
+        "ResourceConfig": {"VolumeSizeInGB": 1},
+        "HyperParameters": hyper,
+        "Tags": tags,
+    }
+    client.create_training_job(**job)
+    # The program goes on with its own objects: the record is of the call as it was.
+    hyper["depth"] = "4"
+    tags.clear()
+    record = program.record()
+    assert record["requestParameters"]["hyperParameters"] == {"AuthToken": HIDDEN, "depth": "3"}
+    assert record["requestParameters"]["tags"] == [{"key": "a", "value": "b"}]
+    assert record["additionalEventData"]["endpoint"] == "127.0.0.1:1"
+    assert "very" not in json.dumps(record)
+
+
+def test_what_is_known_of_a_service_goes_with_its_clients(program):
+    program.answers = [(200, {"Models": []})]
+    client = program.client("sagemaker")
+    client.list_models()
+    program.record()
+    gc.collect()
+    before = len(plugin._operations), len(plugin._forms)
+    del client
+    gc.collect()
+    assert (len(plugin._operations), len(plugin._forms)) == (before[0] - 1, before[1] - 1)
 
 
 def test_sessions_that_are_handed_out_are_not_kept(program):

@@ -5,6 +5,7 @@ import json
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from pathlib import Path
@@ -13,9 +14,18 @@ import pytest
 from support.sdk_post import Listed, recorder
 from support.server import wait_until
 
+from opentrail.capture.intake_body import BODY_BYTES_MAX
 from opentrail.sdk import sender as sender_module
 from opentrail.sdk.post import HttpPost, Target
-from opentrail.sdk.sender import QUEUE_BYTES_MAX
+from opentrail.sdk.record import RECORD_BYTES_MAX
+from opentrail.sdk.sender import (
+    BATCH_BYTES_MAX,
+    BATCH_RECORDS_MAX,
+    QUEUE_BYTES_MAX,
+    Delivered,
+    Sender,
+    Told,
+)
 from opentrail.sdk.spool import Memory, Spool
 
 
@@ -145,9 +155,18 @@ def test_a_full_spool_is_counted_and_the_log_says_so(tmp_path):
 
 
 def test_a_full_queue_never_blocks_the_caller():
-    post = Listed()
+    entered = threading.Event()
+
+    class Slow(Listed):
+        def __call__(self, batch):
+            entered.set()
+            return super().__call__(batch)
+
+    post = Slow()
     post.block.clear()
     trail = recorder(post)
+    trail.record(eventName="Hello")
+    assert entered.wait(10.0)
     big = {"requestParameters": {"note": "x" * 100_000}}
     began = time.monotonic()
     for _ in range(2 * QUEUE_BYTES_MAX // 100_000):
@@ -159,6 +178,51 @@ def test_a_full_queue_never_blocks_the_caller():
     done = trail.counts
     assert done["put"] == done["sent"] + done["lost"]
     trail.close()
+
+
+def test_a_record_that_cannot_be_made_is_lost_and_said_so(caplog):
+    def broken() -> bytes:
+        raise ZeroDivisionError
+
+    post = Listed()
+    trail = recorder(post)
+    trail.send_made(broken, 10)
+    sent = trail.record(eventName="Hello")
+    assert trail.flush()
+    wait_until(lambda: names(post)["RecordingGap"] == 1)
+    assert sent in ids(post)
+    assert trail.failures == {"ZeroDivisionError": 1}
+    assert (trail.counts["lost"], trail.counts["put"]) == (1, 3)
+    (gap,) = [r["serviceEventDetails"] for r in post.records if r["eventName"] == "RecordingGap"]
+    assert gap["calls"] == 1
+    assert "was not recorded" in caplog.text
+    assert "full" not in caplog.text
+    trail.close()
+
+
+def test_a_batch_is_never_more_than_the_intake_takes():
+    small, large = b"x" * 1000, b"x" * RECORD_BYTES_MAX
+    sizes: list[tuple[int, int]] = []
+
+    class Measured(Listed):
+        def __call__(self, batch):
+            sizes.append((len(batch), sum(map(len, batch)) + len(batch)))
+            return Delivered(len(batch), 0, ())
+
+    store = Memory(100 * RECORD_BYTES_MAX)
+    told = Told(lambda lost: b"%d" % lost.count, print)
+    sender = Sender(Measured(), store, told, 0.05)
+    for _ in range(BATCH_BYTES_MAX // len(large)):
+        sender.put(large, len(large))
+    for _ in range(40):
+        sender.put(lambda: large, 0)
+    for _ in range(2 * BATCH_RECORDS_MAX):
+        sender.put(small, len(small))
+    assert sender.flush(20.0)
+    sender.close()
+    assert max(size for _, size in sizes) <= BODY_BYTES_MAX
+    assert max(count for count, _ in sizes) <= BATCH_RECORDS_MAX
+    assert sum(count for count, _ in sizes) == sender.counts["sent"] == 2052
 
 
 def test_what_a_killed_process_left_is_sent_by_the_next(tmp_path):

@@ -6,13 +6,16 @@ With one: ``opentrail.sdk.botocore.instrument()`` before the first client is mad
 events ("Extensibility guide" of boto3); the variable is botocore's own, and experimental there.
 """
 
+import functools
 import importlib.util
 import logging
 import os
 import platform
 import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from msgspec import UNSET
 
@@ -20,7 +23,7 @@ from opentrail.sdk.audit import Untyped
 from opentrail.sdk.guard import Guard
 from opentrail.sdk.record import Fields, Record, text
 from opentrail.sdk.recorder import Recorder
-from opentrail.sdk.shapes import written
+from opentrail.sdk.shapes import Forms
 from opentrail.sdk.system import iso_seconds, new_id, now_s
 
 PLUGINS_VARIABLE = "BOTOCORE_EXPERIMENTAL__PLUGINS"
@@ -35,6 +38,9 @@ _READ = re.compile(
     r"|Detect|Validate|Simulate|Render)(?![a-z])"
 )
 _CREDENTIAL = re.compile(r"Credential=([^/,\s]{1,128})/\d{8}/([^/,\s]{0,64})/([^/,\s]{0,64})/")
+_SIGV4 = "AWS4-"
+KEYS_CACHED = 64
+"""Keys, with day, region and service, whose text is read once: a program uses few."""
 _HOST = platform.node()
 _IDENTIFIER = "opentrail-sdk"
 
@@ -60,6 +66,10 @@ class Plugin:
     def __init__(self, recorder: Recorder | None = None) -> None:
         """Without a ``recorder`` one is made, of the environment, when something is attached."""
         self._recorder = recorder
+        self._guard = Guard(self._troubled)
+
+    def _troubled(self, error: Exception) -> None:
+        self.recorder.failed(error)
 
     @property
     def recorder(self) -> Recorder:
@@ -95,22 +105,24 @@ class Plugin:
 
     def _sent(self, request: Untyped, **_: Untyped) -> None:
         """Note who signed an attempt, which may be another one than before."""
-        with Guard(self.recorder.failed):
+        with self._guard:
             call = request.context.get(_CONTEXT)
             if call is None:
                 return
             call.count += 1
             headers = request.headers
-            found = _CREDENTIAL.search(_string(headers.get("Authorization", "")))
-            if found is not None:
-                call.access_key_id, call.region, call.signing_name = found.groups()
+            signed = _string(headers.get("Authorization", ""))
+            if signed.startswith(_SIGV4):
+                found = _credential(signed.partition(",")[0])
+                if found is not None:
+                    call.access_key_id, call.region, call.signing_name = found
             call.user_agent = _string(headers.get("User-Agent", ""))
-            call.host = request.url.partition("//")[2].partition("/")[0]
+            call.host = request.url.split("/", 3)[2].rpartition("@")[2]
 
     def _attempt(
         self, response_dict: Untyped, exception: Untyped, context: Untyped, **_: Untyped
     ) -> None:
-        with Guard(self.recorder.failed):
+        with self._guard:
             call = context.get(_CONTEXT)
             if call is None or len(call.attempts) >= ATTEMPTS_MAX:
                 return
@@ -125,7 +137,7 @@ class Plugin:
             call.attempts.append(attempt)
 
     def _end(self, parsed: Untyped, context: Untyped, **_: Untyped) -> None:
-        with Guard(self.recorder.failed):
+        with self._guard:
             call = context.pop(_CONTEXT, None)
             if call is None:
                 return
@@ -135,36 +147,34 @@ class Plugin:
 
     def _failed(self, exception: Untyped, context: Untyped, **_: Untyped) -> None:
         """Record a call that got no answer: nobody knows whether it took effect, or it never left."""
-        with Guard(self.recorder.failed):
+        with self._guard:
             call = context.pop(_CONTEXT, None)
             if call is not None:
                 self._record(call, (type(exception).__name__, ""), {})
 
     def _record(self, call: _Call, error: tuple[str, ...], parsed: dict[str, Any]) -> None:
         """Have the record sent; ``error`` is its code and message, or nothing."""
-        model = call.model
-        service = model.service_model
+        operation = _operation(call.model)
         recorder = self.recorder
-        reads = _reads(model)
         metadata = parsed.get("ResponseMetadata")
         request_id = metadata.get("RequestId") if isinstance(metadata, dict) else None
-        answer = None if error or reads else written(service, model.output_shape, parsed)
+        answer = None if error or operation.reads else operation.write_answer(parsed)
         made = Record(
             user_identity=_identity(call, recorder.account),
             event_time=iso_seconds(int(now_s())),
-            event_source=f"{call.signing_name or service.signing_name}.amazonaws.com",
-            event_name=model.name,
+            event_source=f"{call.signing_name or operation.signing_name}.amazonaws.com",
+            event_name=operation.name,
             aws_region=call.region or recorder.region,
             source_ip_address=_HOST,
             user_agent=text(call.user_agent),
             error_code=error[0] if error else UNSET,
             error_message=error[1] or UNSET if error else UNSET,
-            request_parameters=written(service, model.input_shape, call.parameters),
+            request_parameters=operation.write_request(call.parameters),
             response_elements=answer,
             additional_event_data=_additional(call),
             request_id=text(str(request_id)) if request_id else UNSET,
             event_id=new_id(),
-            read_only=reads,
+            read_only=operation.reads,
             recipient_account_id=recorder.account,
         )
         recorder.send(made)
@@ -183,8 +193,45 @@ def _request_id(headers: Untyped) -> str:
     return ""
 
 
-def _reads(model: Untyped) -> bool:
-    return _READ.match(model.name) is not None
+@functools.lru_cache(maxsize=KEYS_CACHED)
+def _credential(beginning: str) -> tuple[str, str, str] | None:
+    """Return the id of a key, the region and the service that a signature's first part names."""
+    found = _CREDENTIAL.search(beginning)
+    return None if found is None else (found[1], found[2], found[3])
+
+
+@dataclass(frozen=True, slots=True)
+class _Operation:
+    """What the calls of one operation have in common."""
+
+    name: str
+    signing_name: str
+    reads: bool
+    write_request: Callable[[Mapping[str, Any]], dict[str, Any] | None]
+    write_answer: Callable[[Mapping[str, Any]], dict[str, Any] | None]
+
+
+_forms: "WeakKeyDictionary[Any, Forms]" = WeakKeyDictionary()
+_operations: "WeakKeyDictionary[Any, _Operation]" = WeakKeyDictionary()
+
+
+def _operation(model: Untyped) -> _Operation:
+    """Return what is known of an operation; botocore keeps one model of it for each client."""
+    known = _operations.get(model)
+    if known is None:
+        service = model.service_model
+        forms = _forms.get(service)
+        if forms is None:
+            forms = _forms[service] = Forms(service)
+        reads = _READ.match(model.name) is not None
+        known = _operations[model] = _Operation(
+            model.name,
+            str(service.signing_name),
+            reads,
+            forms.writer(model.input_shape),
+            forms.writer(model.output_shape),
+        )
+    return known
 
 
 def _identity(call: _Call, account: str) -> Fields:

@@ -13,7 +13,7 @@ from msgspec import UNSET, UnsetType
 
 from opentrail.sdk.audit import PLAIN, AuditEvent
 from opentrail.sdk.guard import Guard
-from opentrail.sdk.record import UNWRITABLE, Record, omitted, text
+from opentrail.sdk.record import UNWRITABLE, Record, encoded, omitted, text, written
 from opentrail.sdk.recorder import Recorder
 from opentrail.sdk.system import iso_seconds, new_id, now_s
 
@@ -26,10 +26,13 @@ UNKNOWN_OPERATION = "UnknownOperation"
 NO_RESPONSE = "NoResponse"
 """errorCode of a call that the service ended without an answer: its client had left, perhaps."""
 ERROR_STATUS = 400
+EXCHANGE_BYTES = 4096
+"""What an exchange keeps beside its bodies, its query and the texts of its headers, or less."""
 
 _READS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 _CODES = ("__type", "errorCode", "error_code", "code", "error")
 _MESSAGES = ("message", "errorMessage", "error_description", "detail")
+_PLAIN = frozenset({str, int, float, bool, type(None)})
 _decode = msgspec.json.Decoder().decode
 
 Actor = Callable[[Any], str | Mapping[str, Any] | None]
@@ -72,7 +75,7 @@ class Options:
         return True
 
 
-class Body(msgspec.Struct):
+class Body(msgspec.Struct, gc=False):
     """The bytes of a body, as far as they are kept."""
 
     kind: str
@@ -82,6 +85,11 @@ class Body(msgspec.Struct):
     size: int = 0
     omitted: bool = False
     """Whether ``value`` returned a marker."""
+
+    @property
+    def kept(self) -> int:
+        """How many bytes are kept."""
+        return self.size if self.size <= self.bytes_max else 0
 
     def feed(self, piece: bytes) -> None:
         """Take a piece."""
@@ -110,7 +118,7 @@ class Body(msgspec.Struct):
         return omitted(name, self.size, "not JSON")
 
 
-class Exchange(msgspec.Struct):
+class Exchange(msgspec.Struct, gc=False):
     """One call, as a framework knows it once it is answered."""
 
     method: str
@@ -130,15 +138,50 @@ class Exchange(msgspec.Struct):
     source_ip: str = ""
     user_agent: str = ""
     request_id: str = ""
+    at_s: float = 0.0
+    """When it was answered."""
+    identity: Any = None
+    """Who made the call; None: nobody who is known."""
 
 
 def record(options: Options, exchange: Exchange, framework_request: object) -> None:
-    """Have the record of ``exchange`` sent."""
+    """Have the record of ``exchange`` sent.
+
+    The sender's thread makes it, unless something of the user's has a part in that: a callable, or
+    an object that may change. Who is asked for an actor is asked here.
+    """
     event = exchange.event
     recorder = options.recorder
     if not event.record:
         recorder.excluded()
         return
+    exchange.at_s = now_s()
+    if options.actor is not None:
+        exchange.identity = _identity(options, options.actor(framework_request))
+    if recorder.asks_callables or callable(event.resources) or not _lasts(exchange):
+        recorder.send(_made(options, exchange))
+        return
+    recorder.send_made(lambda: encoded(_made(options, exchange)), _kept_bytes(exchange))
+
+
+def _lasts(exchange: Exchange) -> bool:
+    """Whether what ``exchange`` has of the framework stays as it is; its path parameters then do."""
+    given = exchange.path_parameters
+    if given:
+        exchange.path_parameters = given = dict(given)
+        return _PLAIN.issuperset(map(type, given.values()))
+    return True
+
+
+def _kept_bytes(exchange: Exchange) -> int:
+    """Return what waits with ``exchange``."""
+    texts = len(exchange.query) + len(exchange.user_agent) + len(exchange.request_id)
+    return EXCHANGE_BYTES + texts + exchange.request.kept + exchange.response.kept
+
+
+def _made(options: Options, exchange: Exchange) -> Record:
+    event = exchange.event
+    recorder = options.recorder
     reads = exchange.method in _READS if event.read_only is None else event.read_only
     parameters = _parameters(exchange) if options.requests else {}
     answer = exchange.response.value("responseElements") if options.responses else None
@@ -147,9 +190,9 @@ def record(options: Options, exchange: Exchange, framework_request: object) -> N
         exchange.failure = NO_RESPONSE
     failed = exchange.status >= ERROR_STATUS or bool(exchange.failure)
     code, message = _error(exchange, answer) if failed else (UNSET, UNSET)
-    made = Record(
-        user_identity=_identity(options, framework_request),
-        event_time=iso_seconds(int(now_s())),
+    return Record(
+        user_identity=exchange.identity or {"type": "Unknown", "accountId": recorder.account},
+        event_time=iso_seconds(int(exchange.at_s)),
         event_source=recorder.source,
         event_name=event.name or exchange.name or UNKNOWN_OPERATION,
         aws_region=recorder.region,
@@ -172,7 +215,6 @@ def record(options: Options, exchange: Exchange, framework_request: object) -> N
         resources=UNSET if event.resources is None else _resources(recorder, event, parameters),
         recipient_account_id=recorder.account,
     )
-    recorder.send(made)
 
 
 def _object(value: object) -> object:
@@ -223,15 +265,14 @@ def _pairs(query: str) -> dict[str, Any]:
     return found
 
 
-def _identity(options: Options, request: object) -> Mapping[str, Any]:
+def _identity(options: Options, actor: str | Mapping[str, Any] | None) -> object:
     """Return who made the call: what ``actor`` says, which nobody here has verified."""
-    account = options.recorder.account
-    actor = options.actor(request) if options.actor is not None else None
     if actor is None:
-        return {"type": "Unknown", "accountId": account}
+        return None
     if isinstance(actor, str):
+        account = options.recorder.account
         return {"type": "Unknown", "principalId": actor, "accountId": account, "userName": actor}
-    return actor
+    return written(actor)  # it is the user's, who may change it
 
 
 def _error(exchange: Exchange, answer: object) -> tuple[str, str | UnsetType]:

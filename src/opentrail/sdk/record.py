@@ -31,7 +31,7 @@ class Record(msgspec.Struct, gc=False, rename="camel", kw_only=True):
     """A record that the SDK makes of a call; fields in the order of delivered records."""
 
     event_version: str = EVENT_VERSION
-    user_identity: Mapping[str, object]
+    user_identity: object
     event_time: str
     event_source: str
     event_name: str
@@ -82,6 +82,14 @@ def encoded(record: Record | Mapping[str, object]) -> bytes:
                 fitted[name] = omitted(name, len(data))
         data = _encode(fitted)
     return data
+
+
+def written(value: Mapping[str, object]) -> object:
+    """Return what is recorded of ``value`` whatever becomes of it later; itself if it is no JSON."""
+    try:
+        return msgspec.Raw(_encode(value))
+    except UNWRITABLE:
+        return value
 
 
 def _fields(record: Record | Mapping[str, object]) -> Mapping[str, object]:

@@ -12,7 +12,7 @@ from opentrail.event.record import FIELD_ORDER
 from opentrail.sdk.post import HttpPost, Target
 from opentrail.sdk.record import EVENT_VERSION, Fields, Record, encoded
 from opentrail.sdk.redact import Redact, redactor
-from opentrail.sdk.sender import CLOSE_S_MAX, LINGER_S, Lost, Post, Sender
+from opentrail.sdk.sender import CLOSE_S_MAX, LINGER_S, Lost, Make, Post, Sender, Told
 from opentrail.sdk.signing import Credentials
 from opentrail.sdk.spool import Memory, Spool
 from opentrail.sdk.system import iso_seconds, new_id, now_s
@@ -80,7 +80,8 @@ class Recorder:
         directory = given.get("spool") or _setting("SPOOL", "")
         bytes_max = given.get("spool_bytes_max", SPOOL_BYTES_MAX)
         store = Spool(Path(directory), bytes_max) if directory else Memory(bytes_max)
-        self._sender = Sender(post, store, self._gap, given.get("linger_s", LINGER_S))
+        told = Told(self._gap, self.failed)
+        self._sender = Sender(post, store, told, given.get("linger_s", LINGER_S))
         self.failures: Counter[str] = Counter()
         """Calls that could not be recorded, by the error: of a callable of yours, most likely."""
 
@@ -143,7 +144,20 @@ class Recorder:
 
     def send(self, record: Record | Mapping[str, object]) -> None:
         """Have a record sent that has all its fields, in their order."""
-        self._sender.put(encoded(record))
+        data = encoded(record)
+        self._sender.put(data, len(data))
+
+    def send_made(self, make: Make, size: int) -> None:
+        """Have a record sent that ``make`` makes, in the sender's thread.
+
+        ``size`` is what it keeps in memory until then, in bytes.
+        """
+        self._sender.put(make, size)
+
+    @property
+    def asks_callables(self) -> bool:
+        """Whether hiding runs a callable of the user's, which may want the thread of the call."""
+        return self._redact_value is not None
 
     def _gap(self, lost: Lost) -> bytes:
         """Return the record of what was lost; the form is that of the server's own gap events."""

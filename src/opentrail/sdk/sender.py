@@ -22,8 +22,9 @@ from opentrail.sdk.system import monotonic_s, now_s
 QUEUE_BYTES_MAX = 16 * 1024 * 1024
 """Records that wait for the thread: more are counted and lost. Some ten thousand."""
 BATCH_RECORDS_MAX = 1000
-BATCH_BYTES_MAX = 4 * 1024 * 1024
-"""Half of what the intake takes at once."""
+BATCH_BYTES_MAX = 3 * 1024 * 1024
+"""A batch that has this takes no more: with the last that were made (MADE_AT_ONCE of 256 KB) it has
+less than the 8 MiB that the intake takes."""
 LINGER_S = 0.1
 """How long the thread waits for more to send along: each turn of it takes time from the program."""
 RETRY_S_MIN = 0.5
@@ -34,10 +35,18 @@ ADOPT_INTERVAL_S = 60.0
 CLOSE_S_MAX = 5.0
 """How long a program's end waits for its last records to be sent."""
 
+MADE_AT_ONCE = 16
+"""Records that the thread makes before it lets others run: some 0.2 ms, a request's fair wait."""
+PAUSE_S = 0.0005
+"""How long it lets them: the interpreter runs one thread at a time."""
+
 REASONS_LOGGED_MAX = 10
 """Of one batch: all of them are counted."""
 
 _log = logging.getLogger("opentrail.sdk")
+
+Make = Callable[[], bytes]
+"""Returns a record's bytes. The thread calls it: what it reads must not change any more."""
 
 
 class NotSent(Exception):
@@ -68,6 +77,16 @@ class Lost:
     count: int
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a sender has to say."""
+
+    gap: Callable[[Lost], bytes]
+    """Makes the record that says what was lost."""
+    failed: Callable[[Exception], None]
+    """Hears of a record that could not be made; it is counted as lost, too."""
+
+
 class Post(Protocol):
     """The way to the server. Owned by the sender's thread."""
 
@@ -83,14 +102,12 @@ class Post(Protocol):
 class Sender:
     """A queue, a store and a thread. Safe from any thread, and in processes that fork."""
 
-    def __init__(
-        self, post: Post, store: Store, gap: Callable[[Lost], bytes], linger_s: float = LINGER_S
-    ) -> None:
-        """``gap`` makes the record that says what was lost."""
+    def __init__(self, post: Post, store: Store, told: Told, linger_s: float = LINGER_S) -> None:
         self._post = post
         self._store = store
-        self._gap = gap
+        self._gap = told.gap
         self._linger_s = linger_s
+        self._making = Guard(told.failed)
         self._guard = Guard(lambda error: self._later(f"{type(error).__name__}: {error}"))
         self.counts: Counter[str] = Counter()
         """put, adopted (of a dead process's), sent, duplicates, rejected, lost: the first two are the
@@ -102,7 +119,7 @@ class Sender:
 
     def _begin(self) -> None:
         self._lock = threading.Lock()
-        self._queue: deque[bytes] = deque()
+        self._queue: deque[tuple[bytes | Make, int]] = deque()
         self._bytes = 0
         self._lost: Lost | None = None
         self._thread: threading.Thread | None = None
@@ -112,14 +129,17 @@ class Sender:
         self._next_s = 0.0
         self._adopt_s = 0.0
 
-    def put(self, record: bytes) -> None:
-        """Have ``record`` sent. Never waits for the network or the disk, and raises nothing."""
+    def put(self, record: bytes | Make, size: int) -> None:
+        """Have ``record`` sent. Never waits for the network or the disk, and raises nothing.
+
+        ``size`` is what it keeps in memory until then, in bytes.
+        """
         with self._lock:
             self.counts["put"] += 1
-            full = self._bytes + len(record) > QUEUE_BYTES_MAX or self._stop.is_set()
+            full = self._bytes + size > QUEUE_BYTES_MAX or self._stop.is_set()
             if not full:
-                self._queue.append(record)
-                self._bytes += len(record)
+                self._queue.append((record, size))
+                self._bytes += size
                 if self._thread is None:
                     self._start()
                 elif len(self._queue) > 1:
@@ -140,7 +160,7 @@ class Sender:
         except RuntimeError:  # the interpreter is on its way out
             self._thread = None
 
-    def _lose(self, count: int) -> None:
+    def _lose(self, count: int, reason: str = "the queue or the spool is full") -> None:
         """Note records that are lost."""
         at_s = now_s()
         with self._lock:
@@ -151,7 +171,7 @@ class Sender:
         if (
             before is None
         ):  # not under the lock: a handler of logs may have calls of its own recorded
-            _log.warning("records are being lost: the queue or the spool is full")
+            _log.warning("records are being lost: %s", reason)
 
     def _run(self) -> None:
         while not self._stop.is_set():
@@ -189,15 +209,30 @@ class Sender:
         """Return the next records that wait, as many as one request takes."""
         batch: list[bytes] = []
         size = 0
-        with self._lock:
-            while self._queue and len(batch) < BATCH_RECORDS_MAX:
-                size += len(self._queue[0])
-                if batch and size > BATCH_BYTES_MAX:
-                    break
-                record = self._queue.popleft()
-                self._bytes -= len(record)
-                batch.append(record)
+        while size < BATCH_BYTES_MAX:
+            some = self._some(min(MADE_AT_ONCE, BATCH_RECORDS_MAX - len(batch)))
+            if not some:
+                break
+            made = [each if isinstance(each, bytes) else self._made(each) for each in some]
+            batch += filter(None, made)
+            size += sum(map(len, made))
+            if len(some) == MADE_AT_ONCE:
+                self._stop.wait(PAUSE_S)
         return batch
+
+    def _some(self, count: int) -> list[bytes | Make]:
+        """Take up to ``count`` out of the queue."""
+        with self._lock:
+            some = [self._queue.popleft() for _ in range(min(count, len(self._queue)))]
+            self._bytes -= sum(size for _, size in some)
+        return [each for each, _ in some]
+
+    def _made(self, make: Make) -> bytes:
+        """Return the record that ``make`` makes; nothing, and it is lost, if it cannot."""
+        with self._making:
+            return make()
+        self._lose(1, "they cannot be made")
+        return b""
 
     def _keep(self, batch: Batch) -> None:
         kept = False
@@ -266,11 +301,11 @@ class Sender:
         return True
 
     def waiting(self) -> int:
-        """Return how many records wait in the queue and the store."""
+        """Return how many records wait in the queue and the store, or are yet to say what was lost."""
         with self._lock:
             counts = self.counts
             done = counts["sent"] + counts["duplicates"] + counts["rejected"] + counts["lost"]
-            return counts["put"] + counts["adopted"] - done
+            return counts["put"] + counts["adopted"] - done + (self._lost is not None)
 
     def close(self, timeout_s: float = CLOSE_S_MAX) -> None:
         """Send what waits, within ``timeout_s``; what is left stays in the spool, if there is one."""

@@ -6,16 +6,16 @@ calls sensitive is hidden. Source: Smithy 2.0 specification, "sensitive trait"; 
 Guide, "CloudTrail record contents".
 """
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Container, Mapping
 from datetime import UTC, date, datetime
 from typing import Any
-from weakref import WeakKeyDictionary
 
 from opentrail.event.record import HIDDEN
 from opentrail.sdk.audit import Untyped
 from opentrail.sdk.redact import DEPTH_MAX, TOO_DEEP
 
-SECRETS = (
+_SECRETS = (
     "authorizationtoken",
     "authtoken",
     "password",
@@ -49,27 +49,31 @@ PAYLOADS = {
 
 Writer = Callable[[Untyped, int], Untyped]
 _LEFT_OUT = object()
-_writers: "WeakKeyDictionary[Any, dict[str, Writer]]" = WeakKeyDictionary()
+_PLAIN = frozenset({str, int, float, bool, type(None)})
+_is_secret = re.compile("|".join(_SECRETS), re.IGNORECASE).search
 
 
-def written(service: Untyped, shape: Untyped, value: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Return ``value``, of the structure ``shape`` of ``service``, as a record has it.
+class Forms:
+    """How one service's parameters and answers are written; made once for each of its shapes."""
 
-    ``service`` is botocore's ServiceModel. None when nothing of it is recorded.
-    """
-    if shape is None:
-        return None
-    made = _writers.setdefault(service, {})
-    dropped = PAYLOADS.get(service.service_name, frozenset())
-    out: dict[str, Any] = {}
-    for name, part in value.items():
-        member = shape.members.get(name)
-        if member is None or name in dropped:
-            continue
-        kept = _member(name, member, made)(part, 1)
-        if kept is not _LEFT_OUT:
-            out[lower_first(name)] = kept
-    return out or None
+    def __init__(self, service: Untyped) -> None:
+        """``service`` is botocore's ServiceModel."""
+        self._dropped = PAYLOADS.get(service.service_name, frozenset())
+        self._made: dict[str, Writer] = {}
+
+    def writer(self, shape: Untyped) -> Callable[[Mapping[str, Any]], dict[str, Any] | None]:
+        """Return what writes values of the structure ``shape``, the whole of a request or an answer.
+
+        It returns None when nothing of it is recorded, or ``shape`` is None.
+        """
+        if shape is None:
+            return _nothing
+        write = _structure(shape, self._made, self._dropped)
+        return lambda value: write(value, 0) or None
+
+
+def _nothing(value: Mapping[str, Any]) -> None:
+    del value
 
 
 def lower_first(name: str) -> str:
@@ -78,8 +82,7 @@ def lower_first(name: str) -> str:
 
 
 def _member(name: str, shape: Untyped, made: dict[str, Writer]) -> Writer:
-    plain = name.lower()
-    if any(secret in plain for secret in SECRETS):
+    if _is_secret(name) is not None:
         return _hidden
     return _writer(shape, made)
 
@@ -95,22 +98,17 @@ def _writer(shape: Untyped, made: dict[str, Writer]) -> Writer:
 def _made(shape: Untyped, made: dict[str, Writer]) -> Writer:
     if shape.metadata.get("sensitive") and shape.type_name != "blob":
         return _hidden
-    if shape.type_name == "structure":
-        return _structure(shape, made)
-    if shape.type_name == "list":
-        return _list(shape, made)
-    if shape.type_name == "map":
-        return _map(shape, made)
-    return _SCALARS.get(shape.type_name, _as_is)
-
-
-def _structure(shape: Untyped, made: dict[str, Writer]) -> Writer:
     if shape.metadata.get("document") or shape.serialization.get("eventstream"):
         return _left_out  # nothing says what in it is secret
+    nested = _NESTED.get(shape.type_name)
+    return nested(shape, made) if nested else _SCALARS.get(shape.type_name, _as_is)
+
+
+def _structure(shape: Untyped, made: dict[str, Writer], dropped: Container[str] = ()) -> Writer:
     members: dict[str, tuple[str, Writer]] = {}
 
     def member(name: str) -> tuple[str, Writer]:
-        found = shape.members.get(name)
+        found = None if name in dropped else shape.members.get(name)
         write = _left_out if found is None else _member(name, found, made)
         members[name] = lower_first(name), write
         return members[name]
@@ -122,10 +120,13 @@ def _structure(shape: Untyped, made: dict[str, Writer]) -> Writer:
             return TOO_DEEP
         out: dict[str, Any] = {}
         for name, part in value.items():
-            known = members.get(name) or member(name)
-            kept = known[1](part, depth + 1)
-            if kept is not _LEFT_OUT:
-                out[known[0]] = kept
+            own_name, write_part = members.get(name) or member(name)
+            if write_part is _as_is and type(part) in _PLAIN:
+                out[own_name] = part
+            else:
+                kept = write_part(part, depth + 1)
+                if kept is not _LEFT_OUT:
+                    out[own_name] = kept
         return out
 
     return write
@@ -152,11 +153,12 @@ def _map(shape: Untyped, made: dict[str, Writer]) -> Writer:
             return HIDDEN
         if depth >= DEPTH_MAX:
             return TOO_DEEP
-        return {
-            str(name): kept
-            for name, part in value.items()
-            if (kept := _member(str(name), shape.value, made)(part, depth + 1)) is not _LEFT_OUT
+        inner = _writer(shape.value, made)
+        parts = {
+            name: (_hidden if _is_secret(name) else inner)(part, depth + 1)
+            for name, part in ((str(name), part) for name, part in value.items())
         }
+        return {name: part for name, part in parts.items() if part is not _LEFT_OUT}
 
     return write
 
@@ -187,3 +189,4 @@ def _time(value: Untyped, depth: int) -> Untyped:
 
 
 _SCALARS: dict[str, Writer] = {"blob": _left_out, "timestamp": _time}
+_NESTED = {"structure": _structure, "list": _list, "map": _map}
