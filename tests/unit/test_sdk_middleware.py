@@ -1,9 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the middleware records of a service's calls, in four frameworks and in none."""
 
-import asyncio
 import json
-import threading
 from typing import Annotated, Any
 
 import django
@@ -16,71 +14,14 @@ from flask import Flask, request
 from starlette.applications import Starlette
 from starlette.responses import JSONResponse, PlainTextResponse, StreamingResponse
 from starlette.routing import Route
-from support.sdk_post import Listed, recorder
-from werkzeug.test import create_environ, run_wsgi_app
+from support.sdk_service import Service
 
 from opentrail.event.record import HIDDEN
-from opentrail.sdk import Recorder, audit_event
+from opentrail.sdk import audit_event
 from opentrail.sdk.asgi import AuditMiddleware
 from opentrail.sdk.exchange import BODY_BYTES_MAX
 from opentrail.sdk.wsgi import AuditMiddleware as WsgiMiddleware
 from opentrail.sdk.wsgi import init_app
-
-JSON = (b"content-type", b"application/json")
-
-
-class Service:
-    """An app under a middleware, and what it recorded."""
-
-    def __init__(self) -> None:
-        self.post = Listed()
-        self.trail: Recorder = recorder(self.post)
-        self.app: Any = None
-
-    def asgi(
-        self, method: str, path: str, body: bytes = b"", query: bytes = b"", headers=(JSON,)
-    ) -> tuple[int, bytes]:
-        """Call the app; return status and body."""
-        messages: list[Any] = []
-
-        pieces = [{"type": "http.request", "body": body, "more_body": False}]
-
-        async def receive():
-            if not pieces:
-                await asyncio.Event().wait()  # the client is still there
-            return pieces.pop()
-
-        async def send(message):
-            messages.append(message)
-
-        scope = {
-            "type": "http",
-            "asgi": {"version": "3.0"},
-            "http_version": "1.1",
-            "method": method,
-            "path": path,
-            "raw_path": path.encode(),
-            "query_string": query,
-            "root_path": "",
-            "headers": [*headers, (b"user-agent", b"tester"), (b"x-request-id", b"r-1")],
-            "client": ("192.0.2.7", 5),
-            "server": ("localhost", 80),
-            "scheme": "http",
-        }
-        asyncio.run(self.app(scope, receive, send))
-        return messages[0]["status"], b"".join(each.get("body", b"") for each in messages[1:])
-
-    def wsgi(self, method: str, path: str, **more: Any) -> tuple[str, bytes]:
-        answer, status, _ = run_wsgi_app(
-            self.app, create_environ(path, method=method, **more), buffered=True
-        )
-        return status, b"".join(answer)
-
-    def record(self) -> dict[str, Any]:
-        """Return the last record."""
-        assert self.trail.flush()
-        assert not self.trail.failures
-        return self.post.records[-1]
 
 
 @pytest.fixture
@@ -218,53 +159,6 @@ def test_a_deep_body_is_cut_off_where_the_server_would_refuse_it(orders):
     data = json.dumps(orders.record())
     assert "OMITTED_TOO_DEEP" in data
     assert data.count("{") < 60
-
-
-def routed(parameters: dict[str, Any]) -> Any:
-    """Return an app whose router found ``parameters`` in the path."""
-
-    async def app(scope, receive, send):
-        await receive()
-        scope["path_params"] = parameters
-        await send({"type": "http.response.start", "status": 200, "headers": [JSON]})
-        await send({"type": "http.response.body", "body": b"{}"})
-
-    return app
-
-
-def test_callables_are_asked_in_the_calls_own_thread(service):
-    threads: list[int] = []
-
-    def asked(value):
-        threads.append(threading.get_ident())
-        return None if "type" in value else value
-
-    service.trail = recorder(service.post, redact_value=asked)
-    service.app = AuditMiddleware(routed({}), service.trail, actor=asked)
-    service.asgi("POST", "/x", b'{"a":1}')
-    assert threads == [threading.get_ident()] * 3
-
-
-def test_a_record_is_of_the_call_as_it_was_when_it_ended(service):
-    """The thread that sends makes it, later."""
-    claims: dict[str, Any] = {"type": "Root", "sessionContext": {"a": "1"}}
-    parameters: dict[str, Any] = {}
-    service.app = AuditMiddleware(
-        routed(parameters), service.trail, actor=lambda scope: scope and claims
-    )
-    changing = ["9"]
-    service.post.block.clear()
-    for value in ("8", changing):
-        parameters["order_id"] = value
-        service.asgi("POST", "/x", b"{}")
-    changing.append("10")
-    parameters["order_id"] = "11"
-    claims["sessionContext"]["a"] = "2"
-    service.post.block.set()
-    service.record()
-    records = service.post.records
-    assert [each["requestParameters"]["order_id"] for each in records] == ["8", ["9"]]
-    assert records[1]["userIdentity"]["sessionContext"] == {"a": "1"}
 
 
 def test_what_goes_wrong_in_recording_breaks_no_call(service, caplog):
