@@ -6,7 +6,18 @@ import gc
 import tempfile
 from pathlib import Path
 
-from bench import append, audit, delivery, gateway, importing, intake, machine, sdk, verify
+from bench import (
+    append,
+    audit,
+    delivery,
+    gateway,
+    importing,
+    index,
+    intake,
+    machine,
+    sdk,
+    verify,
+)
 
 PARTS = {
     "append": append.run,
@@ -14,6 +25,7 @@ PARTS = {
     "audit": audit.run,
     "delivery": delivery.run,
     "verify": verify.run,
+    "index": index.run,
     "intake": intake.run,
     "sdk": sdk.run,
     "import": importing.run,

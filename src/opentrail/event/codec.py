@@ -25,11 +25,12 @@ Fields = dict[str, msgspec.Raw]
 _decode_record = msgspec.json.Decoder(Record).decode
 _decode_fields = msgspec.json.Decoder(Fields).decode
 _decode_text = msgspec.json.Decoder(str).decode
+_decode_identity = msgspec.json.Decoder(UserIdentity).decode
 _encode = msgspec.json.Encoder().encode
 _RANK = {name: rank for rank, name in enumerate(FIELD_ORDER)}
 _BOOLEANS = {b"true": True, b"false": False, b'"true"': True, b'"false"': False}
-_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError)
-"""What msgspec raises: bad JSON, a value of another type, bytes that are not UTF-8."""
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What msgspec raises: bad JSON, a value of another type, bytes that are not UTF-8, deep nesting."""
 
 
 def decode(data: bytes, where: str = "record") -> Record:
@@ -43,6 +44,14 @@ def decode(data: bytes, where: str = "record") -> Record:
         return _decode_record(data)
     except _UNREADABLE:
         return _patient(fields(data, where))
+
+
+def user_identity(data: bytes) -> UserIdentity:
+    """Return the typed fields of a ``userIdentity`` alone: what ``decode`` makes of it."""
+    try:
+        return _decode_identity(data)
+    except _UNREADABLE:
+        return _user_identity(_members(data))
 
 
 def fields(data: bytes, where: str = "record") -> Fields:
@@ -130,8 +139,12 @@ def _user_identity(parts: Fields) -> UserIdentity:
 
 
 def _object(parts: Fields, name: str) -> Fields:
+    return _members(parts.get(name, ABSENT))
+
+
+def _members(data: bytes | msgspec.Raw) -> Fields:
     try:
-        return _decode_fields(parts.get(name, ABSENT))
+        return _decode_fields(data)
     except _UNREADABLE:
         return {}
 

@@ -5,21 +5,24 @@ Source: CloudTrail User Guide, "CloudTrail record contents": eventCategory and m
 with later event versions, recipientAccountId is absent in some records.
 """
 
-from opentrail.event.record import Record
+from opentrail.event.record import Record, UserIdentity
 
 
 def account_of(record: Record) -> str:
     """Return the account that received the event, as AWS's own processing library falls back."""
-    identity = record.user_identity
-    return (
-        record.recipient_account_id
-        or identity.account_id
-        or identity.session_context.session_issuer.account_id
-    )
+    return record.recipient_account_id or account_of_caller(record.user_identity)
+
+
+def account_of_caller(identity: UserIdentity) -> str:
+    """Return the caller's account, which receives the event of a record that does not say."""
+    return identity.account_id or identity.session_context.session_issuer.account_id
 
 
 def category_of(record: Record) -> str:
     """Return eventCategory; records older than it (1.07) are told by ``managementEvent``."""
-    if record.event_category:
-        return record.event_category
-    return "Data" if record.management_event is False else "Management"
+    return record.event_category or older_category(management_event=record.management_event)
+
+
+def older_category(*, management_event: bool | None) -> str:
+    """Return the category of a record without eventCategory."""
+    return "Data" if management_event is False else "Management"

@@ -58,8 +58,8 @@ class BlobCodec:
         except IndexError:
             decompressor = zstandard.ZstdDecompressor(dict_data=self._dictionary)
         try:
-            records = [decompressor.decompress(blob) for blob in blobs]
-        except zstandard.ZstdError as error:
+            records = list(map(decompressor.decompress, blobs))
+        except (zstandard.ZstdError, MemoryError) as error:  # no memory for the length it says
             raise BadBytes(f"a record does not decompress: {error}") from error
         self._decompressors.append(decompressor)
         return records

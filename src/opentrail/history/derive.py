@@ -11,14 +11,12 @@ from functools import lru_cache
 
 import msgspec
 
-from opentrail.errors import Corrupt
-from opentrail.event.codec import decode
-from opentrail.event.place import account_of, category_of
-from opentrail.event.record import Record, UserIdentity
+from opentrail.event.place import older_category
+from opentrail.history.indexed import Indexed, caller_of, indexed
 from opentrail.history.resources import Resource, resources_of
 
 DERIVE_VERSION = 3
-"""Raise it whenever any rule here or in ``resources`` changes: indexes are then built anew."""
+"""Raise it whenever any rule here, in ``indexed`` or in ``resources`` changes: indexes are then built anew."""
 
 ATTRIBUTES = (
     "EventId",
@@ -88,29 +86,23 @@ def derive(data: bytes) -> Derived | None:
 
     None when it cannot be shown at all: not a JSON object, or without a readable eventTime.
     """
-    try:
-        record = decode(data)
-    except Corrupt:
+    read = indexed(data)
+    time_s = epoch_s(read.event_time) if read is not None else None
+    if read is None or time_s is None:
         return None
-    time_s = epoch_s(record.event_time)
-    return None if time_s is None else from_record(record, time_s)
-
-
-def from_record(record: Record, time_s: int) -> Derived:
-    """Return what ``record``, whose eventTime is ``time_s``, is shown and found by."""
-    identity = record.user_identity
+    caller = caller_of(read.user_identity)
     return Derived(
-        account=account_of(record),
-        region=record.aws_region,
-        category=category_of(record),
-        event_id=record.event_id,
-        event_name=record.event_name,
-        event_source=record.event_source,
+        account=read.recipient_account_id or caller.account,
+        region=read.aws_region,
+        category=category_of(read),
+        event_id=read.event_id,
+        event_name=read.event_name,
+        event_source=read.event_source,
         event_time_s=time_s,
-        read_only=read_only_of(record),
-        username=username_of(identity),
-        access_key_id=identity.access_key_id,
-        resources=resources_of(record),
+        read_only=read_only_of(read),
+        username=caller.username,
+        access_key_id=caller.access_key_id,
+        resources=resources_of(read),
     )
 
 
@@ -128,32 +120,18 @@ def epoch_s(text: str) -> int | None:
     return time_s if _FIRST_S <= time_s <= _LAST_S else None
 
 
-def read_only_of(record: Record) -> str:
+def category_of(read: Indexed) -> str:
+    """Return the record's category, as ``event.place`` does."""
+    return read.event_category or older_category(management_event=read.management_event)
+
+
+def read_only_of(read: Indexed) -> str:
     """Return "true" or "false": the record's word, else by how the operation's name begins."""
-    if record.read_only is not None:
-        return "true" if record.read_only else "false"
-    return _reads_by_name(record.event_name)
+    if read.read_only is not None:
+        return "true" if read.read_only else "false"
+    return _reads_by_name(read.event_name)
 
 
 @lru_cache(maxsize=_TIMES_CACHED)
 def _reads_by_name(name: str) -> str:
     return "true" if _READS.match(name) else "false"
-
-
-def username_of(identity: UserIdentity) -> str:
-    """Return the name under which LookupEvents knows the caller; "" when it knows none.
-
-    A session of a role or a federated user goes by its session's name, the root user by "root".
-    """
-    if identity.type == "Root":
-        return "root"
-    if identity.type in ("AssumedRole", "FederatedUser"):
-        return _session_name(identity) or identity.user_name
-    return identity.user_name
-
-
-def _session_name(identity: UserIdentity) -> str:
-    """Return ``session`` of ``…:assumed-role/Role/session``, ``…:federated-user/session``, ``id:session``."""
-    if "/" in identity.arn:
-        return identity.arn.rpartition("/")[2]
-    return identity.principal_id.partition(":")[2]

@@ -8,11 +8,14 @@ Source: CloudTrail API Reference, "Resource"; ``namings`` says where each servic
 """
 
 import itertools
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import msgspec
+from xxhash import xxh3_64_intdigest
 
-from opentrail.event.record import HIDDEN, Record
+from opentrail.event.record import ABSENT, HIDDEN
+from opentrail.history.indexed import Indexed
 from opentrail.history.namings import NAMINGS, Naming
 
 
@@ -32,35 +35,92 @@ class _Listed(msgspec.Struct, gc=False):
     arn: str = msgspec.field(default="", name="ARN")
 
 
+_Parts = tuple[msgspec.Raw, msgspec.Raw, msgspec.Raw]
+"""requestParameters, responseElements, resources; ABSENT where they name nothing."""
 _Members = dict[str, msgspec.Raw]
 _decode_members = msgspec.json.Decoder(_Members).decode
 _decode_listed = msgspec.json.Decoder(list[_Listed]).decode
 _decode_text = msgspec.json.Decoder(str).decode
 _decode_texts = msgspec.json.Decoder(list[str]).decode
-_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError)
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """Parameters may be a text, members of any type: what cannot be read names nothing."""
 ALIASES_MAX = 1000
 """Of one event: what the largest RunInstances or CreateTags names."""
 _PLURAL = ("s", "List")
 """How members are called that hold a list of names."""
+REMEMBERED, REMEMBERED_BYTES = 4096, 2048
+"""Pollers ask the same again and again: of 3,400 real records half name what one before named, in
+the same bytes. Together at most 8 MiB of them; what is larger is rare and read each time."""
 _EMPTY_LENGTH = len(b"null")
 """A JSON value no longer than this holds no name: absent, null, {}, [], 0."""
+_NOTHING_LENGTH = 2 * _EMPTY_LENGTH
+"""Of all parts together: two nulls; the shortest one that names something is {"a":"b"}."""
+_SOURCES = frozenset(NAMINGS)
 
 
-def resources_of(record: Record) -> tuple[Resource, ...]:
-    """Return every alias that ``record`` gives, each once: parameters, response, ``resources``.
+@dataclass(slots=True, eq=False)
+class Aliases:
+    """The resources that an event names. Equal only to itself, so cheap as a key."""
 
-    At most ALIASES_MAX of them.
-    """
+    resources: tuple[Resource, ...]
+    """Each once; at most ALIASES_MAX."""
+    terms: object = None
+    """Whatever the index last made of them; it says itself for whom."""
+
+
+NO_ALIASES = Aliases(())
+remembered: dict[int, tuple[bytes, str, str, tuple[int, int], Aliases]] = {}
+"""Hash of the parts, together -> these, source, name, lengths of the first two, what they name."""
+
+
+def resources_of(record: Indexed) -> tuple[Resource, ...]:
+    """Return every alias that ``record`` gives, each once: parameters, response, ``resources``."""
+    return aliases_of(record).resources
+
+
+def aliases_of(record: Indexed) -> Aliases:
+    """Return what ``record`` names, the same object again for the same bytes where that is cheap."""
+    parameters, response, listed = (
+        record.request_parameters,
+        record.response_elements,
+        record.resources,
+    )
+    source, name = record.event_source, record.event_name
+    if source not in _SOURCES:
+        parameters = response = ABSENT
+    together = b"".join((parameters, response, listed))
+    size, middle = len(together), len(parameters)
+    if size <= _NOTHING_LENGTH:
+        return NO_ALIASES
+    number = xxh3_64_intdigest(together)
+    known = remembered.get(number)
+    if (
+        known is not None
+        and known[0] == together  # the number alone may be another's, made so
+        and known[1] == source
+        and known[2] == name
+        and known[3] == (middle, len(response))
+    ):
+        return known[4]
+    aliases = Aliases(read(source, name, (parameters, response, listed)))
+    if size <= REMEMBERED_BYTES:
+        if len(remembered) >= REMEMBERED:
+            remembered.clear()
+        remembered[number] = (together, source, name, (middle, len(response)), aliases)
+    return aliases
+
+
+def read(source: str, event_name: str, parts: _Parts) -> tuple[Resource, ...]:
+    """Return what the three parts of a record name."""
     found: dict[Resource, None] = {}
-    service = NAMINGS.get(record.event_source)
-    if service is not None:
-        for part in (record.request_parameters, record.response_elements):
-            if len(part) > _EMPTY_LENGTH:
-                _collect(found, service, record.event_name, part)
-                _collect_ids(found, service, part)
-    if len(record.resources) > _EMPTY_LENGTH:
-        _collect_listed(found, record.resources)
+    parameters, response, listed = parts
+    service = NAMINGS.get(source)
+    for part in (parameters, response):
+        if service is not None and len(part) > _EMPTY_LENGTH:
+            _collect(found, service, event_name, part)
+            _collect_ids(found, service, part)
+    if len(listed) > _EMPTY_LENGTH:
+        _collect_listed(found, listed)
     return tuple(itertools.islice(found, ALIASES_MAX))
 
 
@@ -75,14 +135,10 @@ def _collect_ids(found: dict[Resource, None], service: Naming, part: msgspec.Raw
 def _collect(
     found: dict[Resource, None], service: Naming, event_name: str, part: msgspec.Raw
 ) -> None:
-    try:
-        members = _decode_members(part)
-    except _UNREADABLE:
-        return
-    for name, raw in members.items():
+    for name, raw in _members_of(part).items():
         value = bytes(raw)
         if value[:1] == b"{" and name in service.parents:
-            for inner, inner_raw in _decode_members(raw).items():
+            for inner, inner_raw in _members_of(raw).items():
                 _add(found, service.members.get(f"{name}.{inner}"), inner_raw)
         elif value[:5] == b'"arn:':
             _add(found, _arn_type(service, value, service.members.get(name)), raw)
@@ -90,12 +146,19 @@ def _collect(
             _add(found, service.named.get(event_name) or service.members[name], raw)
 
 
+def _members_of(part: msgspec.Raw) -> _Members:
+    try:
+        return _decode_members(part)
+    except _UNREADABLE:
+        return {}
+
+
 def _arn_type(service: Naming, quoted: bytes, otherwise: str | None) -> str | None:
     """Return the type of ``"arn:partition:service:region:account:kind/id"``, a JSON string.
 
     ``otherwise`` for another service's; "" for a kind without a published type.
     """
-    parts = quoted.decode().strip('"').split(":", 5)
+    parts = quoted.decode(errors="replace").strip('"').split(":", 5)
     if parts[2:3] != [service.arn_service]:
         return otherwise
     kind, *identifiers = parts[-1].split("/")

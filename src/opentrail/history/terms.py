@@ -7,15 +7,16 @@ a row by one compares the record itself.
 
 from array import array
 from collections.abc import Iterable
-from functools import lru_cache
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from xxhash import xxh3_64_digest
 
 from opentrail.eventlog.base import Entry
-from opentrail.history.derive import ATTRIBUTES, Derived, derive
-from opentrail.history.resources import Resource
+from opentrail.history.derive import ATTRIBUTES, category_of, epoch_s, read_only_of
+from opentrail.history.indexed import Caller, Indexed, caller_of, indexed
+from opentrail.history.resources import Resource, aliases_of
 
 COLUMNS = ("Scope", *ATTRIBUTES)
 """Every row is found by its scope alone, and by the values of each attribute."""
@@ -24,7 +25,7 @@ SCOPES_CACHED = 1024
 """Scopes (account, region, category) whose terms are remembered."""
 
 VALUES_CACHED = 4096
-"""Calls, callers and resource lists remembered in each scope: few repeat very often."""
+"""Calls, and callers, remembered in each scope: few repeat very often."""
 
 Terms = NDArray[np.uint64]
 Rows = NDArray[np.uint32]
@@ -50,43 +51,53 @@ def _digest(text: str) -> bytes:
 class Batch:
     """The rows of some entries, in log order."""
 
-    __slots__ = ("name_counts", "names", "positions", "single", "times", "type_counts", "types")
+    __slots__ = ("_aliases", "_single", "_table", "positions", "times")
 
     def __init__(self) -> None:
         self.times = array("q")
         """eventTime of each row, epoch seconds."""
         self.positions = array("q")
-        self.single = bytearray()
-        """A digest for each of ``_SINGLE``, row after row."""
-        self.types = bytearray()
-        """Digests of resource types, of the first row, of the second, …"""
-        self.type_counts = array("I")
-        """How many of them each row has."""
-        self.names = bytearray()
-        self.name_counts = array("I")
+        self._single: list[bytes] = []
+        self._aliases: list[_AliasTerms] = []
+        self._table: NDArray[np.uint64] | None = None
+
+    def add(
+        self, place: tuple[int, int], single: tuple[bytes, ...], aliases: "_AliasTerms"
+    ) -> None:
+        """Add a row: eventTime and position, the digests of ``_SINGLE`` in some parts, resources."""
+        self.times.append(place[0])
+        self.positions.append(place[1])
+        self._single += single
+        self._aliases.append(aliases)
 
     def column(self, name: str) -> tuple[Terms, Rows]:
-        """Return the terms of the column ``name`` and for each the row, counted from 0."""
+        """Return the terms of the column ``name`` and for each the row, counted from 0.
+
+        No row may be added any more.
+        """
         if name == "ResourceType":
-            return _counted(self.types, self.type_counts)
+            return _counted([each.types for each in self._aliases])
         if name == "ResourceName":
-            return _counted(self.names, self.name_counts)
-        table = np.frombuffer(self.single, _DIGESTS).reshape(-1, len(_SINGLE))
-        terms = table[:, _SINGLE.index(name)].astype(np.uint64)
+            return _counted([each.names for each in self._aliases])
+        if self._table is None:
+            joined = np.frombuffer(b"".join(self._single), _DIGESTS)
+            self._table = np.ascontiguousarray(joined.reshape(-1, len(_SINGLE)).T, np.uint64)
+        terms = self._table[_SINGLE.index(name)]
         rows = np.flatnonzero(terms).astype(np.uint32)
         return terms[rows], rows
 
 
-def _counted(digests: bytearray, counts: "array[int]") -> tuple[Terms, Rows]:
-    rows = np.repeat(np.arange(len(counts), dtype=np.uint32), counts)
-    return np.frombuffer(digests, _DIGESTS).astype(np.uint64), rows
+def _counted(digests: list[bytes]) -> tuple[Terms, Rows]:
+    terms = np.frombuffer(b"".join(digests), _DIGESTS).astype(np.uint64)
+    counts = np.fromiter(map(len, digests), np.uint32, len(digests)) // len(_ABSENT)
+    return terms, np.repeat(np.arange(len(digests), dtype=np.uint32), counts)
 
 
 class Collector:
     """Turns entries of the log into batches, remembering the terms of what repeats."""
 
     def __init__(self) -> None:
-        self._scope = lru_cache(SCOPES_CACHED)(_ScopeTerms)
+        self._scopes: dict[tuple[str, str, str, bool | None], _Scope] = {}
 
     def collect(self, entries: Iterable[Entry]) -> tuple[Batch, int]:
         """Return the rows of ``entries``, which are in log order.
@@ -95,51 +106,99 @@ class Collector:
         """
         batch, unindexed = Batch(), 0
         for entry in entries:
-            derived = derive(entry.data)
-            if derived is None:
+            read = indexed(entry.data)
+            time_s = epoch_s(read.event_time) if read is not None else None
+            if read is None or time_s is None:
                 unindexed += 1
             else:
-                self._add(batch, entry.position, derived)
+                self._add(batch, (time_s, entry.position), read)
         return batch, unindexed
 
-    def _add(self, batch: Batch, position: int, derived: Derived) -> None:
-        scope = self._scope(derived.account, derived.region, derived.category)
-        batch.times.append(derived.event_time_s)
-        batch.positions.append(position)
-        batch.single += scope.of_call(derived.event_name, derived.event_source, derived.read_only)
-        batch.single += scope.of_caller(derived.username, derived.access_key_id)
-        batch.single += scope.of_event(derived.event_id)
-        types, type_count, names, name_count = scope.of_resources(derived.resources)
-        batch.types += types
-        batch.type_counts.append(type_count)
-        batch.names += names
-        batch.name_counts.append(name_count)
+    def _add(self, batch: Batch, place: tuple[int, int], read: Indexed) -> None:
+        caller = caller_of(read.user_identity)
+        key = (
+            read.recipient_account_id or caller.account,
+            read.aws_region,
+            read.event_category,
+            read.management_event,
+        )
+        scope = self._scopes.get(key) or self._new_scope(key, category_of(read))
+        call = read.event_source, read.event_name, read.read_only
+        event_id = read.event_id
+        single = (
+            scope.calls.get(call) or scope.new_call(call, read_only_of(read)),
+            scope.callers.get(caller) or scope.new_caller(caller),
+            _digest(scope.event_id + event_id) if event_id else _ABSENT,
+        )
+        aliases = aliases_of(read)
+        terms = aliases.terms if aliases.resources else _NO_ALIAS_TERMS
+        if not isinstance(terms, _AliasTerms) or terms.scope not in (scope, None):
+            terms = aliases.terms = scope.alias_terms(aliases.resources)
+        batch.add(place, single, terms)
+
+    def _new_scope(self, key: tuple[str, str, str, bool | None], category: str) -> "_Scope":
+        if len(self._scopes) >= SCOPES_CACHED:
+            self._scopes.clear()
+        self._scopes[key] = scope = _Scope(key[0], key[1], category)
+        return scope
 
 
-class _ScopeTerms:
-    """Digests of one scope's values, in the order in which a batch wants them."""
+class _Scope:
+    """One scope, and the digests of its values that repeat."""
 
     def __init__(self, account: str, region: str, category: str) -> None:
         self._prefix = f"{account}|{region}|{category}"
-        self._whole = _digest(f"{self._prefix}|{COLUMNS[0]}|")
-        self.of_call = lru_cache(VALUES_CACHED)(self._of_call)
-        self.of_caller = lru_cache(VALUES_CACHED)(self._of_caller)
-        self.of_resources = lru_cache(VALUES_CACHED)(self._of_resources)
+        self._whole = self._of(COLUMNS[0])
+        self.event_id = f"{self._prefix}|EventId|"
+        """What an event's id has before it in its term."""
+        self.calls: dict[tuple[str, str, bool | None], bytes] = {}
+        self.callers: dict[Caller, bytes] = {}
 
-    def of_event(self, event_id: str) -> bytes:
-        return self._of("EventId", event_id)
+    def new_call(self, call: tuple[str, str, bool | None], read_only: str) -> bytes:
+        """Return the digests of scope, EventName, EventSource, ReadOnly, and remember them."""
+        source, name, _ = call
+        digests = (
+            self._whole,
+            self._of_value("EventName", name),
+            self._of_value("EventSource", source),
+            self._of_value("ReadOnly", read_only),
+        )
+        if len(self.calls) >= VALUES_CACHED:
+            self.calls.clear()
+        self.calls[call] = joined = b"".join(digests)
+        return joined
 
-    def _of_call(self, name: str, source: str, read_only: str) -> bytes:
-        call = self._of("EventName", name), self._of("EventSource", source)
-        return self._whole + b"".join(call) + self._of("ReadOnly", read_only)
+    def new_caller(self, caller: Caller) -> bytes:
+        """Return the digests of Username and AccessKeyId, and remember them."""
+        if len(self.callers) >= VALUES_CACHED:
+            self.callers.clear()
+        joined = self._of_value("Username", caller.username) + self._of_value(
+            "AccessKeyId", caller.access_key_id
+        )
+        self.callers[caller] = joined
+        return joined
 
-    def _of_caller(self, username: str, access_key_id: str) -> bytes:
-        return self._of("Username", username) + self._of("AccessKeyId", access_key_id)
-
-    def _of_resources(self, resources: tuple[Resource, ...]) -> tuple[bytes, int, bytes, int]:
+    def alias_terms(self, resources: tuple[Resource, ...]) -> "_AliasTerms":
+        """Return the digests of the types and of the names, each once."""
         types = {self._of("ResourceType", each.type) for each in resources if each.type}
-        names = {self._of("ResourceName", each.name) for each in resources}
-        return b"".join(types), len(types), b"".join(names), len(names)
+        names = {self._of_value("ResourceName", each.name) for each in resources}
+        return _AliasTerms(self, b"".join(types), b"".join(names))
 
-    def _of(self, column: str, value: str) -> bytes:
-        return _digest(f"{self._prefix}|{column}|{value}") if value else _ABSENT
+    def _of(self, column: str, value: str = "") -> bytes:
+        return _digest(f"{self._prefix}|{column}|{value}")
+
+    def _of_value(self, column: str, value: str) -> bytes:
+        return self._of(column, value) if value else _ABSENT
+
+
+@dataclass(frozen=True, slots=True)
+class _AliasTerms:
+    """The digests of what an event names, in a scope."""
+
+    scope: _Scope | None
+    """None: of any scope."""
+    types: bytes
+    names: bytes
+
+
+_NO_ALIAS_TERMS = _AliasTerms(None, b"", b"")
