@@ -51,9 +51,7 @@ listed = st.lists(st.fixed_dictionaries({}, optional={"type": texts, "ARN": text
 records = st.builds(
     record,
     userIdentity=identities | odd,
-    eventSource=st.sampled_from(
-        [*NAMINGS][:4] + [*NAMED.values()] + ["sagemaker.amazonaws.com", "x"]
-    )
+    eventSource=st.sampled_from([*[*NAMINGS][:4], *NAMED.values(), "sagemaker.amazonaws.com", "x"])
     | odd,
     eventName=maybe_text | st.sampled_from([*NAMED]),
     awsRegion=maybe_text,
