@@ -16,6 +16,7 @@ from support.target_world import connected, events_at, logs_at, sns_at, webhook_
 
 from opentrail.eventlog.base import Origin
 from opentrail.sandbox.moto import start_moto
+from opentrail.state.base import Change
 from opentrail.trails.announce import LOOK_INTERVAL_S
 from opentrail.trails.gauges import Gauge, gauges
 from opentrail.trails.status import TargetStatus, target_status_key
@@ -75,9 +76,13 @@ def expected(world, seen):
     return sorted((where[-1] for where in world.expected()), key=int)
 
 
-def status(world, seen):
+def status_key(world, seen):
     owner = ACCOUNTS[0] if seen.name == "events" else world.registry.trails()[0].id
-    entry = world.state.get(target_status_key(owner, seen.name))
+    return target_status_key(owner, seen.name)
+
+
+def status(world, seen):
+    entry = world.state.get(status_key(world, seen))
     return TargetStatus() if entry is None else msgspec.json.decode(entry.value, type=TargetStatus)
 
 
@@ -219,7 +224,9 @@ def test_a_failing_target_holds_up_nobody_else(seen):
     assert in_order(seen.arrived()) == expected(world, seen)
 
 
-def test_what_nobody_took_for_thirty_days_is_given_up_and_counted(seen):
+@pytest.mark.parametrize("tried", [True, False])
+def test_what_was_tried_in_vain_for_thirty_days_is_given_up_and_counted(seen, tried):
+    """A server that was off for as long, or a clock that jumped, gives nothing up."""
     world = seen.world()
     world.clock.ms -= GIVE_UP_MS + 1000
     connected(world, seen)
@@ -231,10 +238,13 @@ def test_what_nobody_took_for_thirty_days_is_given_up_and_counted(seen):
         world.delivery.step()
     world.clock.ms += GIVE_UP_MS + 1000
     world.write()
+    before = TargetStatus(error="Throttled", failing_ms=GIVE_UP_MS - (not tried))
+    world.state.commit([Change(status_key(world, seen), msgspec.json.encode(before), None)])
     finish(world)
-    late = expected(world, seen)[-1:]
-    assert in_order(seen.arrived()) == late
-    assert status(world, seen).given_up == (1 if seen.files else 2)
+    wanted = expected(world, seen)
+    assert in_order(seen.arrived()) == (wanted[-1:] if tried else wanted)
+    lost = 1 if seen.files else 2
+    assert status(world, seen).given_up == (lost if tried else 0)
     assert len(list(world.objects("CloudTrail"))) == 2
 
 

@@ -10,7 +10,6 @@ from support.delivery_world import BUCKETS, World
 from opentrail.eventlog.base import Entry
 from opentrail.state.base import Change
 from opentrail.trails.backlog import (
-    BETWEEN_MS_MAX,
     DAY_MS,
     GIVE_UP_AFTER_MS_MIN,
     GIVEN_UP_PREFIX,
@@ -24,6 +23,7 @@ from opentrail.trails.backlog import (
     surrender,
 )
 from opentrail.trails.confess import KEYS_BYTES_MAX, Confessor
+from opentrail.trails.retry import BETWEEN_MS_MAX
 from opentrail.trails.status import DeliveryStatus, delivery_status_key
 from opentrail.trails.timeline import Milestone
 
@@ -129,3 +129,29 @@ def test_hours_of_refusal_give_up_the_oldest_and_the_rest_arrives():
     assert len(missing) == status.given_up
     oldest = sorted(int(each) for each in missing if each.isdigit())
     assert oldest == list(range(1, status.given_up_files + 1))
+
+
+@pytest.mark.parametrize(
+    ("changes", "used"),
+    [
+        ({"kms_key_id": "new"}, "new"),
+        ({"kms_key_id": ""}, None),
+        ({"kms_key_id": "new", "bucket": BUCKETS[1]}, "old"),
+    ],
+)
+def test_what_waits_is_encrypted_with_the_key_in_force_when_it_is_put(changes, used):
+    """As with CloudTrail: else a key that is gone for good would hold up its files for ever."""
+    world = World()
+    trail = world.registry.start(world.create("audit", kms_key_id="old"))
+    world.write()
+    world.registry.cut()
+    bucket = world.buckets.find(BUCKETS[0])
+    bucket.refusal = "KMS.DisabledException"
+    for _ in range(5):
+        world.delivery.step()
+    world.update(trail, **changes)
+    bucket.refusal = ""
+    world.restart()
+    world.run()
+    ((_, key),) = world.objects("CloudTrail")
+    assert bucket.head(key).encryption.get("SSEKMSKeyId") == used

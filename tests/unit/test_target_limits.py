@@ -74,7 +74,7 @@ def batch_of(target, *sizes):
     start = log.durable_end()
     log.append([sized(size, number) for number, size in enumerate(sizes)])
     owner = TRAIL.account if target.shared else TRAIL.id
-    return next_batch(target, owner, Feed(start, (TRAIL,)), log, 0)
+    return next_batch(target, owner, Feed(start, (TRAIL,)), log)
 
 
 LOGS = LogsTarget(Recorded(), 0)
@@ -108,11 +108,11 @@ def test_so_much_is_read_at_once():
     start = log.durable_end()
     data = sized(500)
     log.append([data] * (ITEMS_MAX + 1))
-    first = next_batch(LOGS, TRAIL.id, Feed(start, (TRAIL,)), log, 0)
+    first = next_batch(LOGS, TRAIL.id, Feed(start, (TRAIL,)), log)
     assert first is not None
     assert len(first.records) == min(ITEMS_MAX, BATCH_BYTES_MAX // (500 + OVERHEAD_BYTES))
     stopped = msgspec.structs.replace(TRAIL, account=ACCOUNTS[1])
-    passed = next_batch(LOGS, TRAIL.id, Feed(start, (stopped,)), log, 0)
+    passed = next_batch(LOGS, TRAIL.id, Feed(start, (stopped,)), log)
     assert passed is not None
     assert (passed.records, passed.after.position < log.durable_end()) == ([], True)
 

@@ -12,7 +12,7 @@ from opentrail.state.base import Change, Conflict, Entry, State
 from opentrail.trails.jobs import Jobs, Threads, failure
 from opentrail.trails.notice import NOTICE_PREFIX, Notice, notices_of, told
 from opentrail.trails.retry import Retry
-from opentrail.trails.statuses import GIVE_UP_MS, Statuses
+from opentrail.trails.statuses import Statuses
 from opentrail.trails.target import Announces
 from opentrail.trails.trail import DeliveredFile, Trail
 
@@ -88,7 +88,7 @@ class Announcer:
         name = lane.rpartition("/")[2]
         notice = _decode(entry.value)
         target = self._targets.get(name)
-        late = self._clock.now_ms() - notice.at_ms > GIVE_UP_MS
+        late = notice.at_ms < self._statuses.oldest_ms(notice.trail.id, name)
         if target is None or late:
             self._give_up(name, entry, notice, counted=late)
             return
@@ -103,7 +103,7 @@ class Announcer:
             self._telling[lane] = telling
 
     def _give_up(self, name: str, entry: Entry, notice: Notice, *, counted: bool) -> None:
-        """Drop a notice: of a target that is no more, or one that nobody took for GIVE_UP_MS."""
+        """Drop a notice: of a target that is no more, or one that it did not take for long."""
         count = len(notice.files) - notice.told if counted else 0
         status = self._statuses.given_up(notice.trail.id, name, count) if count else []
         self._commit([Change(entry.key, None, entry.version), *status])

@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from opentrail.trails.retry import RETRY_LONGEST_S
+from opentrail.trails.retry import tried_ms
 from opentrail.trails.status import DeliveryStatus
 from opentrail.trails.timeline import Milestone
 from opentrail.trails.trail import Trail
@@ -21,9 +21,6 @@ BACKLOG_BYTES_MAX: Final = 10 * 1024**3
 DAY_MS: Final = 86_400_000
 RETRY_DAYS: Final = 30
 """CloudTrail's own."""
-BETWEEN_MS_MAX: Final = 3 * int(RETRY_LONGEST_S * 1000)
-"""Two attempts are not further apart, timeouts included. What is more was not spent trying: the
-server was off, or its clock jumped."""
 GIVE_UP_AFTER_MS_MIN: Final = 3_600_000
 """However large a backlog is: what a bucket is not given must not hang on one bad answer."""
 EVERY: Final = "*"
@@ -89,8 +86,8 @@ def after_failure(
 
     The last success, and what was given up, stand beside the error.
     """
-    between_ms = now_ms - before.attempted_ms if before.error and tried else 0
-    failing_ms = before.failing_ms + min(max(between_ms, 0), BETWEEN_MS_MAX)
+    more_ms = tried_ms(before.attempted_ms, now_ms) if before.error and tried else 0
+    failing_ms = before.failing_ms + more_ms
     return msgspec.structs.replace(before, attempted_ms=now_ms, error=code, failing_ms=failing_ms)
 
 

@@ -12,7 +12,6 @@ from opentrail.eventlog.base import Entry, LogReader, Mark, MarkKind
 from opentrail.trails.feedstate import Feed
 from opentrail.trails.fold import fold
 from opentrail.trails.scope import NEVER_DELIVERED, takes
-from opentrail.trails.statuses import GIVE_UP_MS
 from opentrail.trails.target import Copied, Copies
 from opentrail.trails.trail import Trail
 
@@ -42,15 +41,18 @@ class Batch:
         return self.after.trails[0]
 
 
-def next_batch(target: Copies, owner: str, feed: Feed, log: LogReader, now_ms: int) -> Batch | None:
+def next_batch(
+    target: Copies, owner: str, feed: Feed, log: LogReader, oldest_ms: int = 0
+) -> Batch | None:
     """Return what comes next; None: nothing is there. Without records the feed only moves on.
 
-    ``owner`` is the id of the feed's trail, or its account. Raises: Corrupt.
+    ``owner`` is the id of the feed's trail, or its account; what was recorded before ``oldest_ms``
+    is given up. Raises: Corrupt.
     """
     end = log.durable_end()
     if feed.position >= end:
         return None
-    reading = _Reading(target, owner, feed, now_ms)
+    reading = _Reading(target, owner, feed, oldest_ms)
     # Where no trail wants copies, records are not even decompressed.
     read = log.items if reading.selects else log.marks
     position = end
@@ -65,10 +67,10 @@ def next_batch(target: Copies, owner: str, feed: Feed, log: LogReader, now_ms: i
 class _Reading:
     """Reads on until something else holds, or until no more fits into a batch."""
 
-    def __init__(self, target: Copies, owner: str, feed: Feed, now_ms: int) -> None:
+    def __init__(self, target: Copies, owner: str, feed: Feed, oldest_ms: int) -> None:
         self._target = target
         self._owner = owner
-        self._oldest_ms = now_ms - GIVE_UP_MS
+        self._oldest_ms = oldest_ms
         self.batch = Batch(feed)
         active = (each for each in feed.trails if each.logging and target.wants(each))
         self.selects = [takes(trail) for trail in active]

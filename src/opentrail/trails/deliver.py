@@ -121,7 +121,8 @@ class Delivery:
         moved |= self._read()
         for trail_id, flight in self._flights.items():
             if not self._retry.waits(trail_id):
-                flight.launch(self._jobs, self._rooms.buckets)
+                now = self._timeline.newest(flight.task.trail)
+                flight.launch(self._jobs, self._rooms.buckets, now)
         moved |= self._settle()
         moved |= self._arrive()
         return self._confessor.step() or moved

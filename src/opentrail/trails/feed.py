@@ -182,7 +182,8 @@ class Feeder:
     def _begin(self, lane: _Lane) -> bool:
         """Send what comes next, or pass over it; return whether it was passed over."""
         now_ms, log = self._clock.now_ms(), self._rooms.log
-        batch = next_batch(lane.target, lane.owner, lane.feed, log, now_ms)
+        oldest_ms = self._statuses.oldest_ms(lane.owner, lane.target.name)
+        batch = next_batch(lane.target, lane.owner, lane.feed, log, oldest_ms)
         if batch is None:
             return False
         if not batch.records:

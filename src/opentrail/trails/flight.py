@@ -63,8 +63,12 @@ class Flight:
         """There is more to be read, and room for it: not just for one file, which costs a reading."""
         return not self.packing.finished and self.packing.has_room
 
-    def launch(self, jobs: Jobs, buckets: Buckets) -> None:
-        """Begin to put the next file, if there is one and none is under way."""
+    def launch(self, jobs: Jobs, buckets: Buckets, now: Trail) -> None:
+        """Begin to put the next file, if there is one and none is under way.
+
+        ``now``: the trail as it is by now. As with CloudTrail, what waits is encrypted with the key
+        that is in force when it is put: one that is gone for good holds up nothing for ever.
+        """
         if self.given_up_for:
             self._drop()
             return
@@ -72,8 +76,9 @@ class Flight:
             return
         part, trail = self.packing.waiting[0], self.task.trail
         key, packed = self._key(part), part.packed
-        context = {KMS_CONTEXT_KEY: trail.arn} if trail.kms_key_id else {}
-        how = Put(kms_key_id=trail.kms_key_id, kms_context=context)
+        kms_key_id = (now if now.bucket == trail.bucket else trail).kms_key_id
+        context = {KMS_CONTEXT_KEY: trail.arn} if kms_key_id else {}
+        how = Put(kms_key_id=kms_key_id, kms_context=context)
 
         def work() -> None:
             try:

@@ -9,6 +9,16 @@ RETRY_LONGEST_S = 300.0
 """CloudTrail's own rhythm: a bucket that is back gets its files within one file interval."""
 
 
+BETWEEN_MS_MAX = 3 * int(RETRY_LONGEST_S * 1000)
+"""Two attempts are not further apart, timeouts included. What is more was not spent trying: the
+server was off, or its clock jumped."""
+
+
+def tried_ms(last_ms: int, now_ms: int) -> int:
+    """Return how much of the time between two attempts was spent trying, milliseconds."""
+    return min(max(now_ms - last_ms, 0), BETWEEN_MS_MAX)
+
+
 class Retry:
     """Waiting times by trail id, in memory: a restart tries everything at once."""
 

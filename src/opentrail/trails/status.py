@@ -41,8 +41,10 @@ class TargetStatus(msgspec.Struct, frozen=True, kw_only=True):
     attempted_ms: int = 0
     error: str = ""
     """The code of the last failure; "" since a success (LatestNotificationError …)."""
+    failing_ms: int = 0
+    """How long it has been tried since it took something, milliseconds."""
     given_up: int = 0
-    """Files or records that it never took: too large, or refused for GIVE_UP_S."""
+    """Files or records that it never took: too large, or refused for GIVE_UP_MS."""
 
 
 class TrailStatus(msgspec.Struct, frozen=True):

@@ -7,11 +7,12 @@ from opentrail.clock import Clock
 from opentrail.errors import ClientError, Unavailable
 from opentrail.state.base import Change, State
 from opentrail.trails.jobs import code_of
+from opentrail.trails.retry import tried_ms
 from opentrail.trails.status import TargetStatus, target_status_key
 
 GIVE_UP_MS = 30 * 86_400_000
 """What a target beside the bucket did not take for so long is given up, and counted. CloudTrail
-itself tries files for 30 days; files in buckets are never given up here."""
+itself tries files for 30 days; of files for buckets see ``backlog``."""
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(TargetStatus).decode
@@ -34,9 +35,13 @@ class Statuses:
 
     def failed(self, owner: str, target: str, error: ClientError | Unavailable) -> list[Change]:
         """Return the change after a failure: the error stands beside the last success."""
-        now = self._clock.now_ms()
+        before, now = self._read(owner, target), self._clock.now_ms()
+        more_ms = tried_ms(before.attempted_ms, now) if before.error else 0
         status = msgspec.structs.replace(
-            self._read(owner, target), attempted_ms=now, error=told_of(target, error)
+            before,
+            attempted_ms=now,
+            error=told_of(target, error),
+            failing_ms=before.failing_ms + more_ms,
         )
         return [_change(owner, target, status)]
 
@@ -48,6 +53,15 @@ class Statuses:
                 owner, target, msgspec.structs.replace(before, given_up=before.given_up + count)
             )
         ]
+
+    def oldest_ms(self, owner: str, target: str) -> int:
+        """Return from when on things are still sent, milliseconds since 1970 UTC; 0: all are.
+
+        Only once the target has been tried in vain for GIVE_UP_MS is anything too old: a server
+        that was off, or a clock that jumped, gives nothing up.
+        """
+        tried_for_ms = self._read(owner, target).failing_ms
+        return self._clock.now_ms() - GIVE_UP_MS if tried_for_ms >= GIVE_UP_MS else 0
 
     def _read(self, owner: str, target: str) -> TargetStatus:
         entry = self._state.get(target_status_key(owner, target))

@@ -44,6 +44,11 @@ class Timeline:
         self.cut_ms = cut_ms
         """Of the last cut before ``read_to``; 0: none is known."""
         self._milestones: list[Milestone] = []
+        self._newest: dict[str, Trail] = {}
+
+    def newest(self, trail: Trail) -> Trail:
+        """Return ``trail``, which holds from some place on, as it is at ``read_to``."""
+        return self._newest.get(trail.id, trail)
 
     def extend(self) -> None:
         """Read what became durable since. Raises: Corrupt."""
@@ -91,7 +96,9 @@ class Timeline:
             if mark.kind is MarkKind.CUT:
                 self.cut_ms = max(self.cut_ms, _cut(mark.payload).cut_ms)
                 return Milestone(mark.position, self.cut_ms, None)
-            return Milestone(mark.position, self.cut_ms, _control(mark.payload).trail)
+            trail = _control(mark.payload).trail
+            self._newest[trail.id] = trail
+            return Milestone(mark.position, self.cut_ms, trail)
         except msgspec.DecodeError as error:
             where = f"log, position {mark.position}"
             hint = "was it written by a newer OpenTrail?"
