@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from support.aws_clients import Key, client
 from support.server import OpenTrail, wait_until
-from support.trail_server import BUCKET, settings
+from support.trail_server import TrailSeen, settings
 
 from opentrail.eventlog.base import Mark, MarkKind
 from opentrail.eventlog.reader import SegmentReader
@@ -32,22 +32,44 @@ def records(bucket: Path, account: str) -> list[dict[str, Any]]:
     return [e for file in files for e in json.loads(gzip.decompress(file.read_bytes()))["Records"]]
 
 
-def test_a_member_that_joins_is_in_its_files_soon_after(tmp_path, moto):
+def joined(api: Any) -> str:
+    """Let an account join the organization; return its id."""
+    created = api.create_account(Email="m@example.com", AccountName="m")
+    return str(created["CreateAccountStatus"]["AccountId"])
+
+
+def test_the_files_of_all_members_and_of_one_that_joins(tmp_path, moto):
     api = client("organizations", moto, Key("AKIATEST", "secret-of-the-test"))
     api.create_organization(FeatureSet="ALL")
     api.enable_aws_service_access(ServicePrincipal=PRINCIPAL)
+    first = joined(api)
     bucket = tmp_path / "bucket"
-    text = settings(bucket) + "\n[organization]\nfrom_upstream = true\n"
+    text = f"accounts = ['{first}']\n{settings(bucket)}\n[organization]\nfrom_upstream = true\n"
     with OpenTrail(tmp_path / "data", upstream=moto, config=text) as server:
-        trails = server.client("cloudtrail")
-        made = trails.create_trail(Name="org", S3BucketName=BUCKET, IsOrganizationTrail=True)
-        assert made["IsOrganizationTrail"]
-        trails.start_logging(Name="org")
+        trail = TrailSeen(server, bucket, "org", bool, server.admin)
+        trail.create(IsOrganizationTrail=True)
+        trail.start()
         server.client("sqs").list_queues()
-        wait_until(lambda: bool(records(bucket, BOSS)), seconds_max=LATE_S_MAX)
-        created = api.create_account(Email="m@example.com", AccountName="m")
-        member = created["CreateAccountStatus"]["AccountId"]
+        server.client("sqs", Key(first, "secret-of-the-member")).list_queues()
+        wait_until(lambda: all(records(bucket, account) for account in (BOSS, first)))
+        trail.stop()
+        assert (0, True) == valid(trail, BOSS, tmp_path)
+        assert (0, True) == valid(trail, first, tmp_path)
+        paths(trail, first)[0].unlink()
+        assert (1, False) == valid(trail, first, tmp_path)
+        member = joined(api)
         wait_until(lambda: member in members(server.data), seconds_max=LATE_S_MAX)
+
+
+def paths(trail: TrailSeen, account: str) -> list[Path]:
+    return list(trail.bucket.glob(f"AWSLogs/o-*/{account}/CloudTrail/*/*/*/*/*.json.gz"))
+
+
+def valid(trail: TrailSeen, account: str, home: Path) -> tuple[int, bool]:
+    """Return what the AWS CLI exits with, and whether it finds all files that are there valid."""
+    code, output = trail.validate_logs(home, "--account-id", account)
+    count = len(paths(trail, account))
+    return code, f"{count}/{count} log files valid" in output
 
 
 def members(data: Path) -> str:

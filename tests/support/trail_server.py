@@ -121,7 +121,7 @@ class TrailSeen:
 
     def digest_paths(self) -> list[Path]:
         """Return its digests, by time."""
-        found = self.bucket.rglob(f"AWSLogs/*/CloudTrail-Digest/*/*/*/*/*_{self.name}_*.json.gz")
+        found = self.bucket.rglob(f"CloudTrail-Digest/*/*/*/*/*_{self.name}_*.json.gz")
         return sorted(found, key=_end)
 
     def listed(self) -> list[str]:
@@ -134,10 +134,10 @@ class TrailSeen:
         files = [json.loads(gzip.decompress((self.bucket / k).read_bytes())) for k in self.listed()]
         return Counter(record["eventID"] for file in files for record in file["Records"])
 
-    def validate_logs(self, home: Path) -> tuple[int, str]:
+    def validate_logs(self, home: Path, *more: str) -> tuple[int, str]:
         """Return exit code and output of the AWS CLI's validation, over all time."""
         command = ["cloudtrail", "validate-logs", "--trail-arn", self.arn]
-        command += ["--start-time", LONG_AGO]
+        command += ["--start-time", LONG_AGO, *more]
         done = aws(*command, endpoint=self.server.endpoint, key=self.key, home=home)
         return done.returncode, done.stdout + done.stderr
 
