@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A bucket behind a bad network, and a server that is killed at random moments: all once, and valid."""
 
+import datetime as dt
 import gzip
 import hashlib
 import json
@@ -10,6 +11,7 @@ import signal
 from collections import Counter
 
 import pytest
+from botocore.exceptions import ClientError
 from support.aws_clients import Key, client
 from support.create_load import Load
 from support.fault_proxy import Script, Trouble, fault_proxy
@@ -34,6 +36,8 @@ digest_interval_s = 2
 [buckets.{bucket}]
 endpoint = "{endpoint}"
 credentials_profile = "faults"
+object_lock_days = 7
+object_lock_mode = "COMPLIANCE"
 
 [access_keys.{key}]
 secret_access_key = "{secret}"
@@ -92,7 +96,7 @@ def aftermath(tmp_path_factory):
     script = Script(silence_s=0.2)
     with start_sandbox() as sandbox, start_moto() as moto, fault_proxy(moto.url, script) as url:
         s3 = client("s3", moto.url, DIRECT)
-        s3.create_bucket(Bucket=BUCKET)
+        s3.create_bucket(Bucket=BUCKET, ObjectLockEnabledForBucket=True)
         config = CONFIG.format(bucket=BUCKET, endpoint=url, key=KEY_ID, secret=SECRET)
         (home / ".aws").mkdir()
         keys = f"aws_access_key_id = {DIRECT.access_key_id}\naws_secret_access_key = x\n"
@@ -135,6 +139,24 @@ def test_each_event_is_in_one_file(aftermath):
     assert sum(delivered(s3).values()) > KILLS * 10
     met = Counter(trouble for _, trouble in script.met)
     assert sum(count for trouble, count in met.items() if trouble is not Trouble.NONE) > 3
+
+
+def test_no_version_of_a_file_or_digest_can_be_deleted(aftermath):
+    """What was put again is there in two versions, both locked, with the same content."""
+    _, s3, _ = aftermath
+    pages = s3.get_paginator("list_object_versions").paginate(Bucket=BUCKET)
+    versions = [each for page in pages for each in page["Versions"] if each["Size"]]
+    assert {each["Key"] for each in versions} == {k for k in objects(s3) if k.endswith(".gz")}
+    tags = {(each["Key"], each["ETag"]) for each in versions}
+    assert len(tags) == len({key for key, _ in tags})
+    for each in versions[:3] + versions[-3:]:
+        where = {"Bucket": BUCKET, "Key": each["Key"], "VersionId": each["VersionId"]}
+        head = s3.head_object(**where)
+        left = head["ObjectLockRetainUntilDate"] - head["LastModified"]
+        assert head["ObjectLockMode"] == "COMPLIANCE"
+        assert abs(left - dt.timedelta(days=7)) < dt.timedelta(hours=1)
+        with pytest.raises(ClientError, match="AccessDenied"):
+            s3.delete_object(**where, BypassGovernanceRetention=True)
 
 
 def test_each_file_is_in_one_digest_with_its_hash(aftermath):
