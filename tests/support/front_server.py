@@ -73,15 +73,19 @@ async def running(
     *,
     connections_max: int = 100,
     certificate: Certificate | None = None,
+    give_up: Callable[[], None] = lambda: None,
+    shutdown_timeout_s: float = 90,
 ) -> AsyncIterator[Running]:
     """Run a server until the block ends."""
     app = App(answering)
-    server = Server(app, app, connections_max=connections_max)
+    server = Server(
+        app, app, connections_max=connections_max, shutdown_timeout_s=shutdown_timeout_s
+    )
     stopped = asyncio.Event()
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         port = sock.getsockname()[1]
-        serving = asyncio.create_task(server.serve(sock, stopped, certificate))
+        serving = asyncio.create_task(server.serve(sock, stopped, certificate, give_up))
         await asyncio.sleep(0.01)
         found = Running(server, app, port, stopped)
         try:

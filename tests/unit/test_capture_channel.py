@@ -259,3 +259,34 @@ def test_nobody_there_means_that_nothing_was_sent() -> None:
             sending(upstream, send)
         assert url
         assert upstream.received == []
+
+
+@pytest.mark.parametrize("framing", [b"", b"Content-Length: 9\r\n"], ids=["until closed", "length"])
+def test_an_answer_that_our_end_cuts_is_not_whole(framing: bytes) -> None:
+    async def send(sender: Sender) -> None:
+        answer = await sender.send()
+        taking = asyncio.create_task(answer.take(1 << 20))
+        await asyncio.sleep(0.02)  # what there is of it has come
+        sender.upstreams.close()
+        with pytest.raises(BrokenAnswer):
+            await taking
+
+    data = b"HTTP/1.1 200 OK\r\n" + framing + b"\r\nhalf"
+    with upstreams.upstream(raw(data, set())) as upstream:
+        sending(upstream, send)
+
+
+def test_a_call_that_our_end_cuts_has_no_answer() -> None:
+    def silent(exchange: Exchange) -> bool:
+        exchange.read()
+        return True
+
+    async def send(sender: Sender) -> None:
+        asking = asyncio.create_task(sender.send())
+        await asyncio.sleep(0.05)
+        sender.upstreams.close()
+        with pytest.raises(NoAnswer, match="was stopped"):
+            await asking
+
+    with upstreams.upstream(silent) as upstream:
+        sending(upstream, send)

@@ -11,6 +11,7 @@ from support.front_server import Running, running
 from opentrail.capture.arrival import Arrival, ClientGone, RequestBody
 from opentrail.capture.reply import Client
 from opentrail.front.connection import IDLE_S_MAX, SILENCE_S_MAX
+from opentrail.front.exchange import Exchange
 from opentrail.front.server import CONNECTIONS_MAX, OPEN_FILES_KEPT, connections_max
 
 GET = b"GET /%d HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -85,6 +86,35 @@ def test_a_client_that_takes_nothing_is_given_up() -> None:
             await asyncio.wait_for(ended.wait(), 1)
 
     asyncio.run(run())
+
+
+def test_a_client_that_does_not_take_half_an_answer_is_given_up() -> None:
+    """What is left of it is too little to make the server wait with writing."""
+    broken = asyncio.Event()
+
+    async def half(arrival: Arrival, body: RequestBody, client: Client) -> None:
+        del arrival, body
+        assert isinstance(client, Exchange)
+        transport = client._connection.transport
+        client.begin(200, [])
+        while not transport.get_write_buffer_size():
+            await client.send(b"x" * 8192)
+        client.break_off()
+        broken.set()
+
+    async def run() -> list[int]:
+        async with running(half) as front:
+            _, writer = await front.connect()
+            writer.write(GET % 1)
+            await asyncio.wait_for(broken.wait(), 5)
+            there = []
+            for seconds in (SILENCE_S_MAX - 1, SILENCE_S_MAX + 1):
+                await front.later(seconds)
+                await asyncio.sleep(0.02)
+                there.append(front.server.connections)
+            return there
+
+    assert asyncio.run(run()) == [1, 0]
 
 
 @pytest.mark.parametrize(("clients", "refused"), [(3, 0), (4, 1)])
@@ -294,3 +324,23 @@ def test_the_end_waits_for_what_has_begun_and_nothing_else() -> None:
             await stop(front)
 
     asyncio.run(run())
+
+
+def test_calls_that_do_not_end_are_given_up_and_answered() -> None:
+    stopped = asyncio.Event()
+
+    async def endless(arrival: Arrival, body: RequestBody, client: Client) -> None:
+        del arrival, body
+        await stopped.wait()
+        client.answer(503, [], b"stopped")
+
+    async def run() -> bytes:
+        async with running(endless, give_up=stopped.set, shutdown_timeout_s=0.05) as front:
+            asking = asyncio.create_task(front.ask(GET % 1))
+            await asyncio.sleep(0.02)
+            front.stopped.set()
+            return await asyncio.wait_for(asking, 2)
+
+    answer = asyncio.run(run())
+    assert answer.startswith(b"HTTP/1.1 503 ")
+    assert b"stopped" in answer

@@ -44,9 +44,9 @@ def test_what_was_told_is_forgotten_and_what_came_since_is_not(tmp_path: Path):
     calls = open_table(tmp_path / "inflight").unrecorded
     calls.add(10, log_end=1)
     calls.add(20, log_end=1)
-    calls.told(Unrecorded(1, 10, 10, 1))
-    assert calls.now == Unrecorded(1, 10, 20, 1)
-    calls.told(Unrecorded(1, 10, 20, 1))
+    calls.told(Unrecorded(1, 10, 10, 1), 5)
+    assert calls.now == Unrecorded(1, 10, 20, 5)
+    calls.told(Unrecorded(1, 10, 20, 5), 7)
     calls.add(30, log_end=9)
     assert calls.now == Unrecorded(1, 30, 30, 9)
 

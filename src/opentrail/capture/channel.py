@@ -285,7 +285,7 @@ class Channel(asyncio.Protocol):
             self._break(_BROKEN_OFF)
 
     def fail(self, message: str) -> None:
-        """Give up the call: the rest of its request does not come."""
+        """Give up the call, if there is one: the rest of it does not come, or nobody waits longer."""
         self._break(message)
 
     def abort(self) -> None:

@@ -13,32 +13,21 @@ from opentrail.aws.request import Credential, RequestHead, Target
 from opentrail.aws.route import ambiguous, identify, parse_credential
 from opentrail.capture.admit import Admission, Admitted, Request, wrong_body
 from opentrail.capture.arrival import Arrival, RequestBody
-from opentrail.capture.build import BuildSettings, Built, Skipped, build, response_recorded
-from opentrail.capture.call import Body, Call, Caller, Outcome, plain
-from opentrail.capture.cross_account import owners_copy
+from opentrail.capture.build import BuildSettings, response_recorded
+from opentrail.capture.call import Call, Caller, Outcome, plain
 from opentrail.capture.exclude import OWN_SOURCES, Exclusion, excluded_by
 from opentrail.capture.identity import Identities, teaches
 from opentrail.capture.outgoing import Sender
-from opentrail.capture.recover import remember
+from opentrail.capture.recorder import Counts, Recorder
 from opentrail.capture.reply import Client, reply, take
 from opentrail.capture.upstream import Answer, Unreachable, Upstreams, UpstreamSettings
-from opentrail.clock import Clock, Ids, uuid4_text, uuid_bytes
+from opentrail.clock import Clock, Ids, uuid4_text
 from opentrail.errors import ClientError, Unavailable
-from opentrail.eventlog.base import Draft, Origin
+from opentrail.eventlog.base import Draft
 from opentrail.eventlog.inflight import InFlight
 
 S3_SOURCE = "s3.amazonaws.com"
 
-BUILD_ERRORS = (
-    ArithmeticError,
-    AttributeError,
-    LookupError,
-    RecursionError,
-    TypeError,
-    ValueError,
-    msgspec.MsgspecError,
-)
-"""What a mistake of ours in reading a hostile body would raise."""
 HTTP_ERROR = 400
 """The first HTTP status that is an error (RFC 9110, 15.5)."""
 
@@ -48,26 +37,6 @@ class OwnApi(Protocol):
 
     async def answer(self, call: Call, credential: Credential | None, body: bytes) -> Answer:
         """Answer a call of CloudTrail's API. Raises: Unavailable: it is not running now."""
-        ...
-
-
-class Counts(Protocol):
-    """What is counted: seen = recorded + excluded + failed + still in flight."""
-
-    def seen(self) -> None:
-        """Count a call that arrived."""
-        ...
-
-    def recorded(self) -> None:
-        """Count a call whose record is durable."""
-        ...
-
-    def excluded(self, reason: str) -> None:
-        """Count a call that has no record on purpose."""
-        ...
-
-    def failed(self, reason: str) -> None:
-        """Count a call whose record could not be made."""
         ...
 
 
@@ -109,6 +78,15 @@ class Gateway:
     def __init__(self, settings: GatewaySettings, parts: Parts) -> None:
         self._settings = settings
         self._parts = parts
+        self._recorder = Recorder(
+            settings.build,
+            parts.identities,
+            parts.append,
+            parts.durable_end,
+            parts.inflight,
+            parts.counts,
+            parts.ids,
+        )
 
     async def handle(self, arrival: Arrival, body: RequestBody, client: Client) -> None:
         """Handle one call.
@@ -127,7 +105,13 @@ class Gateway:
         event id is found in the log, nothing is added. After 7: nothing is left to do.
         """
         self._parts.counts.seen()
-        call, credential, refusal = self._open(arrival, body)
+        opened = None
+        try:
+            opened = self._open(arrival, body)
+        finally:
+            if opened is None:
+                self._parts.counts.failed("error")
+        call, credential, refusal = opened
         excluded = "" if refusal else excluded_by(self._settings.exclusions, call)
         why = "" if excluded else self._parts.refusing()
         if why and (refusal or not self._passes_unrecorded(call, credential)):
@@ -236,27 +220,31 @@ class Gateway:
         refusal: ClientError | None,
     ) -> Answer:
         """Do steps 3 to 7. Raises: Unavailable: the record could not be made durable."""
-        parts = self._parts
+        recorder = self._recorder
         try:
-            slot = parts.inflight.claim(
-                uuid_bytes(call.event_id), call.finished_ms, remember(call, parts.durable_end())
-            )
+            slot = recorder.claim(call)
         except Unavailable as error:
             answer = self._refused(call, _unavailable(error))
-            await self._record(call)
+            await recorder.record(recorder.made(call))
             return answer
-        answer = await self._answer(call, arrival, credential, body, refusal)
-        call.request = body.kept()
+        made = None
         try:
-            await self._record(call)
+            answer = await self._answer(call, arrival, credential, body, refusal)
+            call.request = body.kept()
+            made = recorder.made(call)
+        finally:
+            if made is None:
+                await recorder.broken(call, slot)
+        try:
+            await recorder.record(made)
         except Unavailable:
             if self._passes_unrecorded(call, credential):
                 # Its slot stays: the next start looks for its record, and makes one if need be.
-                parts.counts.failed("append")
+                self._parts.counts.failed("append")
                 return answer
             answer.close()
             raise
-        parts.inflight.release(slot)
+        self._parts.inflight.release(slot)
         return answer
 
     async def _answer(
@@ -338,31 +326,6 @@ class Gateway:
     def _needs_body(self, call: Call) -> bool:
         """Whether the answer's body says something for the record: an error, or what was made."""
         return call.status >= HTTP_ERROR or response_recorded(call.target, self._settings.build)
-
-    def _built(self, call: Call) -> Built | Skipped:
-        """Build the record; a body that ``build`` stumbles over must not cost the whole record."""
-        try:
-            return build(call, self._settings.build)
-        except BUILD_ERRORS as error:
-            call.additional["recordIncomplete"] = type(error).__name__
-            call.request = Body(b"", call.request.size + 1)
-            call.response = Body(b"", call.response.size + 1)
-            return build(call, self._settings.build)
-
-    async def _record(self, call: Call) -> None:
-        """Append the call's record, or count why it has none. Raises: Unavailable."""
-        owner = self._parts.identities.other_account(call)
-        calls = [call, owners_copy(call, owner, self._parts.ids)] if owner else [call]
-        built = self._built(call)
-        if isinstance(built, Built):
-            made = [built, *map(self._built, calls[1:])]
-            # One frame: both accounts have their event, or neither.
-            await self._parts.append(
-                [Draft(Origin.CAPTURE, each.data) for each in made if isinstance(each, Built)]
-            )
-            self._parts.counts.recorded()
-        else:
-            self._parts.counts.excluded(built.reason)
 
     def _refused(
         self, call: Call, error: ClientError, outcome: Outcome = Outcome.REFUSED

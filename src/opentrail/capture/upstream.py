@@ -27,6 +27,7 @@ __all__ = ["Answer", "BrokenAnswer", "NoAnswer", "Unreachable", "UpstreamSetting
 KEEPALIVE_S = 4.0
 """Idle connections are dropped before common servers drop theirs (uvicorn: 5 s), so that a call
 is rarely written into a connection that is just being closed."""
+STOPPED = "OpenTrail was stopped before the upstream had answered"
 INSTANCE_HEADER = "x-opentrail-instance"
 """Every OpenTrail on the way adds its own value (unsigned); a request that has ours is a loop."""
 _INSTANCE = INSTANCE_HEADER.encode()
@@ -165,10 +166,10 @@ class Upstreams:
             pool.sweep(now_s, self._timeout_s)
 
     def close(self) -> None:
-        """Close all connections."""
+        """Close all connections. An answer that has not ended is broken, whatever says its end."""
         for pool in self._pools.values():
             for channel in list(pool.open):
-                channel.abort()
+                channel.fail(STOPPED)
 
 
 async def _pump(channel: Channel, body: AsyncIterator[bytes], *, framed: bool) -> None:

@@ -29,7 +29,8 @@ class Unrecorded:
     to_ms: int
     """When the last one came."""
     log_end: int
-    """The log's durable end when the first one came: an event about them can only lie behind it."""
+    """The log's durable end when the first one came, or where the event about those before them
+    lies: an event about these can only lie behind it."""
 
 
 class UnrecordedCalls:
@@ -52,13 +53,13 @@ class UnrecordedCalls:
             to_ms = max(now_ms, before.to_ms)
             self._store(Unrecorded(before.calls + 1, before.from_ms, to_ms, before.log_end))
 
-    def told(self, told: Unrecorded) -> None:
-        """Forget the calls of ``told``: the log says that they passed."""
+    def told(self, told: Unrecorded, log_end: int) -> None:
+        """Forget the calls of ``told``: the log says that they passed, at ``log_end``."""
         now = self.now
         if now is None or now.calls <= told.calls:
             self._store(None)
         else:
-            self._store(Unrecorded(now.calls - told.calls, told.to_ms, now.to_ms, now.log_end))
+            self._store(Unrecorded(now.calls - told.calls, told.to_ms, now.to_ms, log_end))
 
     def _store(self, now: Unrecorded | None) -> None:
         """Write the older cell; until that is whole, the other one holds."""

@@ -222,7 +222,7 @@ class Connection(asyncio.Protocol):
         self._current = None
         self._heard_s = self._loop.time()
         if not exchange.keep_alive or self._calls.closing:
-            self.transport.close()
+            self.close()
         elif self._queue:
             self._start(self._queue.popleft())
             if not self._queue:
@@ -253,7 +253,7 @@ class Connection(asyncio.Protocol):
 
     def _send_refusal(self) -> None:
         self.transport.write(self._refusal)
-        self.transport.close()
+        self.close()
 
     # Flow, silence and the end
 
@@ -278,8 +278,13 @@ class Connection(asyncio.Protocol):
 
     def check(self, now_s: float) -> None:
         """Give up a client that was silent, or did not take its answer, for too long."""
-        if self._full_since_s and now_s - self._full_since_s > SILENCE_S_MAX:
+        closing = self.transport.is_closing()
+        # A closed one ends when the client has taken what was written, however little that is.
+        since_s = self._full_since_s or (self._heard_s if closing else now_s)
+        if now_s - since_s > SILENCE_S_MAX:
             self.abort()
+        elif closing:
+            return
         elif self._reading is not None:
             paused = self._reading.stream.paused or bool(self._queue)
             if paused:
@@ -289,21 +294,19 @@ class Connection(asyncio.Protocol):
         elif self._current is None:
             wait_s = SILENCE_S_MAX if self._head.under_way else IDLE_S_MAX
             if now_s - self._heard_s > wait_s:
-                self._close()
+                self.transport.close()
 
-    def _close(self) -> None:
-        """Close the connection; at once when it was closed before and the client takes nothing."""
-        if self.transport.is_closing():
-            self.abort()
-        else:
-            self.transport.close()
+    def close(self) -> None:
+        """Close the connection once the client has taken what was written, or its time is up."""
+        self._heard_s = self._loop.time()
+        self.transport.close()
 
     def _give_up(self, exchange: Exchange) -> None:
         """End a request whose body does not come."""
         if exchange.ready:
             exchange.stream.fail(ClientGone())
             if exchange.answered:
-                self.transport.close()
+                self.close()
         else:
             self._refuse(408, "The request's body did not come.")
 

@@ -33,6 +33,10 @@ class Way(Protocol):
         """Return when there is room for more. Raises: ClientGone."""
         ...
 
+    def close(self) -> None:
+        """Close the connection once the client has taken what was written."""
+        ...
+
     def abort(self) -> None:
         """Close the connection at once."""
         ...
@@ -129,7 +133,7 @@ class Exchange:
         if self.http10:
             self._connection.abort()  # it would take a closed connection for the body's end
         else:
-            self._connection.transport.close()
+            self._connection.close()
 
     def on_gone(self, call: Callable[[], None]) -> None:
         """Have ``call`` called if the client goes before the answer has ended."""

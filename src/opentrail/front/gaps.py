@@ -3,15 +3,28 @@
 
 from collections.abc import Awaitable, Callable
 
-from opentrail.clock import Clock, uuid_bytes
+import msgspec
+
+from opentrail.clock import Clock
 from opentrail.event.gap import Gap, gap_event
 from opentrail.event.service_event import event_id_of
-from opentrail.eventlog.base import Draft, LogReader, Origin
-from opentrail.eventlog.recorded import recorded
+from opentrail.eventlog.base import Draft, Entry, LogReader, Origin
 from opentrail.eventlog.unrecorded import Unrecorded, UnrecordedCalls
 
 LOG_FAILURE = "log-failure"
 """The gap event's reason."""
+
+
+class _Details(msgspec.Struct):
+    calls: int = 0
+
+
+class _Event(msgspec.Struct):
+    event_id: str = msgspec.field(default="", name="eventID")
+    details: _Details = msgspec.field(default_factory=_Details, name="serviceEventDetails")
+
+
+_decode = msgspec.json.Decoder(_Event).decode
 
 
 class Gaps:
@@ -29,42 +42,60 @@ class Gaps:
     def leftover(self, log: LogReader) -> Draft | None:
         """Return the event that the last process did not append; for its successor, at start.
 
-        None when there is nothing to tell, or the log has the event: it was only not crossed off.
+        None when there is nothing to tell. An event that the log has, and that was only not crossed
+        off, is crossed off first: of calls that passed after it was made another one tells.
+        Raises: Corrupt.
         """
         now = self._calls.now
         if now is None:
             return None
+        found = self._told_in(log, now)
+        if found is not None:
+            entry, calls = found
+            self._calls.told(Unrecorded(calls, now.from_ms, now.to_ms, now.log_end), entry.position)
+        now = self._calls.now
+        return None if now is None else self._event(now)
+
+    def _told_in(self, log: LogReader, now: Unrecorded) -> tuple[Entry, int] | None:
+        """Return the event about ``now`` that the log has, and of how many calls it tells."""
         event_id = self._event_id(now)
-        if recorded([uuid_bytes(event_id)], log, min(now.log_end, log.durable_end())):
-            self._calls.told(now)
-            return None
-        return self._event(now, event_id)
+        for entry in log.entries(min(now.log_end, log.durable_end())):
+            if entry.origin is Origin.INTERNAL and event_id.encode() in entry.data:
+                said = _decode(entry.data)
+                if said.event_id == event_id:
+                    return entry, said.details.calls
+        return None
 
-    def appended(self) -> None:
-        """Forget what ``leftover`` returned an event for: it is durable."""
-        if self._calls.now is not None:
-            self._calls.told(self._calls.now)
+    def forget(self) -> None:
+        """Forget what there is to tell: the log has the event, or a new log has begun."""
+        now = self._calls.now
+        if now is not None:
+            self._calls.told(now, now.log_end)
 
-    async def step(self, append: Callable[[Draft], Awaitable[object]]) -> bool:
+    async def step(self, append: Callable[[Draft], Awaitable[int]]) -> bool:
         """Tell the log; False: there is nothing to tell. Call it while the log can be written.
 
             1. append the event      (durable when it returns)
             2. forget those calls    (what was counted meanwhile stays for the next event)
-        A crash between: ``leftover`` finds the event in the log. An append whose outcome is unknown
-        has the log refuse until the next start, which then looks, too. Raises: Unavailable.
+        A crash between: ``leftover`` finds the event in the log, which says how many calls it told
+        of, however many have passed since. An append whose outcome is unknown has the log refuse
+        until the next start, which then looks, too. Raises: Unavailable.
         """
         now = self._calls.now
         if now is None:
             return False
-        await append(self._event(now, self._event_id(now)))
-        self._calls.told(now)
+        self._calls.told(now, await append(self._event(now)))
         return True
 
     def _event_id(self, now: Unrecorded) -> str:
-        parts = (now.from_ms, now.to_ms, now.calls)
-        return event_id_of(LOG_FAILURE, self._log_id, *map(str, parts))
+        """Return the id of the event about ``now``: the same while more calls are counted.
 
-    def _event(self, now: Unrecorded, event_id: str) -> Draft:
+        Of two such events the second one's ``log_end`` lies at the first one or behind it.
+        """
+        return event_id_of(LOG_FAILURE, self._log_id, str(now.from_ms), str(now.log_end))
+
+    def _event(self, now: Unrecorded) -> Draft:
         gap = Gap(LOG_FAILURE, now.from_ms, now.to_ms, now.calls)
+        event_id = self._event_id(now)
         data = gap_event(gap, event_id, self._account, self._region, self._clock.now_ms())
         return Draft(Origin.INTERNAL, data)

@@ -226,7 +226,7 @@ class Front:
         if self._certificate is not None:
             tasks.append(asyncio.create_task(self._renew(server)))
         _settle_memory()
-        await server.serve(sock, stopped, self._certificate)
+        await server.serve(sock, stopped, self._certificate, upstreams.close)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -361,6 +361,7 @@ class Front:
         self.log.close()
         set_aside(self._settings.data_dir)
         self.log = self._open_log()
+        self._gaps.forget()  # what it would tell of, the new log knows no place of
         self._gaps = self._gaps_of_log()
         discard(self._settings.data_dir)
 

@@ -47,7 +47,7 @@ def recover_last_run(
         drafts.append(unrecorded)
     if drafts:
         log.append(drafts)
-    last.gaps.appended()
+    last.gaps.forget()
     for entry in last.leftovers:
         last.inflight.release(entry.slot)
     last.inflight.recorded()

@@ -29,6 +29,8 @@ OPEN_FILES_KEPT = 128
 CONNECTIONS_MAX = 16_384
 """Four times the calls that can be under way (``inflight.SLOTS``): clients keep idle ones. Each
 takes some 10 KB."""
+RECORDED_TIMEOUT_S = 5.0
+"""What did not end in that time is given up, and gets this long to be recorded so."""
 HANDSHAKE_S_MAX = 10.0
 """Longest TLS handshake: many round trips of a slow line."""
 BACKLOG = 2048
@@ -58,12 +60,14 @@ class Server:
         gateway: App,
         trusted_proxies: Sequence[str] = (),
         connections_max: int = CONNECTIONS_MAX,
+        shutdown_timeout_s: float = SHUTDOWN_TIMEOUT_S,
     ) -> None:
         """``operations`` answers what lies under /_opentrail/, ``gateway`` all else."""
         self._operations = operations
         self._gateway = gateway
         self._trusted: list[Network] = [ipaddress.ip_network(text) for text in trusted_proxies]
         self._connections_max = connections_max
+        self._shutdown_timeout_s = shutdown_timeout_s
         self._loop = asyncio.get_running_loop()
         self._connections: set[Connection] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -127,11 +131,16 @@ class Server:
         return len(self._connections)
 
     async def serve(
-        self, sock: socket.socket, stopped: asyncio.Event, certificate: Certificate | None = None
+        self,
+        sock: socket.socket,
+        stopped: asyncio.Event,
+        certificate: Certificate | None = None,
+        give_up: Callable[[], None] = lambda: None,
     ) -> None:
         """Take calls until ``stopped``; then end those that have begun.
 
-        With a ``certificate`` over TLS. Closes ``sock``.
+        With a ``certificate`` over TLS. Those that do not end ``give_up`` breaks off: their clients
+        get what is there to say of that. Closes ``sock``.
         """
         self._sock, self._certificate = sock, certificate
         await self._listen(certificate.context if certificate else None)
@@ -143,7 +152,10 @@ class Server:
         for connection in list(self._connections):
             connection.close_when_idle()
         if self._tasks:
-            await asyncio.wait(self._tasks, timeout=SHUTDOWN_TIMEOUT_S)
+            await asyncio.wait(self._tasks, timeout=self._shutdown_timeout_s)
+        if self._tasks:
+            give_up()
+            await asyncio.wait(self._tasks, timeout=RECORDED_TIMEOUT_S)
         for connection in list(self._connections):
             connection.abort()
 
