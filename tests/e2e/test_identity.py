@@ -16,7 +16,8 @@ OTHER = "210987654321"
 @pytest.fixture(scope="module")
 def server(tmp_path_factory, moto_url):
     config = (
-        f'accounts = ["{OTHER}"]\n[upstream.default]\nurl = "{moto_url}"\ntrusted_identity = true\n'
+        f'accounts = ["{OTHER}"]\n[bucket_owners]\n"theirs-as-set" = "{OTHER}"\n'
+        f'[upstream.default]\nurl = "{moto_url}"\ntrusted_identity = true\n'
     )
     with OpenTrail(tmp_path_factory.mktemp("identity") / "data", config=config) as server:
         yield server
@@ -103,3 +104,16 @@ def test_the_owner_of_a_role_has_an_event_too(server):
     assert ours["sharedEventID"] == theirs["sharedEventID"]
     assert [event["EventId"] for event in server.lookup()].count(ours["eventID"]) == 1
     assert theirs["eventID"] not in {event["EventId"] for event in server.lookup()}
+
+
+def test_a_client_makes_no_event_for_an_account_by_its_word(server):
+    """moto ignores x-amz-expected-bucket-owner: a wrong one succeeds, and tells nobody else."""
+    s3 = server.client("s3")
+    s3.create_bucket(Bucket="ours-as-found")
+    s3.head_bucket(Bucket="ours-as-found", ExpectedBucketOwner=OTHER)
+    *_, event = server.events()
+    assert (event["eventName"], event["recipientAccountId"]) == ("HeadBucket", ACCOUNT)
+    assert "sharedEventID" not in event
+    s3.create_bucket(Bucket="theirs-as-set")
+    accounts = [event["recipientAccountId"] for event in server.events()[-2:]]
+    assert accounts == [ACCOUNT, OTHER]

@@ -162,6 +162,16 @@ def test_upstreams_are_a_url_or_a_table_and_share_options(file):
     }
 
 
+def test_bucket_owners_are_accounts(file):
+    assert file.load("[bucket_owners]\nb-1 = '210987654321'").bucket_owners == {
+        "b-1": "210987654321"
+    }
+    assert "bucket_owners" in file.complaint("[bucket_owners]\nb-1 = '21098765432'")
+    assert file.load("[upstream]\nchecks_bucket_owner = true\ns3 = 'http://a'").upstream[
+        "s3"
+    ] == Upstream(url="http://a", checks_bucket_owner=True)
+
+
 def test_a_variable_or_flag_changes_only_an_upstreams_url(file):
     text = "[upstream.sts]\nurl = 'http://a'\ntrusted_identity = true"
     trusting = Upstream(url="http://b", trusted_identity=True)

@@ -2,6 +2,7 @@
 """A call upon another account's resource gives its owner an event, and nobody else one."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 
 import msgspec
@@ -18,6 +19,7 @@ from opentrail.capture.identity import Identities, IdentitySettings
 from opentrail.capture.user_identity import encode_identity
 
 ACCOUNT, OWNER = "123456789012", "210987654321"
+BUCKETS = {"theirs": OWNER, "ours": ACCOUNT}
 ROLE = f"arn:aws:iam::{OWNER}:role/Deploy"
 USER = AccessKey(
     "AKIAQAAAAAAAAAAAAAAA",
@@ -51,9 +53,17 @@ def assume_role(role: str = ROLE) -> Call:
     return call("sts", "AssumeRole", "query", text)
 
 
-def other_account(made: Call, *accounts: str) -> str:
-    settings = IdentitySettings(ACCOUNT, "us-east-1", frozenset(accounts))
+def other_account(made: Call, *accounts: str, buckets: Mapping[str, str] = BUCKETS) -> str:
+    settings = IdentitySettings(ACCOUNT, "us-east-1", frozenset(accounts), bucket_owners=buckets)
     return Identities(settings, KeyTable()).other_account(made)
+
+
+def get_object(bucket: str, owner: str = "", *, checks: bool = False) -> Call:
+    headers = {"x_amz_expected_bucket_owner": owner} if owner else {}
+    made = call("s3", "GetObject", "rest-xml", "", **headers)
+    made.head = RequestHead("GET", f"/{bucket}/a/b", "", made.head.headers)
+    made.checks_bucket_owner = checks
+    return made
 
 
 @pytest.mark.parametrize(
@@ -69,11 +79,14 @@ def other_account(made: Call, *accounts: str) -> str:
             f"Action=Publish&Version=2010-03-31&Message=m&TopicArn=arn:aws:sns:us-east-1:{OWNER}:t",
         ),
         call("sqs", "SendMessage", "json", f'{{"QueueUrl": "https://sqs.example/{OWNER}/q"}}'),
-        call("s3", "GetObject", "rest-xml", "", x_amz_expected_bucket_owner=OWNER),
+        get_object("any", OWNER, checks=True),
+        get_object("theirs"),
+        get_object("theirs", ACCOUNT, checks=True),
+        replace(get_object("theirs"), request=Body(b"", 1 << 30)),
     ],
 )
 def test_the_owner_is_whom_the_request_names(made):
-    assert owner_of(made) == OWNER
+    assert owner_of(made, BUCKETS) == OWNER
     assert other_account(made, OWNER) == OWNER
     assert other_account(made) == ""
     assert other_account(made, "999999999999") == ""
@@ -91,7 +104,11 @@ def test_the_owner_is_whom_the_request_names(made):
         replace(assume_role(), request=Body(b"\xff", 1)),
         call("kms", "Decrypt", "json", '{"KeyId": 1}'),
         call("kms", "Decrypt", "json", "{}"),
-        call("s3", "GetObject", "rest-xml", "", x_amz_expected_bucket_owner="me"),
+        get_object("any", "me", checks=True),
+        # An upstream that may ignore the header: it is the client's word and nothing else.
+        get_object("any", OWNER),
+        get_object("ours", OWNER, checks=True),
+        replace(get_object("any", OWNER, checks=True), status=403),
         # PassRole: the role is the caller's own, the model is what is acted upon.
         call("sagemaker", "CreateModel", "json", f'{{"ExecutionRoleArn": "{ROLE}"}}'),
     ],

@@ -42,8 +42,11 @@ TABLE_ROW = re.compile(r"^\| `([\w.]+)` \| [^|]+ \| [^|]+ \| [^|]+ \|$")
 INVOCATION = re.compile(r"\bopentrail (?:[a-z-]+)(?: [^|>#;)]*)?")
 FILE_NAME = re.compile(r"[\w/.-]+\.(?:py|md|toml|zip|lock)")
 METRIC = re.compile(r"\bopentrail_[a-z_]+\b")
-TABLES = ("upstream", "buckets", "access_keys", "client_certificates", "exclude", "webhooks")
-"""Settings that are tables by name, documented in tables of their own."""
+TABLES = (
+    *("upstream", "buckets", "bucket_owners", "access_keys", "client_certificates"),
+    *("exclude", "webhooks"),
+)
+"""Settings that are tables by name, documented in parts of their own."""
 ADR_PARTS = ("Situation.", "Decision.", "What we gave up.", "How we would notice")
 ADR_WORDS_MAX = 450
 """About one page."""
@@ -76,6 +79,11 @@ def documented() -> dict[str, tuple[str, str]]:
 
 def test_every_setting_is_documented_and_no_other():
     assert list(documented()) == list(leaves(Settings))
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_every_table_by_name_has_its_part(name):
+    assert f"`[{name}" in text_of("docs/configuration.md")
 
 
 @pytest.mark.parametrize("setting", list(leaves(Settings)))

@@ -124,6 +124,8 @@ class Call:
     """Given by OpenTrail when no upstream gave one."""
     shared_event_id: str = ""
     """The same in every account's copy of one event; empty when there is one copy only."""
+    checks_bucket_owner: bool = False
+    """Whether its upstream refuses a wrong x-amz-expected-bucket-owner, as AWS does."""
     tls: Tls | None = None
     """None where the client spoke plain HTTP."""
     additional: dict[str, object] = field(default_factory=dict)

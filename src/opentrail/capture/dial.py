@@ -43,6 +43,8 @@ class UpstreamSettings:
     """http://HOST:PORT; empty: none."""
     credentials_profile: str = ""
     """Where calls are signed anew: the profile of callers without one of their own."""
+    checks_bucket_owner: bool = False
+    """Whether it refuses a wrong x-amz-expected-bucket-owner, as AWS does."""
     principals: tuple[tuple[str, str], ...] = ()
     """A caller's ARN, role, service or account -> its profile."""
 

@@ -294,6 +294,7 @@ class Gateway:
         except ClientError as error:
             return self._refused(call, error)
         answer = await self._parts.upstreams.send(upstream, call.head.method, *sent)
+        call.checks_bucket_owner = upstream.checks_bucket_owner
         proven = upstream.verifies_signatures and answer.status < HTTP_ERROR
         if proven and credential is not None:
             call.caller = msgspec.structs.replace(call.caller, verified=True)

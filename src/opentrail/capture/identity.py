@@ -6,7 +6,8 @@ records. What a caller merely claims is kept beside the record as a claim, never
 """
 
 import re
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 from opentrail.access.key_table import KeyTable
 from opentrail.access.keys import (
@@ -53,6 +54,8 @@ class IdentitySettings:
     """Regions that calls may claim besides the default one; empty: every well-formed one."""
     default_identity: str = ""
     """The ARN that an unknown key stands for; empty: it is Unknown."""
+    bucket_owners: Mapping[str, str] = field(default_factory=dict)
+    """S3 bucket -> the account that owns it."""
 
 
 def teaches(target: Target) -> bool:
@@ -127,7 +130,7 @@ class Identities:
         """
         if len(self._accounts) == 1 or not call.caller.verified:
             return ""
-        owner = owner_of(call)
+        owner = owner_of(call, self._settings.bucket_owners)
         return owner if owner != call.caller.account and self._accepts(owner) else ""
 
     def asker(self, call: Call) -> Caller | None:

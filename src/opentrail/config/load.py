@@ -93,8 +93,15 @@ _LISTS = frozenset(
     {"accounts", "regions", "hosts", "trusted_proxies", "profiles", "members", "delegated_admins"}
     | {"algorithms", "networks", "give_up"}
 )
-_FILE_ONLY = ("access_keys", "buckets", "exclude", "webhooks", "client_certificates")
-_UPSTREAM_OPTIONS = ("trusted_identity", "verifies_signatures")
+_FILE_ONLY = (
+    "access_keys",
+    "bucket_owners",
+    "buckets",
+    "exclude",
+    "webhooks",
+    "client_certificates",
+)
+_UPSTREAM_OPTIONS = ("trusted_identity", "verifies_signatures", "checks_bucket_owner")
 _UPSTREAM_FILES = ("_ca", "_client_cert", "_client_key", "_proxy")
 _SECTIONS = (
     *("listen", "api", "forward", "log", "history"),

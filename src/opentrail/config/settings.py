@@ -116,6 +116,8 @@ class Upstream(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     """Learn sessions from this upstream's STS answers."""
     verifies_signatures: bool = False
     """An answer other than a refusal proves that the caller's signature was good."""
+    checks_bucket_owner: bool = False
+    """It refuses calls with a wrong x-amz-expected-bucket-owner, as AWS does."""
     on_log_failure: Literal["", "refuse", "forward"] = ""
     """For this upstream's calls; "": ``forward.on_log_failure``."""
     ca: str = ""
@@ -220,6 +222,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     tuning: Tuning = Tuning()
     buckets: dict[str, BucketSetting] = {}
     """By name. A bucket without an entry is the upstream's, or a directory when there is none."""
+    bucket_owners: dict[str, Account] = {}
+    """S3 bucket -> the served account that owns it: calls of others upon it give that one an event."""
     targets: TargetSetting = TargetSetting()
     webhooks: dict[str, WebhookSetting] = {}
     access_keys: dict[str, AccessKeySetting] = {}

@@ -20,6 +20,7 @@ def identities_of(settings: Settings, keys: KeyTable) -> Identities:
             frozenset(settings.accounts),
             frozenset(settings.regions),
             settings.api.default_identity,
+            settings.bucket_owners,
         ),
         keys,
     )

@@ -20,6 +20,7 @@ def made_upstreams(settings: Settings) -> Upstreams:
                 upstream.client_key,
                 upstream.proxy,
                 upstream.credentials_profile,
+                upstream.checks_bucket_owner,
                 tuple(upstream.principals.items()),
             )
             for service, upstream in settings.upstream.items()
