@@ -91,6 +91,24 @@ def test_only_positions_of_entries_can_be_read(open_log, tmp_path):
             log.read(-1)
 
 
+def test_several_records_are_read_together_in_any_order(open_log, tmp_path):
+    """Near each other and far apart, short ones and one longer than what is read at once."""
+    texts = [f"{number}" * (1 + 997 * (number % 7 == 0)) for number in range(60)]
+    texts[30] = "".join(f"{number:x}" for number in range(60_000))
+    texts[59] = texts[30][::-1]
+    with open_log(tmp_path, HandClock()) as log:
+        positions = [log.append(drafts(text))[0] for text in texts]
+        whole = dict(zip(positions, (text.encode() for text in texts), strict=True))
+        for asked in (positions, positions[::-1], positions[::9], [*positions[3:5], positions[0]]):
+            assert log.data_at(asked) == [whole[position] for position in asked]
+            assert [log.read(position).data for position in asked] == log.data_at(asked)
+        assert log.data_at([]) == []
+        twice = [positions[7], positions[7]]
+        assert log.data_at(twice) == [whole[positions[7]]] * 2
+        unknown = log.durable_end()
+        assert log.data_at([positions[2], unknown]) == [whole[positions[2]], None]
+
+
 def test_append_ms_never_goes_back(open_log, tmp_path):
     clock = HandClock()
     with open_log(tmp_path, clock) as log:

@@ -67,7 +67,17 @@ def read_all(data: Path, entries: list[Entry]) -> bool:
             assert next(reader.entries(entry.position)) == entry
         except Corrupt:
             corrupt = True
-    return corrupt
+    return corrupt or not same_together(reader, entries)
+
+
+def same_together(reader: SegmentReader, entries: list[Entry]) -> bool:
+    """Read all of them at once; False if something was Corrupt."""
+    try:
+        found = reader.data_at([entry.position for entry in entries])
+    except Corrupt:
+        return False
+    assert found == [entry.data for entry in entries]
+    return True
 
 
 def test_any_flipped_bit_is_seen_by_readers_and_fsck(tmp_path):

@@ -39,6 +39,6 @@ def test_the_dictionary_is_worth_having():
     with_it = BlobCodec(DICTIONARY_PATH.read_bytes())
     (blob,) = with_it.compress([RECORD])
     assert with_it.decompress([blob]) == [RECORD]
-    assert with_it.decompress_unchecked(blob) == RECORD
+    assert with_it.decompress_unchecked([blob]) == [RECORD]
     assert len(blob) < 150
     assert len(BlobCodec(b"").compress([RECORD])[0]) > 2 * len(blob)

@@ -96,6 +96,7 @@ def test_retention_deletes_what_is_old_and_read(opened):
     now = opened.clock.ms
     reader = SegmentReader(opened.data / "log")
     assert reader.first() == opened.log.first()
+    positions = [entry.position for entry in reader.entries(0)]
     # Day 0 was appended 6 days ago, day 1 five.
     assert opened.log.expire(now - 6 * DAY_MS, opened.log.durable_end()) == 0
     assert opened.log.expire(now - 5 * DAY_MS, ends[1] - 1) == 0
@@ -104,6 +105,7 @@ def test_retention_deletes_what_is_old_and_read(opened):
     kept = [entry.data for entry in reader.entries(0)]
     assert kept[1::2] == [b"3", b"4", b"5"]
     assert reader.first() == next(reader.entries(0)).position
+    assert reader.data_at(positions) == [None] * 6 + kept
     with pytest.raises(KeyError):
         reader.read(ends[2] + 40)
     again = opened.again()

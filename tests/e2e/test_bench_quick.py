@@ -19,6 +19,7 @@ ROWS = [
     "delivery of five trails",
     *("validate-logs, S3", "opentrail verify, S3", "opentrail verify, here"),
     *("its inner loop, disk", "opentrail verify, disk"),
+    *("opentrail, common", "SQLite, indexes, rare", "newest, 16"),
     *("1 record a request", "100 records a request", "FastAPI, audited", "botocore, audited"),
     *("gzip + json + SQLite", "DuckDB read_json", "opentrail import"),
     *("calibration loop, ms", "write + fdatasync, ms"),

@@ -9,6 +9,7 @@ from support.memory_log import MemoryLog
 
 from opentrail.history.derive import derive
 from opentrail.history.index import LOOKUP_WINDOW_S
+from opentrail.history.indexed import indexed
 from opentrail.history.lookup import Found, Lookup, Page
 
 NOW_S = 1_750_000_000
@@ -66,9 +67,9 @@ def obvious_lookup(
     """Answer ``query`` from the records of ``log`` below ``end``."""
     matching = []
     for entry in log.entries(log.first(), end):
-        derived = derive(entry.data)
-        if derived is not None and derived.event_time_s >= now_s - window_s:
-            found = Found(entry.position, entry.data, derived)
+        derived, read = derive(entry.data), indexed(entry.data)
+        if derived and read and derived.event_time_s >= now_s - window_s:
+            found = Found(entry.position, derived.event_time_s, entry.data, read)
             if _matches(query, found):
                 matching.append(found)
     matching.sort(key=lambda found: (found.derived.event_time_s, found.position), reverse=True)

@@ -116,6 +116,15 @@ class MemoryLog:
             raise KeyError(position)
         return item
 
+    def data_at(self, positions: Sequence[int]) -> list[bytes | None]:
+        return [self._data_or_none(position) for position in positions]
+
+    def _data_or_none(self, position: int) -> bytes | None:
+        try:
+            return self.read(position).data
+        except KeyError:
+            return None
+
     def _end(self) -> int:
         if not self._items:
             return GAP

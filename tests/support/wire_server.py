@@ -19,6 +19,7 @@ from opentrail.clock import iso_seconds
 from opentrail.errors import Corrupt
 from opentrail.history.derive import derive
 from opentrail.history.index import History
+from opentrail.history.indexed import indexed
 from opentrail.history.lookup import Found, Lookup, Page
 from opentrail.wire.app import ApiRequest, CloudTrailApi, Principal
 from opentrail.wire.rooms import Lookups, Rooms
@@ -87,9 +88,10 @@ class SmallHistory:
 
     def _matches(self, query: Lookup) -> Iterator[Found]:
         for position, data in enumerate(self.records):
-            derived = derive(data)
+            derived, read = derive(data), indexed(data)
             assert derived is not None
-            found = Found(position, data, derived)
+            assert read is not None
+            found = Found(position, derived.event_time_s, data, read)
             if _wanted(query, found):
                 yield found
 

@@ -49,6 +49,7 @@ def test_both_forms_of_the_target_are_taken(prefix):
     assert response.headers == [
         (b"x-amzn-RequestId", b"11111111-2222-4333-8444-555555555555"),
         (b"Content-Type", b"application/x-amz-json-1.1"),
+        (b"content-length", str(len(response.body)).encode()),
     ]
 
 

@@ -103,6 +103,14 @@ class LogReader(Protocol):
         """
         ...
 
+    def data_at(self, positions: Sequence[int]) -> list[bytes | None]:
+        """Return the bytes of the records at ``positions``: much cheaper than one at a time.
+
+        Each is where a record was appended, in any order; those that lie near each other are best
+        side by side. None is a record that retention deleted. Raises: Corrupt.
+        """
+        ...
+
 
 class EventLog(LogReader, Protocol):
     """Reading and appending."""

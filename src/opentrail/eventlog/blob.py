@@ -64,19 +64,19 @@ class BlobCodec:
         self._decompressors.append(decompressor)
         return records
 
-    def decompress_unchecked(self, blob: bytes) -> bytes:
-        """Return the record of one ``blob`` that nothing but zstd's own checksum vouches for.
+    def decompress_unchecked(self, blobs: Sequence[bytes]) -> list[bytes]:
+        """Return the records of ``blobs`` that nothing but zstd's own checksum vouches for.
 
-        Raises: BadBytes: it is damaged, or says that it is longer than a record can be.
+        Raises: BadBytes: one is damaged, or says that it is longer than a record can be.
         """
         try:
-            size = zstandard.frame_content_size(blob)
+            sizes = list(map(zstandard.frame_content_size, blobs))
         except zstandard.ZstdError as error:
             raise BadBytes(f"a record is no zstd frame: {error}") from error
-        if not 0 <= size <= RECORD_BYTES_MAX:
+        if min(sizes) < 0 or max(sizes) > RECORD_BYTES_MAX:
             # Decompressing would first reserve what a damaged length asks for.
             raise BadBytes("a record says that it is longer than a record can be")
-        return self.decompress((blob,))[0]
+        return self.decompress(blobs)
 
     def _new_compressor(self) -> zstandard.ZstdCompressor:
         if self._dictionary is not None and not self._prepared:

@@ -216,6 +216,26 @@ def parse_record_header(data: bytes, offset: int) -> tuple[int, int, Origin]:
     return size, back, _ORIGINS[origin]
 
 
+def blobs_at(data: bytes, start: int, positions: Sequence[int]) -> list[bytes]:
+    """Return the compressed records at ``positions``; ``data`` are the bytes from ``start`` on.
+
+    The headers are not checked: a blob has a checksum of its own. Raises: BadBytes: one reaches
+    past the end.
+    """
+    blobs: list[bytes] = []
+    end = len(data) - RECORD_HEADER_BYTES
+    for position in positions:
+        offset = position - start
+        if offset > end:
+            raise BadBytes("the record header is cut short")
+        body = offset + RECORD_HEADER_BYTES
+        stop = body + _U32.unpack_from(data, offset)[0]
+        if stop > len(data):
+            raise BadBytes("the record is cut short")
+        blobs.append(data[body:stop])
+    return blobs
+
+
 class Records(msgspec.Struct, frozen=True, gc=False):
     """The records of one frame, column by column: cheaper than an object for each."""
 

@@ -240,6 +240,10 @@ class LinkedLog:
         """See ``LogReader``."""
         return self._reader.read(position)
 
+    def data_at(self, positions: Sequence[int]) -> list[bytes | None]:
+        """See ``LogReader``."""
+        return self._reader.data_at(positions)
+
     def writable(self) -> str:
         """See ``EventLog``; what front refuses is known only when it is asked."""
         with self._lock:

@@ -8,22 +8,25 @@ says where, not a signal that kills the process.
 import bisect
 import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import repeat
 from pathlib import Path
 
 from opentrail.errors import Corrupt
 from opentrail.eventlog.base import Entry, Mark, Origin
+from opentrail.eventlog.blob import BlobCodec
 from opentrail.eventlog.frame import (
     FRAME_HEADER_BYTES,
     RECORD_HEADER_BYTES,
     BadBytes,
     FrameHeader,
     SegmentHeader,
+    blobs_at,
     parse_frame_header,
     parse_record_header,
     records_of,
 )
+from opentrail.eventlog.near import neighbours
 from opentrail.eventlog.published import Published
 from opentrail.eventlog.segment import CodecCache, SegmentFile, list_firsts
 
@@ -31,6 +34,8 @@ SEGMENTS_OPEN_MAX = 64
 """File descriptors that one reader keeps; far below the usual limit of 1,024 for a process."""
 READ_AROUND_BYTES = 4096
 """Read before and after a position, so that one system call gets a record and its frame's header."""
+READ_BEHIND_BYTES = 1024
+"""Read from the last of several positions on: four times what a usual record takes."""
 
 
 class SegmentReader:
@@ -120,6 +125,46 @@ class SegmentReader:
             if self._frame_start(segment, position, self.durable_end(), absent) == position:
                 raise absent from None
             raise segment.corrupt(error, position) from error
+
+    def data_at(self, positions: Sequence[int]) -> list[bytes | None]:
+        """See ``LogReader``."""
+        try:
+            found: list[bytes | None] = []
+            for codec, blobs in self._gathered(positions):
+                found += codec.decompress_unchecked(blobs)
+        except (BadBytes, Corrupt, KeyError):
+            # One of them at least cannot be had so: alone, each says what it is.
+            return [self._data_or_none(position) for position in positions]
+        return found
+
+    def _gathered(self, positions: Sequence[int]) -> Iterator[tuple[BlobCodec, list[bytes]]]:
+        """Yield the compressed records at ``positions`` in their order, with what decompresses them.
+
+        Raises: BadBytes: not all of them can be had so. KeyError. Corrupt.
+        """
+        if positions and not self._published.first() <= min(positions):
+            raise KeyError(min(positions))
+        if positions and max(positions) >= self.durable_end():
+            raise KeyError(max(positions))
+        last, blobs = None, list[bytes]()
+        for low, high, near in neighbours(positions):
+            segment = self._segment_at(low)
+            if segment is None:
+                raise KeyError(low)
+            if segment.codec is not last and last is not None:
+                yield last, blobs
+                blobs = []
+            last = segment.codec
+            data = segment.read_at(low, high - low + READ_BEHIND_BYTES)
+            blobs += blobs_at(data, low, near)
+        if last is not None:
+            yield last, blobs
+
+    def _data_or_none(self, position: int) -> bytes | None:
+        try:
+            return self.read(position).data
+        except KeyError:
+            return None
 
     def segment_header(self, first: int) -> SegmentHeader:
         """Return the header of the segment that begins at ``first``. Raises: Corrupt."""
@@ -293,5 +338,5 @@ def _read_one(segment: SegmentFile, position: int) -> Entry:
     blob = around[body : body + size]
     if len(blob) < size:
         blob = segment.read_at(position + RECORD_HEADER_BYTES, size)
-    data = segment.codec.decompress_unchecked(blob)
+    (data,) = segment.codec.decompress_unchecked((blob,))
     return Entry(position, frame.append_ms, origin, data)

@@ -140,6 +140,10 @@ class Segments:
         """See ``LogReader``."""
         return self._reader.read(position)
 
+    def data_at(self, positions: Sequence[int]) -> list[bytes | None]:
+        """See ``LogReader``."""
+        return self._reader.data_at(positions)
+
     def writable(self) -> str:
         """See ``EventLog``."""
         return self._refusal or self._room.refusal(self._last.path)

@@ -6,8 +6,10 @@ Source: CloudTrail API Reference, "LookupEvents", data type "Event"; CloudTrail 
 """
 
 import re
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
+from operator import attrgetter
 
 import msgspec
 
@@ -88,8 +90,11 @@ def derive(data: bytes) -> Derived | None:
     """
     read = indexed(data)
     time_s = epoch_s(read.event_time) if read is not None else None
-    if read is None or time_s is None:
-        return None
+    return None if read is None or time_s is None else from_indexed(read, time_s)
+
+
+def from_indexed(read: Indexed, time_s: int) -> Derived:
+    """Return what a record, whose eventTime is ``time_s``, is shown and found by."""
     caller = caller_of(read.user_identity)
     return Derived(
         account=read.recipient_account_id or caller.account,
@@ -104,6 +109,18 @@ def derive(data: bytes) -> Derived | None:
         access_key_id=caller.access_key_id,
         resources=resources_of(read),
     )
+
+
+def values_of(attribute: str) -> Callable[[Indexed], Sequence[str]]:
+    """Return what reads the values that a record is found by under ``attribute``.
+
+    The same as ``Derived.values``, but for "" where there is none, without deriving the rest.
+    """
+    read = _READ.get(attribute)
+    if read is not None:
+        return lambda record: (read(record),)
+    part = _RESOURCE_PARTS[attribute]
+    return lambda record: [each[part] for each in resources_of(record)]
 
 
 @lru_cache(maxsize=_TIMES_CACHED)
@@ -135,3 +152,14 @@ def read_only_of(read: Indexed) -> str:
 @lru_cache(maxsize=_TIMES_CACHED)
 def _reads_by_name(name: str) -> str:
     return "true" if _READS.match(name) else "false"
+
+
+_READ: Mapping[str, Callable[[Indexed], str]] = {
+    "EventId": attrgetter("event_id"),
+    "EventName": attrgetter("event_name"),
+    "ReadOnly": read_only_of,
+    "Username": lambda read: caller_of(read.user_identity).username,
+    "EventSource": attrgetter("event_source"),
+    "AccessKeyId": lambda read: caller_of(read.user_identity).access_key_id,
+}
+_RESOURCE_PARTS = {"ResourceType": 0, "ResourceName": 1}

@@ -16,9 +16,10 @@ from opentrail.clock import Clock
 from opentrail.durable import OS_FILES, Files
 from opentrail.errors import ClientError, Unavailable
 from opentrail.eventlog.base import Entry, LogReader, Origin
-from opentrail.history.derive import ATTRIBUTES, derive
+from opentrail.history.derive import ATTRIBUTES
+from opentrail.history.indexed import indexed
 from opentrail.history.known import Marks, known
-from opentrail.history.lookup import Found, Lookup, Page
+from opentrail.history.lookup import Found, Lookup, Page, holder
 from opentrail.history.memtable import Memtable
 from opentrail.history.runs import MERGE_RUNS, Runs
 from opentrail.history.search import READS_MAX, Searcher
@@ -152,14 +153,12 @@ class History:
         number = term(scope, name, value)
         rows = newest_first(shown.tables, COLUMNS.index(name), number, self._bounds(query))
         found: list[Found] = []
-        for time_s, position in rows:
-            event = self._confirmed(query, time_s, position)
-            if event is None:
-                continue
-            if len(found) == query.limit:
-                return Page(found, more=True)
-            found.append(event)
-        return Page(found, more=False)
+        while len(found) <= query.limit:
+            some = list(islice(rows, query.limit + 1 - len(found)))
+            if not some:
+                return Page(found, more=False)
+            found += self._confirmed(query, some)
+        return Page(found[:-1], more=True)
 
     def searcher(self, reads_max: int = READS_MAX) -> Searcher:
         """Return who answers any question about what is indexed now, and what is not yet."""
@@ -213,24 +212,15 @@ class History:
         before = min((end_s + 1, 0), query.after or (TIME_MAX_S, 0), (TIME_MAX_S, 0))
         return Bounds(min(start_s, TIME_MAX_S), before, self._log.first())
 
-    def _confirmed(self, query: Lookup, time_s: int, position: int) -> Found | None:
-        """Return the record at ``position`` if it is what ``query`` asks for: terms collide."""
-        try:
-            data = self._log.read(position).data
-        except KeyError:
-            return None  # retention took it since this lookup began
-        derived = derive(data)
-        if derived is None or derived.event_time_s != time_s:
-            return None
-        if (derived.account, derived.region, derived.category) != (
-            query.account,
-            query.region,
-            query.category,
-        ):
-            return None
-        if query.attribute and query.attribute[1] not in derived.values(query.attribute[0]):
-            return None
-        return Found(position, data, derived)
+    def _confirmed(self, query: Lookup, rows: Sequence[tuple[int, int]]) -> Iterator[Found]:
+        """Yield those of ``rows`` whose records are what ``query`` asks for: terms collide."""
+        holds = holder(query)
+        whole = self._log.data_at([position for _, position in rows])
+        for (time_s, position), data in zip(rows, whole, strict=True):
+            if data is not None:  # else retention took it since this lookup began
+                record = indexed(data)
+                if record is not None and holds(record, time_s):
+                    yield Found(position, time_s, data, record)
 
     def _flush_if_full(self) -> bool:
         if len(self._memtable) < self._sizes.flush_rows:

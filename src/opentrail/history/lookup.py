@@ -4,9 +4,13 @@
 Source: CloudTrail API Reference, "LookupEvents".
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from opentrail.history.derive import Derived
+import msgspec
+
+from opentrail.history.derive import Derived, category_of, epoch_s, from_indexed, values_of
+from opentrail.history.indexed import Indexed, caller_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,15 +33,22 @@ class Lookup:
     """(eventTime in epoch seconds, position) of the last event already shown."""
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(msgspec.Struct, frozen=True, gc=False):
     """One event that matches."""
 
     position: int
     """Where it lies in the log."""
+    time_s: int
+    """Its eventTime in epoch seconds."""
     data: bytes
     """The record: the very bytes that were appended."""
-    derived: Derived
+    record: Indexed
+    """The same, read."""
+
+    @property
+    def derived(self) -> Derived:
+        """What it is shown and found by; made when it is asked for."""
+        return from_indexed(self.record, self.time_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,3 +58,30 @@ class Page:
     events: list[Found]
     more: bool
     """Whether at least one older match exists."""
+
+
+def holder(query: Lookup) -> Callable[[Indexed, int], bool]:
+    """Return what says whether a record is what ``query`` asks for, and has the eventTime given.
+
+    Its eventTime is given in epoch seconds; the bounds of ``query`` are not looked at.
+    """
+    account, region, category, wanted = query.account, query.region, query.category, ""
+    values: Callable[[Indexed], Sequence[str]] = _whole
+    if query.attribute is not None:
+        name, wanted = query.attribute
+        values = values_of(name)
+
+    def holds(record: Indexed, time_s: int) -> bool:
+        return (
+            (record.recipient_account_id or caller_of(record.user_identity).account) == account
+            and record.aws_region == region
+            and (record.event_category or category_of(record)) == category
+            and epoch_s(record.event_time) == time_s
+            and wanted in values(record)
+        )
+
+    return holds
+
+
+def _whole(_record: Indexed) -> Sequence[str]:
+    return ("",)

@@ -18,6 +18,9 @@ _CHUNK_ROWS = 64
 """Rows made into Python numbers at a time: a page of a lookup, and a few more."""
 
 _NEAR = np.uint64((1 << 16) - 1)
+_SCANNED_FIRST = 1024
+"""Terms looked at first; each next piece is four times as large. A page of what is frequent is in
+the first, and what is not there costs five pieces."""
 
 Times = NDArray[np.int64]
 
@@ -36,14 +39,39 @@ class View:
     newest_s: int
 
     def newest_first(self, column: int, term: int, bounds: Bounds) -> Iterator[tuple[int, int]]:
-        """See ``table.Table``. Scans: a memtable is small."""
+        """See ``table.Table``. Scans from the newest position on, in pieces that grow.
+
+        A row is given once no row before its piece can have a newer time.
+        """
         terms, all_rows = self.columns[column]
-        rows = all_rows[terms == np.uint64(term)]
+        wanted = np.uint64(term)
+        stop, size = len(terms), _SCANNED_FIRST
+        held = np.empty(0, np.uint32)
+        while stop:
+            start = max(0, stop - size)
+            found = all_rows[start:stop][terms[start:stop] == wanted]
+            if len(found):
+                held = np.concatenate((self._within(found, bounds), held))
+            stop, size = start, 4 * size
+            if len(held):
+                reach_s = int(self.times[: int(all_rows[stop])].max()) if stop else -TIME_MAX_S
+                ready, held = self._ready(held, reach_s)
+                yield from self._newest_first(ready)
+
+    def _within(self, rows: Rows, bounds: Bounds) -> Rows:
         times, positions = self.times[rows], self.positions[rows]
         before_s, before_position = bounds.before
         wanted = (times >= bounds.start_s) & (positions >= bounds.floor)
         wanted &= (times < before_s) | ((times == before_s) & (positions < before_position))
-        times, positions = times[wanted], positions[wanted]
+        return rows[wanted]
+
+    def _ready(self, rows: Rows, reach_s: int) -> tuple[Rows, Rows]:
+        """Return those of ``rows`` whose time is at least ``reach_s``, and the others."""
+        ready = self.times[rows] >= reach_s
+        return (rows, rows[:0]) if ready.all() else (rows[ready], rows[~ready])
+
+    def _newest_first(self, rows: Rows) -> Iterator[tuple[int, int]]:
+        times, positions = self.times[rows], self.positions[rows]
         # Stable, and in log order before: equal times stay ordered by position.
         order = np.argsort(times, kind="stable")[::-1]
         for start in range(0, len(order), _CHUNK_ROWS):

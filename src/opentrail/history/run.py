@@ -166,9 +166,12 @@ class Run:
         ranks = self._ranks(column, term)
         if not len(ranks):
             return
-        low = np.searchsorted(self.times, bounds.start_s)
-        first = int(np.searchsorted(ranks, np.uint32(low)))
-        stop = int(np.searchsorted(ranks, np.uint32(self._rank_of(bounds.before))))
+        first, stop = 0, len(ranks)
+        if self.oldest_s < bounds.start_s:
+            low = self.times.searchsorted(bounds.start_s)
+            first = int(ranks.searchsorted(np.uint32(low)))
+        if bounds.before[0] <= self.newest_s:
+            stop = int(ranks.searchsorted(np.uint32(self._rank_of(bounds.before))))
         size = CHUNK_ROWS
         while stop > first:
             chunk = ranks[max(first, stop - size) : stop][::-1]
@@ -213,11 +216,10 @@ class Run:
     def _ranks(self, column: int, term: int) -> Rows:
         terms, starts, ranks = self._columns[column]
         # A Python int would make numpy convert the whole map.
-        wanted = np.uint64(term)
-        index = int(np.searchsorted(terms, wanted))
-        if index == len(terms) or terms[index] != wanted:
+        index = int(terms.searchsorted(np.uint64(term)))
+        if index == len(terms) or terms.item(index) != term:
             return ranks[:0]
-        return ranks[int(starts[index]) : int(starts[index + 1])]
+        return ranks[starts.item(index) : starts.item(index + 1)]
 
     def _rank_of(self, before: tuple[int, int]) -> int:
         """Return how many rows lie under (eventTime, position) ``before``."""
@@ -228,13 +230,13 @@ class Run:
 
     def _rows_at(self, ranks: Rows, floor: int) -> Iterator[tuple[int, int]]:
         try:
-            times, positions = self.times[ranks], self.positions[ranks]
+            times, positions = self.times[ranks].tolist(), self.positions[ranks].tolist()
         except IndexError as error:
             raise Corrupt("a rank past the last row", str(self.path), REBUILD_HINT) from error
-        if int(positions.min()) < floor:
-            kept = positions >= floor
-            times, positions = times[kept], positions[kept]
-        return zip(times.tolist(), positions.tolist(), strict=True)
+        rows = zip(times, positions, strict=True)
+        if min(positions) < floor:
+            return (row for row in rows if row[1] >= floor)
+        return rows
 
     def _array(self, name: str, kind: type[_Number]) -> NDArray[_Number]:
         """Return the section ``name`` as it lies in the map."""

@@ -5,8 +5,9 @@ Tables overlap in time when events arrive late, so newest-first is a merge over 
 """
 
 import heapq
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Container, Generator, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Protocol
 
 import numpy as np
@@ -83,7 +84,22 @@ def newest_first(
         if open_rows:
             time_s, position, rows = heapq.heappop(open_rows)
             yield -time_s, -position
+            if not open_rows:
+                # Most events arrive in order, and then one table has all of the next rows.
+                waiting_s = waiting[-1].newest_s if waiting else -TIME_MAX_S
+                rows = yield from _above(rows, waiting_s)
             _push(open_rows, rows)
+
+
+def _above(
+    rows: Iterator[tuple[int, int]], time_s: int
+) -> Generator[tuple[int, int], None, Iterator[tuple[int, int]]]:
+    """Yield the ``rows`` that are newer than ``time_s``; return the others."""
+    for row in rows:
+        if row[0] <= time_s:
+            return chain((row,), rows)
+        yield row
+    return rows
 
 
 def _push(

@@ -87,7 +87,7 @@ class CloudTrailApi:
                 "It may or may not have happened: a disk or a bucket did not answer. Try again."
             )
             return _error(request, ClientError("ServiceUnavailable", message, 503))
-        return ApiResponse(200, _headers(request), body)
+        return ApiResponse(200, _headers(request, body), body)
 
     def _answer(self, request: ApiRequest) -> bytes:
         """Return the body of the answer.
@@ -138,13 +138,14 @@ def _unknown(message: str) -> ClientError:
 
 def _error(request: ApiRequest, error: ClientError) -> ApiResponse:
     """Return the answer that both protocols' clients read: the code in header and body."""
-    headers = [*_headers(request), (b"x-amzn-ErrorType", error.code.encode())]
     body = msgspec.json.encode({"__type": error.code, "message": error.message})
+    headers = [*_headers(request, body), (b"x-amzn-ErrorType", error.code.encode())]
     return ApiResponse(error.status, headers, body)
 
 
-def _headers(request: ApiRequest) -> list[tuple[bytes, bytes]]:
+def _headers(request: ApiRequest, body: bytes) -> list[tuple[bytes, bytes]]:
     return [
         (b"x-amzn-RequestId", request.request_id.encode()),
         (b"Content-Type", CONTENT_TYPE.encode()),
+        (b"content-length", b"%d" % len(body)),
     ]

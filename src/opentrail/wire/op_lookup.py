@@ -65,7 +65,7 @@ def lookup_events(rooms: Rooms, scope: Scope, request: LookupEventsRequest) -> L
     if not page.more:
         return LookupEventsResponse(events=events)
     last = page.events[-1]
-    place = (last.derived.event_time_s, last.position)
+    place = (last.time_s, last.position)
     return LookupEventsResponse(events=events, next_token=seal(rooms.token_key, parameters, place))
 
 

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A data directory of many events, and what is looked up in it: made once, then kept.
+
+The events are those of ``events.py``, spread evenly over sixty days, the last of them now.
+"""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import msgspec
+
+from bench.events import ACCOUNT, CALLS, REGIONS, USERS, Span, events
+from bench.sample import BATCH, open_log
+from opentrail.clock import SystemClock
+from opentrail.eventlog.base import Draft, Origin
+from opentrail.eventlog.reader import SegmentReader
+from opentrail.history.index import History
+from opentrail.history.lookup import Lookup
+
+PAGE = 50
+SPREAD_S = 60 * 24 * 3600
+"""All of them within LookupEvents' 90 days, for a month after they were made."""
+VALUES = 5
+"""Different values that are asked for in turn."""
+_DONE = "made.json"
+
+
+class Question(msgspec.Struct, frozen=True):
+    """The newest page of an account and a region, by one attribute."""
+
+    attribute: str
+    value: str
+    account: str = ACCOUNT
+    region: str = REGIONS[0]
+
+    def lookup(self) -> Lookup:
+        """Return it as our index is asked."""
+        pair = (self.attribute, self.value)
+        return Lookup(self.account, self.region, "Management", pair, limit=PAGE)
+
+
+@dataclass(frozen=True)
+class Made:
+    """A data directory."""
+
+    path: Path
+    questions: dict[str, list[Question]]
+    """By what is asked for: "common", "rare", "absent" values."""
+
+    def open(self) -> History:
+        """Return its index, as the back process opens it, with all that is in the log."""
+        log = SegmentReader(self.path / "log")
+        history = History.open(self.path / "history", log, SystemClock())
+        while history.step():
+            pass
+        return history
+
+
+def made(directory: Path, count: int) -> Made:
+    """Return the data directory of ``count`` events in ``directory``; make it if it is not there."""
+    path = directory / f"events-{count}"
+    done = path / _DONE
+    if not done.exists():
+        path.mkdir(parents=True, exist_ok=True)
+        _write(path, count)
+        history = Made(path, {}).open()
+        done.write_bytes(msgspec.json.encode(_questions(history)))
+    kinds = dict[str, list[Question]]
+    return Made(path, msgspec.json.decode(done.read_bytes(), type=kinds))
+
+
+def _write(path: Path, count: int) -> None:
+    now_ms = SystemClock().now_ms()
+    records = events(count, Span(now_ms - SPREAD_S * 1000, count / SPREAD_S))
+    log = open_log(path)
+    while batch := [Draft(Origin.INTAKE, data) for data in islice(records, BATCH)]:
+        log.append(batch)
+    log.close()
+
+
+def _questions(history: History) -> dict[str, list[Question]]:
+    """Return values that a page is full of, that a part of a page has, and that nothing has."""
+    names = [Question("EventName", name) for _, name, *_ in CALLS[:VALUES]]
+    users = [Question("Username", f"user-{number:03}") for number in range(USERS)]
+    found = [(len(history.lookup(each.lookup()).events), each) for each in users]
+    rare = [each for hits, each in found if 0 < hits < PAGE]
+    nothing = [Question("EventName", f"NoSuchCall{number}") for number in range(VALUES)]
+    return {"common": names, "rare": rare[:VALUES], "absent": nothing}
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Make one ahead of time: ``python -m bench.lookup_data DIRECTORY EVENTS``."""
+    directory, count = arguments
+    made(Path(directory), int(count))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
