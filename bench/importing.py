@@ -145,14 +145,15 @@ def _subjects(*, install: bool) -> list[_Subject]:
         _Subject("opentrail import", OPENTRAIL),
     ]
     python = VENV / "bin" / "python"
-    if install and _installed(python):
+    if install and installed(python):
         found.insert(2, _Subject("chdb", CHDB_CODE, str(python)))
     else:
         print(f"{CHDB} is not installed: its row is missing", file=sys.stderr)
     return found
 
 
-def _installed(python: Path) -> bool:
+def installed(python: Path) -> bool:
+    """Install chdb beside the project, once; False when that cannot be done now."""
     commands = (
         [sys.executable, "-m", "venv", str(VENV)],
         [str(python), "-m", "pip", "install", "--quiet", CHDB],

@@ -10,7 +10,6 @@ planning"): an index for each attribute that holds the order too, so it reads wh
 import importlib
 import site
 import sqlite3
-import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
@@ -18,13 +17,16 @@ from pathlib import Path
 from types import ModuleType
 from typing import Protocol
 
+import duckdb
+import pyarrow
+from pyarrow import parquet as arrow_parquet
+
+from bench.importing import CHDB, installed
 from bench.lookup_data import PAGE, Question
 from bench.peers import VENV
 from opentrail.eventlog.reader import SegmentReader
 from opentrail.history.derive import derive
 
-PACKAGES = ("duckdb==2.0.1", "chdb==4.4.0", "pyarrow==26.0.1")
-"""Installed on demand into ``.venv-bench``: no dependencies of the project."""
 COLUMNS = {"EventName": "event_name", "Username": "username", "EventId": "event_id"}
 """The column of each attribute that is asked for."""
 _ROWS = 10_000
@@ -48,26 +50,17 @@ def peers(made: Path, *, install: bool) -> Iterator[Store]:
     folder = made / "peers"
     folder.mkdir(exist_ok=True)
     yield Sqlite(folder / "events.sqlite", made / "log")
-    packages = VENV / "lib" / f"python3.{sys.version_info.minor}" / "site-packages"
-    if not (packages / "chdb").exists() and not (install and _installed()):
-        print(f"{', '.join(PACKAGES)} are not installed: their rows are missing", file=sys.stderr)
-        return
-    site.addsitedir(str(packages))  # behind ours, which win
     parquet = folder / "events.parquet"
     if not parquet.exists():
         _write_parquet(parquet, made / "log")
-    duckdb = importlib.import_module("duckdb")
-    yield DuckDb(duckdb, folder / "events.duckdb", parquet)
-    yield DuckDbParquet(duckdb, parquet)
-    yield Chdb(importlib.import_module("chdb.dbapi"), folder / "chdb", parquet)
-
-
-def _installed() -> bool:
-    python = VENV / "bin" / "python"
-    if not python.exists():
-        subprocess.run([sys.executable, "-m", "venv", str(VENV)], check=False)
-    command = [str(python), "-m", "pip", "install", "--quiet", *PACKAGES]
-    return subprocess.run(command, check=False).returncode == 0
+    yield DuckDb(folder / "events.duckdb", parquet)
+    yield DuckDbParquet(parquet)
+    packages = VENV / "lib" / f"python3.{sys.version_info.minor}" / "site-packages"
+    if (packages / "chdb").exists() or (install and installed(VENV / "bin" / "python")):
+        site.addsitedir(str(packages))  # behind ours, which win
+        yield Chdb(importlib.import_module("chdb.dbapi"), folder / "chdb", parquet)
+    else:
+        print(f"{CHDB} is not installed: its row is missing", file=sys.stderr)
 
 
 def _rows(log: Path) -> Iterator[tuple[int | str, ...]]:
@@ -81,14 +74,13 @@ def _rows(log: Path) -> Iterator[tuple[int | str, ...]]:
 
 
 def _write_parquet(path: Path, log: Path) -> None:
-    arrow, parquet = map(importlib.import_module, ("pyarrow", "pyarrow.parquet"))
-    fields = [(name, arrow.int64()) for name in _INTEGERS]
-    schema = arrow.schema([*fields, *((name, arrow.string()) for name in _TEXTS)])
+    fields = [(name, pyarrow.int64()) for name in _INTEGERS]
+    schema = pyarrow.schema([*fields, *((name, pyarrow.string()) for name in _TEXTS)])
     temporary, rows = path.with_suffix(".making"), _rows(log)
-    with parquet.ParquetWriter(temporary, schema, compression="zstd") as writer:
+    with arrow_parquet.ParquetWriter(temporary, schema, compression="zstd") as writer:
         # As many rows as DuckDB puts into one group.
         while columns := list(zip(*islice(rows, 122_880), strict=True)):
-            writer.write_table(arrow.table(dict(zip(schema.names, columns, strict=True)), schema))
+            writer.write_table(pyarrow.table(dict(zip(schema.names, columns, strict=True)), schema))
     temporary.rename(path)
 
 
@@ -135,7 +127,7 @@ class DuckDb:
 
     name = "DuckDB, its table"
 
-    def __init__(self, duckdb: ModuleType, path: Path, parquet: Path) -> None:
+    def __init__(self, path: Path, parquet: Path) -> None:
         fresh = not path.exists()
         self._base = duckdb.connect(str(path))
         if fresh:
@@ -159,7 +151,7 @@ class DuckDbParquet(DuckDb):
 
     name = "DuckDB, Parquet"
 
-    def __init__(self, duckdb: ModuleType, parquet: Path) -> None:
+    def __init__(self, parquet: Path) -> None:
         self._base = duckdb.connect()
         self._table = f"'{parquet}'"
 
