@@ -15,6 +15,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -92,9 +93,7 @@ async def _call(
     senders = []
     for number in range(connections):
         asked = itertools.islice(itertools.cycle(requests), number, None)
-        _, sender = await loop.create_connection(
-            lambda asked=asked: Sender(asked, until_s), "127.0.0.1", port
-        )
+        _, sender = await loop.create_connection(partial(Sender, asked, until_s), "127.0.0.1", port)
         senders.append(sender)
     await asyncio.gather(*(sender.done for sender in senders))
     return [each for sender in senders for each in sender.took]

@@ -18,7 +18,7 @@ from types import ModuleType
 from typing import Protocol
 
 import duckdb
-import pyarrow
+import pyarrow as pa
 from pyarrow import parquet as arrow_parquet
 
 from bench.importing import CHDB, installed
@@ -74,13 +74,13 @@ def _rows(log: Path) -> Iterator[tuple[int | str, ...]]:
 
 
 def _write_parquet(path: Path, log: Path) -> None:
-    fields = [(name, pyarrow.int64()) for name in _INTEGERS]
-    schema = pyarrow.schema([*fields, *((name, pyarrow.string()) for name in _TEXTS)])
+    fields = [(name, pa.int64()) for name in _INTEGERS]
+    schema = pa.schema([*fields, *((name, pa.string()) for name in _TEXTS)])
     temporary, rows = path.with_suffix(".making"), _rows(log)
     with arrow_parquet.ParquetWriter(temporary, schema, compression="zstd") as writer:
         # As many rows as DuckDB puts into one group.
         while columns := list(zip(*islice(rows, 122_880), strict=True)):
-            writer.write_table(pyarrow.table(dict(zip(schema.names, columns, strict=True)), schema))
+            writer.write_table(pa.table(dict(zip(schema.names, columns, strict=True)), schema))
     temporary.rename(path)
 
 
