@@ -72,6 +72,24 @@ XMLNS = "http://ec2.amazonaws.com/doc/2016-11-15/"
                 },
             },
         ),
+        (
+            "RunInstances",
+            {"SecurityGroupIds": ["sg-1", "sg-2"], "SecurityGroups": ["default"]},
+            {
+                "groupSet": {
+                    "items": [{"groupId": "sg-1"}, {"groupId": "sg-2"}, {"groupName": "default"}]
+                }
+            },
+        ),
+        (
+            "RequestSpotInstances",
+            {"LaunchSpecification": {"SecurityGroupIds": ["sg-1"], "SecurityGroups": ["default"]}},
+            {
+                "launchSpecification": {
+                    "groupSet": {"items": [{"groupId": "sg-1"}, {"groupName": "default"}]}
+                }
+            },
+        ),
         ("CreateVolume", {"AvailabilityZone": "z", "Size": 1}, {"zone": "z", "size": 1}),
         (
             "ModifySnapshotAttribute",

@@ -56,9 +56,6 @@ LOOKED_INTO = (
     "sts",
 )
 
-SHARED = {"Event", "Events", "SecurityGroupIds"}
-"""Members that have one name in the record with another member, so that only one is shown."""
-
 
 class Marked:
     """Members with a text of its own in every place, and where each of them stands."""
@@ -113,7 +110,7 @@ def wrong(covered: Covered) -> Iterator[str]:
             yield f"{places[-1]} is shown"
         if covered.service == "dynamodb" and "Key" in places:
             continue  # a key's value is a text or a number
-        if not is_shown and not (names | SHARED) & set(map(last_name, places)):
+        if not is_shown and not names & set(map(last_name, places)):
             yield f"{places[-1]} is not shown"
 
 

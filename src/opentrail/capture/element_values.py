@@ -98,3 +98,20 @@ TIMES: dict[Times, Writer] = {
     Times.JAVA_COMMA: _java_comma,
     Times.EPOCH_MS: _epoch_ms,
 }
+
+
+def joined(first: object, second: object) -> object:
+    """Return one value that has all of two: of two members that have one name in the record.
+
+    Lists under a key (EC2's ``items``) become one list. Else what both have is there once: the
+    members are two readings of the same text, one of them perhaps a list.
+    """
+    if isinstance(first, dict) and isinstance(second, dict):
+        return {
+            key: [*first.get(key, ()), *second.get(key, ())]
+            for key in dict.fromkeys([*first, *second])
+        }
+    found = [*first] if isinstance(first, list) else [first]
+    more = second if isinstance(second, list) else [second]
+    found += [value for value in more if value not in found]
+    return found[0] if len(found) == 1 else found

@@ -12,7 +12,15 @@ from types import MappingProxyType
 
 from opentrail.aws.model import Member, Shape
 from opentrail.capture.call import Call
-from opentrail.capture.element_values import LEFT_OUT, REDACTIONS, TIMES, Writer, as_sent, scalar
+from opentrail.capture.element_values import (
+    LEFT_OUT,
+    REDACTIONS,
+    TIMES,
+    Writer,
+    as_sent,
+    joined,
+    scalar,
+)
 from opentrail.capture.rules import Casing, Redaction, Times
 
 CREDENTIALS = frozenset({"SecretAccessKey", "secretAccessKey"})
@@ -87,11 +95,18 @@ class Style:
 class Structure:
     """Writes the members of a structure, in model order."""
 
-    __slots__ = ("members",)
+    __slots__ = ("members", "shares")
 
     def __init__(self) -> None:
         self.members: list[tuple[str, str, Writer]] = []
         """Model name, name in the record, writer; what is always left out is not here."""
+        self.shares = False
+        """Whether two of them have one name in the record."""
+
+    def add(self, name: str, spelling: str, write: Writer) -> None:
+        """Add a member."""
+        self.shares = self.shares or any(spelling == known for _, known, _ in self.members)
+        self.members.append((name, spelling, write))
 
     def __call__(self, value: object) -> object:
         """Return the record's object; members that are absent or null stay absent."""
@@ -101,7 +116,8 @@ class Structure:
         for name, spelling, write in self.members:
             member = value.get(name)
             if member is not None and (written := write(member)) is not LEFT_OUT:
-                shown[spelling] = written
+                before = shown.get(spelling) if self.shares else None
+                shown[spelling] = written if before is None else joined(before, written)
         return shown
 
 
@@ -202,7 +218,7 @@ class Compiler:
         """Add a member to a structure, unless it is never recorded."""
         write = self.member(member)
         if write is not None:
-            made.members.append((member.name, self.spell(member), write))
+            made.add(member.name, self.spell(member), write)
 
     def spell(self, member: Member) -> str:
         """Return the name of a structure's member in the record."""

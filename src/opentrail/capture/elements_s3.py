@@ -120,7 +120,7 @@ def answer(operation: Operation, style: Style) -> Element | None:
         if member.location == "header" and member.wire.lower().startswith(_HEADERS):
             write = compiler.member(member)
             if write is not None:
-                made.members.append((member.name, member.wire, write))
+                made.add(member.name, member.wire, write)
     return Element(made) if made.members else None
 
 
@@ -144,20 +144,20 @@ def _add(made: Structure, member: Member, body: _Body) -> None:
     if write is None:
         return
     if member.name in _LABELS and member.location == "uri":
-        made.members.append((member.name, _LABELS[member.name], write))
+        made.add(member.name, _LABELS[member.name], write)
     elif member.location in {"", "querystring"} or (
         member.location == "header" and member.wire.lower().startswith(_HEADERS)
     ):
-        made.members.append((member.name, member.wire, write))
+        made.add(member.name, member.wire, write)
 
 
 def _add_payload(made: Structure, member: Member, body: _Body) -> None:
     """Add the member that is the body: an XML document, a policy, or bytes, which are not shown."""
     write = body.member(member)
     if isinstance(write, Structure):
-        made.members.append((member.name, member.wire, _Root(write)))
+        made.add(member.name, member.wire, _Root(write))
     elif write is not None and member.shape.kind == "string":
-        made.members.append((member.name, f"bucket{member.name}", _Policy()))
+        made.add(member.name, f"bucket{member.name}", _Policy())
 
 
 class _Root(Structure):
@@ -167,7 +167,7 @@ class _Root(Structure):
 
     def __init__(self, inner: Structure) -> None:
         super().__init__()
-        self.members = inner.members
+        self.members, self.shares = inner.members, inner.shares
 
     def __call__(self, value: object) -> object:
         """Return the object."""
