@@ -150,5 +150,24 @@ def test_the_oldest_are_forgotten_when_there_are_too_many(monkeypatch):
     assert 32 <= len(window) <= 64
     assert all(map(window.has, range(1000 - 31, 1001)))
     assert not window.has(1)
+    assert window.has_any([1, 2, 1000])
+    assert not window.has_any([1, 2, 1001])
     window.clear()
     assert (len(window), window.since_ms()) == (0, 0)
+
+
+@pytest.mark.parametrize("first", [1, 2**40 - 5_000])
+def test_tables_beyond_all_stamps_are_told_apart(monkeypatch, first):
+    monkeypatch.setattr(intake_window, "TABLE_RECORDS_MIN", 4)
+    monkeypatch.setattr(intake_window, "TABLE_RECORDS_MAX", 16)
+    monkeypatch.setattr(intake_window, "WINDOW_RECORDS_MAX", 64)
+    monkeypatch.setattr(intake_window, "MARKS_MIN", 32)
+    monkeypatch.setattr(intake_window, "MARKS_MAX", 1024)
+    window = Window(lambda _: b"")
+    for key in range(first, first + 16 * 3 * intake_window.STAMPS_MAX):
+        assert not window.has(key)
+        window.note((key,), (key,), NOW_MS)
+        assert window.has(key)
+        if key % 97 == 0 and key - first > 64:
+            assert all(map(window.has, range(key - 31, key + 1)))
+            assert not window.has_any(range(key - 200, key - 100))

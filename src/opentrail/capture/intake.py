@@ -16,7 +16,7 @@ from opentrail.access.keys import is_account
 from opentrail.capture.intake_body import Text, split
 from opentrail.capture.intake_columns import columns_of
 from opentrail.capture.intake_record import Checked, Rejection, check
-from opentrail.capture.intake_window import Window, exact_key_of, key_of
+from opentrail.capture.intake_window import Window, exact_key_of, key_of, keys_of
 from opentrail.eventlog.base import Draft, Origin
 
 MESSAGE_CHARS_MAX = 512
@@ -104,7 +104,7 @@ class Intake:
             self._take_each(batch, split(text), may_write, now_s)
             return
         event_ids, records = columns.event_ids, columns.records
-        keys = list(map(key_of, event_ids))
+        keys = keys_of(event_ids)
         if self._are_new(keys):
             batch.drafts = list(map(Draft, repeat(Origin.INTAKE), records))
             batch.keys = keys

@@ -6,6 +6,8 @@ in a few steps over all records. Whatever is not so is left to ``intake_record``
 each; the two never disagree.
 """
 
+from operator import add
+
 import msgspec
 from msgspec import Raw
 
@@ -55,7 +57,8 @@ def columns_of(text: Text, now_s: int) -> Columns | None:
     named = {account for account in accounts if type(account) is str and account}
     if len(named) < len(accounts) or not len(fields) == len(records) == len(event_ids):
         return None
-    return Columns(records, event_ids, named) if _fit(event_ids, records) else None
+    lists = text.data.find(b"[", 1) > 0
+    return Columns(records, event_ids, named) if _fit(event_ids, records, lists=lists) else None
 
 
 def _fields_of(text: Text) -> list[Fields]:
@@ -112,12 +115,15 @@ def _are_objects(parts: list[Raw]) -> bool:
     return joined.startswith(b"{") and joined.count(b"\n{") == len(parts) - 1
 
 
-def _fit(event_ids: list[str], records: list[bytes]) -> bool:
-    """Whether none is too long or unprintable, or has more brackets than may be nested."""
+def _fit(event_ids: list[str], records: list[bytes], *, lists: bool) -> bool:
+    """Whether none is too long or unprintable, or has more brackets than may be nested.
+
+    ``lists``: whether one of ``records`` may have square ones.
+    """
     sizes = list(map(len, event_ids))
     if min(sizes) == 0 or max(sizes) > EVENT_ID_CHARS_MAX or not "".join(event_ids).isprintable():
         return False
-    brackets = [
-        record.count(b"{") + (record.count(b"[") if b"[" in record else 0) for record in records
-    ]
+    brackets = [record.count(b"{") for record in records]
+    if lists:
+        brackets = list(map(add, brackets, [record.count(b"[") for record in records]))
     return max(brackets) <= NESTING_MAX and max(map(len, records)) <= RECORD_BYTES_MAX

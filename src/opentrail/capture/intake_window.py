@@ -22,9 +22,11 @@ TABLE_RECORDS_MIN = 2**13
 TABLE_RECORDS_MAX = 2**19
 """Room of the largest: forgetting takes one table at a time."""
 _GROWTH = 4
-MARKS = 4
-"""Bytes of a table for each record of its room, one of which is set for each key: nearly all records
-are new, which then shows in one look, three of four times or more."""
+MARKS_MIN, MARKS_MAX = 2**20, 4 * WINDOW_RECORDS_MAX
+"""Bytes, of which each key sets one: nearly all records are new, which then shows in one look, three
+times of four at least. The greater number is for more than a quarter as many records as the lesser."""
+STAMPS_MAX = 255
+"""What a mark can say of the table that set it."""
 
 KEY_BITS = 2**63 - 1
 """Bits of a key; 0 marks an empty place."""
@@ -42,6 +44,11 @@ def key_of(event_id: str) -> int:
     return hash(event_id) & KEY_BITS or 1
 
 
+def keys_of(event_ids: Sequence[str]) -> list[int]:
+    """Return the key of each of ``event_ids``: quicker for many."""
+    return [hash(event_id) & KEY_BITS or 1 for event_id in event_ids]
+
+
 def exact_key_of(event_id: str, data: bytes) -> int:
     """Return the key of a record whose eventID another record has already."""
     return hash((event_id, data)) & KEY_BITS or 1
@@ -50,36 +57,37 @@ def exact_key_of(event_id: str, data: bytes) -> int:
 class _Table:
     """Keys and positions, by turns, in an open hash table that is never more than half full."""
 
-    __slots__ = ("born_ms", "count", "last", "mark", "marks", "pairs", "room")
+    __slots__ = ("born_ms", "count", "last", "pairs", "room", "stamp")
 
-    def __init__(self, room: int, born_ms: int) -> None:
+    def __init__(self, room: int, born_ms: int, stamp: int) -> None:
         self.room = room
         self.born_ms = born_ms
+        self.stamp = stamp
+        """What its marks say."""
         self.count = 0
         self.last = 2 * (2 * room - 1)
         """Index of the last key: with its bits, a key's place."""
         self.pairs = array("Q", bytes(32 * room))
-        self.mark = MARKS * room - 1
-        """Index of the last mark: with its bits, a key's."""
-        self.marks = bytearray(MARKS * room)
 
-    def add(self, keys: Sequence[int], positions: Sequence[int]) -> None:
+    def add(self, keys: Sequence[int], positions: Sequence[int], marks: bytearray) -> None:
         """Note keys and positions; there must be room."""
-        pairs, last, marks, mark = self.pairs, self.last, self.marks, self.mark
+        pairs, last, stamp, mark = self.pairs, self.last, self.stamp, len(marks) - 1
         for key, position in zip(keys, positions, strict=True):
             slot = key & last
             while pairs[slot]:
                 slot = (slot + 2) & last
             pairs[slot] = key
             pairs[slot + 1] = position
-            marks[key & mark] = 1
+            marks[key & mark] = stamp
         self.count += len(keys)
 
-    def has_any(self, keys: Sequence[int]) -> bool:
-        """Whether one of ``keys`` is here."""
-        marks, mark = self.marks, self.mark
-        marked = [key for key in keys if marks[key & mark]]
-        return any(True for key in marked for _ in self.all(key))
+    def has(self, key: int) -> bool:
+        """Whether something was noted under ``key``."""
+        pairs, last = self.pairs, self.last
+        slot = key & last
+        while (found := pairs[slot]) and found != key:
+            slot = (slot + 2) & last
+        return found != 0
 
     def all(self, key: int) -> Iterator[int]:
         """Yield all positions under ``key``."""
@@ -98,14 +106,20 @@ class Window:
         """``read`` returns the record at a position; None when it is no longer kept."""
         self._read = read
         self._tables: list[_Table] = []
+        self._marks = bytearray(1)
+        """The stamp of the last table to set each; never one of an earlier table."""
 
     def has(self, key: int) -> bool:
         """Whether something was noted under ``key``; it may have left the log since."""
-        return self.has_any((key,))
+        return bool(self._tables) and self.has_any((key,))
 
     def has_any(self, keys: Sequence[int]) -> bool:
         """Whether something was noted under one of ``keys``."""
-        return any(table.has_any(keys) for table in self._tables)
+        if not self._tables:
+            return False
+        marks, mark, oldest = self._marks, len(self._marks) - 1, self._tables[0].stamp
+        marked = [key for key in keys if marks[key & mark] >= oldest]
+        return any(table.has(key) for key in marked for table in self._tables)
 
     def find(self, key: int) -> bytes | None:
         """Return the record that was noted under ``key``, if it still is in the log."""
@@ -122,7 +136,7 @@ class Window:
         while at < len(keys):
             table = self._table(now_ms)
             end = at + table.room - table.count
-            table.add(keys[at:end], positions[at:end])
+            table.add(keys[at:end], positions[at:end], self._marks)
             at = end
 
     def load(self, entries: Iterable[Entry]) -> None:
@@ -149,8 +163,33 @@ class Window:
             del tables[0]
         while tables and sum(table.room for table in tables) + room > WINDOW_RECORDS_MAX:
             del tables[0]
-        tables.append(_Table(room, now_ms))
+        tables.append(_Table(room, now_ms, self._next_stamp()))
+        self._make_marks()
         return tables[-1]
+
+    def _next_stamp(self) -> int:
+        """Return the stamp of the next table, above all others."""
+        tables = self._tables
+        if not tables:
+            self._marks = bytearray(1)
+            return 1
+        if tables[-1].stamp == STAMPS_MAX:
+            new = bytearray(STAMPS_MAX + 1)  # 0, as if never set, for tables that are forgotten
+            for stamp, table in enumerate(tables, 1):
+                new[table.stamp], table.stamp = stamp, stamp
+            self._marks = self._marks.translate(new)
+        return tables[-1].stamp + 1
+
+    def _make_marks(self) -> None:
+        """Have enough marks for all the tables there are."""
+        enough = 4 * sum(table.room for table in self._tables)
+        size = MARKS_MIN if enough <= MARKS_MIN else MARKS_MAX
+        if len(self._marks) >= size:
+            return
+        self._marks = marks = bytearray(size)
+        for table in self._tables:
+            for key in filter(None, table.pairs[::2]):
+                marks[key & (size - 1)] = table.stamp
 
     def __len__(self) -> int:
         return sum(table.count for table in self._tables)
@@ -162,3 +201,4 @@ class Window:
     def clear(self) -> None:
         """Forget everything: the log begins anew."""
         self._tables.clear()
+        self._marks = bytearray(1)

@@ -247,7 +247,7 @@ class Segments:
         self._check_writable()
         blobs = self._codec.compress([draft.data for draft in drafts])
         pairs = zip(drafts, blobs, strict=True)
-        return [(int(draft.origin), blob) for draft, blob in pairs], size
+        return [(draft.origin, blob) for draft, blob in pairs], size
 
     def _write(self, group: list[Pending]) -> Unavailable | None:
         """Write ``group`` and return what went wrong; if even that is not known, refuse."""
