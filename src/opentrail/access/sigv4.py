@@ -86,8 +86,11 @@ def signature(
     request = _canonical_request(head, credential, payload)
     digest = hashlib.sha256(request.encode("latin-1", "replace")).hexdigest()
     text = f"{_ALGORITHM}\n{timestamp}\n{_scope(credential)}\n{digest}"
-    key = _signing_key(secret, credential.date, credential.region, credential.signing_name)
-    return hmac.digest(key, text.encode("latin-1", "replace"), "sha256").hex()
+    scope = credential.date, credential.region, credential.signing_name
+    inner, outer = (half.copy() for half in _signing_hash(secret, *scope))
+    inner.update(text.encode("latin-1", "replace"))
+    outer.update(inner.digest())
+    return outer.hexdigest()
 
 
 def chunk_signer(
@@ -128,6 +131,19 @@ def _signing_key(secret: str, date: str, region: str, service: str) -> bytes:
     for part in (date, region, service, "aws4_request"):
         key = hmac.digest(key, part.encode(), "sha256")
     return key
+
+
+@functools.lru_cache(maxsize=SIGNING_KEYS_CACHED)
+def _signing_hash(
+    secret: str, date: str, region: str, service: str
+) -> tuple["hashlib._Hash", "hashlib._Hash"]:
+    """Return the two hashes of an HMAC with the signing key, begun (RFC 2104, 4).
+
+    To go on from there takes a third of the time of an HMAC from its key.
+    """
+    key = _signing_key(secret, date, region, service).ljust(hashlib.sha256().block_size, b"\0")
+    inner, outer = (bytes(byte ^ pad for byte in key) for pad in (0x36, 0x5C))
+    return hashlib.sha256(inner), hashlib.sha256(outer)
 
 
 def _timestamp(head: RequestHead, credential: Credential) -> str:

@@ -184,6 +184,11 @@ class RequestBody:
         self.size += len(chunk)
         return chunk
 
+    @property
+    def here(self) -> bytes:
+        """What has come of it by now."""
+        return self._kept
+
     async def whole(self, bytes_max: int) -> bytes | None:
         """Return all of it; None when it is longer than ``bytes_max``. Raises: ClientGone."""
         pieces = [self._kept]

@@ -64,7 +64,7 @@ class Batch:
 
     def all_rejected(self, code: str) -> bool:
         """Return whether every record was rejected, for one and the same reason."""
-        return all(verdict.error_code == code for verdict in self.verdicts)
+        return not self.drafts and all(verdict.error_code == code for verdict in self.verdicts)
 
     def counted(self) -> dict[str, int]:
         """Return how many records were accepted, duplicates and rejected."""
@@ -97,7 +97,8 @@ class Intake:
         return batch
 
     def _take(self, batch: Batch, text: Text, may_write: Callable[[str], bool], now_s: int) -> None:
-        columns = columns_of(text, now_s)
+        # To look at one record is quicker than to look at all that there are.
+        columns = None if text.single else columns_of(text, now_s)
         if columns is None or not all(
             is_account(account) and may_write(account) for account in columns.accounts
         ):
@@ -184,9 +185,10 @@ class Intake:
         self.window.note(batch.keys, positions, now_ms)
         batch.durable = True
         self._leave(batch)
-        for verdict, number in batch.counted().items():
-            self._counts.intake(verdict, number)
-        self._counts.intake("conflict", batch.conflicts)
+        counted = {**batch.counted(), "conflict": batch.conflicts}
+        for verdict, number in counted.items():
+            if number:
+                self._counts.intake(verdict, number)
 
     def give_up(self, batch: Batch) -> None:
         """Note that the batch did not become durable, as far as is known: it may be sent again."""

@@ -104,7 +104,12 @@ class Text(msgspec.Struct, frozen=True, gc=False):
     data: bytes
     """A JSON array, or one JSON text a line."""
     lines: bool = False
-    """Whether it is lines. A single record is one."""
+    """Whether it is lines."""
+
+    @property
+    def single(self) -> bool:
+        """Whether it is but one line."""
+        return self.lines and self.data.find(b"\n") < 0
 
 
 def read(body: bytes, content_type: str = "") -> Text:
@@ -113,7 +118,7 @@ def read(body: bytes, content_type: str = "") -> Text:
     A JSON array, an object ``{"Records":[…]}``, one record, or one record a line. Raises:
     ClientError: it is none of these.
     """
-    kind = content_type.partition(";")[0].strip().lower()
+    kind = content_type.partition(";")[0].strip().lower() if content_type else ""
     text = body.removeprefix(_BOM).strip(_BLANKS)
     if kind in _NDJSON_TYPES:
         return Text(text, lines=True)
@@ -125,7 +130,7 @@ def read(body: bytes, content_type: str = "") -> Text:
         if not text.endswith(b"}"):
             raise ClientError("InvalidRequestException", "The body is cut short.")
         return Text(text[container.end() : -1].strip(_BLANKS))
-    if b"\n" not in text or _is_json(text.partition(b"\n")[0].strip(_BLANKS)):
+    if text.find(b"\n") < 0 or _is_json(text.partition(b"\n")[0].strip(_BLANKS)):
         return Text(text, lines=True)
     if not _is_json(text):
         raise ClientError(

@@ -155,7 +155,7 @@ def _read(data: bytes) -> tuple[bytes, Fields]:
             data.decode()  # what msgspec skips it does not check
     except _UNREADABLE as error:
         raise _unreadable(data, error) from None
-    if len(_encode(fields)) != len(data) or b"\n" in data or b"\r" in data:
+    if len(_encode(fields)) != len(data) or data.find(b"\n") >= 0 or data.find(b"\r") >= 0:
         data = _check_odd(data, fields)
     return data, fields
 
