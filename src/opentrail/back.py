@@ -45,6 +45,7 @@ from opentrail.trails.registry import Registry
 from opentrail.trails.target_client import Endpoints
 from opentrail.trails.targets import Targets, targets_of
 from opentrail.wire.app import ApiRequest, ApiResponse, CloudTrailApi
+from opentrail.wire.known_door import KnownDoor
 from opentrail.wire.rooms import Rooms
 from opentrail.wire.s3_door import S3Door, S3Request
 from opentrail.wire.search_door import Asked, SearchDoor
@@ -206,6 +207,10 @@ class Back:
             self._calls.submit(self._read, number, payload)
         elif kind is Kind.SEARCH:
             self._searches.submit(self._search, number, payload)
+        elif kind is Kind.KNOWN:
+            self._calls.submit(
+                self._answer, number, partial(KnownDoor(self._history).handle, payload)
+            )
         elif kind in (Kind.APPENDED, Kind.REFUSED):
             self._log.answered(kind, number, payload)
 

@@ -37,12 +37,16 @@ _READ_ONLY = """{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Res
 _SEND = """{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Resource": "*",
     "Action": "opentrail:PutRecords"}]}"""
 
+_IMPORT = """{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Resource": "*",
+    "Action": "opentrail:ImportRecords"}]}"""
+
 BUILT_IN = {
     "CloudTrailFullAccess": _FULL_ACCESS,
     "AWSCloudTrail_FullAccess": _FULL_ACCESS,
     "CloudTrailReadOnlyAccess": _READ_ONLY,
     "AWSCloudTrail_ReadOnlyAccess": _READ_ONLY,
     "OpenTrailSendAccess": _SEND,
+    "OpenTrailImportAccess": _IMPORT,
 }
 """Name -> document. AWS's own names mean the same as ours."""
 

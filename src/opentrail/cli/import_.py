@@ -12,6 +12,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Self
 
+import botocore.session
 import click
 import msgspec
 from rich.console import Console
@@ -38,9 +39,11 @@ from opentrail.imports.importer import Importer, Quarantined
 from opentrail.imports.paths import Wanted
 from opentrail.imports.run import Summary, import_all
 from opentrail.imports.sink_log import LogSink
+from opentrail.imports.sink_server import Server, ServerSink
 from opentrail.imports.sources import BucketObject, LeftOut, LocalFile, in_bucket, local
 from opentrail.objects.setting import Upstream
 from opentrail.objects.table import BucketTable
+from opentrail.sdk.signing import Credentials
 from opentrail.state.sqlite import SqliteState
 
 DATA_DEFAULT = "opentrail-import"
@@ -64,6 +67,12 @@ _SCHEME = "s3://"
 @click.option("--to", "end", help="Newest eventTime, inclusive.")
 @click.option("--account", "accounts", multiple=True, help="Only this account's; repeatable.")
 @click.option("--region", "regions", multiple=True, help="Only of this region; repeatable.")
+@click.option(
+    "--server",
+    metavar="URL",
+    default="",
+    help="Import into the log of this running server, with the keys of this shell.",
+)
 @click.option("--endpoint-url", default="", help="S3 endpoint of s3:// locations.")
 @click.option("--profile", default="", help="AWS profile for s3:// locations.")
 @click.option(
@@ -84,9 +93,15 @@ def command(paths: tuple[str, ...], data: str, form: str, **flags: str | tuple[s
     more files. Imported records are never delivered by trails. What cannot be read is listed in
     quarantine.ndjson in the data directory. Exit code 1 when there is any.
 
+    With --server the records go into that server's log, marked as imported, and are found there by
+    LookupEvents and search; the data directory keeps which files are done, and the quarantine. The
+    keys are those of AWS clients (opentrail env prints them) and must be allowed
+    opentrail:ImportRecords.
+
       opentrail import ./AWSLogs
       opentrail import s3://my-trail-bucket/AWSLogs --from 2026-01-31 --region eu-west-1
       opentrail search --data opentrail-import --event-name ConsoleLogin
+      opentrail import ./AWSLogs --server http://127.0.0.1:4540
     """
     wanted = Wanted(
         frozenset(flags["accounts"]),
@@ -96,7 +111,9 @@ def command(paths: tuple[str, ...], data: str, form: str, **flags: str | tuple[s
     )
     out = LeftOut()
     files = list(_files(paths, wanted, out, str(flags["endpoint_url"]), str(flags["profile"])))
-    summary = _import(Path(data), files, wanted)
+    server = str(flags["server"])
+    into = _into_server if server else _into_log
+    summary = into(Path(data), files, wanted, server)
     _FORMS[form](summary, out, Path(data))
     if summary.quarantined or summary.files_failed or out.folders:
         sys.exit(EXIT_NO)
@@ -124,7 +141,7 @@ def _files(
             yield from local(Path(path), wanted, out)
 
 
-def _import(data: Path, files: list[_File], wanted: Wanted) -> Summary:
+def _into_log(data: Path, files: list[_File], wanted: Wanted, _: str) -> Summary:
     """Import ``files`` into the log of ``data``. Raises: UsageError: a server has it."""
     make_dir(data)
     clock = SystemClock()
@@ -143,6 +160,26 @@ def _import(data: Path, files: list[_File], wanted: Wanted) -> Summary:
             while history.step():
                 pass
     return summary
+
+
+def _into_server(data: Path, files: list[_File], wanted: Wanted, server: str) -> Summary:
+    """Import ``files`` into the log of a server. Raises: UsageError. ClientError. Unavailable."""
+    session = botocore.session.get_session()
+    found = session.get_credentials()
+    given = None if found is None else found.get_frozen_credentials()
+    credentials = None if given is None else Credentials(*map(_or_empty, given[:3]))
+    region = session.get_config_variable("region") or REGION_DEFAULT
+    with ServerSink(Server(server, region, credentials), SystemClock()) as sink:
+        make_dir(data)
+        # Not the state of a server that may have this very directory.
+        state = SqliteState.open(data / "imports.db")
+        with closing(state), _Quarantine(data) as quarantine, _Bar(files) as bar:
+            importer = partial(Importer, sink, state, wanted, place=f"import/{sink.log_id}")
+            return import_all(files, importer, quarantine.add, bar.told)
+
+
+def _or_empty(text: str | None) -> str:
+    return text or ""
 
 
 class _Quarantine:

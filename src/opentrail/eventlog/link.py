@@ -61,6 +61,8 @@ class Kind(IntEnum):
     """back -> front: figures of trails for the metrics page: lists of name, target, trail, value."""
     SEARCH = 14
     """front -> back: a search, authenticated; answered by a REPLY."""
+    KNOWN = 15
+    """front -> back: records that may be in the log already; answered by a REPLY."""
 
 
 class Hello(msgspec.Struct, frozen=True):

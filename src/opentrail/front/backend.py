@@ -35,6 +35,8 @@ RESTART_DELAYS_S = (0.05, 0.2, 1.0, 5.0)
 """A back that dies once is back at once; one that dies at every start does not eat a core."""
 HEALTHY_AFTER_S = 10.0
 """A back that lived this long starts over with the shortest delay."""
+INDEX_TURN_S, INDEX_TURNS = 0.02, 500
+"""How often, and how many times, it is asked whether the index has caught up: ten seconds."""
 NOTICE_DELAY_S = 0.02
 """Commits are announced in bundles: 50 wake-ups a second at most, far below the 250 ms in which
 an event is to be visible."""
@@ -186,6 +188,17 @@ class Backend:
     async def search(self, asked: Asked) -> ApiResponse:
         """Return what back finds. Raises: Unavailable: it is not running now, or too slow."""
         return await self._ask(Kind.SEARCH, _encode(asked))
+
+    async def known(self, records: Sequence[bytes], end: int) -> ApiResponse:
+        """Return what is known of ``records`` once the index has all below ``end``.
+
+        Raises: Unavailable: it is not running now, or its index is far behind.
+        """
+        for _ in range(INDEX_TURNS):
+            if self.indexed_to >= end:
+                return await self._ask(Kind.KNOWN, _encode(records))
+            await asyncio.sleep(INDEX_TURN_S)
+        raise Unavailable("the index is behind the log; try again")
 
     async def _ask(self, kind: Kind, request: bytes) -> ApiResponse:
         """Return back's reply. Raises: Unreachable: it is not running. NoAnswer: it may have acted."""

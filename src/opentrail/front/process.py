@@ -31,16 +31,17 @@ from opentrail.front.backend import Backend
 from opentrail.front.buckets import OwnBuckets, hello_of
 from opentrail.front.commit import GroupCommit
 from opentrail.front.datadir import discard, prepare, set_aside
+from opentrail.front.doors import own_doors
 from opentrail.front.exclusions import exclusions_of
 from opentrail.front.gaps import Gaps
 from opentrail.front.health import Back, health_page
+from opentrail.front.importing import ImportRooms
 from opentrail.front.intake import IntakeDoor
 from opentrail.front.keys import token_key
 from opentrail.front.metrics import Metrics
 from opentrail.front.ops import (
     INTAKE_PATH,
     RESET_HEADER,
-    SEARCH_PATH,
     Endpoint,
     Operations,
     Page,
@@ -49,7 +50,6 @@ from opentrail.front.ops import (
 )
 from opentrail.front.parts import admission_of, identities_of, sender_of
 from opentrail.front.recovery import LastRun, recover_last_run
-from opentrail.front.search import SearchHttp
 from opentrail.front.server import (
     Server,
     connections_max,
@@ -208,10 +208,11 @@ class Front:
             self.keys, append, self.metrics, clock, refusing=self.refusing, verify=verify
         )
         self._intake.open(self._settings.data_dir, self._inflight.claimed)
-        search = SearchHttp(
-            self.keys, backend.search, self._clock, verify=self._settings.api.auth == "verify"
+        rooms = ImportRooms(
+            backend.known, append, self.durable_end, self.refusing, lambda: self.log.log_id
         )
-        operations.open_doors({INTAKE_PATH: self._intake.handle, SEARCH_PATH: search.handle})
+        doors = own_doors(self._settings, self.keys, clock, self._ids, backend, rooms)
+        operations.open_doors({INTAKE_PATH: self._intake.handle, **doors})
         operations.offer(self._endpoints(commit, backend, server))
         stopped = asyncio.Event()
         stop_on_signals(stopped.set)

@@ -185,6 +185,15 @@ class History:
             self._marks = Marks(tables)
         return known(tables, self._marks, self._log, batch, records)
 
+    def has(self, records: Sequence[bytes]) -> set[int]:
+        """Return which of ``records`` the log has below ``indexed_to``, byte for byte; any thread.
+
+        Of equal ones among them the first counts as new. Raises: Corrupt.
+        """
+        entries = (Entry(number, 0, Origin.IMPORT, data) for number, data in enumerate(records))
+        batch = Collector().collect(entries)[0]
+        return known(self._shown.tables, None, self._log, batch, records)
+
     def adopt(self, batch: Batch, positions: Sequence[int], end: int) -> None:
         """Take over rows that were prepared and whose records were then appended.
 

@@ -52,12 +52,16 @@ class Marks:
 
 
 def known(
-    tables: Sequence[Table], marks: Marks, log: LogReader, batch: Batch, records: Sequence[bytes]
+    tables: Sequence[Table],
+    marks: Marks | None,
+    log: LogReader,
+    batch: Batch,
+    records: Sequence[bytes],
 ) -> set[int]:
     """Return the numbers of ``records`` that ``tables`` lead to in ``log``, or that come twice.
 
     ``batch`` has their rows, with their numbers in the place of positions; ``marks`` are those of
-    ``tables``. An equal eventID alone proves nothing: only equal bytes count. Raises: Corrupt.
+    ``tables``; None: every table is looked into. An equal eventID alone proves nothing: only equal bytes count. Raises: Corrupt.
     """
     found: set[int] = set()
     for numbers in _alike(tables, marks, batch):
@@ -71,13 +75,13 @@ def known(
     return found
 
 
-def _alike(tables: Sequence[Table], marks: Marks, batch: Batch) -> Iterator[Iterable[int]]:
+def _alike(tables: Sequence[Table], marks: Marks | None, batch: Batch) -> Iterator[Iterable[int]]:
     """Yield groups of record numbers that may be equal to each other or to some in the log."""
     terms, rows = batch.column("EventId")
     numbers = np.frombuffer(batch.positions, np.int64) if batch.positions else np.empty(0, np.int64)
     order = np.argsort(terms, kind="stable")
     terms, rows = terms[order], rows[order]
-    there = marks.may_have(terms)
+    there = np.ones(len(terms), np.bool_) if marks is None else marks.may_have(terms)
     marked = terms[there]
     if len(marked):
         found = np.zeros(len(marked), np.bool_)
