@@ -18,6 +18,7 @@ from support.s3_server import ACCOUNT, READER, door, serving
 from support.signed_bucket import HOUR, REGION, START, TRAIL, SignedBucket, Signer, when
 
 from opentrail.cli.main import cli
+from opentrail.clock import SystemClock
 from opentrail.objects.base import Put
 from opentrail.objects.localdir import LocalDir
 from opentrail.trails.keys import PublicKey, SigningKey
@@ -95,6 +96,56 @@ def _forge_before(scene: Scene) -> None:
     SignedBucket(scene.bucket, scene.signer).log(START - 24 * HOUR)
 
 
+def _forge_beside(scene: Scene) -> None:
+    scene.bucket.put(f"AWSLogs/{ACCOUNT}/CloudTrail/forged.json.gz", gzip.compress(b"{}"), Put())
+
+
+def _forge_upper(scene: Scene) -> None:
+    key = scene.logs[3].replace(".json.gz", "0.JSON.GZ")
+    scene.bucket.put(key, gzip.compress(b"{}"), Put())
+
+
+def _forge_elsewhere(scene: Scene) -> None:
+    SignedBucket(scene.bucket, scene.signer, region="eu-west-1").log(START + HOUR)
+
+
+def _forge_ahead(scene: Scene) -> None:
+    SignedBucket(scene.bucket, scene.signer).log(SystemClock().now_ms() // 1000 + 86_400)
+
+
+def _forge_backfill(scene: Scene) -> None:
+    """Add a digest that came late, by the attacker's key, which lists a forged log file."""
+    attacker = SignedBucket(scene.bucket, Signer())
+    key = scene.digests[2].replace(".json", "_backfill.json")
+    body = scene.without_entries(scene.digests[2])
+    nothing = dict.fromkeys(each for each in body if each.startswith("previousDigest"))
+    files = [attacker.log(START + 2 * HOUR + 900)]
+    mine = {"digestPublicKeyFingerprint": attacker.signer.fingerprint, "digestS3Object": key}
+    attacker.put_digest(key, body | nothing | mine | {"logFiles": files})
+    kept = dict(scene.bucket.head(key).metadata)
+    scene.metadata(key, **kept | {"backfill-generation-timestamp": when(END)})
+
+
+def _another_trails(scene: Scene) -> None:
+    """Put a digest of another trail, of the same hour and by the same key, in the newest's place."""
+    other = SignedBucket(scene.bucket, scene.signer, trail="other")
+    key = other.digest(END - HOUR, END)
+    head = scene.bucket.head(key)
+    scene.bucket.put(scene.digests[-1], scene.data(key), Put(metadata=head.metadata))
+    scene.remove(key)
+
+
+def _another_before(scene: Scene) -> None:
+    body = json.loads(gzip.decompress(scene.data(scene.digests[-1])))
+    text = json.dumps(body | {"previousDigestHashValue": "0" * 64})
+    scene.write(scene.digests[-1], gzip.compress(text.encode()))
+
+
+def _all_anew(scene: Scene) -> None:
+    attacker = SignedBucket(scene.bucket, Signer())
+    attacker.chain(START, HOURS)
+
+
 def _rename(scene: Scene) -> None:
     path = scene.path(scene.logs[3])
     path.rename(path.with_name(path.name[:-12] + "00000.json.gz"))
@@ -154,7 +205,13 @@ ATTACKS = (
     Attack("a second gzip member appended to a digest", _append_to_digest),
     Attack("a forged log file added", _forge),
     Attack("a forged log file added, of a time before the first digest", _forge_before),
+    Attack("a forged log file added in another region's folder", _forge_elsewhere),
+    Attack("a forged log file added beside the regions' folders", _forge_beside),
+    Attack("a forged log file added under a name that no trail gives", _forge_upper),
+    Attack("a forged log file added, of a time that has not come", _forge_ahead),
     Attack("a digest's list of log files changed", _change_digest),
+    Attack("what a digest says of the one before it changed", _another_before),
+    Attack("a digest of another trail in the place of the newest", _another_trails),
     Attack("a digest deleted", lambda s: s.remove(s.digests[3])),
     Attack("two digests in a row deleted", lambda s: s.remove(*s.digests[2:4])),
     Attack("two digests in a row deleted with their log files",
@@ -170,6 +227,8 @@ ATTACKS = (
     Attack("the newest digest replaced by the one before it", _replace_digest),
     Attack("the newest digest signed anew with the attacker's key",
            lambda s: s.signed_by(Signer(), s.digests[-1])),
+    Attack("all digests and log files made anew with the attacker's key", _all_anew),
+    Attack("a backfill digest by the attacker's key, with a forged log file", _forge_backfill),
     Attack("the newest digest signed anew with a stolen key that has expired",
            lambda s: s.signed_by(s.stolen, s.digests[-1])),
     Attack("an older digest signed anew with a stolen key",

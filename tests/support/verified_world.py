@@ -2,7 +2,7 @@
 """A directory bucket that a trail filled for some hours, and what verifying it says."""
 
 from support.open_buckets import SettableClock
-from support.signed_bucket import HOUR, START, SignedBucket, Signer
+from support.signed_bucket import HOUR, REGION, START, TRAIL, SignedBucket, Signer
 
 from opentrail.objects.localdir import LocalDir
 from opentrail.objects.readdir import ReadDir
@@ -38,7 +38,7 @@ class World:
         return list(
             verify(
                 Files(examiner, Here(examiner), survey(source, where)),
-                Expected(ends, until_s),
+                Expected(ends, until_s, (TRAIL, REGION)),
                 where,
                 unlisted or LATER,
                 unlisted=unlisted is not None,

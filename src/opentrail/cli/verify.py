@@ -20,7 +20,7 @@ from opentrail.cli.verify_target import Place, Target, target_of
 from opentrail.clock import SystemClock
 from opentrail.errors import UsageError
 from opentrail.trails.examine import Examiner
-from opentrail.trails.receipt import judge, links, made_s, read_receipt
+from opentrail.trails.receipt import judge, links, made_s, read_receipt, trail_of
 from opentrail.trails.survey import END_ANY, Asked, Survey, survey
 from opentrail.trails.verdict import Finding, KeyRing, Verdict, read_key_ring
 from opentrail.trails.verify import Expected, Files, verify
@@ -40,7 +40,7 @@ _file = click.Path(dir_okay=False, path_type=Path)
 @click.option("--trail", default="", help="Only this trail's digests.")
 @click.option(
     "--original", "--bucket", "original", default="",
-    help="Of a copy: what it is a copy of, s3://BUCKET or s3://BUCKET/PREFIX.",
+    help="Of a copy, a replica too: what it is one of, s3://BUCKET or s3://BUCKET/PREFIX.",
 )  # fmt: skip
 @click.option(
     "--start-time", help="Digests from then on: 2026-01-31, 2026-01-31T10:00:00Z or epoch."
@@ -92,6 +92,7 @@ def command(config: Path | None, **flags: object) -> None:
         found = survey(examiner.source, target.asked)
     finally:
         examiner.source.close()  # whoever reads opens it again
+    target, examiner = _with_bucket(target, examiner, found)
     if given.fetch_keys:
         target, examiner = _with_fetched(target, examiner, found, place)
     everything = given.verbose or given.form == "json"
@@ -174,6 +175,19 @@ def _content(file: Path) -> bytes:
         raise UsageError(f"cannot read {file}: {error.strerror}") from error
 
 
+def _with_bucket(target: Target, examiner: Examiner, found: Survey) -> tuple[Target, Examiner]:
+    """Let a copy be that of the bucket that its newest digests name, if nobody said of which."""
+    if target.asked.bucket:
+        return target, examiner
+    newest = (examiner.digest(names[0].key).digest for names in found.digests.values())
+    buckets = {digest.digest_s3_bucket for digest in newest if digest is not None}
+    if len(buckets) != 1:
+        return target, examiner
+    (bucket,) = buckets
+    opening, asked = replace(target.opening, bucket=bucket), replace(target.asked, bucket=bucket)
+    return replace(target, opening=opening, asked=asked), replace(examiner, bucket=bucket)
+
+
 def _with_fetched(
     target: Target, examiner: Examiner, found: Survey, place: Place
 ) -> tuple[Target, Examiner]:
@@ -194,12 +208,15 @@ def _with_receipt(target: Target, ring: KeyRing, file: Path | None, result: Resu
     if target.asked.trail not in ("", name):
         raise UsageError(f"{file} is a receipt of {payload.trail_arn}")
     verdict, reason = judge(receipt, ring)
-    result.add(Finding("Receipt", f"{payload.trail_arn} {payload.made_time}", verdict, reason))
-    if verdict is Verdict.INVALID:
-        return expected
     named = links(iter(payload.heads), target.asked.bucket, "the receipt")
+    if verdict is Verdict.VALID and not named:
+        verdict, reason = Verdict.UNKNOWN, "names no digest in this bucket: it shows nothing of it"
+    result.add(Finding("Receipt", f"{payload.trail_arn} {payload.made_time}", verdict, reason))
+    if verdict is not Verdict.VALID:
+        return expected  # what nobody vouches for is no reason to believe or to doubt a digest
     until_s = max(expected.until_s, made_s(payload))
-    return replace(expected, ends=[*expected.ends, *named], until_s=until_s)
+    trail = trail_of(payload)
+    return replace(expected, ends=[*expected.ends, *named], until_s=until_s, trail=trail)
 
 
 @contextmanager

@@ -66,13 +66,16 @@ class Opening:
     """There are no other buckets beside it."""
     with_metadata: bool = True
     fast: Where | None = None
+    lies_in: str = ""
+    """Of a replica: the bucket that is read; "": the one that digests name."""
 
     def __call__(self) -> Examiner:
         """Return what files are looked at with. Raises: ClientError: the bucket has no such name."""
         elsewhere = _nowhere if self.is_copy else functools.cache(self._find)
-        source: Source = InBucket(self.bucket, self._open, self._fast())
+        name = self.lies_in or self.bucket
+        source: Source = InBucket(name, self._open, self._fast())
         if self.directory is not None:
-            source = ReadDir(self.directory, self.bucket or self.directory.name, self.base)
+            source = ReadDir(self.directory, name or self.directory.name, self.base)
         return Examiner(source, elsewhere, self.ring, self.bucket, self.with_metadata)
 
     @property
@@ -81,10 +84,15 @@ class Opening:
         return THREADS_S3 if self.directory is None else 1
 
     def _open(self) -> Bucket:
-        return buckets_of(self.place, self.bucket).find(self.bucket)
+        name = self.lies_in or self.bucket
+        return buckets_of(self.place, name).find(name)
 
     def _fast(self) -> S3Get | None:
-        return None if self.fast is None else S3Get(self.fast, self.bucket, self.place.clock)
+        return (
+            None
+            if self.fast is None
+            else S3Get(self.fast, self.lies_in or self.bucket, self.place.clock)
+        )
 
     def _find(self, name: str) -> Source | None:
         table = buckets_of(self.place, name)
@@ -135,6 +143,10 @@ def _target(
     if text.startswith(_SCHEME):
         return _of_location(text, asked, known, place, here)
     if Path(text).is_dir():
+        if here is not None and text in {trail.name for trail in here.trails()}:
+            raise UsageError(
+                f"{text} is a directory and a trail of the server here: write ./{text} or its ARN"
+            )
         return _of_directory(Path(text), asked, known, place)
     if here is None:
         raise UsageError(
@@ -154,10 +166,13 @@ def _of_location(
     text: str, asked: Asked, ring: KeyRing, place: Place, here: TrailsHere | None
 ) -> Target:
     name, prefix = split_location(text)
-    where = replace(asked, bucket=name, prefix=prefix or asked.prefix)
-    opening = _opening(place, name, ring)
+    original, base = split_location(asked.bucket)
+    if base:
+        raise UsageError("--original of a bucket is a bucket: s3://BUCKET, without a prefix")
+    where = replace(asked, bucket=original or name, prefix=prefix or asked.prefix)
+    opening = replace(_opening(place, name, ring), bucket=where.bucket, lies_in=name)
     ends: Sequence[Link] = ()
-    if here is not None and not place.is_elsewhere:
+    if here is not None and not place.is_elsewhere and where.bucket == name:
         ends = [link for link in links(here.all_heads(), name, STATE) if _is_below(link, where)]
     return Target(opening, where, Expected(ends))
 
@@ -192,6 +207,7 @@ def _of_trail(
     expected = Expected(
         links(here.heads(trail), trail.bucket, STATE),
         until_s=place.clock.now_ms() // 1000,
+        trail=(trail.name, trail.home_region),
         waiting=tuple(_waiting(here, trail)),
     )
     return Target(_opening(place, trail.bucket, ring), asked, expected)

@@ -24,6 +24,9 @@ _LOG = re.compile(
     r"(?P<region>[a-z0-9-]+)/(?P<rest>.+)",
     re.DOTALL,
 )
+_STRAY = re.compile(
+    _ROOT + r"CloudTrail(?:-Insight|-NetworkActivity|-Aggregated)?/(?P<rest>.+)", re.DOTALL
+)
 _LOG_NAME = re.compile(
     _DAY + r"(?P<account>[0-9]{12})_(?P<folder>CloudTrail[A-Za-z-]*)_(?P<region>[a-z0-9-]+)_"
     r"(?P<minute>[0-9]{8}T[0-9]{4}Z)_[A-Za-z0-9]+\.json\.gz"
@@ -104,6 +107,14 @@ def log_name(key: str) -> LogName | None:
     if name is None or name["account"] != place.account or name["region"] != place.region:
         return LogName(key, place, folder, -1)
     return LogName(key, place, folder, seconds_of(name["minute"], _MINUTE_NAMED))
+
+
+def stray_place(key: str) -> Place | None:
+    """Return where an object lies that is among log files, but in no region; None: it is not."""
+    found = _STRAY.fullmatch(key)
+    if found is None or key.endswith("/") or _LOG.fullmatch(key) is not None:
+        return None
+    return Place(found["root"], found["account"], "")
 
 
 def seconds_of(text: str, form: re.Pattern[str]) -> int:

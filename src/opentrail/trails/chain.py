@@ -18,6 +18,7 @@ from opentrail.trails.uncovered import Coverage
 from opentrail.trails.verdict import NOTE, Finding, Verdict
 
 SUCCESSOR = "the digest after it"
+NO_DIGESTS = "no digests: the trail did not log then, or they were deleted"
 WINDOW_S = 3600
 """CloudTrail's, where no digest says."""
 
@@ -45,6 +46,16 @@ class LogFiles:
     """Of the digest: what it lists can be no better."""
 
 
+@dataclass(frozen=True, slots=True)
+class Hole:
+    """A time between two digests that no digest is about, seconds since 1970 UTC."""
+
+    start_s: int
+    end_s: int
+    reason: str
+    """Why that is in doubt."""
+
+
 class Chain:
     """One chain. Digests come from outside, in order; those that only a link names are asked for."""
 
@@ -65,6 +76,8 @@ class Chain:
         self._absent: list[tuple[int, str]] = []
         """A heap of what is named and not listed: newest first."""
         self._newer: Examined | None = None
+        self._hint = ""
+        """What may be the signature of the next: nobody vouches for it, but it proves itself."""
         self._listed: set[int] = set()
         self.bucket = asked.bucket
         """The bucket's name as digests say it."""
@@ -74,6 +87,11 @@ class Chain:
         """When the oldest valid digest begins."""
         self.window_s = WINDOW_S
         """The longest window of the chain."""
+        self.vouched_s = 0
+        """Up to then somebody whom we believe says which chains there are; seconds since 1970 UTC."""
+        self.holes: list[Hole] = []
+        self.windows: list[tuple[int, int]] = []
+        """Of the valid digests."""
         for link in ends:
             self._expect(link)
 
@@ -90,6 +108,8 @@ class Chain:
         """Take from a digest behind the time asked for what the newest of that time must be."""
         if read.verdict is Verdict.VALID and read.digest is not None:
             self.bucket = self.bucket or read.digest.digest_s3_bucket
+            # What came late stands in the digest after the one of its name's minute.
+            self._covered.listed.update(hash(entry.s3_object) for entry in read.digest.log_files)
             for _ in self._follow(read):
                 """It is told elsewhere where the chain goes on."""
 
@@ -124,12 +144,14 @@ class Chain:
         if verdict is Verdict.VALID:
             yield from self._follow(read)
         self._newer = read
+        self._hint = digest.previous_digest_signature or ""
 
     def _cover(self, read: Examined) -> None:
         start_s, end_s = read.window
         if not self.newest_s:
             self.newest_s, self.window_s = end_s, 0
         self.oldest_s = start_s
+        self.windows.append(read.window)
         self.window_s = max(self.window_s, end_s - start_s)
         assert read.digest is not None
         if read.digest.previous_digest_s3_object or read.digest.log_files:
@@ -143,7 +165,11 @@ class Chain:
         self.bucket = self.bucket or digest.digest_s3_bucket
         if digest.digest_s3_bucket != self.bucket:
             return Verdict.INVALID, "has been moved from its original location"
-        return self._named(read, links) if links else self._unnamed(read)
+        if links:
+            return self._named(read, links)
+        if read.reason == UNSIGNED and self._examiner.signed(read, self._hint)[0] is Verdict.VALID:
+            return Verdict.VALID, ""
+        return self._unnamed(read)
 
     def _named(self, read: Examined, links: Sequence[Link]) -> Judged:
         """Judge a digest of which others say what it must be."""
@@ -178,19 +204,31 @@ class Chain:
         assert newer.digest is not None
         end_s, start_s = read.window[1], newer.window[0]
         if newer.digest.previous_digest_s3_object is None:
-            span = f"{iso_seconds(end_s * 1000)} to {newer.digest.digest_end_time}"
-            yield Finding(NOTE, span, Verdict.VALID, "no digests: a new chain begins")
+            yield from self._begun(newer, end_s)
             return
         before = self._before(newer)
         if before is None:
             return
         if before.key == read.name.key:
-            if end_s != start_s:
-                reason = "two digests that follow one another do not join there"
-                yield Finding("Period", _span(end_s, start_s), Verdict.UNKNOWN, reason)
+            reason = "two digests that follow one another do not join there"
+            if end_s < start_s:
+                self.holes.append(Hole(end_s, start_s, reason))
+            elif end_s > start_s:
+                yield Finding("Period", span_of(end_s, start_s), Verdict.UNKNOWN, reason)
         elif before.end_s > end_s:
             reason = f"no valid digest, and {_windows(newer, start_s - end_s)} should be there"
-            yield Finding("Period", _span(end_s, start_s), Verdict.INVALID, reason)
+            yield Finding("Period", span_of(end_s, start_s), Verdict.INVALID, reason)
+
+    def _begun(self, newer: Examined, end_s: int) -> Iterator[Finding]:
+        """Say what no digest is about before ``newer``, which begins a chain."""
+        assert newer.digest is not None
+        # One that lists nothing is about no time in which the trail logged.
+        begin_s = newer.window[0 if newer.digest.log_files else 1]
+        if begin_s > max(end_s, self.vouched_s):
+            self.holes.append(Hole(max(end_s, self.vouched_s), begin_s, NO_DIGESTS))
+        elif begin_s > end_s:
+            reason = "no digests: a new chain begins"
+            yield Finding(NOTE, span_of(end_s, begin_s), Verdict.VALID, reason)
 
     def _doubt(self, read: Examined, entry: LogFileEntry) -> Judged | None:
         """Return what is wrong with how a log file is listed; remember that it is."""
@@ -225,7 +263,7 @@ def _kind(name: DigestName) -> str:
     return "Backfill digest file" if name.chain.backfill else "Digest file"
 
 
-def _span(start_s: int, end_s: int) -> str:
+def span_of(start_s: int, end_s: int) -> str:
     """Return a span of time as text, the earlier moment first."""
     first, last = sorted((start_s, end_s))
     return f"{iso_seconds(first * 1000)} to {iso_seconds(last * 1000)}"

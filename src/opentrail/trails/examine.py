@@ -155,7 +155,10 @@ class Examiner:
             digest.previous_digest_signature or "null",
         )
         text, key = "\n".join(lines).encode(), digest.digest_public_key_fingerprint
-        return self.ring.verify(key, text, signature, _signed_between(read))
+        verdict, reason = self.ring.verify(key, text, signature, _signed_between(read))
+        if verdict is not Verdict.INVALID and not _names_one_wholly(digest):
+            return Verdict.INVALID, "invalid format"
+        return verdict, reason
 
     def _content(self, key: str) -> tuple[Mapping[str, str], bytes]:
         with _read():
@@ -190,12 +193,7 @@ class Examiner:
         if not read.signature and not self.with_metadata:
             return Verdict.UNKNOWN, UNSIGNED
         wrong = self._unsigned(read, metadata)
-        if wrong:
-            return Verdict.INVALID, wrong
-        verdict, reason = self.signed(read, read.signature)
-        if verdict is not Verdict.INVALID and not _names_one_wholly(read.digest):
-            return Verdict.INVALID, "invalid format"
-        return verdict, reason
+        return (Verdict.INVALID, wrong) if wrong else self.signed(read, read.signature)
 
     def _unsigned(self, read: Examined, metadata: Mapping[str, str]) -> str:
         """Return why nothing can be its signature; "" when something can."""

@@ -5,6 +5,7 @@ Whoever has one can say later that the bucket still holds at least what it held 
 keys and nothing else. The form is that of ``docs/verification.md``; openssl can check it.
 """
 
+import re
 from collections.abc import Iterator
 
 import msgspec
@@ -18,6 +19,7 @@ from opentrail.trails.progress import Chain
 from opentrail.trails.verdict import TIME_MAX, KeyRing, Verdict
 
 VERSION = 1
+_ARN = re.compile(r"arn:[a-z-]+:cloudtrail:[a-z0-9-]+:[0-9]{12}:trail/[^/:]+")
 
 
 class Head(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
@@ -98,7 +100,7 @@ def read_receipt(data: bytes, name: str) -> tuple[Receipt, Payload]:
         payload = msgspec.json.decode(receipt.payload, type=Payload)
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         raise UsageError(f"{name} is no receipt: {error}") from error
-    if payload.version != VERSION or made_s(payload) < 0:
+    if payload.version != VERSION or made_s(payload) < 0 or not _ARN.fullmatch(payload.trail_arn):
         raise UsageError(f"{name} is no receipt of a form that is known here (version {VERSION})")
     return receipt, payload
 
@@ -121,6 +123,12 @@ def links(heads: Iterator[Head], bucket: str, said_by: str) -> list[Link]:
         for head in heads
         if bucket in ("", head.digest_s3_bucket)
     ]
+
+
+def trail_of(payload: Payload) -> tuple[str, str]:
+    """Return the name and the home region of a receipt's trail."""
+    region, *_, name = payload.trail_arn.split(":")[3:]
+    return name.rpartition("/")[2], region
 
 
 def made_s(payload: Payload) -> int:

@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from opentrail.errors import ClientError
 from opentrail.trails.bucketkeys import (
     ChainName,
     DigestName,
@@ -12,11 +13,14 @@ from opentrail.trails.bucketkeys import (
     Place,
     digest_name,
     log_name,
+    stray_place,
 )
 from opentrail.trails.examine import Source
 
 END_ANY = 1 << 40
 """Later than any digest ends."""
+STRAYS_MAX = 10_000
+"""So many are told, and their names lie in memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +76,8 @@ class Survey:
     """The newest first."""
     folders: dict[Place, set[str]] = field(default_factory=dict)
     """Where log files lie: for each place, what their keys begin with."""
+    strays: list[str] = field(default_factory=list)
+    """Keys of objects beside those folders, where readers of log files find them; STRAYS_MAX at most."""
 
     @property
     def count(self) -> int:
@@ -86,6 +92,7 @@ def survey(source: Source, asked: Asked) -> Survey:
     """
     digests: dict[ChainName, list[DigestName]] = defaultdict(list)
     folders: dict[Place, set[str]] = defaultdict(set)
+    strays: list[str] = []
     after = ""
     while True:
         for key in source.keys(asked.root, after):
@@ -93,6 +100,13 @@ def survey(source: Source, asked: Asked) -> Survey:
             if digest is not None and asked.holds(digest.chain.place):
                 digests[digest.chain].append(digest)
             log = None if digest is not None else log_name(key)
+            if (
+                digest is None
+                and log is None
+                and len(strays) < STRAYS_MAX
+                and _is_stray(key, asked)
+            ):
+                strays.append(key)
             if log is not None:
                 if asked.holds(log.place) and not key.endswith("/"):
                     folders[log.place].add(log.folder)
@@ -102,7 +116,12 @@ def survey(source: Source, asked: Asked) -> Survey:
             break
     for chain in digests.values():
         chain.sort(key=lambda name: name.end_s, reverse=True)
-    return Survey(digests, folders)
+    return Survey(digests, folders, strays)
+
+
+def _is_stray(key: str, asked: Asked) -> bool:
+    place = stray_place(key)
+    return place is not None and asked.holds(place)
 
 
 def _past(folder: str) -> str:
@@ -114,5 +133,13 @@ def log_names(source: Source, folder: str) -> Iterator[LogName]:
     """Yield the log files in a folder that ``survey`` found. Raises: ClientError. Unavailable."""
     for key in source.keys(folder):
         log = log_name(key)
-        if log is not None and not key.endswith("/"):
+        if log is not None and not (key.endswith("/") and _is_empty(source, key)):
             yield log
+
+
+def _is_empty(source: Source, key: str) -> bool:
+    """Return whether nothing is in an object whose name ends as a folder's does."""
+    try:
+        return not source.data(key)
+    except ClientError:
+        return True  # a directory

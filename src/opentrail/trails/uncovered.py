@@ -8,18 +8,23 @@ window may be what is left where digests were deleted.
 
 import bisect
 import statistics
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from opentrail.clock import iso_seconds
 from opentrail.trails.bucketkeys import LogName, Place
-from opentrail.trails.verdict import Finding, Verdict
+from opentrail.trails.verdict import NOTE, Finding, Verdict
 
 MINUTE_S = 60
 END_OF_TIME = 1 << 62
 PATIENCE_WINDOWS = 2
 """A digest is put soon after its window; a file is in doubt only after two windows without one.
 Other trails' files at the same place wait for windows of their own."""
+
+_EARLY, _WAITING, _COVERED = -1, -2, -3
+"""Instead of a number of spans: of a time that has not come, too new, in one of them."""
+EARLY = "of a time that has not come: a clock is wrong, or no trail put them there"
 
 Span = tuple[int, int]
 """Start and end, seconds since 1970 UTC."""
@@ -43,31 +48,55 @@ def uncovered(
 
     Of a stretch of time without digests one finding is made, not one for each file.
     """
-    spans = _joined(covered.windows)
+    spans = joined(covered.windows)
     patience_s = PATIENCE_WINDOWS * int(statistics.median(e - s for s, e in covered.windows))
-    outside: dict[int, int] = {}
+    counts: Counter[int] = Counter()
     for name in names:
         if hash(name.key) in covered.listed:
             continue
         if name.minute_s < 0:
-            yield _file(name, bucket, "is not named as log files are")
-        elif name.minute_s + MINUTE_S + patience_s <= now_s:
-            before = bisect.bisect_right(spans, (name.minute_s, END_OF_TIME))
-            # All of the minute must be covered: a file's name does not say the second.
-            if before and name.minute_s + MINUTE_S <= spans[before - 1][1]:
-                yield _file(name, bucket, "is in no digest")
-            else:
-                outside[before] = outside.get(before, 0) + 1
-    for before, count in sorted(outside.items()):
-        yield _outside(before, count, spans)
+            yield misnamed(name.key, bucket)
+            continue
+        stretch = _stretch(name.minute_s, spans, patience_s, now_s)
+        counts[stretch] += 1
+        if stretch == _COVERED:
+            yield _file(name.key, bucket, "is in no digest")
+    yield from _told(counts, spans, now_s)
+
+
+def _stretch(minute_s: int, spans: list[Span], patience_s: int, now_s: int) -> int:
+    """Return behind how many spans a minute lies, if it is in none of them; or one of the above."""
+    if minute_s > now_s + patience_s:
+        return _EARLY
+    if minute_s + MINUTE_S + patience_s > now_s:
+        return _WAITING
+    before = bisect.bisect_right(spans, (minute_s, END_OF_TIME))
+    # All of the minute must be covered: a file's name does not say the second.
+    covered = before and minute_s + MINUTE_S <= spans[before - 1][1]
+    return _COVERED if covered else before
+
+
+def _told(counts: Counter[int], spans: list[Span], now_s: int) -> Iterator[Finding]:
+    """Yield what is to be said of files in no digest that are told together."""
+    for before, count in sorted(counts.items()):
+        if before >= 0:
+            yield _outside(before, count, spans)
+    now = iso_seconds(now_s * 1000)
+    if early := counts[_EARLY]:
+        yield Finding("Period", f"{now} and later", Verdict.UNKNOWN, f"{_files(early)} {EARLY}")
+    if waiting := counts[_WAITING]:
+        yield Finding(NOTE, now, Verdict.VALID, f"{_files(waiting)} in no digest yet")
 
 
 def undigested_files(
     names: Iterable[LogName], place: Place, window_s: int, now_s: int
 ) -> Iterator[Finding]:
     """Yield what is to be said of log files where there is no valid digest at all."""
-    old_s = now_s - PATIENCE_WINDOWS * window_s - MINUTE_S
-    count = sum(name.minute_s <= old_s for name in names)
+    old_s, early_s = (
+        now_s - PATIENCE_WINDOWS * window_s - MINUTE_S,
+        now_s + PATIENCE_WINDOWS * window_s,
+    )
+    count = sum(not old_s < name.minute_s <= early_s for name in names)
     if count:
         where = f"{place.account} {place.region}"
         reason = f"{_files(count)} and no valid digest"
@@ -78,8 +107,13 @@ def _files(count: int) -> str:
     return f"{count} log file{'s' if count > 1 else ''}"
 
 
-def _file(name: LogName, bucket: str, reason: str) -> Finding:
-    return Finding("Log file", f"s3://{bucket}/{name.key}", Verdict.INVALID, reason)
+def misnamed(key: str, bucket: str) -> Finding:
+    """Return what is to be said of an object that lies among log files, and no trail put there."""
+    return _file(key, bucket, "is not named as log files are")
+
+
+def _file(key: str, bucket: str, reason: str) -> Finding:
+    return Finding("Log file", f"s3://{bucket}/{key}", Verdict.INVALID, reason)
 
 
 def _outside(before: int, count: int, spans: list[Span]) -> Finding:
@@ -95,7 +129,7 @@ def _outside(before: int, count: int, spans: list[Span]) -> Finding:
     return Finding("Period", f"{begin} to {end}", Verdict.UNKNOWN, reason)
 
 
-def _joined(windows: list[Span]) -> list[Span]:
+def joined(windows: list[Span]) -> list[Span]:
     """Return the spans of time that the windows cover together, in order."""
     spans: list[Span] = []
     for start, end in sorted(windows):

@@ -12,9 +12,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 
-from opentrail.clock import iso_seconds
 from opentrail.trails.bucketkeys import ChainName, DigestName, LogName, Place, digest_name, log_name
-from opentrail.trails.chain import WINDOW_S, Chain, Link, LogFiles
+from opentrail.trails.chain import NO_DIGESTS, WINDOW_S, Chain, Hole, Link, LogFiles, span_of
 from opentrail.trails.digestfile import LogFileEntry
 from opentrail.trails.examine import Examiner, Judged
 from opentrail.trails.survey import END_ANY, Asked, Survey, log_names
@@ -22,13 +21,14 @@ from opentrail.trails.uncovered import (
     MINUTE_S,
     PATIENCE_WINDOWS,
     Coverage,
+    Span,
+    joined,
+    misnamed,
     uncovered,
     undigested_files,
 )
-from opentrail.trails.verdict import COVERED, Finding, Verdict
+from opentrail.trails.verdict import COVERED, NOTE, Finding, Verdict
 from opentrail.trails.workers import BATCH, Later, Workers, examined
-
-NO_DIGESTS = "no digests: the trail did not log then, or they were deleted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +38,19 @@ class Expected:
     ends: Sequence[Link] = ()
     """Digests that must be there: the newest of each chain."""
     until_s: int = 0
-    """Up to then there are no others, seconds since 1970 UTC; 0: nobody says."""
+    """Up to then there are no others of ``trail``, seconds since 1970 UTC; 0: nobody says."""
+    trail: tuple[str, str] = ("", "")
+    """Its name and home region."""
     waiting: Sequence[LogFileEntry] = ()
     """Log files that were delivered and are in no digest yet."""
     derived: frozenset[int] | None = None
     """``hash`` of the keys of all files that the log gives; None: the log was not asked."""
     derived_since_s: int = 0
     """Seconds since 1970 UTC: what was delivered before, the log no longer gives."""
+
+    def vouched_s(self, name: ChainName) -> int:
+        """Return up to which time it is said which digests of a chain's trail there are."""
+        return self.until_s if (name.trail, name.home_region) == self.trail else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,23 +89,28 @@ class _Run:
         self._chains = sorted({*files.found.digests, *self._ends})
         self._windows: list[int] = []
         """The lengths of all windows."""
+        self._holes: list[tuple[ChainName, Hole]] = []
+        self._backfilled: dict[ChainName, list[Span]] = {}
+        """Of the place that is looked at: windows of digests that came late, which fill holes."""
 
     def findings(self, *, unlisted: bool) -> Iterator[Finding]:
         """Yield all that is found. Raises: as ``verify``."""
         yield from _waiting(self._files, self._expected)
+        bucket = self._files.examiner.bucket_name
         places = {chain.place for chain in self._chains if self._asked.takes(chain)}
         if unlisted:
             places |= self._files.found.folders.keys()
+            yield from (misnamed(key, bucket) for key in self._files.found.strays)
         undigested: list[Place] = []
         for place in sorted(places):
             covered = Coverage({hash(entry.s3_object) for entry in self._expected.waiting})
             for name in self._chains:
                 if name.place == place and (unlisted or self._asked.takes(name)):
                     yield from self._chain(name, covered)
+            yield from self._told_holes()
             self._windows += [end - start for start, end in covered.windows]
             if covered.windows and unlisted:
                 logs = self._logs(place, covered)
-                bucket = self._files.examiner.bucket_name
                 yield from uncovered(logs, covered, bucket, self._now_s)
             elif unlisted:
                 undigested.append(place)
@@ -114,6 +125,7 @@ class _Run:
         there = digests.get(name, [])
         names = [each for each in there if asked.is_in_time(each.end_s)]
         chain = Chain(names, self._ends[name], self._files.examiner, asked, covered)
+        chain.vouched_s = self._expected.vouched_s(name)
         later = [each for each in there if each.end_s > asked.end_s]
         if later:
             chain.witness(self._files.examiner.digest(later[-1].key))
@@ -121,41 +133,54 @@ class _Run:
         findings = _checked(self._files.workers, chain, names, self._expected if wanted else None)
         if wanted:
             yield from findings
+            if name.backfill:
+                self._backfilled[replace(name, backfill=False)] = chain.windows
+                return
+            self._holes += [(name, hole) for hole in chain.holes]
             yield from self._end(chain, name)
             if there and not names and not later and asked.end_s != END_ANY:
-                span = _span(asked.start_s, asked.end_s)
+                span = span_of(asked.start_s, asked.end_s)
                 yield Finding("Period", span, Verdict.UNKNOWN, NO_DIGESTS)
         else:  # another trail's files are not ours to doubt
             deque(findings, maxlen=0)
+
+    def _told_holes(self) -> Iterator[Finding]:
+        """Say what no digest is about, unless a backfill digest is."""
+        for name, hole in self._holes:
+            span = span_of(hole.start_s, hole.end_s)
+            late = joined(self._backfilled.get(name, []))
+            if any(start <= hole.start_s and hole.end_s <= end for start, end in late):
+                yield Finding(NOTE, span, Verdict.VALID, "backfill digests are about it")
+            else:
+                yield Finding("Period", span, Verdict.UNKNOWN, hole.reason)
+        self._holes, self._backfilled = [], {}
 
     def _end(self, chain: Chain, name: ChainName) -> Iterator[Finding]:
         """Say what a chain covers, and when it ends long before the time that was asked for."""
         if not chain.newest_s:
             return
         who = f"{name.place.account} {name.place.region} {name.trail}"
-        yield Finding(COVERED, _span(chain.oldest_s, chain.newest_s), Verdict.VALID, who)
-        until_s, window_s = max(chain.newest_s, self._expected.until_s), chain.window_s
+        yield Finding(COVERED, span_of(chain.oldest_s, chain.newest_s), Verdict.VALID, who)
+        until_s, window_s = max(chain.newest_s, chain.vouched_s), chain.window_s
         due_s = min(self._asked.end_s, self._now_s - PATIENCE_WINDOWS * window_s)
         if self._asked.end_s != END_ANY and until_s + window_s <= due_s:
-            span = _span(until_s, min(self._asked.end_s, self._now_s))
+            span = span_of(until_s, min(self._asked.end_s, self._now_s))
             yield Finding("Period", span, Verdict.UNKNOWN, NO_DIGESTS)
 
     def _logs(self, place: Place, covered: Coverage) -> Iterator[LogName]:
-        """Yield the log files of a place that are of the time asked for, by their names.
+        """Yield the log files of a place that are of the time asked for, or of none, by their names.
 
         A file's digest comes up to one window later. Raises: ClientError. Unavailable.
         """
+        early_s = self._now_s + PATIENCE_WINDOWS * WINDOW_S
         last_s = self._asked.end_s
         if last_s != END_ANY:
             last_s = max((end for _, end in covered.windows), default=last_s) - MINUTE_S
         for folder in sorted(self._files.found.folders.get(place, ())):
             for log in log_names(self._files.examiner.source, folder):
-                if log.minute_s < 0 or self._asked.start_s <= log.minute_s <= last_s:
+                asked_for = self._asked.start_s <= log.minute_s <= last_s
+                if asked_for or log.minute_s < 0 or log.minute_s > early_s:
                     yield log
-
-
-def _span(start_s: int, end_s: int) -> str:
-    return f"{iso_seconds(start_s * 1000)} to {iso_seconds(end_s * 1000)}"
 
 
 def _waiting(files: Files, expected: Expected) -> Iterator[Finding]:
