@@ -10,6 +10,7 @@ from support.open_buckets import SettableClock
 from support.signed_bucket import ACCOUNT, HOUR, START, SignedBucket, Signer
 
 from opentrail.cli.main import cli
+from opentrail.errors import UsageError
 from opentrail.objects.setting import BucketSetting
 from opentrail.objects.table import BucketTable
 from opentrail.sandbox.moto import start_moto
@@ -47,9 +48,9 @@ def trail(moto, tmp_path, monkeypatch):
     s3.close()
 
 
-def verify(moto, tmp_path, *arguments):
+def verify(moto, tmp_path, *arguments, bucket=BUCKET):
     keys = ("--public-keys", str(tmp_path / "keys.json"), "--data", str(tmp_path / "none"))
-    given = ("verify", f"s3://{BUCKET}", "--endpoint-url", moto, *keys, "--json", *arguments)
+    given = ("verify", f"s3://{bucket}", "--endpoint-url", moto, *keys, "--json", *arguments)
     done = CliRunner().invoke(cli, given)
     assert isinstance(done.exception, SystemExit | None), done.exception
     return done.exit_code, json.loads(done.stdout)
@@ -78,3 +79,22 @@ def test_members_of_an_organization_are_checked_each(moto, trail, tmp_path):
     code, found = verify(moto, tmp_path, "--account", ACCOUNT, "--end-time", str(START + HOUR))
     assert (code, found["verdict"]) == (0, "valid")
     assert trail.digests
+
+
+def test_a_replica_is_that_of_its_original(moto, trail, tmp_path):
+    s3 = client("s3", moto, KEY)
+    s3.create_bucket(Bucket="replica")
+    for listed in s3.list_objects_v2(Bucket=BUCKET)["Contents"]:
+        key = listed["Key"]
+        s3.copy_object(Bucket="replica", Key=key, CopySource={"Bucket": BUCKET, "Key": key})
+    original = ("--original", f"s3://{BUCKET}")
+    code, found = verify(moto, tmp_path, bucket="replica")
+    assert (code, found["verdict"]) == (1, "INVALID")
+    for jobs in ("1", "2"):
+        code, found = verify(moto, tmp_path, *original, "--jobs", jobs, bucket="replica")
+        assert (code, found["verdict"]) == (0, "valid")
+    s3.delete_object(Bucket="replica", Key=trail.logs[0])
+    assert verify(moto, tmp_path, *original, bucket="replica")[0] == 1
+    s3.close()
+    wrong = CliRunner().invoke(cli, ["verify", "s3://replica", "--original", f"s3://{BUCKET}/p"])
+    assert isinstance(wrong.exception, UsageError)

@@ -235,3 +235,12 @@ def test_the_aws_cli_lists_keys_that_verify_takes(data, trail, tmp_path):
     (tmp_path / "keys.json").write_text(done.stdout)
     assert run("verify", here(data), "--public-keys", str(tmp_path / "keys.json"))[0] == 0
     assert trail
+
+
+def test_a_directory_that_is_named_like_a_trail_is_not_taken_for_it(data, state, tmp_path):
+    assert state
+    (tmp_path / TRAIL).mkdir()
+    with pytest.raises(UsageError, match="is a directory and a trail of the server here"):
+        run("verify", TRAIL, "--data", str(data))
+    assert run("verify", IT.arn, "--data", str(data))[0] == 0
+    assert run("verify", f"./{TRAIL}", "--data", str(data))[0] == 2
