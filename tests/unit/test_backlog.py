@@ -154,4 +154,7 @@ def test_what_waits_is_encrypted_with_the_key_in_force_when_it_is_put(changes, u
     world.restart()
     world.run()
     ((_, key),) = world.objects("CloudTrail")
-    assert bucket.head(key).encryption.get("SSEKMSKeyId") == used
+    digests = [key for name, key in world.objects("CloudTrail-Digest") if name == BUCKETS[0]]
+    assert digests
+    for each in (key, *digests):
+        assert bucket.head(each).encryption.get("SSEKMSKeyId") == used

@@ -92,13 +92,33 @@ def test_bounds_of_tags(trails):
         ("audit", "CloudTrailARNInvalidException"),
         (ARN + "ghost", "ResourceNotFoundException"),
         (AUDIT.replace("trail/", "channel/"), "ResourceTypeNotSupportedException"),
-        (AUDIT.replace("us-east-1", "eu-west-1"), "ResourceNotFoundException"),
+        (AUDIT.replace("us-east-1", "eu-west-1"), "CloudTrailARNInvalidException"),
     ],
 )
 def test_tags_are_of_trails_by_their_arn(trails, arn, code):
     assert refused(trails.add_tags, ResourceId=arn, TagsList=tags(a="b"))[0] == code
     assert refused(trails.remove_tags, ResourceId=arn, TagsList=tags(a="b"))[0] == code
     assert refused(trails.list_tags, ResourceIdList=[AUDIT, arn])[0] == code
+
+
+def test_tags_are_changed_in_the_home_region_only(trails):
+    """What the API reference says of AddTags, and no code for it: a shadow's tags can be listed."""
+    arn = ARN + "everywhere"
+    create(trails, "everywhere", IsMultiRegionTrail=True, TagsList=tags(a="b"))
+    elsewhere = client("cloudtrail", trails.meta.endpoint_url, ADMIN, region="eu-west-1")
+    for change in (elsewhere.add_tags, elsewhere.remove_tags):
+        code, text = refused(change, ResourceId=arn, TagsList=tags(a="c"))
+        assert code == "CloudTrailARNInvalidException"
+        assert text.endswith("you can only access resources in region eu-west-1.")
+    (found,) = elsewhere.list_tags(ResourceIdList=[arn], NextToken="junk")["ResourceTagList"]
+    assert found["TagsList"] == tags(a="b")
+    elsewhere.close()
+
+
+def test_tags_must_be_given(trails):
+    for operation in (trails.add_tags, trails.remove_tags):
+        code, text = refused(operation, ResourceId=AUDIT)
+        assert (code, text) == ("InvalidTagParameterException", "TagsList is required.")
 
 
 def test_public_keys_of_a_time_range(trails, rooms):

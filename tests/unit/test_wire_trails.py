@@ -15,7 +15,12 @@ from support.wire_server import (
     serving,
 )
 
-from opentrail.trails.names import NAME_CHARS_MAX, NAME_CHARS_MIN, PREFIX_CHARS_MAX
+from opentrail.trails.names import (
+    NAME_CHARS_MAX,
+    NAME_CHARS_MIN,
+    PREFIX_BYTES_MAX,
+    PREFIX_CHARS_MAX,
+)
 
 SHADOW_REGION = "eu-west-1"
 GROUP = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:audit:*"
@@ -166,6 +171,8 @@ def test_a_multi_region_trail_has_global_events(trails):
 )
 def test_what_would_not_be_delivered_is_refused(trails, members):
     code = "UnsupportedOperationException"
+    if "CloudWatchLogsLogGroupArn" in members:
+        code = "CloudWatchLogsDeliveryUnavailableException"
     assert refused(create, trails=trails, **members)[0] == code
     assert trails.describe_trails()["trailList"] == []
     create(trails)
@@ -239,6 +246,10 @@ def test_prefixes(trails):
         code, _ = refused(trails.update_trail, Name="audit", S3KeyPrefix=bad)
         assert code == "InvalidS3PrefixException"
     assert "S3KeyPrefix" not in trails.update_trail(Name="audit", S3KeyPrefix="")
+    wide = "😀" * (PREFIX_BYTES_MAX // 4)
+    assert trails.update_trail(Name="audit", S3KeyPrefix=wide)["S3KeyPrefix"] == wide
+    code, _ = refused(trails.update_trail, Name="audit", S3KeyPrefix=wide + "p")
+    assert code == "InvalidS3PrefixException"
 
 
 def test_only_what_is_sent_is_changed(trails, rooms):

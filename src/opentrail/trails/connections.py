@@ -17,6 +17,8 @@ _GROUP = "InvalidCloudWatchLogsLogGroupArnException"
 _DENIED = "Access denied. Verify in IAM that the role has adequate permissions."
 _UNKNOWN_KEY = frozenset({"InvalidArnException", "ValidationException"})
 _USABLE_KEY = "Enabled"
+_UNSUPPORTED = "UnsupportedOperationException"
+_NOT_OFFERED = {"logs": "CloudWatchLogsDeliveryUnavailableException"}
 
 
 class _KeyMetadata(msgspec.Struct, rename="pascal"):
@@ -37,7 +39,10 @@ class Connections:
         self._logs = logs
 
     def offered(self, trail: Trail) -> None:
-        """Refuse what it is not known where it is. Raises: ClientError."""
+        """Refuse what it is not known where it is. Raises: ClientError.
+
+        For CloudWatch Logs there is a code of its own, for regions that do not have it.
+        """
         wanted = (
             ("CloudWatchLogsLogGroupArn", "logs", trail.log_group_arn),
             ("SnsTopicName", "sns", trail.sns_topic),
@@ -46,7 +51,7 @@ class Connections:
         for member, service, given in wanted:
             if given and not self._clients.has(service):
                 message = f"{member}: this OpenTrail has no upstream for {service}."
-                raise ClientError("UnsupportedOperationException", message)
+                raise ClientError(_NOT_OFFERED.get(service, _UNSUPPORTED), message)
 
     def key_arn(self, trail: Trail) -> str:
         """Return the ARN of the KMS key that the trail names by id, alias or ARN.

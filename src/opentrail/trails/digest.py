@@ -19,6 +19,7 @@ from opentrail.objects.base import Buckets, Put
 from opentrail.state.base import Change, Conflict, Entry, State
 from opentrail.trails.digestfile import write_digest
 from opentrail.trails.feedstate import feed_prefix
+from opentrail.trails.flight import encrypted
 from opentrail.trails.gzipped import gzipped
 from opentrail.trails.jobs import Jobs, Threads, code_of, failure
 from opentrail.trails.keys import SIGNATURE_ALGORITHM, Signers
@@ -38,9 +39,10 @@ from opentrail.trails.progress import (
 )
 from opentrail.trails.retry import Retry
 from opentrail.trails.status import DigestStatus, digest_status_key, status_prefix
-from opentrail.trails.trail import DeliveredFile, Trail, cursor_key
+from opentrail.trails.trail import DeliveredFile, Trail, cursor_key, trail_key
 
 _encode = msgspec.json.Encoder().encode
+_decode_trail = msgspec.json.Decoder(Trail).decode
 _decode_due = msgspec.json.Decoder(Due).decode
 _decode_file = msgspec.json.Decoder(DeliveredFile).decode
 _decode_chain = msgspec.json.Decoder(Chain).decode
@@ -135,15 +137,15 @@ class Digests:
         step finds the window, or finds it gone.
         """
         window = self._window(entry)
-        trail = window.due.trail
+        trail, now = window.due.trail, self._newest(window.due.trail)
         chains: dict[Scope, Chain] = {}
 
         def work() -> None:
             # Signing too: a key may be in a KMS that stays silent.
             bucket = self._buckets.find(trail.bucket)
             for scope in sorted(window.previous):
-                chains[scope], put = self._sign(window, scope)
-                bucket.put(*put)
+                chains[scope], (key, data, how) = self._sign(window, scope)
+                bucket.put(key, data, encrypted(how, trail, now))
 
         size = FILE_BYTES * len(window.listed)
         future = self._jobs.start(trail.bucket, size, work)
@@ -228,6 +230,12 @@ class Digests:
             records=before.records + sum(file.records for file in files),
         )
         return chain, (digest.key, gzipped(digest.data), Put(metadata=metadata))
+
+    def _newest(self, trail: Trail) -> Trail:
+        """Return the trail as it is by now; one that is deleted, as it was."""
+        entry = self._state.get(trail_key(trail))
+        now = trail if entry is None else _decode_trail(entry.value)
+        return now if now.id == trail.id else trail
 
     def _failed(self, trail: Trail, error: ClientError | Unavailable) -> None:
         """Let the trail wait, and its status say why."""

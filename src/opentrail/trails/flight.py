@@ -3,7 +3,7 @@
 
 from collections.abc import Iterator
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from opentrail.errors import ClientError, Unavailable
 from opentrail.objects.base import Buckets, Put
@@ -40,6 +40,17 @@ class Task:
         return self.start, self.milestone.position
 
 
+def encrypted(how: Put, trail: Trail, now: Trail) -> Put:
+    """Return how something of ``trail`` is put; ``now``: the trail as it is by now.
+
+    As with CloudTrail, what waits is encrypted with the key that is in force when it is put: one
+    that is gone for good holds up nothing for ever. The key of another bucket is none for this one.
+    """
+    kms_key_id = (now if now.bucket == trail.bucket else trail).kms_key_id
+    context = {KMS_CONTEXT_KEY: trail.arn} if kms_key_id else {}
+    return replace(how, kms_key_id=kms_key_id, kms_context=context)
+
+
 class Flight:
     """What becomes of a task. Used by one thread; files are put one after another."""
 
@@ -66,8 +77,7 @@ class Flight:
     def launch(self, jobs: Jobs, buckets: Buckets, now: Trail) -> None:
         """Begin to put the next file, if there is one and none is under way.
 
-        ``now``: the trail as it is by now. As with CloudTrail, what waits is encrypted with the key
-        that is in force when it is put: one that is gone for good holds up nothing for ever.
+        ``now``: the trail as it is by now.
         """
         if self.given_up_for:
             self._drop()
@@ -76,9 +86,7 @@ class Flight:
             return
         part, trail = self.packing.waiting[0], self.task.trail
         key, packed = self._key(part), part.packed
-        kms_key_id = (now if now.bucket == trail.bucket else trail).kms_key_id
-        context = {KMS_CONTEXT_KEY: trail.arn} if kms_key_id else {}
-        how = Put(kms_key_id=kms_key_id, kms_context=context)
+        how = encrypted(Put(), trail, now)
 
         def work() -> None:
             try:

@@ -16,6 +16,8 @@ NAME_CHARS_MAX = 128
 
 PREFIX_CHARS_MAX = 200
 """CloudTrail's own bound on S3KeyPrefix."""
+PREFIX_BYTES_MAX = 600
+"""In UTF-8: the longest key, a digest's, adds some 370 to it, and S3 takes 1,024."""
 
 _ARN = re.compile(
     r"arn:aws[a-z-]*:cloudtrail:(?P<region>[a-z0-9-]+):(?P<account>[0-9]{12}):"
@@ -91,6 +93,11 @@ def check_prefix(prefix: str) -> None:
         raise ClientError(
             "InvalidS3PrefixException",
             f"S3 prefix is longer than the maximum of {PREFIX_CHARS_MAX} characters.",
+        )
+    if len(prefix.encode()) > PREFIX_BYTES_MAX:
+        raise ClientError(
+            "InvalidS3PrefixException",
+            f"S3 prefix is longer than {PREFIX_BYTES_MAX} bytes: keys would be too long for S3.",
         )
     if not _PRINTABLE.fullmatch(prefix):
         raise ClientError("InvalidS3PrefixException", "S3 prefix has a control character.")

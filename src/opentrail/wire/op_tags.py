@@ -20,7 +20,7 @@ from opentrail.wire.shapes import (
     ResourceTag,
     Tag,
 )
-from opentrail.wire.which_trail import check_manages
+from opentrail.wire.which_trail import check_manages, wrong_region
 
 TAGS_MAX = 50
 """Of one trail; CloudTrail's quota."""
@@ -39,7 +39,7 @@ def add_tags(rooms: Rooms, scope: Scope, request: AddTagsRequest) -> AddTagsResp
     Raises: ClientError: InvalidTagParameterException, TagsLimitExceededException and those of the
     ARN. Unavailable.
     """
-    added = tags_of(request.tags_list)
+    added = _given(request.tags_list)
     with rooms.trails.changing():
         trail = _changed(rooms, scope, request.resource_id)
         tags = rooms.trails.tags(trail.id) | added
@@ -53,7 +53,7 @@ def remove_tags(rooms: Rooms, scope: Scope, request: RemoveTagsRequest) -> Remov
 
     Raises: ClientError: InvalidTagParameterException and those of the ARN. Unavailable.
     """
-    removed = tags_of(request.tags_list)
+    removed = _given(request.tags_list)
     with rooms.trails.changing():
         trail = _changed(rooms, scope, request.resource_id)
         tags = rooms.trails.tags(trail.id)
@@ -76,6 +76,13 @@ def list_tags(rooms: Rooms, scope: Scope, request: ListTagsRequest) -> ListTagsR
             for trail in trails
         ]
     )
+
+
+def _given(tags: Iterable[Tag] | None) -> dict[str, str]:
+    """Return the tags of a request that must have some. Raises: ClientError."""
+    if tags is None:
+        raise _bad_tag("TagsList is required.")
+    return tags_of(tags)
 
 
 def tags_of(given: Iterable[Tag] | None) -> dict[str, str]:
@@ -111,7 +118,13 @@ def _bad_tag(message: str) -> ClientError:
 
 
 def _changed(rooms: Rooms, scope: Scope, arn: str | None) -> Trail:
+    """Return the trail whose tags are to be changed: in its home region only.
+
+    The model lets neither operation answer InvalidHomeRegionException.
+    """
     trail = _tagged(rooms, scope, arn)
+    if trail.home_region != scope.region:
+        raise wrong_region(scope)
     check_manages(rooms, scope, trail)
     return trail
 
@@ -123,6 +136,8 @@ def _tagged(rooms: Rooms, scope: Scope, arn: str | None) -> Trail:
         message = f"OpenTrail has tags for trails only, so far: {given}"
         raise ClientError("ResourceTypeNotSupportedException", message)
     found = rooms.trails.find(scope.account, scope.region, given)
+    if found is None and parse_arn(given).region != scope.region:
+        raise wrong_region(scope)
     if found is None:
         raise ClientError("ResourceNotFoundException", f"There is no trail {given}.")
     return found

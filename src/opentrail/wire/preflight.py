@@ -66,7 +66,7 @@ def try_bucket(buckets: Buckets, trail: Trail) -> None:
         bucket.acl_readable()
         bucket.put(f"{home}/CloudTrail/", b"", _as_delivered(trail))
         if trail.log_file_validation:
-            bucket.put(f"{home}/CloudTrail-Digest/", b"", _MARKER)
+            bucket.put(f"{home}/CloudTrail-Digest/", b"", _as_delivered(trail))
     except ClientError as error:
         raise _translated(error, trail) from error
     except UsageError as error:

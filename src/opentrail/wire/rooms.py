@@ -40,7 +40,7 @@ class Targets(Protocol):
     def offered(self, trail: Trail) -> None:
         """Refuse what cannot be delivered to from here at all, before anything happens.
 
-        Raises: ClientError UnsupportedOperationException.
+        Raises: ClientError UnsupportedOperationException, CloudWatchLogsDeliveryUnavailableException.
         """
         ...
 

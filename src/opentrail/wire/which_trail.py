@@ -29,10 +29,7 @@ def visible_trail(rooms: Rooms, scope: Scope, given: str | None) -> Trail:
         arn = f"arn:aws:cloudtrail:{scope.region}:{scope.account}:trail/{name}"
         raise unknown_trail(scope, arn)
     if parse_arn(name).region != scope.region:
-        raise ClientError(
-            "CloudTrailARNInvalidException",
-            f"Region in ARN is wrong, you can only access resources in region {scope.region}.",
-        )
+        raise wrong_region(scope)
     raise unknown_trail(scope, name)
 
 
@@ -75,6 +72,12 @@ def check_given(given: str | None) -> str:
 def is_arn(name_or_arn: str) -> bool:
     """Return whether it is meant as an ARN; a name has no colon."""
     return name_or_arn.startswith("arn:")
+
+
+def wrong_region(scope: Scope) -> ClientError:
+    """Return the error for an ARN of a region that is not the one asked."""
+    message = f"Region in ARN is wrong, you can only access resources in region {scope.region}."
+    return ClientError("CloudTrailARNInvalidException", message)
 
 
 def unknown_trail(scope: Scope, shown: str) -> ClientError:
