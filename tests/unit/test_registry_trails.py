@@ -2,14 +2,18 @@
 """The trail registry: what the log says, kept in state, whatever is lost on the way."""
 
 import threading
+from types import SimpleNamespace
 
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.delivery_world import NOW_MS as JUMP_MS
+from support.delivery_world import JumpingClock
 from support.log_files import Fault
 from support.memory_log import MemoryLog
 from support.memory_state import MemoryState
+from support.seeded_ids import SeededIds
 from support.trail_rooms import NOW_MS, TrailRooms
 
 from opentrail.errors import ClientError, Corrupt, Unavailable
@@ -20,6 +24,7 @@ from opentrail.trails.status import DeliveryStatus, DigestStatus, delivery_statu
 from opentrail.trails.trail import Control, Cut, Trail, trail_key
 
 ACCOUNT = "111122223333"
+YEAR_MS = 365 * 86_400_000
 
 
 @pytest.fixture
@@ -83,6 +88,29 @@ def test_times_never_go_back(rooms):
     rooms.reopen()
     assert rooms.registry.stop(trail).stopped_ms == NOW_MS
     assert [read[0] for read in marks(rooms) if len(read) == 1] == [NOW_MS] * 4
+
+
+def test_the_time_of_cuts_goes_on_after_a_clock_that_was_ahead():
+    """Else a clock that was a year ahead, once, would leave files unsigned for a year."""
+    clock = JumpingClock()
+    log, state = MemoryLog(), MemoryState()
+    registry = Registry.open(log, state, clock, SeededIds(1))
+    rooms = SimpleNamespace(registry=registry)
+    registry.start(a_trail(rooms))
+    clock.ms += YEAR_MS
+    ahead_ms = JUMP_MS + YEAR_MS
+    assert registry.cut() == Cut(ahead_ms)
+    clock.ms -= YEAR_MS
+    for _ in range(2):
+        clock.ms += 3_600_000
+        clock.seconds += 3600
+        registry.cut()
+    assert registry.newest_cut() == Cut(ahead_ms + 3_600_000)
+    registry = Registry.open(log, state, clock, SeededIds(2))
+    clock.seconds += 3600
+    assert registry.cut() == Cut(ahead_ms + 3_600_000 + 1_800_000)
+    clock.ms += 2 * YEAR_MS
+    assert registry.cut() == Cut(clock.ms)
 
 
 def test_cuts_are_made_only_while_a_trail_logs(rooms):

@@ -36,6 +36,10 @@ LIVE_PREFIX: Final = "trail/"
 CHANGING_WAIT_S: Final = 10.0
 """Shorter than what clients wait for an answer; the API's threads are few."""
 
+BEHIND_PACE: Final = 0.5
+"""How fast the time of cuts passes while the clock is behind the newest one, because it was ahead for
+a while: slower than the clock, which so catches up, and not at all slow, for digests come by it."""
+
 StoredT = TypeVar("StoredT")
 
 _encode = msgspec.json.Encoder().encode
@@ -64,6 +68,8 @@ class Registry:
         self._stale = True
         """Memory may differ from log and state: some append or commit did not say how it ended."""
         self._applied = Applied(log.log_id)
+        self._cut_s = clock.monotonic()
+        """When the newest cut was seen first."""
         self._version = 0
         self._trails: dict[str, Trail] = {}
 
@@ -249,11 +255,13 @@ class Registry:
     def _refreshed(self) -> Iterator[int]:
         """Hold the lock, memory brought up to the log's end; yield the time of a cut made now.
 
-        It never goes back, whatever the clock does.
+        It never goes back, whatever the clock does, and never stands still for long.
         """
         with self._lock:
             self._refresh()
-            yield max(self._applied.cut_ms, self._clock.now_ms())
+            since_s = max(self._clock.monotonic() - self._cut_s, 0.0)
+            least_ms = self._applied.cut_ms + int(since_s * 1000 * BEHIND_PACE)
+            yield max(least_ms, self._clock.now_ms())
 
     def _refresh(self) -> None:
         """Bring memory and state up to the log's end."""
@@ -290,6 +298,8 @@ class Registry:
         A key of state belongs to a name, and so to one trail after another.
         """
         changed = fold(marks, self._applied.cut_ms)
+        if changed.cut_ms > self._applied.cut_ms:
+            self._cut_s = self._clock.monotonic()
         for trail in changed.trails.values():
             self._trails.pop(trail.id, None)
             if not trail.deleted:
