@@ -73,6 +73,7 @@ class DeliveryOnce(RuleBasedStateMachine):
         for account, region, category, read_only, origin in records:
             self.world.write(account, region, origin, category=category, read_only=read_only)
         self.world.clock.ms += seconds * 1000
+        self.world.steady.seconds += min(abs(seconds), 200)
         if then_cut:
             self.world.registry.cut()
 

@@ -71,6 +71,22 @@ class JumpingClock:
         return self.seconds
 
 
+class Steady:
+    """A jumping clock whose monotonic time is moved by itself: waits that a test passes over are
+    none for the time of cuts.
+    """
+
+    def __init__(self, clock: JumpingClock) -> None:
+        self.clock = clock
+        self.seconds = 0.0
+
+    def now_ms(self) -> int:
+        return self.clock.ms
+
+    def monotonic(self) -> float:
+        return self.seconds
+
+
 def record(number: int, account: str, region: str, **more: object) -> bytes:
     """A record of the kind that the gateway makes, small."""
     category = more.get("category", "Management")
@@ -106,6 +122,7 @@ class World:
         patience: Patience | None = None,
     ) -> None:
         self.clock = JumpingClock()
+        self.steady = Steady(self.clock)
         self.log = MemoryLog(now_ms=self.clock.now_ms)
         self.state = MemoryState()
         self.buckets = MemoryBuckets(*BUCKETS, write_once=True)
@@ -122,7 +139,7 @@ class World:
         """Begin anew with what is stored, or with an older state."""
         if backup is not None:
             self.state.restore(backup)
-        self.registry = Registry.open(self.log, self.state, self.clock, self.ids)
+        self.registry = Registry.open(self.log, self.state, self.steady, self.ids)
         self.keys = self.opened_keys()
         # What was under way when the process died may still happen, or never.
         self.strays += self.threads.waiting
