@@ -17,6 +17,12 @@ READ_TIMEOUT_S = 30
 ATTEMPTS_MAX = 2
 """Of one call; who called tries again later, so a dead endpoint must not hold it up for long."""
 POOL_CONNECTIONS = 10
+KEY_REFUSED = frozenset(
+    {"InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidSignatureException", "ExpiredToken"}
+    | {"ExpiredTokenException", "InvalidToken", "TokenRefreshRequired", "RequestExpired"}
+    | {"UnrecognizedClientException", "InvalidClientTokenId"}
+)
+"""Answers to a key that was rotated: a client that is made anew reads the shared files again."""
 _HINT = "check the settings and the AWS shared files, then restart"
 
 

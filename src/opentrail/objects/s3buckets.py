@@ -1,11 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """Buckets at S3 endpoints, by a botocore client for each; loaded when the first one is asked for."""
 
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Protocol, cast
 
+from botocore.exceptions import ClientError
+
 from opentrail.clock import Clock
-from opentrail.objects.driver import ClientSpec, credentials_of, has_credentials, make_client
-from opentrail.objects.s3 import ObjectLock, S3Bucket, S3Client
+from opentrail.objects.driver import (
+    KEY_REFUSED,
+    ClientSpec,
+    credentials_of,
+    has_credentials,
+    make_client,
+)
+from opentrail.objects.s3 import Answer, ObjectLock, S3Bucket, S3Client
 from opentrail.objects.s3ask import S3Key, Where, is_direct
 from opentrail.objects.setting import BucketSetting, Upstream
 
@@ -21,6 +31,49 @@ class _WithMeta(Protocol):
     meta: _Meta
 
 
+class Renewed:
+    """A client that is made anew once its key was refused: it may have been rotated.
+
+    Safe from several threads: two that are refused at once make two, and the last is kept.
+    """
+
+    def __init__(self, make: Callable[[], S3Client]) -> None:
+        self._make = make
+        self.now = make()
+        """The client that is used now."""
+        self._refused = False
+
+    def put_object(self, **arguments: object) -> Answer:
+        """PutObject."""
+        return self._call("put_object", arguments)
+
+    def get_object(self, **arguments: object) -> Answer:
+        """GetObject."""
+        return self._call("get_object", arguments)
+
+    def head_object(self, **arguments: object) -> Answer:
+        """HeadObject."""
+        return self._call("head_object", arguments)
+
+    def list_objects_v2(self, **arguments: object) -> Answer:
+        """ListObjectsV2."""
+        return self._call("list_objects_v2", arguments)
+
+    def get_bucket_acl(self, **arguments: object) -> Answer:
+        """GetBucketAcl."""
+        return self._call("get_bucket_acl", arguments)
+
+    def _call(self, operation: str, arguments: Mapping[str, object]) -> Answer:
+        if self._refused:
+            self.now, self._refused = self._make(), False
+        call: Callable[..., Answer] = getattr(self.now, operation)
+        try:
+            return call(**arguments)
+        except ClientError as error:
+            self._refused |= error.response.get("Error", {}).get("Code") in KEY_REFUSED
+            raise
+
+
 class S3Buckets:
     """``objects.table`` looks for a bucket here that is no directory. Safe from several threads."""
 
@@ -28,7 +81,7 @@ class S3Buckets:
         self._clock = clock
         self._region = region
         self._upstream = upstream
-        self._clients: dict[BucketSetting, S3Client] = {}
+        self._clients: dict[BucketSetting, Renewed] = {}
 
     def find(self, name: str, setting: BucketSetting) -> S3Bucket:
         """Return a bucket. Raises: Unavailable: the shared files or the endpoint cannot be used."""
@@ -38,7 +91,7 @@ class S3Buckets:
 
     def where(self, setting: BucketSetting) -> Where | None:
         """Return where ``S3Get`` finds it; None: only ``find`` does. Raises: Unavailable."""
-        meta = cast("_WithMeta", self._client(setting)).meta
+        meta = cast("_WithMeta", self._client(setting).now).meta
         if not is_direct(meta.endpoint_url):
             return None
         key_id, secret = self._fallback(setting)
@@ -50,11 +103,11 @@ class S3Buckets:
         key = S3Key(known.access_key, known.secret_key, known.token or "")
         return Where(meta.endpoint_url, meta.region_name, key, setting.ca)
 
-    def _client(self, setting: BucketSetting) -> S3Client:
+    def _client(self, setting: BucketSetting) -> Renewed:
         """Return the client of an endpoint: making one takes a tenth of a second and memory."""
         client = self._clients.get(setting)
         if client is None:
-            client = self._made(setting)
+            client = Renewed(partial(self._made, setting))
             self._clients[setting] = client
         return client
 

@@ -10,7 +10,7 @@ import msgspec
 
 from opentrail.clock import Clock
 from opentrail.errors import ClientError
-from opentrail.objects.driver import ClientSpec, has_credentials, make_client
+from opentrail.objects.driver import KEY_REFUSED, ClientSpec, has_credentials, make_client
 from opentrail.objects.s3 import CALL_ERRORS, mapped
 from opentrail.trails.target_setting import TargetSetting
 
@@ -82,8 +82,16 @@ class Clients:
         try:
             answer: Answer = getattr(client, operation)(**arguments)
         except CALL_ERRORS as error:
-            raise mapped(error, service.name) from error
+            found = mapped(error, service.name)
+            if isinstance(found, ClientError) and found.code in KEY_REFUSED:
+                self._forget(service)
+            raise found from error
         return answer
+
+    def _forget(self, service: Service) -> None:
+        """Let the next call make a client anew: the key may have been rotated."""
+        with self._lock:
+            self._clients.pop(service, None)
 
     def _client(self, service: Service) -> object:
         now_s = self._clock.now_ms() / 1000

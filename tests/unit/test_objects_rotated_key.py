@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A key that is rotated while the server runs is read again from the AWS shared files."""
+
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import pytest
+from support.open_buckets import SettableClock
+
+from opentrail.errors import ClientError
+from opentrail.objects.base import Put
+from opentrail.objects.setting import BucketSetting
+from opentrail.objects.table import BucketTable
+from opentrail.trails.target_client import Clients, Endpoints, Service
+from opentrail.trails.target_setting import TargetSetting
+
+OLD, NEW = "AKIATESTROTATEDOLD", "AKIATESTROTATEDNEW"
+REFUSED = b"<Error><Code>InvalidAccessKeyId</Code><Message>gone</Message></Error>"
+
+
+class Endpoint(BaseHTTPRequestHandler):
+    """Takes the new key only; S3 by PUT, KMS by POST."""
+
+    def answer(self):
+        self.rfile.read(int(self.headers["Content-Length"] or 0))
+        if NEW in self.headers["Authorization"]:
+            status, body = 200, b"{}" if self.command == "POST" else b""
+        elif self.command == "POST":
+            status, body = 400, b'{"__type":"UnrecognizedClientException","message":"gone"}'
+        else:
+            status, body = 403, REFUSED
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def do_PUT(self):
+        self.answer()
+
+    def do_POST(self):
+        self.answer()
+
+    def log_message(self, *_words):
+        pass
+
+
+@pytest.fixture
+def url():
+    with HTTPServer(("127.0.0.1", 0), Endpoint) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+def test_a_rotated_key_is_read_again(tmp_path, monkeypatch, url):
+    file = tmp_path / "credentials"
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(file))
+
+    def write(key_id):
+        file.write_text(f"[trails]\naws_access_key_id={key_id}\naws_secret_access_key=x\n")
+
+    write(OLD)
+    there = BucketSetting(endpoint=url, credentials_profile="trails")
+    clock = SettableClock()
+    bucket = BucketTable({"logs": there}, tmp_path, clock, "us-east-1").find("logs")
+    clients = Clients(TargetSetting(endpoint=url, credentials_profile="trails"), Endpoints(), clock)
+    with pytest.raises(ClientError, match="gone") as refused:
+        bucket.put("k", b"data", Put())
+    assert refused.value.code == "InvalidAccessKeyId"
+    with pytest.raises(ClientError, match="gone"):
+        clients.call(Service("kms", "us-east-1"), "list_keys")
+    write(NEW)
+    bucket.put("k", b"data", Put())
+    clients.call(Service("kms", "us-east-1"), "list_keys")
