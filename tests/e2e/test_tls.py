@@ -6,6 +6,8 @@ import os
 import signal
 import socket
 import ssl
+import subprocess
+import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -14,9 +16,10 @@ import boto3
 import botocore.config
 import pytest
 from botocore.exceptions import SSLError
+from cryptography import x509
 from support import http_proxy, upstreams
 from support.certificates import Authority, Pair
-from support.server import OpenTrail, wait_until
+from support.server import OpenTrail, clean_environment, run, wait_until
 
 from opentrail.eventlog.reader import SegmentReader
 
@@ -79,7 +82,12 @@ def server(authority: Authority, shown: Pair, tmp_path_factory: pytest.TempPathF
             [listen]
             tls_cert = "{shown.cert}"
             tls_key = "{shown.key}"
+            tls_ca = "{authority.file}"
             tls_client_ca = "{authority.file}"
+            [client_certificates."CN=ada,O=Example"]
+            arn = "arn:aws:iam::123456789012:user/ada"
+            [client_certificates."URI:spiffe://example.org/trainer"]
+            service = "trainer.example.org"
             [upstream.default]
             url = "{near.url}"
             {way}
@@ -195,6 +203,72 @@ def test_a_client_that_shows_a_certificate_must_have_it_from_the_ca(
     other.load_cert_chain(bad.cert, bad.key)
     with pytest.raises((ssl.SSLError, ConnectionError)):
         server.asked(other)
+
+
+@pytest.mark.parametrize(
+    ("name", "identity"),
+    [
+        (
+            "ada",
+            {
+                "type": "IAMUser",
+                "arn": "arn:aws:iam::123456789012:user/ada",
+                "accountId": "123456789012",
+                "userName": "ada",
+            },
+        ),
+        ("trainer", {"type": "AWSService", "invokedBy": "trainer.example.org"}),
+        ("alice", {"type": "Unknown"}),
+        ("", {"type": "Unknown"}),
+    ],
+)
+def test_a_client_certificate_says_who_calls(
+    server: Secure, authority: Authority, trusting: ssl.SSLContext, name: str, identity: Any
+) -> None:
+    """By its subject, or by an alternative name; others that the CA vouches for are nobody."""
+    if name:
+        more = [x509.UniformResourceIdentifier(f"spiffe://example.org/{name}")]
+        pair = authority.sign(name, names=more)
+        trusting.load_cert_chain(pair.cert, pair.key)
+    assert server.asked(trusting)[0] == 200
+    record = server.last()
+    assert record["userIdentity"] == identity
+    proven = "additionalEventData" not in record
+    assert proven is (identity["type"] != "Unknown")
+    # A signature is judged by itself, whatever certificate comes with it.
+    forged = (
+        f"AWS4-HMAC-SHA256 Credential={server.admin.access_key_id}/20261128/us-east-1/sagemaker"
+    )
+    signed = HEADERS | {"Authorization": f"{forged}/aws4_request, SignedHeaders=host, Signature=00"}
+    server.asked(trusting, signed)
+    assert server.last()["additionalEventData"]["identityVerified"] is False
+    assert server.last()["userIdentity"].get("userName") != "ada"
+
+
+def test_what_env_prints_is_all_that_clients_need(server: Secure, authority: Authority) -> None:
+    """The AWS CLI and the SDK, with the CA of ``listen.tls_ca``; status needs no settings at all."""
+    config = str(server.data.with_name(server.data.name + ".toml"))
+    listen = server.endpoint.removeprefix("https://")
+    given = ("--config", config, "--data", str(server.data), "--listen", listen)
+    printed = run("env", *given, "--format", "dotenv", home=server.data.parent)
+    variables = dict(line.split("=", 1) for line in printed.stdout.splitlines())
+    assert variables["AWS_CA_BUNDLE"] == variables["NODE_EXTRA_CA_CERTS"] == str(authority.file)
+    environment = clean_environment(server.data.parent) | variables
+    aws = Path(sys.executable).with_name("aws")
+    lookup = [str(aws), "cloudtrail", "lookup-events", "--max-items", "1"]
+    done = subprocess.run(lookup, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    program = (
+        "import os\n"
+        "from opentrail.sdk import Recorder\n"
+        "with Recorder('a.b', endpoint=os.environ['AWS_ENDPOINT_URL']) as trail:\n"
+        "    trail.record(eventName='OverTls')\n"
+        "    assert trail.flush(), trail.counts\n"
+    )
+    subprocess.run([sys.executable, "-c", program], env=environment, check=True)
+    assert server.last()["eventName"] == "OverTls"
+    done = run("status", *given, home=server.data.parent)
+    assert done.returncode == 0, done.stderr
 
 
 def test_plain_http_is_not_spoken(server: Secure) -> None:

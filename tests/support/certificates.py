@@ -2,6 +2,7 @@
 """A certificate authority for the tests, and what it signs, as files."""
 
 import datetime as dt
+from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -41,10 +42,15 @@ class Authority:
         self.file.write_bytes(made.public_bytes(serialization.Encoding.PEM))
 
     def _certificate(
-        self, subject: x509.Name, key: ec.EllipticCurvePublicKey, *, ca: bool
+        self,
+        subject: x509.Name,
+        key: ec.EllipticCurvePublicKey,
+        names: Sequence[x509.GeneralName] = (),
+        *,
+        ca: bool,
     ) -> x509.Certificate:
         now = dt.datetime.now(dt.UTC)
-        names = [x509.DNSName("localhost"), x509.IPAddress(IPv4Address("127.0.0.1"))]
+        names = [*names, x509.DNSName("localhost"), x509.IPAddress(IPv4Address("127.0.0.1"))]
         key_id = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
         usage = x509.KeyUsage(
             digital_signature=True,
@@ -73,10 +79,10 @@ class Authority:
             .sign(self._key, hashes.SHA256())
         )
 
-    def sign(self, name: str, file: str = "") -> Pair:
-        """Return a new certificate for ``name``, in files called after ``file``."""
+    def sign(self, name: str, file: str = "", names: Sequence[x509.GeneralName] = ()) -> Pair:
+        """Return a new certificate for ``name`` and ``names``, in files called after ``file``."""
         key = ec.generate_private_key(ec.SECP256R1())
-        made = self._certificate(_name(name), key.public_key(), ca=False)
+        made = self._certificate(_name(name), key.public_key(), names, ca=False)
         pair = Pair(
             self._directory / f"{file or name}.crt", self._directory / f"{file or name}.key"
         )

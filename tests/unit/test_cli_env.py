@@ -6,8 +6,10 @@ import os
 import re
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
+from support.certificates import Authority
 from support.seeded_ids import SeededIds
 from support.server import run
 
@@ -131,3 +133,39 @@ def test_damaged_credentials_are_not_shown(home):
     assert (done.returncode, done.stdout) == (2, "")
     assert "hush" not in done.stderr
     assert json.dumps(done.stderr).count("\\n") == 1
+
+
+def with_certificate(home: Path, *, self_signed: bool) -> tuple[str, ...]:
+    """Give the server a certificate; return the flags that say so."""
+    authority = Authority(home)
+    pair = authority.sign("server")
+    shown = authority.file if self_signed else pair.cert
+    (home / "o.toml").write_text(f'[listen]\ntls_cert = "{shown}"\ntls_key = "{pair.key}"\n')
+    return "--config", "o.toml"
+
+
+@pytest.mark.parametrize("form", ["sh", "fish", "powershell", "dotenv", "terraform"])
+def test_a_certificate_of_ones_own_is_told_in_every_form(home, form):
+    flags = with_certificate(home, self_signed=True)
+    names = (
+        ["custom_ca_bundle"] if form == "terraform" else ["AWS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS"]
+    )
+    text = env(home, *flags, "--format", form)
+    assert "https://127.0.0.1:4540" in text
+    for name in names:
+        (line,) = [line for line in text.splitlines() if name in line]
+        assert str(home) in line
+    flags = with_certificate(home, self_signed=False)
+    assert "CA" not in env(home, *flags, "--format", form).replace("ca_bundle", "CA")
+    more = f"tls_ca = '{home}/other \"CA\".pem'\n"
+    (home / "o.toml").write_text((home / "o.toml").read_text() + more)
+    text = env(home, *flags, "--format", form)
+    assert ('other \\"CA\\".pem' if form == "terraform" else 'other "CA".pem') in text
+
+
+def test_a_certificate_that_cannot_be_read_is_said(home):
+    flags = with_certificate(home, self_signed=False)
+    (home / "server.crt").write_text("nothing")
+    done = run("env", *flags, home=home)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "listen.tls_cert" in done.stderr

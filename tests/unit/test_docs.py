@@ -99,7 +99,7 @@ def test_the_documented_default_set_by_the_documented_variable_changes_nothing(s
         ("upstream.NAME.", Upstream),
         ("buckets.NAME.", BucketSetting),
         ("access_keys.KEYID.", AccessKeySetting),
-        ("client_certificates.SUBJECT.", ClientCertificate),
+        ("client_certificates.NAME.", ClientCertificate),
         ("exclude.NAME.", Exclude),
         ("webhooks.NAME.", WebhookSetting),
     ],

@@ -6,6 +6,7 @@ import ssl
 from pathlib import Path
 
 import pytest
+from cryptography import x509
 from support.certificates import Authority
 from support.front_server import running
 
@@ -14,6 +15,12 @@ from opentrail.capture.reply import Client
 from opentrail.config import Listen
 from opentrail.errors import UsageError
 from opentrail.front.tls import Certificate
+
+ALICE = [
+    x509.UniformResourceIdentifier("spiffe://example.org/alice"),
+    x509.RFC822Name("a@example.org"),
+    x509.RegisteredID(x509.ObjectIdentifier("1.2.3")),
+]
 
 
 @pytest.mark.parametrize("wrong", ["missing", "not PEM", "another key"])
@@ -42,17 +49,26 @@ def test_a_change_of_the_files_is_seen(tmp_path: Path) -> None:
     assert certificate.changed()
 
 
-@pytest.mark.parametrize(("shows", "subject"), [(True, b"CN=alice,O=Example"), (False, b"-")])
-def test_the_calls_of_a_client_carry_its_certificates_name(
-    tmp_path: Path, *, shows: bool, subject: bytes
+@pytest.mark.parametrize(
+    ("shows", "names"),
+    [
+        (
+            True,
+            b"CN=alice,O=Example URI:spiffe://example.org/alice email:a@example.org DNS:localhost",
+        ),
+        (False, b"-"),
+    ],
+)
+def test_the_calls_of_a_client_carry_its_certificates_names(
+    tmp_path: Path, *, shows: bool, names: bytes
 ) -> None:
     async def tell(arrival: Arrival, body: RequestBody, client: Client) -> None:
         del body
         assert arrival.tls is not None
-        client.answer(200, [], (arrival.tls.client_subject or "-").encode(), last=True)
+        client.answer(200, [], (" ".join(arrival.tls.client_names) or "-").encode(), last=True)
 
     authority = Authority(tmp_path)
-    pair, alice = authority.sign("server"), authority.sign("alice")
+    pair, alice = authority.sign("server"), authority.sign("alice", names=ALICE)
     trusting = ssl.create_default_context(cafile=str(authority.file))
     if shows:
         trusting.load_cert_chain(alice.cert, alice.key)
@@ -68,4 +84,4 @@ def test_the_calls_of_a_client_carry_its_certificates_name(
             writer.close()
             return answer.partition(b"\r\n\r\n")[2]
 
-    assert asyncio.run(run()) == subject
+    assert asyncio.run(run()) == names

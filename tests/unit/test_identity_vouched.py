@@ -28,11 +28,18 @@ PROXY = ProxyRules(NETWORKS, "x-user", "x-account", "x-console", "corp")
 SUBJECT = "CN=ada,O=Example"
 ADA = identity_of_arn(ARN)
 assert ADA is not None
-RULES = VouchedRules(ACCOUNT, PROXY, certificates={SUBJECT: replace(ADA, configured=True)})
+BOB = identity_of_arn(f"arn:aws:iam::{ACCOUNT}:user/bob")
+assert BOB is not None
+CERTIFICATES = {
+    SUBJECT: replace(ADA, configured=True),
+    "URI:spiffe://example.org/ada": replace(ADA, configured=True),
+    "DNS:bob.example.org": replace(BOB, configured=True),
+}
+RULES = VouchedRules(ACCOUNT, PROXY, certificates=CERTIFICATES)
 USER = AccessKey(
     "AKIAQAAAAAAAAAAAAAAA", SECRET, IdentityType.IAM_USER, ACCOUNT, user_name="bob", configured=True
 )
-TLS = Tls("TLSv1.3", "x", SUBJECT)
+TLS = Tls("TLSv1.3", "x", (SUBJECT,))
 
 
 def arrival(
@@ -150,8 +157,23 @@ def test_a_certificate_names_its_owner_and_no_other():
     assert found.vouched is not None
     assert found.vouched.arn == ARN
     for subject in ("", "CN=ada", SUBJECT + ",O=More", SUBJECT.lower()):
-        other = admitted(arrival(tls=Tls("TLSv1.3", "x", subject)), required=False)
+        other = admitted(arrival(tls=Tls("TLSv1.3", "x", (subject,))), required=False)
         assert other.vouched is None
+
+
+@pytest.mark.parametrize(
+    ("names", "arn"),
+    [
+        (("CN=host", "URI:spiffe://example.org/ada"), ARN),
+        ((SUBJECT, "URI:spiffe://example.org/ada"), ARN),
+        (("CN=host", "DNS:spiffe://example.org/ada"), ""),
+        # Names of two callers: whose call it is cannot be told.
+        ((SUBJECT, "DNS:bob.example.org"), ""),
+    ],
+)
+def test_alternative_names_of_a_certificate_count_too(names, arn):
+    found = admitted(arrival(tls=Tls("TLSv1.3", "x", names)), required=False)
+    assert (found.vouched.arn if found.vouched else "") == arn
 
 
 def test_the_record_says_what_was_proven():

@@ -92,9 +92,9 @@ class Tls(msgspec.Struct, frozen=True, gc=False):
     """"TLSv1.3"."""
     cipher: str
     """OpenSSL's name: "TLS_AES_256_GCM_SHA384"."""
-    client_subject: str = ""
-    """The name in the client's certificate (RFC 4514), verified against ``listen.tls_client_ca``;
-    empty when the client showed none."""
+    client_names: tuple[str, ...] = ()
+    """The names in the client's certificate, verified against ``listen.tls_client_ca``: its subject
+    (RFC 4514), then its alternative names ("DNS:…", "URI:…", "email:…"); none when it showed none."""
 
 
 @dataclass(slots=True)

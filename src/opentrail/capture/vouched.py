@@ -39,7 +39,7 @@ class VouchedRules:
     proxy: ProxyRules = ProxyRules()
     bearer_header: str = "authorization"
     certificates: Mapping[str, AccessKey] | None = None
-    """A certificate's subject (RFC 4514) -> whose it is."""
+    """A name in a certificate, as ``Tls.client_names`` has it -> whose it is."""
 
 
 class Vouched:
@@ -94,8 +94,11 @@ class Vouched:
         )
 
     def _by_certificate(self, arrival: Arrival) -> AccessKey | None:
-        subject = arrival.tls.client_subject if arrival.tls else ""
-        return (self._rules.certificates or {}).get(subject) if subject else None
+        """Return whose certificate the client showed; nobody's, where its names mean several."""
+        owners = self._rules.certificates or {}
+        names = arrival.tls.client_names if arrival.tls else ()
+        found = [owners[name] for name in names if name in owners]
+        return found[0] if found and all(owner == found[0] for owner in found) else None
 
     def _said(self, arrival: Arrival, header: str) -> str:
         """Return what a header says that only a trusted proxy may set; "" from anybody else."""

@@ -103,7 +103,7 @@ def _findings(settings: Settings, environ: Mapping[str, str]) -> Iterator[Findin
     yield _endpoint(settings, environ)
     yield _proxy(settings, environ)
     if server.verdict is not Verdict.BAD:
-        yield _keys(settings, environ)
+        yield _keys(settings)
     yield from _buckets(settings)
 
 
@@ -220,9 +220,8 @@ class _CloudTrail(Protocol):
     def lookup_events(self, **arguments: object) -> object: ...
 
 
-def _keys(settings: Settings, environ: Mapping[str, str]) -> Finding:
+def _keys(settings: Settings) -> Finding:
     """Whether this shell's key may ask CloudTrail's API of this server."""
-    ca = environ.get("AWS_CA_BUNDLE") or settings.listen.tls_cert or None
     try:
         session = botocore.session.Session()
         if session.get_credentials() is None:
@@ -232,14 +231,16 @@ def _keys(settings: Settings, environ: Mapping[str, str]) -> Finding:
             "cloudtrail",
             region_name=settings.region,
             endpoint_url=url_of(settings),
-            verify=ca,
             config=Config(connect_timeout=CONNECT_S, retries={"total_max_attempts": 1}, proxies={}),
         )
         cast("_CloudTrail", made).lookup_events(MaxResults=1)
     except driver.ClientError as error:
         return Finding("keys", Verdict.BAD, str(error), _key_fix(str(error)))
     except driver.SSLError as error:
-        fix = "set AWS_CA_BUNDLE to the certificate of the authority that signed the server's"
+        fix = (
+            'eval "$(opentrail env)" sets AWS_CA_BUNDLE, if listen.tls_ca names the file with the'
+            " authority that signed the server's certificate"
+        )
         return Finding("keys", Verdict.BAD, f"the certificate is not trusted: {error}", fix)
     except driver.BotoCoreError as error:
         return Finding("keys", Verdict.BAD, str(error), "mend this shell's AWS settings")

@@ -5,10 +5,11 @@ import shlex
 from pathlib import Path
 
 import click
+from cryptography import x509
 
 from opentrail.access.credentials import read_credentials
 from opentrail.cli.options import Command, settings_of, settings_options
-from opentrail.config import Settings, split_address
+from opentrail.config import Listen, Settings, split_address
 from opentrail.errors import UsageError
 from opentrail.front.keys import credentials_file
 
@@ -28,7 +29,8 @@ Variables = dict[str, str]
 def command(config: Path | None, form: str, **flags: str | None) -> None:
     """Print a client's settings, in the form of its shell.
 
-    The endpoint, a key, the region, no proxy for it, and no prefixes before its name.
+    The endpoint, a key, the region, no proxy for it, and no prefixes before its name. Of a server
+    whose certificate only its own CA vouches for (listen.tls_ca, or a self-signed one) also that.
 
       eval "$(opentrail env)"                          sh, bash, zsh
       opentrail env --format fish | source             fish
@@ -63,6 +65,7 @@ def client_variables(settings: Settings) -> Variables:
         raise UsageError("port 0 is chosen at each start: name the server's with --listen")
     shown = client_host(host)
     scheme = "https" if settings.listen.tls_cert else "http"
+    ca = ca_of(settings.listen)
     return {
         "AWS_ENDPOINT_URL": f"{scheme}://{host_and_port(shown, port)}",
         "AWS_ACCESS_KEY_ID": key.access_key_id,
@@ -74,7 +77,24 @@ def client_variables(settings: Settings) -> Variables:
         "no_proxy": shown,
         # Else clients dial "api.127.0.0.1" for operations with a host prefix.
         "AWS_DISABLE_HOST_PREFIX_INJECTION": "true",
+        **({"AWS_CA_BUNDLE": ca, "NODE_EXTRA_CA_CERTS": ca} if ca else {}),
     }
+
+
+def ca_of(listen: Listen) -> str:
+    """Return the file of the CAs that the listener's certificate is trusted by; "": clients' own.
+
+    Raises: UsageError: the certificate cannot be read.
+    """
+    file = listen.tls_ca
+    if not file and listen.tls_cert:
+        try:
+            certificates = x509.load_pem_x509_certificates(Path(listen.tls_cert).read_bytes())
+        except (OSError, ValueError) as error:
+            raise UsageError("listen.tls_cert cannot be read") from error
+        if any(each.subject == each.issuer for each in certificates):
+            file = listen.tls_cert
+    return str(Path(file).resolve()) if file else ""
 
 
 def client_host(host: str) -> str:
@@ -117,7 +137,7 @@ def _terraform(variables: Variables) -> str:
   skip_credentials_validation = true
   skip_metadata_api_check     = true
   skip_requesting_account_id  = true
-
+{_terraform_ca(variables)}
   endpoints {{
     cloudtrail = "{variables["AWS_ENDPOINT_URL"]}"
     iam        = "{variables["AWS_ENDPOINT_URL"]}"
@@ -126,6 +146,12 @@ def _terraform(variables: Variables) -> str:
     sts        = "{variables["AWS_ENDPOINT_URL"]}"
   }}
 }}"""
+
+
+def _terraform_ca(variables: Variables) -> str:
+    ca = variables.get("AWS_CA_BUNDLE", "")
+    quoted = ca.replace("\\", "\\\\").replace('"', '\\"').replace("${", "$${").replace("%{", "%%{")
+    return f'  custom_ca_bundle            = "{quoted}"\n' if ca else ""
 
 
 _FORMS = {

@@ -77,6 +77,9 @@ class Listen(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """File with the certificate and those between it and its CA (PEM); empty: plain HTTP."""
     tls_key: str = ""
     """File with its private key (PEM, not encrypted)."""
+    tls_ca: str = ""
+    """File with the CAs that clients are to trust the certificate by (PEM); ``opentrail env``
+    tells them. Empty: the certificate's own file, if one in it is self-signed."""
     tls_client_ca: str = ""
     """File with the CAs of client certificates (PEM); empty: none is asked for."""
 
@@ -230,7 +233,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     jwt: Jwt = Jwt()
     proxy: Proxy = Proxy()
     client_certificates: dict[str, ClientCertificate] = {}
-    """By the certificate's subject (RFC 4514)."""
+    """By a name in the certificate: its subject (RFC 4514), or "URI:…", "DNS:…", "email:…"."""
     exclude: dict[str, Exclude] = {}
     """By a name of the operator's own, which the metric has."""
 
@@ -320,8 +323,9 @@ def _check_listen(listen: Listen) -> None:
     host, _ = split_address(listen.address)
     if bool(listen.tls_cert) != bool(listen.tls_key):
         raise UsageError("listen.tls_cert and listen.tls_key must be set together")
-    if listen.tls_client_ca and not listen.tls_cert:
-        raise UsageError("listen.tls_client_ca needs listen.tls_cert and listen.tls_key")
+    for name in ("tls_ca", "tls_client_ca"):
+        if getattr(listen, name) and not listen.tls_cert:
+            raise UsageError(f"listen.{name} needs listen.tls_cert and listen.tls_key")
     if not (is_loopback(host) or listen.allow_insecure or listen.tls_cert):
         raise UsageError(
             f"listening on {host} without TLS lets others on the network read and forge calls;"

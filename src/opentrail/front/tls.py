@@ -15,8 +15,18 @@ from opentrail.capture.call import Tls
 from opentrail.config import Listen
 from opentrail.errors import UsageError
 
-SUBJECT_CHARS_MAX = 1024
-"""How much of a client certificate's name is kept: longer ones are of no use in a table of names."""
+NAME_CHARS_MAX = 1024
+"""Longest name of a client certificate: longer ones are of no use in a table of names."""
+NAMES_MAX = 64
+"""Names of a client certificate that are looked at: those of people and programs have a few."""
+
+
+_KINDS: dict[type[x509.GeneralName], str] = {
+    x509.DNSName: "DNS",
+    x509.UniformResourceIdentifier: "URI",
+    x509.RFC822Name: "email",
+}
+"""Alternative names that may stand for a caller."""
 
 
 class Certificate:
@@ -79,12 +89,20 @@ def tls_of(transport: asyncio.BaseTransport) -> Tls | None:
     connection = cast(ssl.SSLObject, found)
     cipher = connection.cipher()
     data = connection.getpeercert(binary_form=True)
-    return Tls(connection.version() or "", cipher[0] if cipher else "", _subject(data))
+    return Tls(connection.version() or "", cipher[0] if cipher else "", _names(data))
 
 
-def _subject(certificate: bytes | None) -> str:
-    """Return the name in a client's certificate, which was checked (RFC 4514); "" without one."""
+def _names(certificate: bytes | None) -> tuple[str, ...]:
+    """Return the names in a client's certificate, which was checked; see ``Tls.client_names``."""
     if not certificate:
-        return ""
-    name = x509.load_der_x509_certificate(certificate).subject.rfc4514_string()
-    return name if len(name) <= SUBJECT_CHARS_MAX else ""
+        return ()
+    read = x509.load_der_x509_certificate(certificate)
+    names = [read.subject.rfc4514_string()]
+    try:
+        alternative = read.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        names += [
+            f"{_KINDS[type(name)]}:{name.value}" for name in alternative if type(name) in _KINDS
+        ]
+    except (x509.ExtensionNotFound, x509.DuplicateExtension, ValueError):
+        pass  # it has none, or none that can be read: the subject is its name
+    return tuple(name for name in names[:NAMES_MAX] if name and len(name) <= NAME_CHARS_MAX)

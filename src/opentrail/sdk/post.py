@@ -3,6 +3,8 @@
 
 import http.client
 import json
+import os
+import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -44,8 +46,7 @@ class HttpPost:
             raise ValueError(f"endpoint {target.endpoint!r} is not http(s)://HOST[:PORT]")
         self._target = target
         self._host = parts.netloc.rpartition("@")[2]
-        secure = parts.scheme == "https"
-        self._connect = http.client.HTTPSConnection if secure else http.client.HTTPConnection
+        self._secure = parts.scheme == "https"
         self._connection: http.client.HTTPConnection | None = None
 
     def __call__(self, batch: Batch) -> Delivered:
@@ -67,7 +68,7 @@ class HttpPost:
     def _exchanged(self, body: bytes) -> tuple[int, bytes]:
         """Send ``body``; return status and body of the answer. Raises: OSError, HTTPException."""
         if self._connection is None:
-            self._connection = self._connect(self._host, timeout=TIMEOUT_S)
+            self._connection = self._connected()
         headers = {"content-type": "application/x-ndjson", "host": self._host}
         given = self._target.credentials
         credentials = given() if callable(given) else given
@@ -78,6 +79,13 @@ class HttpPost:
         self._connection.request("POST", PATH, body, headers)
         response = self._connection.getresponse()
         return response.status, response.read(ANSWER_BYTES_MAX)
+
+    def _connected(self) -> http.client.HTTPConnection:
+        """Return a connection, not opened yet. Raises: OSError: the CAs cannot be read."""
+        if not self._secure:
+            return http.client.HTTPConnection(self._host, timeout=TIMEOUT_S)
+        context = ssl.create_default_context(cafile=os.environ.get("AWS_CA_BUNDLE") or None)
+        return http.client.HTTPSConnection(self._host, timeout=TIMEOUT_S, context=context)
 
     def close(self) -> None:
         """See ``Post``."""
