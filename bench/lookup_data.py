@@ -76,7 +76,7 @@ def _write(path: Path, count: int) -> None:
     now_ms = SystemClock().now_ms()
     records = events(count, Span(now_ms - SPREAD_S * 1000, count / SPREAD_S))
     log = open_log(path)
-    while batch := [Draft(Origin.INTAKE, data) for data in islice(records, BATCH)]:
+    while batch := [Draft(Origin.CAPTURE, data) for data in islice(records, BATCH)]:
         log.append(batch)
     log.close()
 

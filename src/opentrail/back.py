@@ -22,6 +22,7 @@ from opentrail.capture.tuning import TuningWatcher
 from opentrail.capture.tuning_upstream import SageMaker
 from opentrail.clock import Clock, SystemClock, SystemIds
 from opentrail.errors import Corrupt, Unavailable, UsageError
+from opentrail.eventlog.answering import Answering
 from opentrail.eventlog.link import Hello, Kind, Link, LinkedLog
 from opentrail.history.alone import hold
 from opentrail.history.index import History
@@ -127,9 +128,9 @@ class Back:
         )
         self._door = S3Door(buckets, hello.account, hello.region)
         self._search_door = SearchDoor(self._history.searcher, hello.token_key)
-        self._calls = ThreadPoolExecutor(API_THREADS, thread_name_prefix="api")
+        self._calls = Answering(API_THREADS, "api")
         # Of its own, so that a long search holds up no call of CloudTrail's API.
-        self._searches = ThreadPoolExecutor(SEARCH_THREADS, thread_name_prefix="search")
+        self._searches = Answering(SEARCH_THREADS, "search")
         self._membership = Membership(self._registry, organizations, clock)
         self._cuts = Cuts(self._registry, clock, hello.file_interval_s)
         self._tuning = TuningWatcher(
@@ -192,8 +193,8 @@ class Back:
             self._moved.set()
             self._copied.set()
             self._log.close()
-            self._calls.shutdown(cancel_futures=True)
-            self._searches.shutdown(cancel_futures=True)
+            self._calls.close()
+            self._searches.close()
             for thread in threads:
                 thread.join()
             self._state.close()
@@ -202,15 +203,14 @@ class Back:
         if kind is Kind.DURABLE:
             self._news.set()
         elif kind is Kind.CALL:
-            self._calls.submit(self._call, number, payload)
+            self._calls.give(partial(self._call, number, payload))
         elif kind is Kind.READ:
-            self._calls.submit(self._read, number, payload)
+            self._calls.give(partial(self._read, number, payload))
         elif kind is Kind.SEARCH:
-            self._searches.submit(self._search, number, payload)
+            self._searches.give(partial(self._search, number, payload))
         elif kind is Kind.KNOWN:
-            self._calls.submit(
-                self._answer, number, partial(KnownDoor(self._history).handle, payload)
-            )
+            known = partial(KnownDoor(self._history).handle, payload)
+            self._calls.give(partial(self._answer, number, known))
         elif kind in (Kind.APPENDED, Kind.REFUSED):
             self._log.answered(kind, number, payload)
 

@@ -23,6 +23,8 @@ from opentrail.eventlog.reader import SegmentReader
 
 FRAME_BYTES_MAX = 64 * 1024 * 1024
 """A whole answer with 50 events of 256 KB, JSON-escaped at worst, stays well below."""
+READ_BYTES = 64 * 1024
+"""Read at once: many calls and notices, which are small."""
 APPEND_TIMEOUT_S = 30.0
 """Longer than any disk that still works needs for an fdatasync."""
 _HEAD = struct.Struct("<IBQ")
@@ -63,6 +65,9 @@ class Kind(IntEnum):
     """front -> back: a search, authenticated; answered by a REPLY."""
     KNOWN = 15
     """front -> back: records that may be in the log already; answered by a REPLY."""
+
+
+_KINDS = {int(kind): kind for kind in Kind}
 
 
 class Hello(msgspec.Struct, frozen=True):
@@ -127,9 +132,10 @@ def parse_head(head: bytes) -> tuple[Kind, int, int]:
     Raises: Unavailable: the other side does not speak this protocol.
     """
     length, kind, number = _HEAD.unpack(head)
-    if not _AFTER_LENGTH <= length <= FRAME_BYTES_MAX or kind not in Kind.__members__.values():
+    known = _KINDS.get(kind)
+    if known is None or not _AFTER_LENGTH <= length <= FRAME_BYTES_MAX:
         raise Unavailable("the other process sent a frame that is none", "restart opentrail")
-    return Kind(kind), number, length - _AFTER_LENGTH
+    return known, number, length - _AFTER_LENGTH
 
 
 def encode_drafts(drafts: Sequence[Draft]) -> bytes:
@@ -162,6 +168,7 @@ class Link:
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
+        self._received = sock.makefile("rb", READ_BYTES)
         self._sending = threading.Lock()
 
     def send(self, kind: Kind, number: int, payload: bytes = b"") -> None:
@@ -176,25 +183,20 @@ class Link:
         """Yield what arrives until front closes the socket."""
         while True:
             head = self._read(HEAD_BYTES)
-            if head is None:
+            if len(head) < HEAD_BYTES:
                 return
             kind, number, length = parse_head(head)
             payload = self._read(length)
-            if payload is None:
+            if len(payload) < length:
                 return
             yield kind, number, payload
 
-    def _read(self, count: int) -> bytes | None:
-        parts = bytearray()
-        while len(parts) < count:
-            try:
-                part = self._sock.recv(min(count - len(parts), 1 << 20))
-            except ConnectionError:
-                return None
-            if not part:
-                return None
-            parts += part
-        return bytes(parts)
+    def _read(self, count: int) -> bytes:
+        """Return ``count`` bytes, fewer when front has closed the socket."""
+        try:
+            return self._received.read(count) or b""
+        except ConnectionError:
+            return b""
 
 
 class LinkedLog:

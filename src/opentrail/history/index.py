@@ -17,10 +17,10 @@ from opentrail.durable import OS_FILES, Files
 from opentrail.errors import ClientError, Unavailable
 from opentrail.eventlog.base import Entry, LogReader, Origin
 from opentrail.history.derive import ATTRIBUTES
-from opentrail.history.indexed import indexed
 from opentrail.history.known import Marks, known
-from opentrail.history.lookup import Found, Lookup, Page, holder
+from opentrail.history.lookup import Found, Lookup, Page, found_at, holder
 from opentrail.history.memtable import Memtable
+from opentrail.history.recent import BYTES_MAX, Recent
 from opentrail.history.runs import MERGE_RUNS, Runs
 from opentrail.history.search import READS_MAX, Searcher
 from opentrail.history.table import TIME_MAX_S, Bounds, Table, newest_first
@@ -79,6 +79,7 @@ class History:
         self._sizes = sizes
         self._collector = Collector()
         self._memtable = Memtable()
+        self._recent: Recent[Found] = Recent()
         self._marks: Marks | None = None
         self._next = runs.covered
         self._unindexed = runs.unindexed
@@ -223,13 +224,27 @@ class History:
 
     def _confirmed(self, query: Lookup, rows: Sequence[tuple[int, int]]) -> Iterator[Found]:
         """Yield those of ``rows`` whose records are what ``query`` asks for: terms collide."""
-        holds = holder(query)
-        whole = self._log.data_at([position for _, position in rows])
-        for (time_s, position), data in zip(rows, whole, strict=True):
-            if data is not None:  # else retention took it since this lookup began
-                record = indexed(data)
-                if record is not None and holds(record, time_s):
-                    yield Found(position, time_s, data, record)
+        holds, recent = holder(query), self._recent.get
+        known = [recent(position) for _, position in rows]
+        if None in known:
+            self._recall(rows, known)
+        for (time_s, _), found in zip(rows, known, strict=True):
+            if found is not None and holds(found.record, time_s):
+                yield found
+
+    def _recall(self, rows: Sequence[tuple[int, int]], known: list[Found | None]) -> None:
+        """Read those of ``rows`` of which nothing is ``known`` yet, and put them there.
+
+        Of a record that retention took since the lookup began there is still nothing.
+        """
+        missing = [at for at, found in enumerate(known) if found is None]
+        whole = self._log.data_at([rows[at][1] for at in missing])
+        for at, data in zip(missing, whole, strict=True):
+            found = None if data is None else found_at(rows[at][1], data)
+            if found is not None:
+                known[at] = found
+                if len(found.data) <= BYTES_MAX:
+                    self._recent.put(found.position, found)
 
     def _flush_if_full(self) -> bool:
         if len(self._memtable) < self._sizes.flush_rows:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import msgspec
 
 from opentrail.history.derive import Derived, category_of, epoch_s, from_indexed, values_of
-from opentrail.history.indexed import Indexed, caller_of
+from opentrail.history.indexed import Indexed, caller_of, indexed
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +58,13 @@ class Page:
     events: list[Found]
     more: bool
     """Whether at least one older match exists."""
+
+
+def found_at(position: int, data: bytes) -> Found | None:
+    """Return the event at ``position`` of the log; None when ``data`` cannot be shown as one."""
+    read = indexed(data)
+    time_s = epoch_s(read.event_time) if read is not None else None
+    return None if read is None or time_s is None else Found(position, time_s, data, read)
 
 
 def holder(query: Lookup) -> Callable[[Indexed, int], bool]:

@@ -5,8 +5,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+import msgspec
+
 from opentrail.clock import Clock
 from opentrail.history.lookup import Lookup, Page
+from opentrail.history.recent import Recent
 from opentrail.objects.base import Buckets
 from opentrail.trails.keys import PublicKey
 from opentrail.trails.organization import Organizations
@@ -85,6 +88,8 @@ class Rooms:
     """Of LookupEvents."""
     token_key: bytes = field(repr=False)
     """Signs page tokens. Secret; tokens made under another key are refused."""
+    shown: Recent[tuple[bytes, msgspec.Raw]] = field(default_factory=Recent, repr=False)
+    """Records of LookupEvents' last pages, and as what they are sent."""
 
 
 @dataclass(frozen=True, slots=True)
