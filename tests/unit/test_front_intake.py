@@ -14,6 +14,7 @@ from support.signed_requests import KEY_ID, SECRET, Signer
 
 from opentrail.access.key_table import KeyTable
 from opentrail.access.keys import AccessKey, IdentityType
+from opentrail.capture.intake_senders import Senders
 from opentrail.clock import Clock, SystemClock, SystemIds, iso_seconds
 from opentrail.errors import Unavailable
 from opentrail.eventlog.base import Draft, Origin
@@ -22,6 +23,7 @@ from opentrail.eventlog.reader import SegmentReader
 from opentrail.eventlog.segments import Segments
 from opentrail.front.intake import IntakeAnswer, IntakeDoor, allowed
 from opentrail.front.metrics import Metrics
+from opentrail.front.senders import SentRecords
 
 URL = "http://127.0.0.1:4540/_opentrail/intake"
 NOW = iso_seconds(SystemClock().now_ms())
@@ -59,9 +61,11 @@ class Door:
         self.go_on = asyncio.Event()
         self.go_on.set()
         self.why = ""
+        senders = Senders("123456789012", "us-east-1", SystemIds())
+        self.sent = SentRecords(self.append, senders, SystemClock())
         self.room = IntakeDoor(
             KeyTable([key]),
-            self.append,
+            self.sent,
             self.metrics,
             clock or SystemClock(),
             refusing=lambda: self.why,
@@ -80,10 +84,17 @@ class Door:
     async def send(self, *records: object, body: bytes = b"", **signer: Any) -> IntakeAnswer:
         body = body or json.dumps(records).encode()
         signed = Signer(**{"service": "opentrail", **signer}).sign(url=URL, body=body)
-        return await self.room.answer(signed.head, "", body)
+        return await self.room.answer(signed.head, "", body, "192.0.2.7")
+
+    def entries(self, origin: Origin) -> list[dict[str, Any]]:
+        return [json.loads(each.data) for each in self.reader.entries(0) if each.origin is origin]
 
     def logged(self) -> list[str]:
-        return [json.loads(entry.data)["eventID"] for entry in self.reader.entries(0)]
+        return [each["eventID"] for each in self.entries(Origin.INTAKE)]
+
+    def told(self) -> list[dict[str, Any]]:
+        """What the log says of senders."""
+        return self.entries(Origin.INTERNAL)
 
     def close(self) -> None:
         self.reader.close()
@@ -101,12 +112,41 @@ def test_records_are_in_the_log_when_the_answer_comes(tmp_path):
             assert verdicts(await door.send(sent(1), sent(2))) == ["accepted"] * 2
             assert verdicts(await door.send(sent(2), sent(3))) == ["duplicate", "accepted"]
             assert door.logged() == ["id-1", "id-2", "id-3"]
-            assert {entry.origin for entry in door.reader.entries(0)} == {Origin.INTAKE}
+            (told,) = door.told()
+            assert told["responseElements"]["accepted"] == 2
             door.room.measure()
             text = door.metrics.text().decode()
             assert 'opentrail_intake_records_total{verdict="accepted"} 3.0' in text
             assert 'opentrail_intake_records_total{verdict="duplicate"} 1.0' in text
             assert "opentrail_intake_window_records 3.0" in text
+
+    asyncio.run(main())
+
+
+def test_who_sent_is_in_the_same_append_and_the_sums_follow(tmp_path):
+    async def main():
+        with closing(Door(tmp_path, "OpenTrailSendAccess")) as door:
+            await door.send(sent(1))
+            assert [entry.origin for entry in door.reader.entries(0)] == [
+                Origin.INTAKE,
+                Origin.INTERNAL,
+            ]
+            await door.send(sent(1), sent(2))
+            await door.sent.tell()
+            (told,) = door.told()
+            assert told["userIdentity"]["accessKeyId"] == KEY_ID
+            assert told["sourceIPAddress"] == "192.0.2.7"
+            door.failing = "no disk"
+            with pytest.raises(Unavailable):
+                await door.sent.tell(all_of_them=True)
+            door.failing = ""
+            await door.sent.tell()
+            await door.sent.tell(all_of_them=True)
+            sums = [each["responseElements"] for each in door.told()]
+            assert sums == [
+                {"requests": 1, "accepted": 1, "duplicates": 0, "rejected": 0},
+                {"requests": 1, "accepted": 1, "duplicates": 1, "rejected": 0},
+            ]
 
     asyncio.run(main())
 
@@ -163,14 +203,14 @@ def test_who_is_not_known_sends_nothing(tmp_path, signer, code):
             answer = await door.send(sent(1), **signer)
             assert (answer.status, answer.code) == (403, code)
             signed = Signer("opentrail").sign(url=URL, body=b"{}")
-            other_body = await door.room.answer(signed.head, "", json.dumps(sent(1)).encode())
+            other_body = await door.room.answer(signed.head, "", json.dumps(sent(1)).encode(), "")
             assert other_body.code == "InvalidSignatureException"
             unsigned = Signer("opentrail").sign(
                 url=URL, body=b"{}", headers={"X-Amz-Content-SHA256": "UNSIGNED-PAYLOAD"}
             )
-            answer = await door.room.answer(unsigned.head, "", b"{}")
+            answer = await door.room.answer(unsigned.head, "", b"{}", "")
             assert answer.code == "InvalidSignatureException"
-            answer = await door.room.answer(signed.head, "authorization", b"{}")
+            answer = await door.room.answer(signed.head, "authorization", b"{}", "")
             assert answer.code == "IncompleteSignatureException"
             assert door.logged() == []
             assert b'opentrail_intake_refused_total{code="Inva' in door.metrics.text()
@@ -197,8 +237,11 @@ def test_a_failed_append_is_told_and_may_be_sent_again(tmp_path):
             door.why = "it is being reset"
             assert (await door.send(sent(1))).status == 503
             door.why = ""
+            assert door.told() == []
             assert verdicts(await door.send(sent(1))) == ["accepted"]
             assert b'{verdict="failed"} 1.0' in door.metrics.text()
+            (told,) = door.told()
+            assert told["responseElements"]["accepted"] == 1
 
     asyncio.run(main())
 

@@ -13,9 +13,11 @@ import msgspec
 from opentrail.errors import ClientError
 from opentrail.eventlog.frame import FRAMES_BYTES_MAX
 
-BODY_BYTES_MAX = FRAMES_BYTES_MAX
+SENDER_BYTES_MAX = 16 * 1024
+"""Of the event that says who sent the records (``intake_senders``): names and addresses."""
+BODY_BYTES_MAX = FRAMES_BYTES_MAX - SENDER_BYTES_MAX
 """Of a request, unpacked: all of it goes into the log at once or not at all, and this is what one
-append takes. Thirty-two of the largest records."""
+append takes. Thirty-one of the largest records."""
 RECORDS_MAX = 10_000
 """Records of one request: more would keep all other calls waiting for more than a tenth of a second."""
 

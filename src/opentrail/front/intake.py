@@ -3,7 +3,7 @@
 
 import asyncio
 import functools
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,13 +18,15 @@ from opentrail.aws.route import parse_credential
 from opentrail.capture.arrival import Arrival, ClientGone, RequestBody
 from opentrail.capture.intake import Batch, Intake, answer_of
 from opentrail.capture.intake_body import BODY_BYTES_MAX, read, too_long, unpacked
+from opentrail.capture.intake_senders import Sender
 from opentrail.capture.intake_window import WINDOW_MS, Window
 from opentrail.capture.reply import Client
 from opentrail.clock import Clock
 from opentrail.errors import ClientError, Corrupt, Unavailable
-from opentrail.eventlog.base import Draft, Entry, Origin
+from opentrail.eventlog.base import Entry, Origin
 from opentrail.eventlog.reader import SegmentReader
 from opentrail.front.metrics import Metrics
+from opentrail.front.senders import SentRecords
 from opentrail.front.signer import signer
 
 SIGNING_NAME = "opentrail"
@@ -70,19 +72,19 @@ class IntakeDoor:
     def __init__(
         self,
         keys: KeyTable,
-        append: Callable[[Sequence[Draft]], Awaitable[list[int]]],
+        sent: SentRecords,
         metrics: Metrics,
         clock: Clock,
         *,
         refusing: Callable[[], str],
         verify: bool,
     ) -> None:
-        """``append`` is durable when it returns; ``refusing`` says why the log takes nothing now.
+        """``refusing`` says why the log takes nothing now.
 
         ``verify``: only known keys may send.
         """
         self._keys = keys
-        self._append = append
+        self._sent = sent
         self._metrics = metrics
         self._clock = clock
         self._refusing = refusing
@@ -135,6 +137,7 @@ class IntakeDoor:
         self._not_ready = "it is still reading what came in before; try again"
         window = self._intake.window
         window.clear()
+        self._sent.clear()
         try:
             start = log.since(self._clock.now_ms() - WINDOW_MS, LOADED_SEGMENTS_MAX)
             for piece in _pieces(start, log.of_origin(Origin.INTAKE, start, log.durable_end())):
@@ -162,7 +165,7 @@ class IntakeDoor:
             self._metrics.intake_refused(error.code)
             self._send(client, _error(error), last=True)
         else:
-            self._send(client, await self.answer(head, arrival.repeated, data))
+            self._send(client, await self.answer(head, arrival.repeated, data, arrival.source_ip))
 
     async def _whole(self, head: RequestHead, body: RequestBody) -> bytes:
         """Return the body. A long one is waited for only if a known key seems to send it.
@@ -207,14 +210,16 @@ class IntakeDoor:
         age_ms = self._clock.now_ms() - since_ms if since_ms else 0
         self._metrics.intake_window_s = max(age_ms, 0) / 1000
 
-    async def answer(self, head: RequestHead, repeated: str, body: bytes) -> IntakeAnswer:
+    async def answer(
+        self, head: RequestHead, repeated: str, body: bytes, source_ip: str
+    ) -> IntakeAnswer:
         """Answer one request, whose whole ``body`` is here.
 
         ``repeated`` is a decisive header that stands twice, if one does.
         """
         self.busy += 1
         try:
-            return await self._answer(head, repeated, body)
+            return await self._answer(head, repeated, body, source_ip)
         except ClientError as error:
             self._metrics.intake_refused(error.code)
             return _error(error)
@@ -228,12 +233,15 @@ class IntakeDoor:
         finally:
             self.busy -= 1
 
-    async def _answer(self, head: RequestHead, repeated: str, body: bytes) -> IntakeAnswer:
+    async def _answer(
+        self, head: RequestHead, repeated: str, body: bytes, source_ip: str
+    ) -> IntakeAnswer:
         """Take in what the request brings.
 
         1. who sends it, and is the body the one that was signed
         2. take it apart, check each record, find what came in before
-        3. append what is new, in one piece       (durable when it returns)
+        3. append what is new, in one piece, and who sent it if it is time to say so
+           (durable when it returns)
         4. answer
         A crash before 3 ends: all of it or nothing is in the log, and the sender, who was told
         nothing, sends it again. After: the same, and all of it is known.
@@ -248,10 +256,10 @@ class IntakeDoor:
         batch = self._intake.take(text, _may_write(key), now_ms)
         if key is not None and batch.all_rejected("AccountNotAllowed"):
             raise refusals.in_protocol(refusals.access_denied(key.arn, PUT_RECORDS), "rest-json")
-        await self._durable(batch)
+        await self._durable(batch, Sender(key, source_ip, head.headers.get("user-agent", "")))
         return IntakeAnswer(200, answer_of(batch))
 
-    async def _durable(self, batch: Batch) -> None:
+    async def _durable(self, batch: Batch, sender: Sender) -> None:
         """Return once the batch, and what its duplicates are duplicates of, is durable.
 
         Raises: Unavailable.
@@ -261,7 +269,7 @@ class IntakeDoor:
             done = self._under_way[batch] = asyncio.get_running_loop().create_future()
         positions: list[int] | None = None
         try:
-            positions = await self._append(batch.drafts) if batch.drafts else []
+            positions = await self._sent.append(batch.drafts, sender, batch.counted())
         finally:
             if done is not None:
                 del self._under_way[batch]

@@ -18,6 +18,7 @@ from opentrail.aws.request import Credential
 from opentrail.capture.build import BuildSettings
 from opentrail.capture.call import Call
 from opentrail.capture.gateway import Gateway, GatewaySettings, OwnApi, Parts
+from opentrail.capture.intake_senders import Senders
 from opentrail.capture.upstream import Upstreams
 from opentrail.clock import Clock, Ids, SystemClock, SystemIds
 from opentrail.config import Settings
@@ -50,6 +51,7 @@ from opentrail.front.ops import (
 )
 from opentrail.front.parts import admission_of, identities_of, sender_of
 from opentrail.front.recovery import LastRun, recover_last_run
+from opentrail.front.senders import SentRecords
 from opentrail.front.server import (
     Server,
     connections_max,
@@ -80,7 +82,7 @@ RESET_POLL_S = 0.01
 
 KEYS_INTERVAL_S = 1.0
 """How soon changed keys are taken up, and how much of what was learned a crash may lose."""
-GAP_INTERVAL_S = 1.0
+TELL_INTERVAL_S = 1.0
 """How soon after the log can be written again it says which calls passed without it."""
 
 DAY_MS = 86_400_000
@@ -202,16 +204,17 @@ class Front:
             self._settings.listen.trusted_proxies,
             connections_max(),
         )
-        verify, append = self._settings.api.auth == "verify", commit.append
-        clock = self._clock
+        verify = self._settings.api.auth == "verify"
+        senders = Senders(self._settings.account, self._settings.region, self._ids)
+        sent = SentRecords(commit.append, senders, self._clock)
         self._intake = IntakeDoor(
-            self.keys, append, self.metrics, clock, refusing=self.refusing, verify=verify
+            self.keys, sent, self.metrics, self._clock, refusing=self.refusing, verify=verify
         )
         self._intake.open(self._settings.data_dir, self._inflight.claimed)
         rooms = ImportRooms(
-            backend.known, append, self.durable_end, self.refusing, lambda: self.log.log_id
+            backend.known, commit.append, self.durable_end, self.refusing, lambda: self.log.log_id
         )
-        doors = own_doors(self._settings, self.keys, clock, self._ids, backend, rooms)
+        doors = own_doors(self._settings, self.keys, self._clock, self._ids, backend, rooms)
         operations.open_doors({INTAKE_PATH: self._intake.handle, **doors})
         operations.offer(self._endpoints(commit, backend, server))
         stopped = asyncio.Event()
@@ -220,7 +223,7 @@ class Front:
             asyncio.create_task(backend.run()),
             asyncio.create_task(self._expire(commit, backend)),
             asyncio.create_task(self._sweep(server, upstreams)),
-            asyncio.create_task(self._tell_gaps(commit)),
+            asyncio.create_task(self._tell(commit, sent)),
             asyncio.create_task(self._know_keys()),
             asyncio.create_task(self._announce(sock, backend, started)),
         ]
@@ -228,6 +231,8 @@ class Front:
             tasks.append(asyncio.create_task(self._renew(server)))
         _settle_memory()
         await server.serve(sock, stopped, self._certificate, upstreams.close)
+        with contextlib.suppress(Unavailable):  # whoever sent is named already, only sums are not
+            await sent.tell(all_of_them=True)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -243,13 +248,14 @@ class Front:
             server.sweep(loop.time())
             upstreams.sweep(loop.time())
 
-    async def _tell_gaps(self, commit: GroupCommit) -> None:
-        """Own the loop that says, once the log can be written again, what passed without it."""
+    async def _tell(self, commit: GroupCommit, sent: SentRecords) -> None:
+        """Own the loop that says what passed while the log could not be written, and who sent."""
         while True:
-            await asyncio.sleep(GAP_INTERVAL_S)
+            await asyncio.sleep(TELL_INTERVAL_S)
             if not self.refusing():
                 with contextlib.suppress(Unavailable):  # then it refuses again, or ends
                     await self._gaps.step(commit.append_one)
+                    await sent.tell()
 
     async def _know_keys(self) -> None:
         """Own the loop that takes up changed keys and writes down what was learned."""

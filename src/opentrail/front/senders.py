@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Appends what was sent to us, and says in the log who sent it."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+from opentrail.capture.intake_senders import Sender, Senders, Sums, Telling
+from opentrail.clock import Clock
+from opentrail.eventlog.base import Draft
+
+
+class SentRecords:
+    """The intake's way into the log. Owned by the event loop."""
+
+    def __init__(
+        self,
+        append: Callable[[Sequence[Draft]], Awaitable[list[int]]],
+        senders: Senders,
+        clock: Clock,
+    ) -> None:
+        """``append`` is durable when it returns."""
+        self._append = append
+        self._senders = senders
+        self._clock = clock
+
+    async def append(
+        self, drafts: Sequence[Draft], sender: Sender, counted: Mapping[str, int]
+    ) -> list[int]:
+        """Append the records of one request; return their positions when they are durable.
+
+        ``counted``: how many were accepted, duplicates and rejected. If it is time to say so, who
+        sent them is in the same append: a crash leaves both or neither. Raises: Unavailable.
+        """
+        now_ms = self._clock.now_ms()
+        sums = Sums(1, counted["accepted"], counted["duplicate"], counted["rejected"], now_ms)
+        telling = self._senders.tell(sender, sums, now_ms) if drafts else None
+        if telling is not None:
+            return (await self._told(telling, sums, drafts))[:-1]
+        positions = await self._append(drafts) if drafts else []
+        self._senders.count(sender, sums)
+        return positions
+
+    async def _told(self, telling: Telling, own: Sums, drafts: Sequence[Draft]) -> list[int]:
+        positions: list[int] | None = None
+        try:
+            positions = await self._append([*drafts, telling.draft])
+        finally:
+            if positions is None:
+                self._senders.untold(telling, own)
+        return positions
+
+    async def tell(self, *, all_of_them: bool = False) -> None:
+        """Append the events of senders whose minute is over, or of all. Raises: Unavailable."""
+        for telling in self._senders.due(self._clock.now_ms(), all_of_them=all_of_them):
+            await self._told(telling, Sums(), ())
+
+    def clear(self) -> None:
+        """Forget who has sent: the log begins anew."""
+        self._senders.clear()
