@@ -52,6 +52,8 @@ OTHERS = [
     ONE.replace(b"orders.", b"orders\\u002e", 1),
     ONE[:-1] + b',"eventID":"other"}',
     ONE[:-1] + b',"unknown":1}',
+    ONE.replace(b'"userName":', b'"userName":"Eve","userName":', 1),
+    ONE.replace(b'"userName":', b'"sessionContext":{"a":1,"a":2},"userName":', 1),
     ONE.replace(b',"', b', "', 1),
     ONE.replace(b'{"type"', b'{\n"type"', 1),
     ONE.replace(b'{"type"', b'{\r"type"', 1),

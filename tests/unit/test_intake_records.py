@@ -178,6 +178,12 @@ def test_long_numbers_stay_what_they_are():
         ONE[:-1] + b', "event\\u0049D":"other"}',
         ONE[:-1] + b',"mine":1,"mine":2}',
         ONE.replace(b'"accountId":', b'"accountId":"210987654321","accountId":', 1),
+        ONE.replace(b'"userName":', b'"userName":"Eve","userName":', 1),
+        ONE.replace(b'"userName":', b'"inScopeOf":{"a":1,"a":2},"userName":', 1),
+        ONE.replace(
+            b'"userName":', b'"sessionContext":{"sessionIssuer":{"arn":"","arn":""}},"x":', 1
+        ),
+        ONE.replace(b'"userName":', b'"x":[{"a":{"a":1}},{"a":1,"\\u0061":2}],"userName":', 1),
     ],
 )
 def test_a_field_that_stands_twice_is_refused(data):
@@ -216,6 +222,7 @@ def test_a_broken_line_is_told_alone_and_a_broken_list_as_a_whole():
         b'{"Records":5}',
         b"{\n" + ONE,
         b"[" * 200_000,
+        gzip.compress(ONE),
         b"[]",
         b"",
         b" \n ",

@@ -26,6 +26,7 @@ COMMAS_MAX = 100 * RECORDS_MAX
 
 _GZIP = 31
 """zlib's window bits for the largest window with a gzip header."""
+_GZIP_MAGIC = b"\x1f\x8b"
 _BLANKS = b" \t\r\n"
 _BOM = b"\xef\xbb\xbf"
 """Says that what follows is UTF-8 (RFC 8259, 8.1: it may be ignored). It is of no record."""
@@ -120,6 +121,9 @@ def read(body: bytes, content_type: str = "") -> Text:
     A JSON array, an object ``{"Records":[…]}``, one record, or one record a line. Raises:
     ClientError: it is none of these.
     """
+    if body.startswith(_GZIP_MAGIC):
+        message = "The body is gzipped: say so with Content-Encoding: gzip."
+        raise ClientError("InvalidRequestException", message)
     kind = content_type.partition(";")[0].strip().lower() if content_type else ""
     text = body.removeprefix(_BOM).strip(_BLANKS)
     if kind in _NDJSON_TYPES:

@@ -16,7 +16,9 @@ from opentrail.capture.intake_record import (
     EVENT_ID_CHARS_MAX,
     NESTING_MAX,
     Fields,
+    Rejection,
     any_time_fault,
+    check_caller,
     is_insight,
     kind_fault,
     kind_of,
@@ -58,7 +60,9 @@ def columns_of(text: Text, now_s: int) -> Columns | None:
     if len(named) < len(accounts) or not len(fields) == len(records) == len(event_ids):
         return None
     lists = text.data.find(b"[", 1) > 0
-    return Columns(records, event_ids, named) if _fit(event_ids, records, lists=lists) else None
+    if not (_fit(event_ids, records, lists=lists) and _have_callers(fields)):
+        return None
+    return Columns(records, event_ids, named)
 
 
 def _fields_of(text: Text) -> list[Fields]:
@@ -100,19 +104,26 @@ def _lines(text: bytes, fields: list[Fields]) -> list[bytes]:
 
 
 def _are_good(fields: list[Fields], now_s: int) -> bool:
-    """Whether names, times and callers are all good."""
+    """Whether names and times are all good."""
     kinds = set(map(kind_of, fields))
     if any(map(kind_fault, kinds)) or any_time_fault({each.event_time for each in fields}, now_s):
         return False
-    callers = [each.user_identity for each in fields if type(each.user_identity) is Raw]
     # Of Insights events something else is asked for.
-    return not any(map(is_insight, kinds)) and len(callers) == len(fields) and _are_objects(callers)
+    return not any(map(is_insight, kinds))
 
 
-def _are_objects(parts: list[Raw]) -> bool:
-    """Whether each of ``parts``, JSON without line breaks, is an object."""
-    joined = b"\n".join(parts)
-    return joined.startswith(b"{") and joined.count(b"\n{") == len(parts) - 1
+def _have_callers(fields: list[Fields]) -> bool:
+    """Whether each has a userIdentity that is good; they are known not to be nested deeply."""
+    parts = [each.user_identity for each in fields if type(each.user_identity) is Raw]
+    callers = set(map(bytes, parts))
+    if len(parts) < len(fields) or not all(data.startswith(b"{") for data in callers):
+        return False
+    try:
+        for data in callers:
+            check_caller(data)
+    except Rejection:
+        return False
+    return True
 
 
 def _fit(event_ids: list[str], records: list[bytes], *, lists: bool) -> bool:

@@ -48,10 +48,14 @@ _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 KINDS_MAX = 4096
 """Sources, names, regions and so on that were found good together: an installation has some
 hundred; a hostile sender's come and go."""
+CALLERS_MAX, CALLER_BYTES_MAX = 2048, 1024
+"""userIdentities that were found good, and how long one is that is remembered: 2 MB; senders tell of
+the same callers again and again."""
 FAR_S = 2**62
 """Later than any eventTime."""
 _KINDS: set["Kind"] = set()
 _TIMES: dict["Text", int] = {}
+_CALLERS: set[bytes] = set()
 
 Text = str | None | UnsetType
 Kind = tuple[Text, Text, Text, Text, Text, Text]
@@ -111,6 +115,38 @@ class Fields(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     annotation: Part = UNSET
 
 
+class _Issuer(msgspec.Struct, frozen=True, gc=False, rename="camel"):
+    type: Part = UNSET
+    principal_id: Part = UNSET
+    arn: Part = UNSET
+    account_id: Part = UNSET
+    user_name: Part = UNSET
+
+
+class _Attributes(msgspec.Struct, frozen=True, gc=False, rename="camel"):
+    creation_date: Text = UNSET
+    mfa_authenticated: Text = UNSET
+
+
+class _Context(msgspec.Struct, frozen=True, gc=False, rename="camel"):
+    session_issuer: _Issuer | UnsetType = UNSET
+    attributes: _Attributes | UnsetType = UNSET
+    source_identity: Text = UNSET
+
+
+class _Caller(msgspec.Struct, frozen=True, gc=False, rename="camel"):
+    """The members that a userIdentity usually has; as ``Fields`` it shows by its length if all is well."""
+
+    type: Part = UNSET
+    principal_id: Part = UNSET
+    arn: Part = UNSET
+    account_id: Part = UNSET
+    access_key_id: Part = UNSET
+    user_name: Part = UNSET
+    session_context: _Context | UnsetType = UNSET
+    invoked_by: Part = UNSET
+
+
 class Checked(msgspec.Struct, frozen=True, gc=False):
     """A record that may come in."""
 
@@ -126,6 +162,7 @@ kind_of: Callable[[Fields], Kind] = attrgetter(
 )
 """The names in a record by which others are as good or bad as it: few differ."""
 _decode_fields = msgspec.json.Decoder(Fields).decode
+_decode_caller = msgspec.json.Decoder(_Caller).decode
 _encode = msgspec.json.Encoder().encode
 
 
@@ -217,9 +254,41 @@ def is_insight(kind: Kind) -> bool:
 def _part_fault(fields: Fields, kind: Kind) -> str:
     insight = is_insight(kind)
     part = fields.insight_details if insight else fields.user_identity
-    if type(part) is Raw and bytes(part)[0] == _BRACE:
+    if type(part) is Raw and (data := bytes(part))[0] == _BRACE:
+        if not insight:
+            check_caller(data)
         return ""
     return f"It needs {'insightDetails' if insight else 'a userIdentity'}, which is an object."
+
+
+def check_caller(data: bytes) -> None:
+    """Refuse a userIdentity in which a member stands twice, and remember one that is good.
+
+    Two readers would not see the same caller. ``data`` is not nested deeply. Raises: Rejection.
+    """
+    if data in _CALLERS:
+        return
+    try:
+        usual = len(_encode(_decode_caller(data))) == len(data)
+    except _UNREADABLE:
+        usual = False
+    if not usual:
+        json.loads(data, object_pairs_hook=_each_once, parse_int=str, parse_float=str)
+    if len(_CALLERS) >= CALLERS_MAX:
+        _CALLERS.clear()
+    if len(data) <= CALLER_BYTES_MAX:
+        _CALLERS.add(data)
+
+
+def _each_once(pairs: list[tuple[str, object]]) -> None:
+    """Refuse an object in which a name stands twice. Raises: Rejection."""
+    twice = [name for name, count in Counter(name for name, _ in pairs).items() if count > 1]
+    if twice:
+        raise _twice(twice[0])
+
+
+def _twice(name: str) -> Rejection:
+    return Rejection("DuplicateField", f"The field {name[:NAME_CHARS_MAX]} stands twice.")
 
 
 def any_time_fault(texts: set[Text], now_s: int) -> bool:
@@ -271,9 +340,7 @@ def _check_names(data: bytes) -> None:
     for names in (pairs, *identity):
         twice = [name for name, count in Counter(name for name, _ in names).items() if count > 1]
         if twice:
-            raise Rejection(
-                "DuplicateField", f"The field {twice[0][:NAME_CHARS_MAX]} stands twice."
-            )
+            raise _twice(twice[0])
 
 
 def _check_nesting(data: bytes) -> None:
