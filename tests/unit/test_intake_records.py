@@ -42,6 +42,14 @@ def dumped(**fields: object) -> bytes:
     return json.dumps(record(**fields)).encode()
 
 
+def test_the_caller_of_an_insights_record_is_looked_at_too():
+    given = json.dumps(INSIGHT | {"userIdentity": {"accountId": "1"}}).encode()
+    check(given, NOW_S)
+    assert rejected(given.replace(b'{"accountId"', b'{"accountId":"2","accountId"')).code == (
+        "DuplicateField"
+    )
+
+
 @pytest.mark.parametrize(
     "given", [record(), sign_in(), vpce(), INSIGHT, SERVICE_EVENT, record(eventVersion="1.0")]
 )
@@ -157,6 +165,8 @@ def test_nesting_has_a_bound_and_text_does_not_count():
         ONE.replace(b'"m"', b'"\x01"'),
         ONE.replace(b'"m"', b'"\xff"'),
         ONE.replace(b'"m"', b'"\xed\xa0\x80"'),
+        ONE[:-1] + b',"\\ud800":1}',
+        ONE[:-1] + b',"\xff":1}',
     ],
 )
 def test_what_is_not_json_is_rejected(data):

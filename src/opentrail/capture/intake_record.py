@@ -162,6 +162,7 @@ kind_of: Callable[[Fields], Kind] = attrgetter(
 )
 """The names in a record by which others are as good or bad as it: few differ."""
 _decode_fields = msgspec.json.Decoder(Fields).decode
+_decode_members = msgspec.json.Decoder(dict[str, Raw]).decode
 _decode_caller = msgspec.json.Decoder(_Caller).decode
 _encode = msgspec.json.Encoder().encode
 
@@ -252,11 +253,11 @@ def is_insight(kind: Kind) -> bool:
 
 
 def _part_fault(fields: Fields, kind: Kind) -> str:
-    insight = is_insight(kind)
-    part = fields.insight_details if insight else fields.user_identity
-    if type(part) is Raw and (data := bytes(part))[0] == _BRACE:
-        if not insight:
-            check_caller(data)
+    insight, caller = is_insight(kind), fields.user_identity
+    if type(caller) is Raw:
+        check_caller(bytes(caller))
+    part = fields.insight_details if insight else caller
+    if type(part) is Raw and bytes(part)[0] == _BRACE:
         return ""
     return f"It needs {'insightDetails' if insight else 'a userIdentity'}, which is an object."
 
@@ -284,11 +285,8 @@ def _each_once(pairs: list[tuple[str, object]]) -> None:
     """Refuse an object in which a name stands twice. Raises: Rejection."""
     twice = [name for name, count in Counter(name for name, _ in pairs).items() if count > 1]
     if twice:
-        raise _twice(twice[0])
-
-
-def _twice(name: str) -> Rejection:
-    return Rejection("DuplicateField", f"The field {name[:NAME_CHARS_MAX]} stands twice.")
+        message = f"The field {twice[0][:NAME_CHARS_MAX]} stands twice."
+        raise Rejection("DuplicateField", message)
 
 
 def any_time_fault(texts: set[Text], now_s: int) -> bool:
@@ -330,17 +328,15 @@ def _check_odd(data: bytes, fields: Fields) -> bytes:
 
 
 def _check_names(data: bytes) -> None:
-    """Refuse a record in which a field stands twice: its readers would not read the same.
+    """Refuse a record, without blanks, in which a field stands twice. Raises: Rejection.
 
-    Raises: Rejection.
+    Its readers would not read the same.
     """
+    if len(_encode(_decode_members(data))) == len(data):
+        return
     # Numbers stay text: Python refuses to convert very long ones.
     pairs = json.loads(data, object_pairs_hook=list, parse_int=str, parse_float=str)
-    identity = [value for name, value in pairs if name == "userIdentity" and type(value) is list]
-    for names in (pairs, *identity):
-        twice = [name for name, count in Counter(name for name, _ in names).items() if count > 1]
-        if twice:
-            raise _twice(twice[0])
+    _each_once(pairs)
 
 
 def _check_nesting(data: bytes) -> None:

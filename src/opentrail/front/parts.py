@@ -4,9 +4,11 @@
 from opentrail.access.key_table import KeyTable
 from opentrail.capture.admit import Admission
 from opentrail.capture.identity import Identities, IdentitySettings
+from opentrail.capture.intake_senders import Senders
 from opentrail.capture.outgoing import Sender
-from opentrail.clock import Clock
+from opentrail.clock import Clock, Ids
 from opentrail.config import Settings
+from opentrail.front.senders import Append, SentRecords
 from opentrail.front.upstream_keys import ProfileKeys
 from opentrail.front.whose import Whose
 
@@ -40,3 +42,8 @@ def admission_of(settings: Settings, whose: Whose, instance: str) -> Admission:
 def sender_of(settings: Settings, clock: Clock) -> Sender:
     """Return what makes of calls what goes on to the upstreams."""
     return Sender(ProfileKeys(clock) if settings.forward.mode == "resign" else None, clock)
+
+
+def sent_of(settings: Settings, append: Append, clock: Clock, ids: Ids) -> SentRecords:
+    """Return the intake's way into the log."""
+    return SentRecords(append, Senders(settings.account, settings.region, ids), clock)

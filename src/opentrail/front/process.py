@@ -18,7 +18,6 @@ from opentrail.aws.request import Credential
 from opentrail.capture.build import BuildSettings
 from opentrail.capture.call import Call
 from opentrail.capture.gateway import Gateway, GatewaySettings, OwnApi, Parts
-from opentrail.capture.intake_senders import Senders
 from opentrail.capture.upstream import Upstreams
 from opentrail.clock import Clock, Ids, SystemClock, SystemIds
 from opentrail.config import Settings
@@ -49,7 +48,7 @@ from opentrail.front.ops import (
     json_page,
     refusal,
 )
-from opentrail.front.parts import admission_of, identities_of, sender_of
+from opentrail.front.parts import admission_of, identities_of, sender_of, sent_of
 from opentrail.front.recovery import LastRun, recover_last_run
 from opentrail.front.senders import SentRecords
 from opentrail.front.server import (
@@ -205,8 +204,7 @@ class Front:
             connections_max(),
         )
         verify = self._settings.api.auth == "verify"
-        senders = Senders(self._settings.account, self._settings.region, self._ids)
-        sent = SentRecords(commit.append, senders, self._clock)
+        sent = sent_of(self._settings, commit.append, self._clock, self._ids)
         self._intake = IntakeDoor(
             self.keys, sent, self.metrics, self._clock, refusing=self.refusing, verify=verify
         )

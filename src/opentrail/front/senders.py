@@ -7,17 +7,15 @@ from opentrail.capture.intake_senders import Sender, Senders, Sums, Telling
 from opentrail.clock import Clock
 from opentrail.eventlog.base import Draft
 
+Append = Callable[[Sequence[Draft]], Awaitable[list[int]]]
+"""Appends; durable when it returns."""
+
 
 class SentRecords:
     """The intake's way into the log. Owned by the event loop."""
 
-    def __init__(
-        self,
-        append: Callable[[Sequence[Draft]], Awaitable[list[int]]],
-        senders: Senders,
-        clock: Clock,
-    ) -> None:
-        """``append`` is durable when it returns."""
+    def __init__(self, append: Append, senders: Senders, clock: Clock) -> None:
+        """``senders`` knows who has sent of late."""
         self._append = append
         self._senders = senders
         self._clock = clock
