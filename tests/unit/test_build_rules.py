@@ -3,6 +3,7 @@ import dataclasses
 import gzip
 import json
 
+import msgspec
 import pytest
 from support.calls import ACCOUNT, EVENT_ID, FINISHED_MS, REGION, Made, body, caller, record_of
 
@@ -451,7 +452,7 @@ def test_a_gzipped_request_is_read():
 def test_an_unknown_operation_is_recorded_with_what_is_known(operation):
     call = create_endpoint().call()
     target = Target("sagemaker", "sagemaker.amazonaws.com", operation, "json", known=False)
-    call = dataclasses.replace(call, target=target, status=404, response=body(b"<html>"))
+    call = msgspec.structs.replace(call, target=target, status=404, response=body(b"<html>"))
     record = record_of(call)
     assert record["eventName"] == (operation or "UnknownOperation")
     assert record["eventSource"] == "sagemaker.amazonaws.com"
@@ -460,7 +461,7 @@ def test_an_unknown_operation_is_recorded_with_what_is_known(operation):
 
 
 def test_an_unknown_service_is_recorded_too():
-    call = dataclasses.replace(create_endpoint().call(), target=Target("", "", "", ""))
+    call = msgspec.structs.replace(create_endpoint().call(), target=Target("", "", "", ""))
     record = record_of(call)
     assert (record["eventSource"], record["eventName"]) == (
         "unknown.amazonaws.com",

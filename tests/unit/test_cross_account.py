@@ -3,10 +3,10 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import replace
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 from support.seeded_ids import SeededIds
 
 from opentrail.access.key_table import KeyTable

@@ -2,10 +2,10 @@
 """Whose a long-term key is, learned from IAM's answers, with no more than they say."""
 
 import json
-from dataclasses import replace
 from urllib.parse import urlencode
 
 import pytest
+from msgspec.structs import replace
 from support.signed_requests import SECRET, Signer
 
 from opentrail.access.key_table import KeyTable

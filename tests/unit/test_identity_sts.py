@@ -73,7 +73,7 @@ def call(operation: str, inner: str, parameters: dict[str, str] | None = None, *
         status=200,
         response=Body(response, len(response)),
     )
-    return replace(made, **changes)
+    return msgspec.structs.replace(made, **changes)
 
 
 def assume_role(parameters: dict[str, str] | None = None, **changes) -> Call:
@@ -170,9 +170,14 @@ def test_parameters_that_can_be_read_in_two_ways_teach_nothing(path):
     other = f"RoleArn=arn:aws:iam::{ACCOUNT}:role/{path}"
     made = assume_role()
     doubled = made.request.data + b"&" + other.encode()
-    assert session_of(replace(made, request=Body(doubled, len(doubled))), keys(), NOW_MS) is None
+    assert (
+        session_of(
+            msgspec.structs.replace(made, request=Body(doubled, len(doubled))), keys(), NOW_MS
+        )
+        is None
+    )
     head = msgspec.structs.replace(made.head, query=other)
-    assert session_of(replace(made, head=head), keys(), NOW_MS) is None
+    assert session_of(msgspec.structs.replace(made, head=head), keys(), NOW_MS) is None
 
 
 def test_get_session_token_is_its_caller():
@@ -224,7 +229,9 @@ def test_get_federation_token():
 
 def test_what_an_unverified_call_made_cannot_be_verified():
     for made in (call("GetSessionToken", ""), call("GetFederationToken", FEDERATED_USER)):
-        claimed = replace(made, caller=msgspec.structs.replace(made.caller, verified=False))
+        claimed = msgspec.structs.replace(
+            made, caller=msgspec.structs.replace(made.caller, verified=False)
+        )
         assert learned(claimed).secret_access_key == ""
     assert learned(assume_role(verified=False)).secret_access_key == SECRET
 
@@ -242,14 +249,14 @@ def test_what_an_unverified_call_made_cannot_be_verified():
     ],
 )
 def test_other_answers_teach_nothing(change):
-    assert session_of(replace(assume_role(), **change), keys(), NOW_MS) is None
+    assert session_of(msgspec.structs.replace(assume_role(), **change), keys(), NOW_MS) is None
 
 
 @pytest.mark.parametrize("change", [{"path": "/bucket/key"}, {"method": "GET"}])
 def test_only_what_sts_itself_can_have_answered_is_believed(change):
     made = assume_role()
     head = msgspec.structs.replace(made.head, **change)
-    assert session_of(replace(made, head=head), keys(), NOW_MS) is None
+    assert session_of(msgspec.structs.replace(made, head=head), keys(), NOW_MS) is None
 
 
 @pytest.mark.parametrize(
@@ -266,7 +273,7 @@ def test_only_what_sts_itself_can_have_answered_is_believed(change):
 )
 def test_the_end_of_a_session(until, expires_ms):
     body = answer("AssumeRole", ROLE_USER, until=until)
-    made = replace(assume_role(), response=Body(body, len(body)))
+    made = msgspec.structs.replace(assume_role(), response=Body(body, len(body)))
     session = session_of(made, keys(), NOW_MS)
     assert (session.expires_ms if session else None) == expires_ms
 
@@ -301,7 +308,9 @@ def test_long_term_and_configured_keys_are_never_relabelled(key_id):
     table = keys()
     identities = Identities(IdentitySettings(account=ACCOUNT, region="us-east-1"), table)
     body = answer("GetFederationToken", FEDERATED_USER, key_id=key_id)
-    made = replace(call("GetFederationToken", FEDERATED_USER), response=Body(body, len(body)))
+    made = msgspec.structs.replace(
+        call("GetFederationToken", FEDERATED_USER), response=Body(body, len(body))
+    )
     identities.learn(made, NOW_MS)
     assert table.find(USER.access_key_id) is USER
     assert table.find("AKIAIOSFODNN7EXAMPLE") is None

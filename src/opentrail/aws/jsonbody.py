@@ -50,7 +50,9 @@ def members_of(
     found: dict[str, object] = {}
     for member in members if value else ():
         sent = value.get(member.wire)
-        if sent is not None:
+        if type(sent) is str and not member.shape.members:  # most are: the rest costs more steps
+            found[member.name] = sent
+        elif sent is not None:
             converted = convert(member.shape, sent, depth)
             if converted is not None:
                 found[member.name] = converted

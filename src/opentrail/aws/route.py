@@ -21,6 +21,11 @@ from opentrail.errors import ClientError
 
 __all__ = ["ambiguous", "identify", "parse_credential"]
 
+TARGET_CHARS_MAX = 256
+"""Of an X-Amz-Target that is remembered: names of prefix and operation have some 100."""
+TARGETS_CACHED = 1024
+"""Such headers that are remembered: a busy installation calls some hundred operations, and what hostile
+clients make up takes a megabyte at most."""
 FORM_FIELDS_MAX = 10_000
 """Form fields that are searched for an Action: EC2's longest requests have about a thousand."""
 
@@ -176,6 +181,9 @@ def identify(
     ``head`` is as ``aws.address`` leaves it. ``body`` is what was kept of it; only forms are looked into. An operation that the models do
     not have is returned with ``known`` False. Never raises.
     """
+    usual = None if service or credential is None else _usual_call(head, credential)
+    if usual is not None:
+        return usual
     group = catalog.alone(service) if service else _group(head, credential)
     sent = _sent(head, group, body)
     if sent is None or (head.path != "/" and sent.protocol != CBOR):
@@ -187,6 +195,30 @@ def identify(
     if sent is not None:
         return _named(sent, group, source)
     return _unknown(_Sent("", "", _guessed_protocol(head, group)), group, source)
+
+
+def _usual_call(head: RequestHead, credential: Credential) -> Target | None:
+    """Return what most JSON calls are for; None where more than these two have to be looked at."""
+    header = head.headers.get("x-amz-target", "")
+    if not header or head.path != "/" or "smithy-protocol" in head.headers:
+        return None
+    if len(header) > TARGET_CHARS_MAX or len(credential.signing_name) > TARGET_CHARS_MAX:
+        return None
+    return _by_header(credential.signing_name, header, _json_version(head))
+
+
+@functools.lru_cache(maxsize=TARGETS_CACHED)
+def _by_header(signing_name: str, header: str, json_version: str) -> Target | None:
+    """Return what X-Amz-Target names; None where that is not what counts."""
+    group = catalog.by_signing_name(signing_name)
+    if group is not None and "json" not in group.protocols:
+        return None
+    return _named(_by_target(header, json_version), group, _source_of(signing_name))
+
+
+def _by_target(header: str, json_version: str) -> _Sent:
+    prefix, _, name = header.rpartition(".")
+    return _Sent(prefix, _plausible(name), "json", json_version)
 
 
 def _group(head: RequestHead, credential: Credential | None) -> Group | None:
@@ -203,8 +235,7 @@ def _sent(head: RequestHead, group: Group | None, body: bytes) -> _Sent | None:
             return _Sent(path[1], _plausible(path[2]), CBOR)
     header = head.headers.get("x-amz-target", "")
     if header and (group is None or "json" in group.protocols):
-        prefix, _, name = header.rpartition(".")
-        return _Sent(prefix, _plausible(name), "json", _json_version(head))
+        return _by_target(header, _json_version(head))
     # A json service may have spoken query once, and old SDKs still do (SQS).
     if group is None or not group.protocols.isdisjoint(("query", "ec2", "json")):
         return _form(head, group, body)
@@ -296,9 +327,11 @@ def _as_signed(found: Target, credential: Credential | None) -> Target:
 
 def _scope_source(credential: Credential | None) -> str:
     """Return the eventSource that the scope claims; empty when it cannot be a host name."""
-    if credential is None or not _SIGNING_NAME.match(credential.signing_name):
-        return ""
-    return f"{credential.signing_name}.amazonaws.com"
+    return "" if credential is None else _source_of(credential.signing_name)
+
+
+def _source_of(signing_name: str) -> str:
+    return f"{signing_name}.amazonaws.com" if _SIGNING_NAME.match(signing_name) else ""
 
 
 def _plausible(name: str) -> str:

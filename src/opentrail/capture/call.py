@@ -3,7 +3,6 @@
 
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import Enum
 
 import msgspec
@@ -97,8 +96,7 @@ class Tls(msgspec.Struct, frozen=True, gc=False):
     (RFC 4514), then its alternative names ("DNS:…", "URI:…", "email:…"); none when it showed none."""
 
 
-@dataclass(slots=True)
-class Call:
+class Call(msgspec.Struct):
     """One observed request and its answer."""
 
     event_id: str
@@ -113,7 +111,7 @@ class Call:
     request: Body = EMPTY
     status: int = 0
     """HTTP status; 0 when there is none."""
-    response_headers: Mapping[str, str] = field(default_factory=dict)
+    response_headers: Mapping[str, str] = {}
     """Names in lower case."""
     response: Body = EMPTY
     """Kept only where the record needs it (errors, and calls whose response is recorded)."""
@@ -128,7 +126,7 @@ class Call:
     """Whether its upstream refuses a wrong x-amz-expected-bucket-owner, as AWS does."""
     tls: Tls | None = None
     """None where the client spoke plain HTTP."""
-    additional: dict[str, object] = field(default_factory=dict)
+    additional: dict[str, object] = {}
     """More for additionalEventData (why an outcome is unknown)."""
 
     @property

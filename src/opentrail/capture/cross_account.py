@@ -8,7 +8,6 @@ served here.
 
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 
 import msgspec
 
@@ -96,7 +95,7 @@ def owners_copy(call: Call, owner: str, ids: Ids) -> Call:
         "", "", IdentityType.AWS_ACCOUNT, caller.account, principal_id=known.principal_id
     )
     call.shared_event_id = call.shared_event_id or uuid4_text(ids)
-    return replace(
+    return msgspec.structs.replace(
         call,
         event_id=uuid4_text(ids),
         caller=msgspec.structs.replace(

@@ -115,7 +115,10 @@ class Structure:
         shown: Object = {}
         for name, spelling, write in self.members:
             member = value.get(name)
-            if member is not None and (written := write(member)) is not LEFT_OUT:
+            if member is None:
+                continue
+            written = member if write is scalar and type(member) is str else write(member)
+            if written is not LEFT_OUT:
                 before = shown.get(spelling) if self.shares else None
                 shown[spelling] = written if before is None else joined(before, written)
         return shown

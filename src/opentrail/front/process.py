@@ -227,7 +227,7 @@ class Front:
         ]
         if self._certificate is not None:
             tasks.append(asyncio.create_task(self._renew(server)))
-        _settle_memory()
+        settle_memory()
         await server.serve(sock, stopped, self._certificate, upstreams.close)
         with contextlib.suppress(Unavailable):  # whoever sent is named already, only sums are not
             await sent.tell(all_of_them=True)
@@ -278,7 +278,7 @@ class Front:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(READY_WAIT_S_MAX):
                 await backend.ready.wait()
-        _settle_memory()  # once more: what was made of the first calls lives as long, too
+        settle_memory()  # once more: what was made of the first calls lives as long, too
         host, port = sock.getsockname()[:2]
         started(Started(host, port, self.recovered, self.refusing()))
 
@@ -377,7 +377,7 @@ class Front:
         self.log.close()
 
 
-def _settle_memory() -> None:
+def settle_memory() -> None:
     """Have collections look at what comes from now on only."""
     gc.collect()
     gc.freeze()  # what is built now lives as long as the process
