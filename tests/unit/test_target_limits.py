@@ -273,3 +273,16 @@ def test_what_is_too_large_is_counted_when_nothing_else_is_sent():
     entry = world.state.get(target_status_key(trail.id, "logs"))
     assert entry is not None
     assert msgspec.json.decode(entry.value, type=TargetStatus).given_up == 1
+
+
+def test_a_record_that_is_not_utf_8_is_copied_all_the_same():
+    """Nothing of ours makes one; if one is there, it must not end what copies the others."""
+    data = record(1, ACCOUNTS[0], "us-east-1", note="?").replace(b"?", b"\xff")
+    copied = Copied(data, decode(data, "test"), ACCOUNTS[0])
+    clients_of = Recorded({"Entries": [{"EventId": "1"}]})
+    EventsTarget(clients_of, TargetSetting(events=True)).send(TRAIL, [copied], 0)
+    ((_, _, asked),) = clients_of.asked
+    assert "\ufffd" in asked["Entries"][0]["Detail"]
+    clients_of = Recorded()
+    LogsTarget(clients_of, 0).send(TRAIL, [copied], 0)
+    assert "\ufffd" in clients_of.asked[-1][2]["logEvents"][0]["message"]

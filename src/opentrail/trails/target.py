@@ -24,6 +24,14 @@ class Copied(msgspec.Struct, frozen=True, gc=False):
     account: str
     """Who received the event."""
 
+    @property
+    def text(self) -> str:
+        """The record as text. What is not UTF-8 in it, which readers of JSON refuse, is replaced.
+
+        Else one such record would end the process that copies it, again and again.
+        """
+        return self.data.decode("utf-8", "replace")
+
 
 class Announces(Protocol):
     """Is told of delivered files. Safe from several threads.

@@ -100,7 +100,7 @@ class EventsTarget:
         entry: dict[str, object] = {
             "Source": f"{self._setting.events_source_prefix}{service}",
             "DetailType": DETAIL_TYPES.get(record.event_type, DETAIL_TYPES["AwsApiCall"]),
-            "Detail": copied.data.decode(),
+            "Detail": copied.text,
             "Resources": [],
             "EventBusName": self._setting.events_bus,
         }

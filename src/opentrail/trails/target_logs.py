@@ -114,7 +114,7 @@ class LogsTarget:
             self._streams.discard((trail.log_group_arn, stream))
 
     def _put(self, trail: Trail, stream: str, records: Sequence[Copied], at_ms: int) -> None:
-        events = [{"timestamp": at_ms, "message": each.data.decode()} for each in records]
+        events = [{"timestamp": at_ms, "message": each.text} for each in records]
         answer = self._call(trail, "put_log_events", logStreamName=stream, logEvents=events)
         if answer.get("rejectedLogEventsInfo"):
             # All have the time of now, so one of the two clocks is days off.
