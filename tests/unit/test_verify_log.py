@@ -12,6 +12,8 @@ from support.delivery_world import ACCOUNTS, BUCKETS, REGIONS, SELECTORS, World
 
 from opentrail.cli.main import cli
 from opentrail.errors import OpenTrailError, UsageError
+from opentrail.event.gap import DELIVERY_GAP_EVENT_NAME, Gap, gap_event
+from opentrail.eventlog.base import Draft, Origin
 from opentrail.eventlog.segments import Segments
 from opentrail.objects.table import BucketTable
 from opentrail.state.base import Change
@@ -109,6 +111,22 @@ def test_a_file_that_is_gone_or_changed(world):
     assert code == 1
     assert ("Logged file", "not found") in wrong
     assert ("Logged file", "is not what the log gives") in wrong
+
+
+def test_a_file_that_was_given_up_is_not_looked_for_if_the_log_itself_says_so(world):
+    first, *_ = world.logs()
+    world.path(first).unlink()
+    (trail,) = world.registry.trails()
+    details = {"trailARN": trail.arn, "s3ObjectKeys": [first]}
+    gap = Gap("backlog-too-large", 0, 1000, more=details, event_name=DELIVERY_GAP_EVENT_NAME)
+    event = gap_event(gap, "e" * 36, trail.account, trail.home_region, 1000)
+    world.log.append([Draft(Origin.INTAKE, event)])
+    assert ("Logged file", "not found") in verify(world, "--against-log")[1]
+    world.log.append([Draft(Origin.INTERNAL, event)])
+    _, wrong, found = verify(world, "--against-log")
+    assert ("Logged file", "not found") not in wrong
+    notes = [each["reason"] for each in found["findings"]]
+    assert any(note.startswith("1 files were given up") for note in notes)
 
 
 def test_the_same_files_are_derived_as_were_delivered(world):

@@ -9,6 +9,7 @@ from opentrail.clock import iso_seconds
 from opentrail.config import Settings
 from opentrail.errors import UsageError
 from opentrail.eventlog.reader import SegmentReader
+from opentrail.trails.confess import told_given_up
 from opentrail.trails.digestfile import LogFileEntry
 from opentrail.trails.rederive import Rederivation
 from opentrail.trails.survey import Asked
@@ -33,6 +34,7 @@ class AgainstLog:
         self._trail, self._through = _cursor(settings, name)
         self._keys: set[int] = set()
         self._since_ms = 0
+        self._given_up: frozenset[str] = frozenset()
 
     def findings(self, files: Files) -> Iterator[Finding]:
         """Yield what is to be said of each file that the log gives. Raises: Corrupt. Unavailable."""
@@ -41,9 +43,15 @@ class AgainstLog:
             found = Rederivation(log, self._trail, self._through)
             self._since_ms = found.since_ms
             counts = [0, 0]
+            self._given_up = told_given_up(log, self._trail.arn)
             yield from as_derived(files, self._entries(found, counts))
         finally:
             log.close()
+        if self._given_up:
+            said = (
+                f"{len(self._given_up)} files were given up, as DeliveryGap events of the log say"
+            )
+            yield Finding(NOTE, self._trail.arn, Verdict.VALID, f"{said}: they are not looked for")
         said = f"the log gives it {counts[0]} records in {counts[1]} files"
         if self._since_ms:
             said += f", delivered since {iso_seconds(self._since_ms)}"
@@ -57,6 +65,8 @@ class AgainstLog:
     def _entries(self, found: Rederivation, counts: list[int]) -> Iterator[LogFileEntry]:
         for each in found.files():
             self._keys.add(hash(each.entry.s3_object))
+            if each.entry.s3_object in self._given_up:
+                continue
             if self._asked.is_in_time(each.cut_ms // 1000):
                 counts[0] += each.records
                 counts[1] += 1

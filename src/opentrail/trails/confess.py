@@ -8,9 +8,10 @@ import msgspec
 
 from opentrail.clock import Clock, uuid_bytes
 from opentrail.errors import Unavailable
+from opentrail.event.codec import decode
 from opentrail.event.gap import DELIVERY_GAP_EVENT_NAME, Gap, gap_event
 from opentrail.event.service_event import event_id_of
-from opentrail.eventlog.base import Draft, EventLog, Origin
+from opentrail.eventlog.base import Draft, EventLog, LogReader, Origin
 from opentrail.eventlog.recorded import recorded
 from opentrail.state.base import Change, Conflict, Entry, State
 from opentrail.trails.backlog import GIVEN_UP_PREFIX, GivenUp
@@ -76,6 +77,34 @@ class Confessor:
         gap = _gap_of(given_up)
         data = gap_event(gap, event_id, given_up.account, given_up.region, now_ms)
         self._log.append([Draft(Origin.INTERNAL, data)])
+
+
+class _Details(msgspec.Struct, rename={"trail_arn": "trailARN", "keys": "s3ObjectKeys"}):
+    trail_arn: str
+    keys: tuple[str, ...]
+
+
+class _Told(msgspec.Struct, rename={"details": "serviceEventDetails"}):
+    details: _Details
+
+
+_decode_told = msgspec.json.Decoder(_Told).decode
+
+
+def told_given_up(log: LogReader, trail_arn: str) -> frozenset[str]:
+    """Return the keys of a trail's files that gap events of the log name. Raises: Corrupt.
+
+    Only our own events count: anybody may send a record that looks like one.
+    """
+    name = DELIVERY_GAP_EVENT_NAME.encode()
+    found: set[str] = set()
+    for entry in log.entries(0):
+        if entry.origin is Origin.INTERNAL and name in entry.data:
+            if decode(entry.data, "log").event_name != DELIVERY_GAP_EVENT_NAME:
+                continue
+            details = _decode_told(entry.data).details
+            found.update(details.keys if details.trail_arn == trail_arn else ())
+    return frozenset(found)
 
 
 def _first(keys: Iterable[str]) -> Iterator[str]:
