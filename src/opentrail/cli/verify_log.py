@@ -48,10 +48,9 @@ class AgainstLog:
         finally:
             log.close()
         if self._given_up:
-            said = (
-                f"{len(self._given_up)} files were given up, as DeliveryGap events of the log say"
-            )
-            yield Finding(NOTE, self._trail.arn, Verdict.VALID, f"{said}: they are not looked for")
+            said = "files given up, as DeliveryGap events of the log say, and not looked for"
+            count = len(self._given_up)
+            yield Finding(NOTE, self._trail.arn, Verdict.VALID, f"{said}: {count}")
         said = f"the log gives it {counts[0]} records in {counts[1]} files"
         if self._since_ms:
             said += f", delivered since {iso_seconds(self._since_ms)}"
