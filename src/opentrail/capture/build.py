@@ -14,6 +14,7 @@ import msgspec
 from opentrail.aws.protocol import error_of, request_members, response_members
 from opentrail.aws.request import Target
 from opentrail.capture.call import EMPTY, Call, Outcome, plain
+from opentrail.capture.echoed import without_echoes
 from opentrail.capture.elements import Element
 from opentrail.capture.elements_s3 import additional as s3_additional
 from opentrail.capture.limits import ADDITIONAL_BYTES_MAX, capped, omitted, truncated
@@ -142,7 +143,9 @@ def _error(call: Call, how: Plan) -> tuple[str, str] | None:
         code = f"{'Client' if call.status < _SERVER_ERROR_STATUS_MIN else 'Server'}.{code}"
     # A denial by policy is recorded under one name, whatever the service calls it.
     code = "AccessDenied" if code == "AccessDeniedException" else code
-    return code, Redaction.HIDDEN.value if how.hide_messages and message else message
+    if not message or how.hide_messages:
+        return code, Redaction.HIDDEN.value if message else ""
+    return code, without_echoes(message, call, how.operation, how.secret_names)
 
 
 def _request_members(call: Call, how: Plan) -> Members | None:

@@ -99,6 +99,15 @@ def _identifiers(shape: Shape | None) -> frozenset[str]:
     )
 
 
+def payload(model: Operation, rules: OperationRules) -> frozenset[str]:
+    """Return the members of a data-plane request that say nothing of what the call is about."""
+    if model.input is None or not (rules.identifiers_only or rules.keep is not None):
+        return frozenset()
+    inside = [m for m in model.input.members.values() if not m.location]
+    names = _identifiers(model.input) | (rules.keep or frozenset())
+    return frozenset(m.name for m in inside) - names
+
+
 def _is_text(shape: Shape) -> bool:
     item = shape.members["member"].shape if shape.kind == "list" else shape
     return item.kind == "string"

@@ -15,7 +15,7 @@ from opentrail.aws import tables
 from opentrail.aws.model import ErrorRow, Operation, Shape, operation
 from opentrail.aws.request import Target
 from opentrail.capture import forms
-from opentrail.capture.elements import Element
+from opentrail.capture.elements import CREDENTIALS, SECRETS, Element
 from opentrail.capture.readonly import reads
 from opentrail.capture.rules import (
     PLAIN,
@@ -66,6 +66,8 @@ class Plan:
     unparsed_errors: frozenset[str]
     """Error codes at which requestParameters are null."""
     hide_messages: bool
+    secret_names: frozenset[str]
+    """Members of the request, by model name, that are secret though the model does not say so."""
     opening: bytes
     """The record's JSON up to the value of userIdentity."""
     names: bytes
@@ -116,6 +118,7 @@ def plan(target: Target) -> Plan:
         renamed_errors=_renamed(model),
         unparsed_errors=service.unparsed_errors,
         hide_messages=service.hide_messages,
+        secret_names=_secret_names(model, service, rules),
         opening=b'{"eventVersion":%b,"userIdentity":' % _json(service.event_version),
         names=b',"eventSource":%b,"eventName":%b,"awsRegion":' % (_json(source), _json(event_name)),
         reads=is_read,
@@ -124,6 +127,13 @@ def plan(target: Target) -> Plan:
         closing=b',"eventCategory":"%b"' % category.encode(),
         tls=service.tls,
     )
+
+
+def _secret_names(
+    model: Operation | None, service: ServiceRules, rules: OperationRules
+) -> frozenset[str]:
+    hidden = SECRETS.union(service.hide, rules.hide, service.drop, rules.drop)
+    return hidden | CREDENTIALS | (forms.payload(model, rules) if model is not None else set())
 
 
 def _by_default(service: ServiceRules, model: Operation | None) -> OperationRules:

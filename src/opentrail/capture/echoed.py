@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Services quote what was wrong in their error messages: what is secret in it is hidden there, too.
+
+"Value 'hunter2' at 'masterUserPassword' failed to satisfy constraint": the request says which texts
+are secret, and the message is searched for them.
+"""
+
+from collections.abc import Iterator, Mapping
+from urllib.parse import unquote
+
+from opentrail.aws.fault import MESSAGE_CHARS_MAX
+from opentrail.aws.model import Operation, Shape
+from opentrail.aws.protocol import request_members
+from opentrail.aws.request import RequestHead
+from opentrail.capture.call import Call, plain
+from opentrail.capture.rules import Redaction
+
+SECRET_CHARS_MIN = 4
+"""Shorter texts are not looked for: they stand in any sentence, and guessing them is no work."""
+SECRETS_MAX = 1000
+"""Texts of one request that are looked for: more are in no request that one error is about."""
+
+_SIGNED = ("x-amz-signature=", "x-amz-security-token=", "signature=")
+
+
+def without_echoes(
+    message: str, call: Call, operation: Operation | None, names: frozenset[str]
+) -> str:
+    """Return an error's message without what is secret in its request.
+
+    ``names`` are the members, by model name at any depth, that are secret though the model does not
+    say so.
+    """
+    found = {text for text in _of_head(call.head) if len(text) >= SECRET_CHARS_MIN}
+    if operation is not None and operation.input is not None:
+        for text in _of_request(operation, operation.input, call, names):
+            if len(found) >= SECRETS_MAX:
+                break
+            if len(text) >= SECRET_CHARS_MIN:
+                found.add(text)
+    for text in sorted(found, key=len, reverse=True):
+        message = _hidden(message, text)
+    return message
+
+
+def _hidden(message: str, secret: str) -> str:
+    """Hide a secret; also one of which a message that was cut off has only the beginning."""
+    shown = message.replace(secret, Redaction.HIDDEN.value)
+    if len(message) < MESSAGE_CHARS_MAX:
+        return shown
+    start = secret[:SECRET_CHARS_MIN]
+    at = shown.find(start, max(len(shown) - len(secret), 0))
+    while at >= 0:
+        if secret.startswith(shown[at:]):
+            return shown[:at] + Redaction.HIDDEN.value
+        at = shown.find(start, at + 1)
+    return shown
+
+
+def _of_head(head: RequestHead) -> Iterator[str]:
+    """Yield what proves in head and query who calls: signatures, tokens."""
+    yield head.headers.get("x-amz-security-token", "")
+    scheme, _, rest = head.headers.get("authorization", "").partition(" ")
+    yield rest.rpartition("Signature=")[2].rpartition(":")[2] if scheme else ""
+    for pair in head.query.split("&") if "=" in head.query else ():
+        if pair.lower().startswith(_SIGNED):
+            value = pair.partition("=")[2]
+            yield value
+            yield unquote(value)
+
+
+def _of_request(
+    operation: Operation, shape: Shape, call: Call, names: frozenset[str]
+) -> Iterator[str]:
+    body = plain(call.request, call.head.headers)
+    members = request_members(operation, call.head, body.data if body.complete else b"")
+    if members:
+        yield from _secrets(shape, members, names, secret=False)
+
+
+def _secrets(shape: Shape, value: object, names: frozenset[str], *, secret: bool) -> Iterator[str]:
+    """Yield the secret texts and numbers in a value of ``shape``, as a message has them."""
+    secret = secret or shape.sensitive
+    if isinstance(value, Mapping):
+        for inner, part, is_named in _parts(shape, value, names):
+            yield from _secrets(inner, part, names, secret=secret or is_named)
+    elif isinstance(value, list) and shape.kind == "list":
+        for part in value:
+            yield from _secrets(shape.members["member"].shape, part, names, secret=secret)
+    elif secret and isinstance(value, str | int | float):
+        yield str(value)
+
+
+def _parts(
+    shape: Shape, value: Mapping[str, object], names: frozenset[str]
+) -> Iterator[tuple[Shape, object, bool]]:
+    """Yield the parts of a structure or a map: the shape of each, itself, whether it is secret."""
+    if shape.kind == "map":
+        for key, part in value.items():
+            yield shape.members["key"].shape, key, False
+            yield shape.members["value"].shape, part, False
+    for name, part in value.items() if shape.kind == "structure" else ():
+        member = shape.members.get(name)
+        if member is not None:
+            yield member.shape, part, name in names

@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An error message that quotes a secret of its request does not bring it into the record."""
+
+import gzip
+import json
+from typing import Any
+
+import pytest
+from support import aws_requests
+from support.calls import Made, body, called
+
+from opentrail.aws.fault import MESSAGE_CHARS_MAX
+from opentrail.aws.request import RequestHead
+from opentrail.capture.echoed import SECRET_CHARS_MIN
+from opentrail.event.record import HIDDEN
+
+SECRET = "hunter2-and-more"
+CASES: list[tuple[str, str, dict[str, Any]]] = [
+    ("rds", "CreateDBInstance", {"DBInstanceIdentifier": "d", "MasterUserPassword": SECRET}),
+    ("docdb", "CreateDBCluster", {"DBClusterIdentifier": "d", "MasterUserPassword": SECRET}),
+    ("ssm", "PutParameter", {"Name": "n", "Value": SECRET}),
+    ("secretsmanager", "CreateSecret", {"Name": "n", "SecretString": SECRET}),
+    ("iam", "CreateLoginProfile", {"UserName": "u", "Password": SECRET}),
+    (
+        "lambda",
+        "UpdateFunctionConfiguration",
+        {"FunctionName": "f", "Environment": {"Variables": {"KEY": SECRET}}},
+    ),
+    ("s3", "GetObject", {"Bucket": "b", "Key": "k", "SSECustomerKey": SECRET}),
+    ("ec2", "RunInstances", {"MinCount": 1, "MaxCount": 1, "UserData": SECRET}),
+    (
+        "personalize",
+        "CreateFilter",
+        {"name": "n", "datasetGroupArn": "arn:a", "filterExpression": SECRET},
+    ),
+    (
+        "sagemaker-featurestore-runtime",
+        "PutRecord",
+        {"FeatureGroupName": "g", "Record": [{"FeatureName": "f", "ValueAsString": SECRET}]},
+    ),
+]
+
+
+def failed(message: str) -> dict[str, Any]:
+    said = json.dumps({"message": message}).encode()
+    headers = {"x-amzn-errortype": "ValidationException"}
+    return {"status": 400, "response": body(said), "response_headers": headers}
+
+
+@pytest.mark.parametrize(("service", "operation", "params"), CASES)
+def test_what_a_message_quotes_is_hidden(service, operation, params):
+    record = called(service, operation, params, **failed(f"Value '{SECRET}' is not valid"))
+    assert record["errorCode"] == "ValidationException" or service == "ec2"
+    assert record["errorMessage"] == f"Value '{HIDDEN}' is not valid"
+    assert SECRET not in json.dumps(record)
+
+
+@pytest.mark.parametrize(
+    ("protocol", "service", "operation", "params"),
+    [
+        ("query", *CASES[0]),
+        ("json", *CASES[2]),
+        ("rest-xml", *CASES[6]),
+        (
+            "smithy-rpc-v2-cbor",
+            "ds",
+            "CreateDirectory",
+            {"Name": "n", "Password": SECRET, "Size": "Small"},
+        ),
+    ],
+)
+def test_in_every_protocol_and_in_gzip(protocol, service, operation, params):
+    of = aws_requests.service_model(service).operation_model(operation)
+    head, data = aws_requests.request(of, params, protocol)
+    zipped = RequestHead(
+        head.method, head.path, head.query, {**head.headers, "content-encoding": "gzip"}
+    )
+    more = failed(f"not {SECRET}") | {"head": zipped, "request": body(gzip.compress(data))}
+    made = Made(service, operation, protocol=protocol, more=more)
+    assert made.record()["errorMessage"] == f"not {HIDDEN}"
+
+
+@pytest.mark.parametrize(
+    ("headers", "query"),
+    [
+        ({"x-amz-security-token": SECRET}, ""),
+        (
+            {
+                "authorization": f"AWS4-HMAC-SHA256 Credential=A/B/C/D/aws4_request, Signature={SECRET}"
+            },
+            "",
+        ),
+        ({"authorization": f"Bearer {SECRET}"}, ""),
+        ({"authorization": f"AWS AKIA:{SECRET}"}, ""),
+        ({}, f"X-Amz-Credential=a&X-Amz-Signature={SECRET}"),
+        ({}, f"X-Amz-Security-Token={SECRET}"),
+        ({}, f"X-Amz-Security-Token={SECRET.replace('-', '%2D')}"),
+        ({}, f"AWSAccessKeyId=AKIA&Signature={SECRET}&Expires=1"),
+    ],
+)
+def test_what_proves_who_calls_is_hidden(headers, query):
+    made = Made("s3", "ListBuckets", method="GET", query=query, headers=headers)
+    made.more = failed(f"no such page: /?{query or SECRET} ({SECRET})")
+    text = json.dumps(made.record())
+    assert SECRET not in text
+    assert SECRET.replace("-", "%2D") not in text
+
+
+def test_a_secret_that_a_long_message_cuts_off_is_hidden():
+    for kept in (SECRET_CHARS_MIN, 10, len(SECRET)):
+        start = "x" * (MESSAGE_CHARS_MAX - kept)
+        record = called(*CASES[0], **failed(start + SECRET + "and so on"))
+        assert record["errorMessage"].startswith(start[:1000])
+        assert SECRET[:SECRET_CHARS_MIN] not in record["errorMessage"]
+
+
+def test_what_is_no_secret_stays():
+    params = {"DBInstanceIdentifier": "the-name", "MasterUserPassword": "xyz"}
+    message = "the-name: MasterUserPassword is too short (xyz)"
+    record = called("rds", "CreateDBInstance", params, **failed(message))
+    assert record["errorMessage"] == message
+    record = called(
+        "sagemaker-runtime", "InvokeEndpoint", {"EndpointName": "e-name"}, **failed("no e-name")
+    )
+    assert record["errorMessage"] == "no e-name"
