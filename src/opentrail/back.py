@@ -241,7 +241,8 @@ class Back:
 
     def _index(self) -> None:
         """Own the index's loop: everything that is durable, then wait for news."""
-        told, ready = -1, False
+        told: object = None
+        ready = False
         while not self._stopping.is_set():
             try:
                 while not self._stopping.is_set() and self._history.step():
@@ -335,17 +336,17 @@ class Back:
                 return
             self._stopping.wait(WATCH_WAIT_S)
 
-    def _tell(self, told: int) -> int:
-        """Tell front how far the index is, if that has changed."""
-        indexed_to = self._history.indexed_to()
-        if indexed_to != told:
-            self._send(Kind.INDEXED, indexed_to)
-        return indexed_to
+    def _tell(self, told: object) -> object:
+        """Tell front how far the index is and of how many records, if that has changed."""
+        state = self._history.indexed_to(), self._history.tally()
+        if state != told:
+            self._send(Kind.INDEXED, state[0], _encode(state[1]))
+        return state
 
-    def _send(self, kind: Kind, number: int) -> bool:
+    def _send(self, kind: Kind, number: int, payload: bytes = b"") -> bool:
         """Tell front something; without front there is nothing left to do."""
         try:
-            self._link.send(kind, number)
+            self._link.send(kind, number, payload)
         except Unavailable:
             self._stopping.set()
         return True

@@ -213,5 +213,7 @@ def test_a_back_that_outlives_its_front_keeps_the_next_one_from_the_index(tmp_pa
 def test_the_data_directory_checks_out_afterwards(aftermath, tmp_path):
     server, _, _, _ = aftermath
     server.stop()
-    checked = run("fsck", "--data", str(server.data), home=tmp_path)
+    checked = run("fsck", "--data", str(server.data), "--json", home=tmp_path)
     assert checked.returncode == 0, checked.stdout + checked.stderr
+    records = json.loads(checked.stdout)["records"]
+    assert records["appended"] == records["indexed"] + records["waiting"] > 0

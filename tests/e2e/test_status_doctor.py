@@ -2,6 +2,7 @@
 """`opentrail status` and `opentrail doctor`, on a set-up that is well and on ones that are not."""
 
 import json
+import re
 import shutil
 import socket
 from pathlib import Path
@@ -60,7 +61,7 @@ def test_a_server_that_is_well_and_its_trails(tmp_path):
         assert found["excluded"] == ["health (/healthz)"]
         assert "audit (us-east-1) logs" in found["trail"][0]
         assert "s ago" in found["trail"][0]
-        assert found["calls"][0].endswith("0 failed + 0 in flight")
+        all_add_up(found)
 
         key = server.admin
         environment = {
@@ -79,6 +80,15 @@ def test_a_server_that_is_well_and_its_trails(tmp_path):
     found = facts(*arguments, home=tmp_path, code=3)
     assert "no answer" in found["server"][0]
     a_bucket_that_is_gone(tmp_path, arguments)
+
+
+def all_add_up(found: dict[str, list[str]]) -> None:
+    assert found["calls"][0].endswith("0 failed + 0 in flight")
+    (records,) = found["records"]
+    assert re.fullmatch(
+        r"(\d+) appended = \1 indexed \+ 0 that are no events \+ 0 beyond retention \+ 0 waiting",
+        records,
+    )
 
 
 def a_bucket_that_is_gone(home: Path, arguments: tuple[str, ...]) -> None:

@@ -4,13 +4,17 @@
 import json
 
 import pytest
-from support.data_directories import data_directory, record
+from support.data_directories import data_directory, encoded, record
 from support.log_files import HandClock
+from support.seeded_ids import SeededIds
 from support.server import OpenTrail, run
 from support.terminal import lines_of, on_terminal
 
+from opentrail.eventlog.base import Draft, Origin
+from opentrail.eventlog.options import LogOptions
 from opentrail.eventlog.reader import SegmentReader
-from opentrail.history.index import History
+from opentrail.eventlog.segments import Segments
+from opentrail.history.index import History, Sizes
 from opentrail.history.lookup import Lookup
 
 COUNT = 100
@@ -53,7 +57,49 @@ def test_a_sound_directory(home):
     code, lines = fsck(home)
     assert code == 0
     assert lines[0].startswith("opentrail-data: 100 records in 10 frames, 1 segment, ")
-    assert lines[1:] == ["all of it checks out"]
+    records = "100 appended = 100 indexed + 0 that are no events + 0 beyond retention + 0 waiting"
+    assert lines[1:] == [records, "all of it checks out"]
+
+
+def test_records_add_up_over_retention_kills_and_rebuilds(tmp_path):
+    """Appended = indexed + no events + beyond retention + waiting, and a lost one is a finding."""
+    data = tmp_path / "opentrail-data"
+    options = LogOptions(disk_reserve_bytes=0, segment_bytes_max=4_000, dictionary=b"")
+    clock = HandClock()
+    log = Segments.open(data, clock, SeededIds(1), options)
+    history = History.open(data / "history", log, clock, sizes=Sizes(flush_rows=10))
+    for number in range(60):
+        texts = [encoded(record(number)), b"7" if number % 5 else b'{"eventTime":"soon"}']
+        log.append([Draft(Origin.INTAKE, text) for text in texts])
+        while history.step():
+            pass
+    log.expire(2**50, log.durable_end() - 8_000)
+    appended, expired = log.counts(log.first())
+    assert appended == 120
+    assert 0 < expired < 120
+    found = accounts(tmp_path)
+    assert found["waiting"] < 20, "what the memtable had when the process was killed"
+    assert (found["appended"], found["beyond_retention"]) == (120, expired)
+    assert found["indexed"] > 0 < found["no_event"]
+    log._lock.release()
+    assert fsck(tmp_path, "--rebuild")[0] == 0
+    again = accounts(tmp_path)
+    assert (again["appended"], again["beyond_retention"]) == (120, expired)
+    texts = [entry.data for entry in SegmentReader(data / "log").entries(0)]
+    assert again["no_event"] + again["waiting"] + again["indexed"] == len(texts)
+    assert abs(again["indexed"] - again["no_event"]) < 20
+    (data / "log" / "records.json").unlink()
+    code, lines = fsck(tmp_path)
+    assert code == 4
+    assert "records.json: not there, so what retention deleted is not counted" in lines[1]
+
+
+def accounts(home) -> dict[str, int]:
+    done = run("fsck", "--json", home=home)
+    assert done.returncode == 0, done.stdout
+    found: dict[str, int] = json.loads(done.stdout)["records"]
+    assert found["appended"] == sum(found.values()) - found["appended"]
+    return found
 
 
 def test_a_flipped_byte_of_the_log_is_located(home):

@@ -313,8 +313,8 @@ def test_an_attribute_that_does_not_exist(tmp_path: Path):
 def test_records_that_are_no_events_are_counted(tmp_path: Path):
     log = full_log(5)
     log.append([b"7", b'{"eventTime":"soon"}'])
-    assert indexed(tmp_path, log).unindexed == 2
-    assert indexed(tmp_path, log).unindexed == 2
+    assert indexed(tmp_path, log).tally()[1].others == 2
+    assert indexed(tmp_path, log).tally()[1].others == 2
 
 
 def test_lookups_of_another_thread_see_whole_answers_while_it_indexes(tmp_path: Path):

@@ -49,7 +49,7 @@ def derived_of(log: MemoryLog) -> list[Derived]:
 
 
 def test_all_but_the_placeholders_are_indexed(log: MemoryLog, history: History):
-    assert history.unindexed == NO_EVENTS
+    assert history.tally()[1].others == NO_EVENTS
     assert len(derived_of(log)) == len(list(log.entries(0))) - NO_EVENTS
 
 

@@ -4,23 +4,22 @@
 import json
 import shutil
 import sys
-from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
 import click
+import msgspec
 from rich.console import Console
 from rich.progress import Progress
 
+from opentrail.cli.audit import Audit
 from opentrail.cli.exits import EXIT_CORRUPT
 from opentrail.cli.options import Command, settings_of, settings_options
 from opentrail.clock import SystemClock
 from opentrail.config import Settings
-from opentrail.errors import Unavailable, UsageError
-from opentrail.eventlog.check import LogCheck, Totals
+from opentrail.errors import UsageError
 from opentrail.eventlog.lock import DataLock
 from opentrail.eventlog.reader import SegmentReader
-from opentrail.history.check import check as check_history
 from opentrail.history.index import History
 
 
@@ -31,10 +30,12 @@ from opentrail.history.index import History
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
 def command(config: Path | None, *, rebuild: bool, as_json: bool, **flags: str | None) -> None:
-    """Check the data directory: the log, and the index against it.
+    """Check the data directory: the log, the index against it, and that all records add up.
 
-    Every frame of the log up to its durable end is read. It reads beside a running server. Exit code 0: all checks out. 4: something does not, and
-    the lines say where and how to go on.
+    Every frame of the log up to its durable end is read. Each record that was ever appended must be
+    found by event history, be no event, be beyond the retention, or wait to be indexed. It reads
+    beside a running server. Exit code 0: all checks out. 4: something does not, and the lines say
+    where and how to go on.
 
       opentrail fsck
       opentrail fsck --rebuild     throw event history's index away and build it from the log
@@ -44,28 +45,16 @@ def command(config: Path | None, *, rebuild: bool, as_json: bool, **flags: str |
     if not (data / "log").is_dir():
         raise UsageError(f"no log in {data}: name the server's data directory (--data)")
     rebuilt = _rebuild(settings) if rebuild else None
-    walk = LogCheck(data / "log")
-    findings = list(_findings(data, walk))
+    audit = Audit(data)
+    findings = list(audit.findings())
     if as_json:
-        shown = {"log": asdict(walk.totals), "rebuilt": rebuilt, "findings": findings}
+        totals, accounts = asdict(audit.walk.totals), audit.accounts
+        known = None if accounts is None else msgspec.structs.asdict(accounts)
+        shown = {"log": totals, "records": known, "rebuilt": rebuilt, "findings": findings}
         click.echo(json.dumps(shown))
     else:
-        _print(data, walk.totals, findings, rebuilt)
+        _print(audit, findings, rebuilt)
     sys.exit(EXIT_CORRUPT if findings else 0)
-
-
-def _findings(data: Path, walk: LogCheck) -> Iterator[dict[str, str]]:
-    """Yield what does not check out: first of the log, then of the index against it."""
-    sound = True
-    try:
-        for finding in walk.findings():
-            sound = False
-            yield {"part": "log", **asdict(finding)}
-    except Unavailable as error:
-        raise UsageError(f"{data / 'log'}: {error.message}") from error
-    if sound:  # else the index cannot be held against it
-        for difference in check_history(data / "history", SegmentReader(data / "log")):
-            yield {"part": "history", **asdict(difference)}
 
 
 def _rebuild(settings: Settings) -> int:
@@ -89,13 +78,16 @@ def _rebuild(settings: Settings) -> int:
     return history.indexed_to() - first
 
 
-def _print(data: Path, totals: Totals, findings: list[dict[str, str]], rebuilt: int | None) -> None:
+def _print(audit: Audit, findings: list[dict[str, str]], rebuilt: int | None) -> None:
+    totals = audit.walk.totals
     if rebuilt is not None:
         click.echo(f"event history is built anew over {rebuilt:,} bytes of log")
     click.echo(
-        f"{data}: {_many(totals.records, 'record')} in {_many(totals.frames, 'frame')},"
+        f"{audit.data}: {_many(totals.records, 'record')} in {_many(totals.frames, 'frame')},"
         f" {_many(totals.segments, 'segment')}, {_many(totals.file_bytes, 'byte')}"
     )
+    if audit.accounts is not None:
+        click.echo(audit.accounts.words)
     for finding in findings:
         click.secho(f"{finding['part']}: {finding['where']}: {finding['what']}", fg="red")
         click.echo(f"  {finding['hint']}")

@@ -75,6 +75,10 @@ def _announce(settings: Settings, started: Started) -> None:
     sys.stdout.flush()
 
 
+def _at_most(bytes_max: int) -> str:
+    return f" and {bytes_max:,} bytes with its index" if bytes_max else ""
+
+
 def _facts(settings: Settings, started: Started) -> list[tuple[str, str]]:
     log, history = settings.log, settings.history
     upstreams = [f"{name} -> {upstream.url}" for name, upstream in settings.upstream.items()]
@@ -83,7 +87,7 @@ def _facts(settings: Settings, started: Started) -> list[tuple[str, str]]:
         (
             "retention",
             (
-                f"log {log.retention_days:g} days, LookupEvents "
+                f"log {log.retention_days:g} days{_at_most(log.retention_bytes_max)}, LookupEvents "
                 f"{history.lookup_window_days:g} days; refuses below "
                 f"{log.disk_reserve_bytes // 2**20} MiB of free disk"
             ),

@@ -18,6 +18,7 @@ from opentrail.cli.trails_here import TrailsHere, trails_here
 from opentrail.clock import SystemClock, iso_seconds
 from opentrail.config import Settings
 from opentrail.errors import UsageError
+from opentrail.eventlog.counts import Accounts
 from opentrail.eventlog.reader import SegmentReader
 from opentrail.front.exclusions import exclusions_of, in_words
 from opentrail.trails.backlog import Patience
@@ -83,7 +84,19 @@ def _server(settings: Settings, health: Answer) -> Iterator[Line]:
         "opentrail_history_indexed_to", 0
     )
     yield Line("history", "all is indexed" if behind <= 0 else f"{behind:,.0f} bytes behind")
+    yield from _records(metrics, indexed=behind <= 0)
     yield _calls(metrics)
+
+
+def _records(metrics: dict[str, float], *, indexed: bool) -> Iterator[Line]:
+    """Yield whether the records add up, if the server says so."""
+    states = ("indexed", "no_event", "beyond_retention", "waiting")
+    values = [metrics.get(f'opentrail_log_records{{state="{state}"}}') for state in states]
+    found = [int(value) for value in values if value is not None]
+    if len(found) == len(states):
+        accounts = Accounts(int(metrics["opentrail_log_records_appended"]), *found)
+        waiting = accounts.waiting
+        yield Line("records", accounts.words, wrong=waiting < 0 or (indexed and waiting > 0))
 
 
 def _calls(metrics: dict[str, float]) -> Line:
@@ -117,8 +130,10 @@ def _stored(settings: Settings) -> Iterator[Line]:
         f"{free // MIB:,} MiB free; calls are refused below {reserve // MIB:,} MiB",
         wrong=free < 2 * reserve,
     )
-    days = f"records {settings.log.retention_days:g} days"
-    yield Line("retention", f"{days}, LookupEvents {settings.history.lookup_window_days:g} days")
+    kept = f"records {settings.log.retention_days:g} days"
+    if settings.log.retention_bytes_max:
+        kept += f" and {settings.log.retention_bytes_max:,} bytes with their index"
+    yield Line("retention", f"{kept}, LookupEvents {settings.history.lookup_window_days:g} days")
     for exclusion in exclusions_of(settings):
         yield Line("excluded", in_words(exclusion))
 

@@ -158,6 +158,8 @@ class Log(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
     """The event log."""
 
     retention_days: Days = 400.0
+    retention_bytes_max: Annotated[int, msgspec.Meta(ge=0)] = 0
+    """Of log and index together; beyond it the oldest records go, however young. 0: any size."""
     disk_reserve_bytes: Annotated[int, msgspec.Meta(ge=0)] = 256 * 1024 * 1024
     """Below this much free space the log refuses, before the disk is full."""
 

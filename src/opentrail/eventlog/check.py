@@ -38,6 +38,8 @@ class Totals:
     segments: int = 0
     frames: int = 0
     records: int = 0
+    records_from: int = 0
+    """Those at or past ``LogCheck.count_from``."""
     record_bytes: int = 0
     """Of the records' JSON."""
     marks: int = 0
@@ -54,6 +56,7 @@ class LogCheck:
     log_dir: Path
     totals: Totals = field(default_factory=Totals)
     """Complete once ``findings`` is exhausted."""
+    count_from: int = 0
     _append_ms: int = 0
 
     def findings(self) -> Iterator[Finding]:
@@ -123,6 +126,7 @@ class LogCheck:
         except BadBytes as error:
             return str(error)
         self.totals.records += len(data)
+        self.totals.records_from += sum(at >= self.count_from for at in records.positions)
         self.totals.record_bytes += sum(map(len, data))
         return ""
 

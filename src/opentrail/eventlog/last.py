@@ -24,6 +24,8 @@ class Written:
     append_ms: int
     rest: tuple[tuple[int, bytes], ...] = ()
     """Position and frame of each further mark."""
+    records: int = 0
+    """How many of the positions are records'."""
 
 
 class LastSegment:

@@ -42,7 +42,7 @@ class Kind(IntEnum):
     DURABLE = 3
     """front -> back: the log's durable end has moved; the number is the new end."""
     INDEXED = 4
-    """back -> front: event history has everything below this position."""
+    """back -> front: event history has everything below this position; the payload counts it."""
     APPEND = 5
     """back -> front: append these drafts."""
     APPENDED = 6

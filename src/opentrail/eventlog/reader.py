@@ -173,6 +173,13 @@ class SegmentReader:
             raise KeyError(first)
         return segment.header
 
+    def count(self, first: int) -> int:
+        """Return how many records the sealed segment has that begins at ``first``. Raises: Corrupt."""
+        segment = self._segment_at(first, begins=True)
+        if segment is None:
+            raise KeyError(first)
+        return sum(header.count for header, _ in segment.frames(first, segment.end()))
+
     def since(self, append_ms: int, segments_max: int) -> int:
         """Return where to begin reading for all that was appended at ``append_ms`` or later.
 

@@ -36,6 +36,8 @@ class Tail:
     """Position past the last frame."""
     append_ms: int
     """The log's newest append_ms; 0 when there is none."""
+    records: int
+    """In the last segment."""
 
 
 def recover(log_dir: Path, published: Published, files: Files) -> Tail | None:
@@ -107,18 +109,21 @@ def _check_frames(segments: list[SegmentFile], durable: int) -> Tail:
     holder = max(bisect.bisect_right(firsts, durable) - 1, 0)
     end = firsts[holder]
     append_ms = segments[holder].header.before_ms
+    records = 0
     for segment in segments[holder:]:
         last = segment is segments[-1]
+        records = 0
         for stop in (durable, segment.end()):
             try:
                 for header, _ in segment.frames(end, min(stop, segment.end())):
                     end, append_ms = header.end, header.append_ms
+                    records += header.count
             except Corrupt as damage:
                 torn = isinstance(damage.__cause__, BadBytes) and end >= durable and last
                 if not torn or _good_frame_after(segment, end):
                     raise
-                return Tail(segment.header, end, append_ms)
-    return Tail(segments[-1].header, end, append_ms)
+                return Tail(segment.header, end, append_ms, records)
+    return Tail(segments[-1].header, end, append_ms, records)
 
 
 def _good_frame_after(segment: SegmentFile, position: int) -> bool:

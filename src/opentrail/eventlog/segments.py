@@ -14,6 +14,7 @@ from opentrail.errors import Corrupt, Unavailable, UsageError
 from opentrail.eventlog.base import Draft, Entry, Mark, MarkKind
 from opentrail.eventlog.blob import DICTIONARY_PATH, BlobCodec
 from opentrail.eventlog.commit import GroupCommit, Pending
+from opentrail.eventlog.counts import RecordCounts
 from opentrail.eventlog.frame import build_frame, build_marks, check_marks, checked_size
 from opentrail.eventlog.last import LastSegment, Written
 from opentrail.eventlog.lock import DataLock
@@ -21,8 +22,9 @@ from opentrail.eventlog.options import LogOptions
 from opentrail.eventlog.published import NAME, Published, create_published
 from opentrail.eventlog.reader import SegmentReader
 from opentrail.eventlog.recovery import recover
+from opentrail.eventlog.retention import Limits, delete, expired, sealed
 from opentrail.eventlog.room import DiskRoom
-from opentrail.eventlog.segment import DAMAGE_HINT, list_firsts, segment_path
+from opentrail.eventlog.segment import DAMAGE_HINT, list_firsts
 
 _PASSING = {errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE}
 _RESTART = "restart OpenTrail: it then checks what the disk holds"
@@ -98,8 +100,11 @@ class Segments:
         self._last = LastSegment(self._dir, self._published, self._options, self._files)
         self._end = self._published.end()
         self._append_ms = 0
+        self._counts = RecordCounts(self._dir, self._reader.log_id, self._files)
         try:
             tail = recover(self._dir, self._published, self._files)
+            last = 0 if tail is None else tail.records
+            self._counts.open(list_firsts(self._dir), last, self._reader.count)
         except Corrupt as damage:
             self.damage = damage
             self._refusal = f"the log is damaged and opened read-only: {damage}"
@@ -288,7 +293,8 @@ class Segments:
         """Do steps 1 and 2 of ``_try_write``."""
         append_ms = max(self._append_ms, self._clock.now_ms())
         frame, positions = build_frame(self._end, append_ms, blobs)
-        return self._put_first(frame, Written(positions, self._end + len(frame), append_ms))
+        end, records = self._end + len(frame), len(positions)
+        return self._put_first(frame, Written(positions, end, append_ms, records=records))
 
     def _put_marks(self, marks: Sequence[tuple[MarkKind, bytes]]) -> Written | Unavailable:
         """Do steps 1 and 2 of ``_try_write`` for the first of ``marks``."""
@@ -317,13 +323,17 @@ class Segments:
             return self._cut_back(error, again=False)
         self._end = written.end
         self._append_ms = written.append_ms
+        self._counts.add(written.records)
         self._published.store_end(self._end)
         return None
 
     def _roll(self) -> None:
         """Begin a new segment at the end of the log. Raises: OSError."""
         created_ms = max(self._append_ms, self._clock.now_ms())
+        sealed_first = self._last.first
         self._last.roll(self._end, self._append_ms, created_ms, self._dictionary)
+        if sealed_first < self._end:
+            self._counts.seal(sealed_first)
 
     def _cut_back(self, error: OSError, *, again: bool) -> Unavailable:
         """Cut the segment back to the durable end; ``again``: more is taken once there is room."""
@@ -339,45 +349,39 @@ class Segments:
             self._refusal = str(answer)
         return answer
 
-    def expire(self, before_ms: int, floor_position: int) -> int:
+    def expire(self, before_ms: int, floor_position: int, bytes_max: int = 0) -> int:
         """Delete the segments older than ``before_ms`` below ``floor_position``; return how many.
 
-        ``floor_position`` is where the slowest reader is. The last segment is sealed first, if all
-        of it is that old.
-
-            1. publish the new first position  (readers skip what is below)
-            2. sync it                         (so that a missing segment is never taken for damage)
-            3. delete the files, oldest first
-        A crash after 1 or 2: the next start deletes what is below the first position.
-
+        ``floor_position`` is where the slowest reader is. While all segments together have more
+        than ``bytes_max`` bytes (0: any number), the oldest go too, however young. The last segment
+        stays; it is sealed first, if all of it is that old.
         Raises: Unavailable: nothing or some of it may be deleted.
         """
         with self._commits.exclusive:
             if self._refusal:
                 raise Unavailable("the log refuses", self._refusal)
             try:
-                return self._expire(before_ms, floor_position)
+                return self._expire(Limits(before_ms, floor_position, bytes_max))
             except OSError as error:
                 raise Unavailable(f"retention cannot delete: {error.strerror}") from error
 
-    def _expire(self, before_ms: int, floor_position: int) -> int:
-        whole = self._last.first < self._end <= floor_position
-        if whole and self._append_ms < before_ms:
+    def _expire(self, limits: Limits) -> int:
+        whole = self._last.first < self._end <= limits.floor
+        if whole and self._append_ms < limits.before_ms:
             self._roll()
-        firsts = list_firsts(self._dir)
-        gone = 0
-        for first in firsts[1:]:
-            newest_ms = self._reader.segment_header(first).before_ms
-            if first > floor_position or newest_ms >= before_ms:
-                break
-            gone += 1
+        segments = sealed(self._dir, lambda first: self._reader.segment_header(first).before_ms)
+        gone = expired(segments, self._last.path.stat().st_size, limits)
         if gone:
-            self._published.store_first(firsts[gone])
-            self._published.sync(self._files)
-            for first in firsts[:gone]:
-                self._files.unlink(segment_path(self._dir, first))
-            self._files.sync_dir(self._dir)
+            first = segments[gone - 1].next_first
+            delete(self._dir, first, self._published, self._counts, self._files)
         return gone
+
+    def counts(self, first: int) -> tuple[int, int]:
+        """Return how many records were ever appended, and how many retention deleted at ``first``.
+
+        ``first`` is what ``first()`` was.
+        """
+        return self._counts.appended, self._counts.expired(first, self._last.first)
 
     def close(self) -> None:
         """Stop appending and let another process have the log. A second call does nothing.

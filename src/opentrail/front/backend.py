@@ -41,9 +41,13 @@ NOTICE_DELAY_S = 0.02
 """Commits are announced in bundles: 50 wake-ups a second at most, far below the 250 ms in which
 an event is to be visible."""
 
+NOTHING = (0, (0, 0))
+"""What is indexed before back has said anything."""
+
 _log = logging.getLogger("opentrail.back")
 _encode = msgspec.msgpack.Encoder().encode
 _gauges = msgspec.msgpack.Decoder(list[tuple[str, str, str, float]]).decode
+_tally = msgspec.msgpack.Decoder(tuple[int, tuple[int, int]]).decode
 _answer = msgspec.msgpack.Decoder(ApiResponse).decode
 
 AsPrincipal = Callable[[Call, Credential | None], Principal]
@@ -84,6 +88,8 @@ class Backend:
         self._process: asyncio.subprocess.Process | None = None
         self.ready = asyncio.Event()
         self.indexed_to = 0
+        self.tally = NOTHING
+        """The log's first position, and the events and other records that are indexed from there."""
         self.needed_from = 0
         self.gauges: list[tuple[str, str, str, float]] = []
         self.restarts = -1
@@ -144,7 +150,7 @@ class Backend:
     def _told(self, kind: Kind, number: int, payload: bytes) -> None:
         """Note what back says of itself."""
         if kind is Kind.INDEXED:
-            self.indexed_to = number
+            self.indexed_to, self.tally = number, _tally(payload)
         elif kind is Kind.NEEDED:
             self.needed_from = number
         elif kind is Kind.GAUGES:
@@ -247,6 +253,7 @@ class Backend:
             self._asked = True
             # Both are of the log that was; retention must not go by them.
             self.indexed_to = self.needed_from = 0
+            self.tally = NOTHING
             self.ready.clear()
             self._process.kill()
 

@@ -9,6 +9,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.exposition import generate_latest
 from prometheus_client.registry import Collector
 
+from opentrail.eventlog.counts import Accounts
+
 INTAKE_VERDICTS = ("accepted", "duplicate", "rejected", "failed")
 """What may become of a record that is sent to us: received is their sum."""
 
@@ -46,6 +48,7 @@ class Metrics(Collector):
         self.intake_window_s = 0.0
         self.back_restarts = 0
         self.log_end = 0
+        self.accounts = Accounts(0, 0, 0, 0, 0)
         self.indexed_to = 0
         self.log_writable = True
         self.identity_conflicts = 0
@@ -90,11 +93,21 @@ class Metrics(Collector):
         yield from self._collect_intake()
         yield _gauge("back_restarts", "Times the back process was restarted.", self.back_restarts)
         yield _gauge("log_durable_end", "Position past the last durable record.", self.log_end)
+        yield from self._collect_accounts()
         yield _gauge("history_indexed_to", "Position below which all is indexed.", self.indexed_to)
         yield _gauge("log_writable", "1 while the log takes records.", int(self.log_writable))
         conflicts = self.identity_conflicts
         yield _gauge("identity_conflicts", "Sessions given to two different owners.", conflicts)
         yield from self._collect_trails()
+
+    def _collect_accounts(self) -> Iterator[Metric]:
+        text = "Records ever appended, those that retention deleted too."
+        yield _gauge("log_records_appended", text, self.accounts.appended)
+        text = "What became of them: the sum is what was appended."
+        family = GaugeMetricFamily("opentrail_log_records", text, labels=("state",))
+        for state in ("indexed", "no_event", "beyond_retention", "waiting"):
+            family.add_metric((state,), getattr(self.accounts, state))
+        yield family
 
     def _collect_trails(self) -> Iterator[Metric]:
         for name, text in TRAIL_GAUGES.items():

@@ -50,6 +50,7 @@ from opentrail.front.ops import (
 )
 from opentrail.front.parts import admission_of, identities_of, sender_of, sent_of
 from opentrail.front.recovery import LastRun, recover_last_run
+from opentrail.front.retention import accounts_of, log_bytes_max
 from opentrail.front.senders import SentRecords
 from opentrail.front.server import (
     Server,
@@ -293,10 +294,10 @@ class Front:
 
         What cannot be deleted now is tried again: a full disk needs this most.
         """
-        retention_ms = int(self._settings.log.retention_days * DAY_MS)
-        before_ms = self._clock.now_ms() - retention_ms
+        before_ms = self._clock.now_ms() - int(self._settings.log.retention_days * DAY_MS)
+        expire = partial(self.log.expire, before_ms, floor_position)
         try:
-            await commit.run(partial(self.log.expire, before_ms, floor_position))
+            await commit.run(partial(expire, log_bytes_max(self._settings)))
         except Unavailable as error:
             _log.error("%s; it is tried again in %s s", error, EXPIRE_INTERVAL_S)
 
@@ -329,6 +330,7 @@ class Front:
         self._intake.measure()
         metrics.log_end = self.log.durable_end()
         metrics.indexed_to, metrics.trails = backend.indexed_to, backend.gauges
+        metrics.accounts = accounts_of(self.log, *backend.tally)
         metrics.log_writable = not self.refusing()
         metrics.identity_conflicts = self.keys.conflicts
         metrics.back_restarts = max(backend.restarts, 0)

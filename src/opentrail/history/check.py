@@ -5,6 +5,7 @@ It reads beside a running server and changes nothing.
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from opentrail.history.manifest import RunRef, load
 from opentrail.history.memtable import Memtable, View
 from opentrail.history.run import REBUILD_HINT, Run
 from opentrail.history.runs import unusable
+from opentrail.history.table import Tally
 from opentrail.history.terms import COLUMNS, Collector
 
 _BATCH_ENTRIES = 4096
@@ -51,6 +53,30 @@ def check(directory: Path, log: LogReader) -> Iterator[Finding]:
                 yield Finding(where, what, REBUILD_HINT)
 
 
+@dataclass(frozen=True, slots=True)
+class Indexed:
+    """What an index on disk has."""
+
+    first: int
+    """Where the log began then."""
+    covered: int
+    """Position up to which the runs cover the log."""
+    tally: Tally
+    """Of the rows from ``first`` on."""
+
+
+def indexed_beside(directory: Path, log: LogReader) -> Indexed:
+    """Return what the index of ``log`` in ``directory`` has; runs that cannot be read have nothing.
+
+    A process that only reads may ask.
+    """
+    first = log.first()
+    runs = open_runs(directory, log)
+    tallies = [run.tally(first) for _, run in runs if isinstance(run, Run)]
+    tally = Tally(sum(each.events for each in tallies), sum(each.others for each in tallies))
+    return Indexed(first, runs[-1][0].end if runs else 0, tally)
+
+
 def open_runs(directory: Path, log: LogReader) -> list[tuple[RunRef, Run | Corrupt]]:
     """Map the runs of now, each or why it cannot be, for a process that only reads.
 
@@ -81,7 +107,7 @@ def _from_log(collector: Collector, log: LogReader, ref: RunRef) -> View:
     memtable = Memtable()
     entries = log.entries(max(ref.start, log.first()), ref.end)
     while batch := list(islice(entries, _BATCH_ENTRIES)):
-        memtable.add(collector.collect(batch)[0])
+        memtable.add(collector.collect(batch))
     return memtable.view()
 
 

@@ -23,7 +23,7 @@ from opentrail.history.memtable import Memtable
 from opentrail.history.recent import BYTES_MAX, Recent
 from opentrail.history.runs import MERGE_RUNS, Runs
 from opentrail.history.search import READS_MAX, Searcher
-from opentrail.history.table import TIME_MAX_S, Bounds, Table, newest_first
+from opentrail.history.table import TIME_MAX_S, Bounds, Table, Tally, newest_first
 from opentrail.history.terms import COLUMNS, Batch, Collector, term
 
 LOOKUP_WINDOW_S = 90 * 24 * 3600
@@ -82,7 +82,6 @@ class History:
         self._recent: Recent[Found] = Recent()
         self._marks: Marks | None = None
         self._next = runs.covered
-        self._unindexed = runs.unindexed
         self._shown = _Shown(runs.tables, runs.covered)
 
     @classmethod
@@ -109,14 +108,15 @@ class History:
         """Why the index was begun anew when it was opened; "" when it was not."""
         return self._runs.rebuilt_because
 
-    @property
-    def unindexed(self) -> int:
-        """Records seen that cannot be shown: not JSON objects, or without a readable eventTime."""
-        return self._unindexed
-
     def indexed_to(self) -> int:
         """Return the log position below which lookups see every record."""
         return self._shown.indexed_to
+
+    def tally(self) -> tuple[int, Tally]:
+        """Return where the log begins, and what the records are that are indexed from there on."""
+        first = self._log.first()
+        tallies = [table.tally(first) for table in self._shown.tables]
+        return first, Tally(sum(t.events for t in tallies), sum(t.others for t in tallies))
 
     def step(self) -> bool:
         """Do one bounded piece of work. Return False when there was nothing to do.
@@ -173,7 +173,7 @@ class History:
         cannot be shown as an event has no row.
         """
         entries = (Entry(number, 0, Origin.IMPORT, data) for number, data in enumerate(records))
-        return self._collector.collect(entries)[0]
+        return self._collector.collect(entries, all_rows=False)
 
     def known(self, batch: Batch, records: Sequence[bytes]) -> set[int]:
         """Return which of ``records``, prepared as ``batch``, the log has, byte for byte.
@@ -192,20 +192,19 @@ class History:
         Of equal ones among them the first counts as new. Raises: Corrupt.
         """
         entries = (Entry(number, 0, Origin.IMPORT, data) for number, data in enumerate(records))
-        batch = Collector().collect(entries)[0]
+        batch = Collector().collect(entries, all_rows=False)
         return known(self._shown.tables, None, self._log, batch, records)
 
     def adopt(self, batch: Batch, positions: Sequence[int], end: int) -> None:
         """Take over rows that were prepared and whose records were then appended.
 
-        ``positions`` are those of the records by their numbers, ``end`` is the log's durable end
+        All of them are events. ``positions`` are theirs by their numbers, ``end`` is the log's end
         behind them. Nothing else may have been appended since ``step`` last returned False.
         Raises: Unavailable: as ``step``.
         """
         batch.positions = array("q", [positions[number] for number in batch.positions])
         self._memtable.add(batch)
         self._next = end
-        self._unindexed += len(positions) - len(batch.positions)
         self._show()
         if self._marks is not None:
             self._marks.add(batch, self._shown.tables)
@@ -249,7 +248,7 @@ class History:
     def _flush_if_full(self) -> bool:
         if len(self._memtable) < self._sizes.flush_rows:
             return False
-        self._runs.add(self._memtable.view(), self._next, self._unindexed)
+        self._runs.add(self._memtable.view(), self._next)
         self._memtable = Memtable()
         return True
 
@@ -259,10 +258,9 @@ class History:
         if self._next >= end:
             return False
         entries = self._log.entries(self._next, end)
-        batch, unindexed = self._collector.collect(islice(entries, self._sizes.batch_entries))
+        batch = self._collector.collect(islice(entries, self._sizes.batch_entries))
         following = next(entries, None)
         self._memtable.add(batch)
-        self._unindexed += unindexed
         self._next = end if following is None else following.position
         return following is not None
 

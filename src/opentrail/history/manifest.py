@@ -11,7 +11,7 @@ import msgspec
 from opentrail.durable import OS_FILES, Files, replace_file
 
 NAME = "manifest.json"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 
 class RunRef(msgspec.Struct, frozen=True):
@@ -40,8 +40,6 @@ class Manifest(msgspec.Struct, frozen=True):
     log_id: str
     covered: int
     """Position up to which the runs cover the log: from there on the log is read at start."""
-    unindexed: int
-    """Records below ``covered`` that are no events, and so are not in any run."""
     runs: list[RunRef]
     """In order of position."""
 

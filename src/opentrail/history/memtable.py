@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from opentrail.history.table import TIME_MAX_S, Bounds
+from opentrail.history.table import NO_TIME_S, TIME_MAX_S, Bounds, Tally
 from opentrail.history.terms import COLUMNS, Batch, Rows, Terms
 
 _CAPACITY = 4096
@@ -91,6 +91,12 @@ class View:
             if number not in known:
                 yield number, int(self.positions[row])
 
+    def tally(self, floor: int) -> Tally:
+        """See ``table.Table``."""
+        below = np.searchsorted(self.positions, floor)
+        events = int(np.count_nonzero(self.columns[0][1] >= below))
+        return Tally(events, len(self.positions) - int(below) - events)
+
     def has(self, column: int, terms: Terms) -> NDArray[np.bool_]:
         """See ``table.Table``."""
         mine = self.columns[column][0]
@@ -116,7 +122,7 @@ class Memtable:
         self._positions = _Growing(np.int64)
         self._columns = tuple((_Growing(np.uint64), _Growing(np.uint32)) for _ in COLUMNS)
         self._oldest_s = TIME_MAX_S
-        self._newest_s = -TIME_MAX_S
+        self._newest_s = NO_TIME_S
 
     def __len__(self) -> int:
         return self._times.size
@@ -132,7 +138,8 @@ class Memtable:
             rows.extend(new_rows + first)
         self._positions.extend(np.frombuffer(batch.positions, np.int64))
         self._times.extend(np.frombuffer(batch.times, np.int64))
-        self._oldest_s = min(self._oldest_s, *batch.times)
+        times = (each for each in batch.times if each != NO_TIME_S)
+        self._oldest_s = min(self._oldest_s, min(times, default=TIME_MAX_S))
         self._newest_s = max(self._newest_s, *batch.times)
 
     def view(self) -> View:

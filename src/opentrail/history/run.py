@@ -17,7 +17,7 @@ from xxhash import xxh3_64_intdigest
 from opentrail.durable import OS_FILES, TEMPORARY_SUFFIX, Files, publish
 from opentrail.errors import Corrupt
 from opentrail.history.memtable import Times
-from opentrail.history.table import Bounds
+from opentrail.history.table import TIME_MAX_S, Bounds, Tally
 from opentrail.history.terms import COLUMNS, Rows, Terms
 
 MAGIC = b"OTRLRUN\0"
@@ -158,8 +158,11 @@ class Run:
             )
             for name in COLUMNS
         )
-        self.oldest_s = int(self.times[0])
         self.newest_s = int(self.times[-1])
+        events = len(self._columns[0][2])
+        self.oldest_s = int(self.times[len(self.times) - events]) if events else TIME_MAX_S
+        self._tally = int(self.positions.min()), Tally(events, len(self.times) - events)
+        """Of the rows at or past a position; retention's floor only rises."""
 
     def newest_first(self, column: int, term: int, bounds: Bounds) -> Iterator[tuple[int, int]]:
         """See ``table.Table``. Raises: Corrupt."""
@@ -191,6 +194,17 @@ class Run:
                 newest = int(positions.max())
                 if newest >= floor:
                     yield number, newest
+
+    def tally(self, floor: int) -> Tally:
+        """See ``table.Table``."""
+        known_floor, tally = self._tally
+        if floor <= known_floor:
+            return tally
+        ranks = self._columns[0][2]
+        events = int(np.count_nonzero(self.positions[ranks] >= floor))
+        tally = Tally(events, int(np.count_nonzero(self.positions >= floor)) - events)
+        self._tally = floor, tally
+        return tally
 
     def has(self, column: int, terms: Terms) -> NDArray[np.bool_]:
         """See ``table.Table``."""

@@ -66,7 +66,7 @@ class Runs:
         if manifest is None or reason:
             files.unlink(directory / NAME)
             files.sync_dir(directory)
-            manifest = Manifest(FORMAT_VERSION, DERIVE_VERSION, log.log_id, 0, 0, [])
+            manifest = Manifest(FORMAT_VERSION, DERIVE_VERSION, log.log_id, 0, [])
         runs = cls(directory, manifest, tables, files)
         runs.rebuilt_because = reason
         runs.delete_unnamed()
@@ -78,38 +78,25 @@ class Runs:
         return self._manifest.covered
 
     @property
-    def unindexed(self) -> int:
-        """Records below ``covered`` that are no events."""
-        return self._manifest.unindexed
-
-    @property
     def unmerged(self) -> int:
         """Runs that wait to be merged."""
         return sum(not ref.merged for ref in self._manifest.runs)
 
-    def add(self, source: Source, end: int, unindexed: int) -> None:
+    def add(self, source: Source, end: int) -> None:
         """Add the rows of ``source``, which are those of the log from ``covered`` to ``end``.
 
             1. write the run                (a crash: a file that no manifest names)
             2. name it in the manifest      (a crash before: the log is indexed again from the old
                ``covered``; after: from ``end``. No row is lost or doubled)
 
-        ``unindexed`` counts the records below ``end`` that have no row. Raises: OSError: the index
-        is as it was before, in memory; on disk it may be either.
+        Raises: OSError: the index is as it was before, in memory; on disk it may be either.
         """
         rows = len(source.rows()[0])
         ref = RunRef(self.covered, end, rows, merged=False)
         for _ in write_run(self.directory / ref.file_name, source, self._files):
             pass
         table = Run(self.directory / ref.file_name)
-        self._store(
-            replace(
-                self._manifest,
-                covered=end,
-                unindexed=unindexed,
-                runs=[*self._manifest.runs, ref],
-            )
-        )
+        self._store(replace(self._manifest, covered=end, runs=[*self._manifest.runs, ref]))
         self.tables = (*self.tables, table)
 
     def merge_part(self, merge_runs: int = MERGE_RUNS) -> bool:

@@ -8,13 +8,16 @@ import heapq
 from collections.abc import Container, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 TIME_MAX_S = 1 << 60
 """Past every eventTime, and within the 64-bit integers of the arrays."""
+
+NO_TIME_S = -TIME_MAX_S
+"""In the place of the eventTime of a record that has none: before every other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,17 +32,25 @@ class Bounds:
     """Oldest position that the log still keeps."""
 
 
+class Tally(NamedTuple):
+    """How many records some rows are of."""
+
+    events: int
+    others: int
+    """Not JSON objects, or without a readable eventTime: they are found by nothing."""
+
+
 class Table(Protocol):
     """Rows of the index that do not change any more. Safe from any thread."""
 
     @property
     def newest_s(self) -> int:
-        """Newest eventTime of its rows."""
+        """Newest eventTime of its rows; NO_TIME_S when none has one."""
         ...
 
     @property
     def oldest_s(self) -> int:
-        """Oldest eventTime of its rows."""
+        """Oldest eventTime of its rows; TIME_MAX_S when none has one."""
         ...
 
     def newest_first(self, column: int, term: int, bounds: Bounds) -> Iterator[tuple[int, int]]:
@@ -55,6 +66,10 @@ class Table(Protocol):
 
         The position is at or past ``floor``; a scope without such a row is left out.
         """
+        ...
+
+    def tally(self, floor: int) -> Tally:
+        """Return what its rows at or past ``floor`` are."""
         ...
 
     def has(self, column: int, terms: NDArray[np.uint64]) -> NDArray[np.bool_]:

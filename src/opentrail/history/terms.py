@@ -17,6 +17,7 @@ from opentrail.eventlog.base import Entry
 from opentrail.history.derive import ATTRIBUTES, category_of, epoch_s, read_only_of
 from opentrail.history.indexed import Caller, Indexed, caller_of, indexed
 from opentrail.history.resources import Resource, aliases_of
+from opentrail.history.table import NO_TIME_S
 
 COLUMNS = ("Scope", *ATTRIBUTES)
 """Every row is found by its scope alone, and by the values of each attribute."""
@@ -99,20 +100,21 @@ class Collector:
     def __init__(self) -> None:
         self._scopes: dict[tuple[str, str, str, bool | None], _Scope] = {}
 
-    def collect(self, entries: Iterable[Entry]) -> tuple[Batch, int]:
+    def collect(self, entries: Iterable[Entry], *, all_rows: bool = True) -> Batch:
         """Return the rows of ``entries``, which are in log order.
 
-        Also returns how many records have no row because they cannot be shown as events.
+        A record that cannot be shown as an event has a row without time or term, so that all
+        records are counted; with ``all_rows`` false it has none.
         """
-        batch, unindexed = Batch(), 0
+        batch = Batch()
         for entry in entries:
             read = indexed(entry.data)
             time_s = epoch_s(read.event_time) if read is not None else None
-            if read is None or time_s is None:
-                unindexed += 1
-            else:
+            if read is not None and time_s is not None:
                 self._add(batch, (time_s, entry.position), read)
-        return batch, unindexed
+            elif all_rows:
+                batch.add((NO_TIME_S, entry.position), (_ABSENT * len(_SINGLE),), _NO_ALIAS_TERMS)
+        return batch
 
     def _add(self, batch: Batch, place: tuple[int, int], read: Indexed) -> None:
         caller = caller_of(read.user_identity)
