@@ -11,7 +11,7 @@ from collections import Counter
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, rule
+from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 from support.delivery_world import ACCOUNTS, BUCKETS, REGIONS, World
 from support.digest_checks import validate
 from support.log_files import Fault
@@ -22,10 +22,10 @@ from opentrail.trails.backlog import GIVEN_UP_PREFIX, Patience
 from opentrail.trails.parts import Limits
 from opentrail.trails.rederive import Rederivation
 from opentrail.trails.status import delivery_status_key
-from opentrail.trails.trail import cursor_key
 
 LIMITS = Limits(places_open_max=1, places_each_min=1, waiting_bytes_max=100, slice_records=3)
 HOUR_MS = 3_600_000
+TRAILS_MAX = 4
 QUARTER_S = 900
 """What lies between two attempts of a trail whose bucket refuses, at the most that counts."""
 
@@ -48,11 +48,19 @@ class GivenUpOnce(RuleBasedStateMachine):
         self.world = World(
             LIMITS, 14_400, Patience(bytes_max=12_000, retry_ms=3 * HOUR_MS, give_up=("drops",))
         )
-        self.trails = [
-            self.world.registry.start(self.world.create(name, is_multi_region=True))
-            for name in ("drops", "holds")
-        ]
+        self.trails = [self.begin(name) for name in ("drops", "holds")]
         self.unsure = False
+
+    def begin(self, name):
+        return self.world.registry.start(self.world.create(name, is_multi_region=True))
+
+    @precondition(lambda self: len(self.trails) < TRAILS_MAX)
+    @rule()
+    def delete_and_make_anew(self):
+        """What the old one still had to put is given up or put, as before."""
+        newest = next(each for each in reversed(self.trails) if each.name == "drops")
+        self.world.registry.delete(newest)
+        self.trails.append(self.begin("drops"))
 
     @rule(count=st.integers(1, 6), jump_s=st.sampled_from((0, 1, 60, 300, -500, 90_000)))
     def write(self, count, jump_s):
@@ -111,18 +119,23 @@ class GivenUpOnce(RuleBasedStateMachine):
         told = gap_events(self.world)
         assert len({event_id for event_id, _ in told}) == len(told), "told twice"
         there = {key for _, key in self.world.objects("CloudTrail")}
+        claimed = 0
         for trail in self.trails:
-            self.check(trail, there, [each for _, each in told if each["trailARN"] == trail.arn])
+            claimed += self.check(trail, there, [each for _, each in told])
             for region in REGIONS[:2]:
                 assert validate(self.world, trail.arn, region, BUCKETS[0]).wrong == []
+        assert claimed == len(told)
         assert not list(self.world.state.scan(GIVEN_UP_PREFIX))
 
     def check(self, trail, there, told):
-        cursor = int(next(self.world.state.scan(cursor_key(trail.id))).value)
+        """Check the files of one trail; return how many gap events are about them."""
+        end = self.world.log.durable_end()
         files = {
             each.entry.s3_object: each.records
-            for each in Rederivation(self.world.log, trail, cursor).files()
+            for each in Rederivation(self.world.log, trail, end).files()
         }
+        told = [each for each in told if each["s3ObjectKeys"][0] in files]
+        assert {each["trailARN"] for each in told} <= {trail.arn}
         named = Counter(key for each in told for key in each["s3ObjectKeys"])
         assert all(count == 1 for count in named.values())
         assert set(files) - there <= set(named), "lost in silence"
@@ -131,12 +144,16 @@ class GivenUpOnce(RuleBasedStateMachine):
             assert not there & set(named), "told as lost, and there"
         assert sum(each["records"] for each in told) == sum(files[key] for key in named)
         assert sum(each["files"] for each in told) == len(named)
-        entry = self.world.state.get(delivery_status_key(trail.id))
-        status = {"given_up": 0, "given_up_files": 0} | json.loads(entry.value if entry else "{}")
-        assert status["given_up"] == sum(each["records"] for each in told)
-        assert status["given_up_files"] == len(named)
+        if trail.id in {each.id for each in self.world.registry.trails()}:
+            self.check_status(trail, sum(each["records"] for each in told), len(named))
         if trail.name == "holds":
             assert not named
+        return len(told)
+
+    def check_status(self, trail, records, files):
+        entry = self.world.state.get(delivery_status_key(trail.id))
+        status = {"given_up": 0, "given_up_files": 0} | json.loads(entry.value if entry else "{}")
+        assert (status["given_up"], status["given_up_files"]) == (records, files)
 
 
 TestGivenUpOnce = GivenUpOnce.TestCase
