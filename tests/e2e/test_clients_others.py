@@ -154,3 +154,38 @@ def test_aiobotocore_with_many_calls_at_once(
     assert all(arn.endswith(f":{name}") for name, arn in pairs)
     found = looked_up(server, "aiobotocore")
     assert (found["CreateTopic"], found["CreateBucket"], found["DescribeVpcs"]) == (20, 1, 1)
+
+
+def test_the_plugin_records_calls_of_aiobotocore(
+    server: OpenTrail, moto_url: str, pytestconfig: pytest.Config
+) -> None:
+    """They do not pass through OpenTrail: the plugin sends their records to it."""
+    aio = HERE / "aio"
+    cache = pytestconfig.cache.mkdir("aiobotocore")
+    interpreter = client_installs.python(aio / "requirements.txt", cache)
+    before = len(server.events())
+    said(
+        [str(interpreter), str(aio / "plugin.py")],
+        cache,
+        PYTHONPATH=str(HERE.parents[1] / "src"),
+        UPSTREAM=moto_url,
+        OPENTRAIL_SDK_ENDPOINT=server.endpoint,
+        AWS_ACCESS_KEY_ID=server.admin.access_key_id,
+        AWS_SECRET_ACCESS_KEY=server.admin.secret_access_key,
+    )
+    sent = [e for e in server.events()[before:] if "additionalEventData" in e]
+    events = [e for e in sent if e["additionalEventData"].get("recordedBy")]
+    made = [event for event in events if event["eventName"] == "CreateTopic"]
+    pairs = [(e["requestParameters"]["name"], e["responseElements"]["topicArn"]) for e in made]
+    assert sorted(name for name, _ in pairs) == sorted(f"aio{n}" for n in range(20))
+    assert all(arn.endswith(f":{name}") for name, arn in pairs)
+    assert {e["userIdentity"]["accessKeyId"] for e in made} == {"AKIAQAAAAAAAAAAAAAAA"}
+    assert {e["awsRegion"] for e in events} == {"eu-west-1"}
+    errors = {e["eventName"]: e["errorCode"] for e in events if "errorCode" in e}
+    assert errors == {
+        "DescribeVpcs": "InvalidVpcID.NotFound",
+        "DeleteModel": "EndpointConnectionError",
+    }
+    (lost,) = [event for event in events if event["eventName"] == "DeleteModel"]
+    assert len(lost["additionalEventData"]["attempts"]) == 2
+    assert "made-up" not in json.dumps(events)

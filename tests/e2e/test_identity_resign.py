@@ -85,7 +85,7 @@ def test_every_protocol_and_whom_moto_sees(server):
     assert [arn.rpartition("/")[2] for arn in sts] == ["everybody", "bob"]
     server.client("sqs", ADA).create_queue(QueueName="q")
     server.client("sagemaker", ADA).list_models()
-    # REST-JSON is left to the unit tests: moto takes boto3's own signature of it for wrong.
+    # REST-JSON is in test_identity_resign_rest: moto takes boto3's own signature of it for wrong.
     server.client("dynamodb", ADA).list_tables()
     users = {event["userIdentity"]["userName"] for event in server.events()}
     assert users == {"ada", "bob"}
