@@ -2,13 +2,16 @@
 """Verifying a bucket, beside the AWS CLI's ``validate-logs`` on the same bucket.
 
 The bucket is a directory of OpenTrail's, and asked for at its S3 endpoint, which has processes of its
-own; we also read it where it lies. And from disk, beside what the CLI does with each file: read it in
-pieces of 2 KB, inflate, hash, compare.
-Rounds alternate between all of them.
+own; we also read it where it lies. And from disk, beside the CLI's own code given files instead of
+S3's answers, both without the start of their program. Rounds alternate between all of them.
 """
 
+import base64
+import functools
 import hashlib
 import json
+import multiprocessing
+import operator
 import os
 import resource
 import statistics
@@ -18,10 +21,13 @@ import tempfile
 import time
 import zlib
 from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-import rsa
+import botocore.session
+from awscli.customizations.cloudtrail import validation
+from botocore.response import StreamingBody
 
 from bench.gateway import admin_key
 from bench.load import started
@@ -30,12 +36,15 @@ from bench.sample import drafts
 from opentrail.clock import SystemClock, iso_seconds
 from opentrail.objects.base import Put
 from opentrail.objects.localdir import LocalDir
+from opentrail.objects.s3ask import S3Key, Where
+from opentrail.objects.s3get import S3Get
 from opentrail.state.sqlite import SqliteState
 from opentrail.trails.digestfile import write_digest
 from opentrail.trails.gzipped import gzipped
 from opentrail.trails.keys import SIGNATURE_ALGORITHM, DigestKeys
 from opentrail.trails.progress import Chain, Due
 from opentrail.trails.trail import DeliveredFile, Trail
+from opentrail.trails.ungzip import sha256_of
 
 TRAIL = Trail(
     id="7d3c1a52-0000-4000-8000-000000000001",
@@ -50,8 +59,8 @@ FILES_PER_HOUR = 12
 """One each five minutes."""
 PROFILES = (("busy", 4000, 100), ("quiet", 40, 500))
 """Name, records of a file (a kilobyte each), and files for each second that is to be measured."""
-PIECE_BYTES = 2048
-"""What ``validate-logs`` reads at once."""
+WITHOUT_START = "... less its start"
+SHA256_HEX = 64
 
 
 @dataclass(frozen=True)
@@ -161,26 +170,83 @@ def _seconds(program: Sequence[str], said: str, more: dict[str, str]) -> float:
     return took
 
 
+class _OfDisk:
+    """What the CLI's code asks for an S3 client, and then for objects: files."""
+
+    def __init__(self, bucket: Path) -> None:
+        self._bucket = bucket
+
+    def get_client(self, _name: str) -> "_OfDisk":
+        """Return itself."""
+        return self
+
+    def get_object(self, **asked: str) -> dict[str, object]:
+        """GetObject."""
+        path = self._bucket / asked["Key"]
+        return {"Body": StreamingBody(path.open("rb"), path.stat().st_size)}
+
+
 def inner_loop(filled: Filled) -> float:
-    """Do with each file what ``validate-logs`` does, in this process; return the seconds."""
-    public = rsa.PublicKey.load_pkcs1(filled.public_key, "DER")
+    """Let the code of ``validate-logs`` check each file, in this process; return the seconds."""
+    command = validation.CloudTrailValidateLogs(botocore.session.Session())
+    command.s3_client_provider = _OfDisk(filled.bucket)
+    check = validation.Sha256RSADigestValidator()
+    key = base64.b64encode(filled.public_key)
     began = time.perf_counter()
     for digest in filled.digests:
         content = zlib.decompress((filled.bucket / digest.key).read_bytes(), zlib.MAX_WBITS | 16)
-        assert hashlib.sha256(content).hexdigest() == digest.sha256
-        rsa.verify(digest.to_sign, bytes.fromhex(digest.signature), public)
-        for entry in json.loads(content)["logFiles"]:
-            assert _hashed(filled.bucket / entry["s3Object"]) == entry["hashValue"]
-    return time.perf_counter() - began
+        said = json.loads(content) | {"_signature": digest.signature}
+        check.validate(TRAIL.bucket, digest.key, key, said, content)
+        for entry in said["logFiles"]:
+            operator.methodcaller("_download_log", entry)(command)
+    took = time.perf_counter() - began
+    assert vars(command)["_valid_logs"] == filled.files
+    return took
 
 
-def _hashed(path: Path) -> str:
-    inflater, digest = zlib.decompressobj(zlib.MAX_WBITS | 16), hashlib.sha256()
-    with path.open("rb") as file:
-        for piece in iter(lambda: file.read(PIECE_BYTES), b""):
-            digest.update(inflater.decompress(piece))
-    digest.update(inflater.flush())
-    return digest.hexdigest()
+def beginning(filled: Filled) -> float:
+    """Return the seconds that ``opentrail verify`` takes where there is nothing to verify."""
+    empty = filled.data / "empty"
+    empty.mkdir(exist_ok=True)
+    keys = ("--public-keys", str(filled.data / "keys.json"), "--data", str(filled.data / "none"))
+    program = [sys.executable, "-m", "opentrail.cli.main", "verify", str(empty), *keys]
+    began = time.perf_counter()
+    done = subprocess.run(program, capture_output=True, text=True, check=False)
+    took = time.perf_counter() - began
+    assert "No digests found" in done.stdout, done.stdout + done.stderr
+    return took
+
+
+def bare(filled: Filled, where: Where) -> float:
+    """Read every object at the endpoint once, no more; return the seconds."""
+    keys = [str(path.relative_to(filled.bucket)) for path in filled.bucket.rglob("*.json.gz")]
+    return _in_two(functools.partial(_read, where), keys)
+
+
+def _read(where: Where, keys: Sequence[str]) -> int:
+    client = S3Get(where, TRAIL.bucket, SystemClock())
+    with ThreadPoolExecutor(8) as threads:
+        return sum(found is not None for found in threads.map(client.get, keys))
+
+
+def hashed(filled: Filled) -> float:
+    """Read, inflate and hash every file, no more; return the seconds."""
+    return _in_two(_hash, [str(path) for path in filled.bucket.rglob("*.json.gz")])
+
+
+def _hash(paths: Sequence[str]) -> int:
+    return sum(len(sha256_of(Path(path).read_bytes())) == SHA256_HEX for path in paths)
+
+
+def _in_two(work: Callable[[Sequence[str]], int], items: Sequence[str]) -> float:
+    """Let two processes, which have begun, work on all items; return the seconds."""
+    with ProcessPoolExecutor(2, multiprocessing.get_context("spawn")) as pool:
+        list(pool.map(work, [items[:2], items[-2:]]))
+        began = time.perf_counter()
+        done = sum(pool.map(work, [items[::2], items[1::2]]))
+        took = time.perf_counter() - began
+    assert done == len(items)
+    return took
 
 
 def run(directory: Path, rounds: int, seconds: float) -> None:
@@ -189,6 +255,12 @@ def run(directory: Path, rounds: int, seconds: float) -> None:
         files = max(int(seconds * files_per_s), FILES_PER_HOUR + 1)
         with tempfile.TemporaryDirectory(dir=directory) as folder:
             _measure(name, fill(Path(folder), records, files), rounds)
+
+
+def _cpu_s() -> float:
+    """Return what this process and those that it waited for have used: not the server."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(each.ru_utime + each.ru_stime for each in used)
 
 
 def _measure(name: str, filled: Filled, rounds: int) -> None:
@@ -209,33 +281,45 @@ def _measure(name: str, filled: Filled, rounds: int) -> None:
             "AWS_CONFIG_FILE": os.devnull,
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         }
+        where = Where(endpoint, TRAIL.home_region, S3Key(key_id, secret))
+        disk = functools.partial(opentrail, filled, str(filled.bucket), *known)
         here = (f"s3://{TRAIL.bucket}", *known[:2], "--data", str(filled.data))
         remote = (f"s3://{TRAIL.bucket}", *known, "--endpoint-url", endpoint)
         subjects: list[tuple[str, Callable[[], float], bool]] = [
             ("validate-logs, S3", lambda: aws(filled, **client), True),
             ("opentrail verify, S3", lambda: opentrail(filled, *remote, **client), False),
+            ("GET of each object alone", lambda: bare(filled, where), False),
             ("opentrail verify, here", lambda: opentrail(filled, *here), False),
             ("its inner loop, disk", lambda: inner_loop(filled), True),
-            (
-                "opentrail verify, disk",
-                lambda: opentrail(filled, str(filled.bucket), *known),
-                False,
-            ),
+            ("inflate and hash alone", lambda: hashed(filled), False),
+            ("opentrail verify, disk", disk, False),
+            (WITHOUT_START, lambda: max(disk() - beginning(filled), 0.001), False),
         ]
         took: dict[str, list[float]] = {subject: [] for subject, _, _ in subjects}
+        cpu: dict[str, list[float]] = {subject: [] for subject, _, _ in subjects}
         for _ in range(rounds):
             for subject, work, _ in subjects:
+                before = _cpu_s()
                 took[subject].append(work())
+                cpu[subject].append(_cpu_s() - before)
     each_kb = filled.size / filled.files / 1000
     print(
         f"\nverify, {name}: {filled.files} log files of {each_kb:,.0f} kB, {os.cpu_count()} cores"
     )
-    print(f"  {'':26}{'seconds':>9}{'spread':>8}{'ratio':>8}")
+    _print_table([(subject, is_base) for subject, _, is_base in subjects], took, cpu)
+    peak_kb = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    print(f"  the largest process of all had {peak_kb / 1024:,.0f} MB")
+
+
+def _print_table(
+    subjects: Sequence[tuple[str, bool]], took: dict[str, list[float]], cpu: dict[str, list[float]]
+) -> None:
+    """Print a row for each subject; the ratio is to the last one before it that is a base."""
+    print(f"  {'':26}{'seconds':>9}{'spread':>8}{'CPU s':>8}{'ratio':>8}")
     base = 0.0
-    for subject, _, is_base in subjects:
+    for subject, is_base in subjects:
         middle = statistics.median(took[subject])
         base = middle if is_base else base
         spread = f"{spread_percent(took[subject]):.0f} %"
-        print(f"  {subject:26}{middle:9.2f}{spread:>8}{base / middle:8.2f}")
-    peak_kb = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-    print(f"  the largest process of all had {peak_kb / 1024:,.0f} MB")
+        busy = "" if subject == WITHOUT_START else f"{statistics.median(cpu[subject]):.2f}"
+        print(f"  {subject:26}{middle:9.2f}{spread:>8}{busy:>8}{base / middle:8.2f}")

@@ -18,7 +18,7 @@ ROWS = [
     *("zlib-ng 6 alone", "json and gzip 6 of Python", "delivery of one trail"),
     "delivery of five trails",
     *("validate-logs, S3", "opentrail verify, S3", "opentrail verify, here"),
-    *("its inner loop, disk", "opentrail verify, disk"),
+    *("its inner loop, disk", "opentrail verify, disk", "GET of each object alone"),
     *("opentrail, common", "SQLite, indexes, rare", "newest, 16"),
     *("1 record a request", "100 records a request", "FastAPI, audited", "botocore, audited"),
     *("gzip + json + SQLite", "DuckDB read_json", "opentrail import"),

@@ -120,7 +120,7 @@ def by_us(data):
         return str(error)
 
 
-PIECE = 256 * 1024
+PIECE = 64 * 1024
 SIZES = [0, 1, 100, *(n * PIECE + d for n in (1, 4) for d in (-259, -258, -1, 0, 1, 258, 70_000))]
 
 
