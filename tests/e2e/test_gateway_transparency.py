@@ -175,6 +175,8 @@ SMUGGLED = b"0\r\n\r\nDELETE /b HTTP/1.1\r\nHost: x\r\n\r\n"
         b"Content-Length: 3\r\nContent-Length: 4",
         b"Content-Length: +3",
         b"Transfer-Encoding: chunked, identity",
+        b"Transfer-Encoding: gzip, chunked",
+        b"Transfer-Encoding: gzip\r\nTransfer-Encoding: chunked",
         b"Transfer-Encoding: xchunked\r\nContent-Length: 3",
         b"Transfer-Encoding : chunked",
         b"X: a\r\n folded",

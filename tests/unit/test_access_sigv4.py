@@ -223,6 +223,8 @@ def test_a_date_that_is_none(date):
         ({"signature": "0" * 64}, "InvalidSignatureException", "does not match"),
         ({"signature": "é"}, "InvalidSignatureException", "does not match"),
         ({"region": ""}, "IncompleteSignatureException", "Credential"),
+        ({"region": "r" * 129}, "IncompleteSignatureException", "Credential"),
+        ({"signing_name": "s" * 129}, "IncompleteSignatureException", "Credential"),
         ({"region": "eu-west-1"}, "InvalidSignatureException", "does not match"),
         ({"signing_name": "s3"}, "InvalidSignatureException", "does not match"),
         ({"date": "20010101"}, "InvalidSignatureException", "Date in Credential scope"),

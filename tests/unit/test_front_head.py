@@ -1,6 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Heads end where they end, however the network splits what a client sends."""
 
+import asyncio
+from collections.abc import Coroutine
+from typing import Any
+
+import pytest
+
+from opentrail.capture.arrival import RequestBody
+from opentrail.front.connection import Connection
+from opentrail.front.exchange import Exchange
 from opentrail.front.head import HeadFilter
 
 SENT = (
@@ -28,3 +37,75 @@ def test_every_split_in_three_passes_the_same():
 def test_byte_by_byte_and_all_at_once():
     assert passed(SENT) == PASSED
     assert passed(*(SENT[at : at + 1] for at in range(len(SENT)))) == PASSED
+
+
+class Wire(asyncio.Transport):
+    """Takes what is written."""
+
+    def get_extra_info(self, name: str, default: object = None) -> Any:
+        del name
+        return default
+
+    def write(self, data: object) -> None:
+        del data
+
+    def is_closing(self) -> bool:
+        return False
+
+    def pause_reading(self) -> None: ...
+
+    def resume_reading(self) -> None: ...
+
+
+class Calls:
+    """Answers every request; keeps what came."""
+
+    closing = False
+
+    def __init__(self) -> None:
+        self.got: list[tuple[str, bytes | None]] = []
+        self.tasks: list[asyncio.Task[None]] = []
+
+    async def handle(self, exchange: Exchange) -> None:
+        body = RequestBody(exchange.stream, exchange.announced)
+        body.begin()
+        self.got.append((exchange.path, await body.whole(1000)))
+        exchange.answer(200, [], b"")
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        self.tasks.append(asyncio.ensure_future(work))
+
+    def opened(self, connection: Connection) -> bool:
+        return connection is not None
+
+    def closed(self, connection: Connection) -> None: ...
+
+    def abandoned(self, exchange: Exchange) -> None: ...
+
+
+FIRST = b"POST /1 HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc"
+BODY = b"a\nupgrade: x\r\n\r\n"
+SECOND = b"POST /2 HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % len(BODY)
+
+
+@pytest.mark.parametrize("early", [b"", FIRST[:20], FIRST[:-1], FIRST])
+def test_a_body_behind_another_request_passes_as_it_came(early: bytes):
+    """Wherever the network splits the two: nothing of a body is taken for a header."""
+    sent = FIRST + SECOND + BODY
+
+    async def pieces(*data: bytes) -> list[tuple[str, bytes | None]]:
+        calls = Calls()
+        connection = Connection(calls)
+        connection.connection_made(Wire())
+        for piece in data:
+            connection.data_received(piece)
+        for _ in range(4):
+            await asyncio.sleep(0)
+        return calls.got
+
+    async def every_split() -> None:
+        for at in range(len(early) + 1, len(sent)):
+            got = await pieces(early, sent[len(early) : at], sent[at:])
+            assert got == [("/1", b"abc"), ("/2", BODY)], at
+
+    asyncio.run(every_split())

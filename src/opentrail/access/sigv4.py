@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Check an AWS Signature Version 4, in the Authorization header or in a presigned URL.
 
-Follows the IAM User Guide, "Create a signed AWS API request". Header names that repeat cannot be
-told apart in a ``RequestHead``; a client that signs such headers is refused.
+Follows the IAM User Guide, "Create a signed AWS API request". The values of a header that
+repeats are joined by commas, as a ``RequestHead`` has them.
 """
 
 import calendar
@@ -21,6 +21,8 @@ from opentrail.errors import ClientError
 
 TIMESTAMPS_CACHED = 1024
 """Distinct seconds remembered: many calls are signed in the same one."""
+SCOPE_CHARS_MAX = 128
+"""Of a region, or of a service's name: those that there are have some 30. Derived keys are kept by them."""
 CLOCK_WINDOW_S = 15 * 60
 """How far a client's clock may be off, both ways: AWS's own limit for most services."""
 
@@ -172,7 +174,8 @@ def _from_http_date(text: str) -> str:
 
 
 def _check_scope(head: RequestHead, credential: Credential, timestamp: str) -> None:
-    if not (credential.date and credential.region and credential.signing_name):
+    region, name = credential.region, credential.signing_name
+    if not (credential.date and 0 < len(region) <= SCOPE_CHARS_MAX >= len(name) > 0):
         raise refusals.incomplete(
             "Credential must have the form KEY/DATE/REGION/SERVICE/aws4_request."
         )

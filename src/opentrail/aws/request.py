@@ -15,7 +15,7 @@ class RequestHead(msgspec.Struct, frozen=True, gc=False):
     query: str
     """Raw: percent-encoding untouched, without ``?``; empty when there is none."""
     headers: Mapping[str, str]
-    """Names in lower case; the last value wins where a name repeats (latin-1)."""
+    """Names in lower case; values of a name that repeats are joined by commas (latin-1)."""
 
 
 class Credential(msgspec.Struct, frozen=True, gc=False):

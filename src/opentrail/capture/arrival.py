@@ -10,7 +10,7 @@ import msgspec
 
 from opentrail.aws.request import RequestHead
 from opentrail.capture.call import BODY_KEPT_MAX, Body, Tls
-from opentrail.capture.headers import Headers, text_map
+from opentrail.capture.headers import Headers, joined_map, text_map
 from opentrail.capture.stream import WAITING_BYTES_MAX, Stream
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -55,6 +55,9 @@ def arrive(
 ) -> Arrival:
     """Read a request's head: ``start`` is method, path and query, ``peer`` who sent it."""
     headers = text_map(raw_headers)
+    repeats = len(headers) < len(raw_headers)
+    if repeats:
+        headers = joined_map(raw_headers)
     source_ip = peer
     if trusted and "x-forwarded-for" in headers:
         source_ip = _client_behind(peer, raw_headers, trusted)
@@ -62,7 +65,7 @@ def arrive(
         RequestHead(*start, headers),
         raw_headers,
         source_ip,
-        _repeated(raw_headers) if len(headers) < len(raw_headers) else "",
+        _repeated(raw_headers) if repeats else "",
         tls,
         peer,
     )

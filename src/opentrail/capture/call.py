@@ -47,13 +47,20 @@ class Body(msgspec.Struct, frozen=True, gc=False):
 EMPTY = Body(b"", 0)
 
 
+def _is_gzip(coding: str) -> bool:
+    """Return whether gzip is all that Content-Encoding names, however often it stands there."""
+    named = [each.strip() for each in coding.lower().split(",")]
+    return [each for each in named if each not in ("", "identity")] == ["gzip"]
+
+
 def plain(body: Body, headers: Mapping[str, str]) -> Body:
     """Undo gzip, at most BODY_KEPT_MAX bytes of it; what cannot be undone stays as it is.
 
     Of a body that was not kept whole, or that inflates past the bound, the beginning is returned,
     with a size that says that it is not complete.
     """
-    if headers.get("content-encoding", "").lower() != "gzip" or not body.data:
+    coding = headers.get("content-encoding")
+    if not coding or not body.data or not _is_gzip(coding):
         return body
     inflater = zlib.decompressobj(zlib.MAX_WBITS | 16)
     try:

@@ -14,6 +14,9 @@ Headers = list[tuple[bytes, bytes]]
 NAMES_KEPT_MAX = 4096
 """Spellings of names that are remembered; past it all are forgotten."""
 
+NAME_BYTES_KEPT_MAX = 128
+"""Of a spelling that is remembered: all of them together take 2 MB at most."""
+
 HOP_BY_HOP = frozenset(
     b"connection keep-alive proxy-authenticate proxy-authorization proxy-connection te trailer"
     b" transfer-encoding upgrade".split()
@@ -40,6 +43,8 @@ class Names(dict[bytes, tuple[bytes, str]]):
         """Work out a spelling that is new."""
         lower = name.lower()
         found = lower, lower.decode("latin-1")
+        if len(name) > NAME_BYTES_KEPT_MAX:
+            return found
         if len(self) >= NAMES_KEPT_MAX:
             self.clear()
         self[name] = found
@@ -53,6 +58,18 @@ NAMES = Names()
 def text_map(headers: Headers) -> dict[str, str]:
     """Return the headers as text; of a name that repeats the last value."""
     return {NAMES[name][1]: value.decode("latin-1") for name, value in headers}
+
+
+def joined_map(headers: Headers) -> dict[str, str]:
+    """Return the headers as text; the values of a name that repeats joined (RFC 9110, 5.3).
+
+    As signatures have them: whichever of the values the upstream goes by, it is there.
+    """
+    found: dict[str, str] = {}
+    for name, value in headers:
+        key, text = NAMES[name][1], value.decode("latin-1")
+        found[key] = f"{found[key].strip()},{text.strip()}" if key in found else text
+    return found
 
 
 def end_to_end(headers: Headers, dropped: frozenset[bytes] = HOP_BY_HOP) -> Headers:

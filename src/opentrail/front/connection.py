@@ -106,8 +106,7 @@ class Connection(asyncio.Protocol):
             self._heard_s = self._loop.time()
         heads = head.count
         in_head = head.inside
-        if in_head:
-            data = head.passed(data)
+        data = head.passed(data)
         self._bodiless += len(data)
         try:
             self._parser.feed_data(data)
@@ -151,11 +150,7 @@ class Connection(asyncio.Protocol):
             raise httptools.HttpParserError(f"HTTP/{version}")
         exchange.http10 = version != "1.1"
         exchange.keep_alive = self._parser.should_keep_alive() and not exchange.http10
-        for name, value in headers:
-            if name == b"content-length":
-                exchange.announced = int(value)
-            elif name == b"expect":
-                exchange.expects = value.lower() == b"100-continue"
+        _read(exchange, headers)
         self._reading = exchange
         if exchange.expects and self._current is None:
             self._go_ahead(exchange)
@@ -338,6 +333,18 @@ class Connection(asyncio.Protocol):
             self._current.gone()
 
 
+def _read(exchange: Exchange, headers: Headers) -> None:
+    """Note what the head says of the body. Raises: HttpParserError: what cannot be passed on."""
+    for name, value in headers:
+        if name == b"content-length":
+            exchange.announced = int(value)
+        elif name == b"expect":
+            exchange.expects = value.lower() == b"100-continue" and not exchange.http10
+        elif name == b"transfer-encoding" and value.strip().lower() != b"chunked":
+            # Its codings are of this hop: without them the body would be another one.
+            raise httptools.HttpParserError(value)
+
+
 def _target(url: bytes) -> tuple[str, str]:
     """Return path and query of a request target. Raises: HttpParserError: it is none."""
     if not url.isascii():
@@ -346,4 +353,5 @@ def _target(url: bytes) -> tuple[str, str]:
         path, _, query = url.decode().partition("?")
         return path, query
     parsed = httptools.parse_url(url)
-    return (parsed.path or b"").decode(), (parsed.query or b"").decode()
+    # An absolute target may have no path (RFC 9112, 3.2.1).
+    return (parsed.path or b"/").decode(), (parsed.query or b"").decode()

@@ -41,7 +41,8 @@ class HeadFilter:
         self._held = b""
         """The end of what came of a head: half of a header's name, perhaps."""
         self._before = b""
-        """What came just before: the end of a head may be split anywhere."""
+        """What came just before: the end of a head may be split anywhere. Bytes of the message
+        before do no harm: they can only hide an offer, which is then refused."""
         self._bytes = 0
         self.inside = True
         """Whether what comes next is (more of) a head."""
@@ -54,7 +55,10 @@ class HeadFilter:
         return self._bytes > 0
 
     def passed(self, data: bytes) -> bytes:
-        """Return what the parser is to have of ``data``, the next bytes of a head."""
+        """Return what the parser is to have of ``data``, which came next."""
+        if not self.inside:
+            self._before = data[-3:]  # a head may begin in it
+            return data
         before = self._before
         if before or self._held:
             data = before + self._held + data
@@ -74,7 +78,6 @@ class HeadFilter:
     def ended(self) -> None:
         """Note that the head has ended."""
         self.inside = False
-        self._before = b""
         self._bytes = 0
         self.count += 1
 

@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Header fields as a record reads them: nothing that was sent is hidden, nothing costs memory."""
+
+import gzip
+import tracemalloc
+
+import pytest
+
+from opentrail.capture.arrival import arrive
+from opentrail.capture.call import Body, plain
+from opentrail.capture.headers import NAMES, NAMES_KEPT_MAX
+
+
+def test_no_value_of_a_header_that_repeats_is_hidden():
+    sent = [(b"x-amz-acl", b" private "), (b"host", b"x"), (b"x-amz-acl", b"public-read")]
+    assert arrive(("PUT", "/b/k", ""), sent, "192.0.2.1", ()).head.headers == {
+        "x-amz-acl": "private,public-read",
+        "host": "x",
+    }
+
+
+@pytest.mark.parametrize(
+    ("coding", "read"),
+    [
+        *(("gzip", True), ("GZIP", True), ("identity,gzip", True), ("gzip, identity", True)),
+        *(("", False), ("identity", False), ("gzip,gzip", False), ("gzip,aws-chunked", False)),
+    ],
+)
+def test_a_gzipped_body_is_read_whatever_stands_beside_it(coding: str, *, read: bool):
+    packed = gzip.compress(b"{}")
+    body = plain(Body(packed, len(packed)), {"content-encoding": coding})
+    assert body.data == (b"{}" if read else packed)
+
+
+def test_long_names_are_not_remembered():
+    tracemalloc.start()
+    for number in range(200):
+        assert NAMES[b"X-%d" % number + b"y" * 50_000][1].startswith(f"x-{number}y")
+    kept, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert kept < 1_000_000
+    assert len(NAMES) <= NAMES_KEPT_MAX
