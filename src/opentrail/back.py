@@ -127,7 +127,7 @@ class Back:
             )
         )
         self._door = S3Door(buckets, hello.account, hello.region)
-        self._search_door = SearchDoor(self._history.searcher, hello.token_key)
+        self._search_door = SearchDoor(self._history.searcher, hello.token_key, clock)
         self._calls = Answering(API_THREADS, "api")
         # Of its own, so that a long search holds up no call of CloudTrail's API.
         self._searches = Answering(SEARCH_THREADS, "search")

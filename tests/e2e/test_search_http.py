@@ -1,15 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """Searches over HTTP: pages, a stream, who may see what, and requests that mean nothing."""
 
+import io
 import json
 import urllib.error
 import urllib.request
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
+from support import server as servers
 from support.aws_clients import Key
 from support.server import OpenTrail
 
@@ -119,6 +122,73 @@ def test_a_stream_has_every_match_byte_for_byte(server, made):
     assert (status, answer) == (200, b"")
 
 
+QUERY = "EventSource=sagemaker.amazonaws.com"
+
+
+def command(server: OpenTrail, form: str, output: str) -> bytes:
+    done = servers.run(
+        *("search", QUERY, "--category", "all", "--data", str(server.data), "--format", form),
+        *("--max-results", "0", "--output", output),
+        home=server.data.parent,
+    )
+    assert done.returncode == 0, done.stderr
+    return (server.data.parent / output).read_bytes()
+
+
+@pytest.mark.parametrize("form", ["ndjson", "records", "csv", "table"])
+def test_downloads_are_what_the_command_writes(server, form):
+    status, answer = ask(server, server.admin, query=QUERY, format=form)
+    assert status == 200
+    wanted = command(server, form, f"events.{form}")
+    assert answer == wanted
+    assert answer.count(b"DescribeTrainingJob") > 100
+
+
+def test_a_parquet_download_is_a_file(server, made):
+    status, answer = ask(server, server.admin, query=QUERY, format="parquet")
+    assert status == 200
+    rows = pq.ParquetFile(io.BytesIO(answer)).read()
+    wanted = sorted(each for each in made if json.loads(each)["eventSource"] in QUERY)
+    assert sorted(each.encode() for each in rows.column("record").to_pylist()) == wanted
+    status, answer = ask(server, server.admin, query=QUERY, accept="text/csv")
+    assert answer.startswith(b"eventTime,eventName,")
+    status, answer = ask(server, server.admin, query="EventName=Nope", format="records")
+    assert json.loads(answer) == {"Records": []}
+
+
+def test_each_search_leaves_an_event(server):
+    query = "EventName=CreateModel and Account=123456789012"
+    before = len(server.events())
+    page = found(server, READER, query=query, maxResults=3)
+    ask(server, NOBODY, query=query)
+    ask(server, READER, query="(")
+    ask(server, READER, query=query, format="csv")
+    ask(server, Key(READER.access_key_id, "wrong"), query=query)
+    told = server.events()[before:]
+    assert len(page["Records"]) == 3
+    assert [
+        (each["eventName"], each["userIdentity"]["userName"], each.get("errorCode"))
+        for each in told
+    ] == [
+        ("SearchEvents", "reader", None),
+        ("SearchEvents", "nobody", "AccessDeniedException"),
+        ("SearchEvents", "reader", "InvalidQueryStatementException"),
+        ("SearchEvents", "reader", None),
+        ("SearchEventsEnded", "reader", None),
+    ]
+    first, _, _, begun, ended = told
+    assert first["requestParameters"] == {"query": query, "maxResults": 3}
+    assert first["responseElements"] == {"records": 3}
+    assert begun["requestParameters"] == {"query": query, "format": "csv"}
+    assert begun["responseElements"] is None
+    assert begun["requestID"] == ended["requestID"]
+    assert ended["responseElements"]["records"] > 3
+    assert ended["responseElements"]["complete"] is True
+    assert {each["readOnly"] for each in told} == {True}
+    attribute = {"AttributeKey": "EventId", "AttributeValue": first["eventID"]}
+    assert len(server.lookup(LookupAttributes=[attribute])) == 1
+
+
 def test_times_and_categories(server, made):
     newest = json.loads(made[-1])
     page = found(server, READER, query=f"EventId={newest['eventID']} and Category=Management")
@@ -129,8 +199,11 @@ def test_times_and_categories(server, made):
 def test_who_may_see_what(server):
     own = found(server, READER, query="Category=Management", maxResults=1)
     assert own["Records"][0]["recipientAccountId"] == "123456789012"
-    assert found(server, OTHER) == {"Records": []}
-    assert found(server, OTHER, query="Account=123456789012 or not errorCode") == {"Records": []}
+    others = "not EventName=SearchEvents"
+    assert found(server, OTHER, query=others) == {"Records": []}
+    assert found(
+        server, OTHER, query=f"({others}) and (Account=123456789012 or not errorCode)"
+    ) == {"Records": []}
     for key, code in ((NOBODY, "AccessDenied"), (Key("UNKNOWNACCESSKEY", "x"), ""), (None, "")):
         status, answer = ask(server, key)
         assert status in (400, 403), answer

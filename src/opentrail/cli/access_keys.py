@@ -20,10 +20,10 @@ from rich.table import Table
 from opentrail.access.keys import AccessKey, make_access_key_id
 from opentrail.cli.access_keys_import import read_pairs
 from opentrail.cli.options import Command, Group, data_options, settings_of
-from opentrail.cli.safe import safe
 from opentrail.clock import SystemIds
 from opentrail.config import AccessKeySetting, Settings
 from opentrail.errors import UsageError
+from opentrail.event.safe import safe
 from opentrail.front.key_file import Keys, change_key_file, read_key_file
 from opentrail.front.keys import (
     access_key,

@@ -15,7 +15,7 @@ from rich.text import Text
 from opentrail.capture.compare import Figures, Miss
 from opentrail.cli.exits import EXIT_NO
 from opentrail.cli.options import Command
-from opentrail.cli.safe import safe
+from opentrail.event.safe import safe
 from opentrail.imports.contents import begun, found_in
 from opentrail.imports.paths import Wanted
 from opentrail.imports.sources import LeftOut, local

@@ -22,12 +22,12 @@ from botocore.config import Config
 from opentrail.cli.exits import EXIT_NO
 from opentrail.cli.options import Command, settings_of, settings_options
 from opentrail.cli.probe import ask, url_of
-from opentrail.cli.safe import safe
 from opentrail.cli.trails_here import trails_here
 from opentrail.cli.verify_target import Place, buckets_of
 from opentrail.clock import SystemClock
 from opentrail.config import Settings
 from opentrail.errors import ClientError, OpenTrailError, UsageError
+from opentrail.event.safe import safe
 from opentrail.eventlog.lock import NAME as LOCK_NAME
 from opentrail.front.keys import credentials_file
 from opentrail.objects.table import BucketTable

@@ -27,11 +27,11 @@ from rich.progress import (
 
 from opentrail.cli.exits import EXIT_NO
 from opentrail.cli.options import Command
-from opentrail.cli.safe import safe
 from opentrail.cli.times import seconds_of
 from opentrail.clock import SystemClock, SystemIds
 from opentrail.config import REGION_DEFAULT
 from opentrail.durable import make_dir
+from opentrail.event.safe import safe
 from opentrail.eventlog.segments import Segments
 from opentrail.history.alone import hold
 from opentrail.history.index import History

@@ -15,10 +15,10 @@ import msgspec
 from opentrail.cli.asking import Asked, filters, open_log, question_of, times
 from opentrail.cli.exits import EXIT_NO
 from opentrail.cli.options import Command, data_options
-from opentrail.cli.safe import safe
 from opentrail.cli.search_forms import FORMS, Found, write_all
 from opentrail.clock import iso_seconds
 from opentrail.errors import UsageError
+from opentrail.event.safe import safe
 from opentrail.history.beside import searcher_beside
 from opentrail.history.conditions import field_name
 from opentrail.history.search import Question, Searcher

@@ -1,9 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The forms in which events are written: for people, for machines, for spreadsheets, for engines."""
 
-import csv
-import importlib
-import io
 import json
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -18,12 +15,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from opentrail.cli.safe import safe
-from opentrail.clock import iso_seconds
 from opentrail.errors import UsageError
 from opentrail.eventlog.base import Entry
-from opentrail.history.conditions import Event
-from opentrail.history.derive import Derived, derive
+from opentrail.history.derive import derive
+from opentrail.history.parquet import parquet_stream
+from opentrail.history.rows import HEADER, as_csv, cells_of, table_row
 from opentrail.history.search import Hit
 
 _TITLES = ("Time", "Event", "User", "Error", "Resources", "Source", "Region")
@@ -32,8 +28,6 @@ _NARROW_COLUMNS = 5
 """As many of them as a terminal narrower than _WIDE gets."""
 _WIDE = 110
 _ERROR = _TITLES.index("Error")
-_FORMULAS = ("=", "+", "-", "@", "\t", "\r")
-"""What a spreadsheet takes for a formula at the beginning of a cell (OWASP, "CSV Injection")."""
 PARQUET_ROWS = 50_000
 """Rows of a row group: some 75 MB of records in memory."""
 
@@ -88,17 +82,7 @@ def _widths(rows: list[tuple[str, ...]], count: int, width: int) -> list[int]:
 
 
 def _row(hit: Hit) -> tuple[str, ...]:
-    derived = hit.event.derived
-    cells = (
-        iso_seconds(hit.time_s * 1000),
-        derived.event_name,
-        derived.username,
-        " ".join(hit.event.values("errorCode")),
-        " ".join(each.name for each in derived.resources),
-        derived.event_source.removesuffix(".amazonaws.com"),
-        derived.region,
-    )
-    return tuple(safe(cell) for cell in cells)
+    return table_row(hit.event)
 
 
 def line(hit: Hit) -> str:
@@ -115,11 +99,11 @@ def _ndjson(found: Found, output: Path | None) -> None:
 
 
 def _csv(found: Found, output: Path | None) -> None:
-    _write_csv((_cells(hit.event.data, hit.event.derived) for hit in found), output)
+    _write_csv((cells_of(hit.event.data, hit.event.derived) for hit in found), output)
 
 
 def _parquet(found: Found, output: Path | None) -> None:
-    _write_parquet((_cells(hit.event.data, hit.event.derived) for hit in found), output)
+    _write_parquet((cells_of(hit.event.data, hit.event.derived) for hit in found), output)
 
 
 def _write_records(records: Iterable[bytes], output: Path | None) -> None:
@@ -138,67 +122,22 @@ def _write_lines(records: Iterable[bytes], output: Path | None) -> None:
             file.write(shown(data, file) + b"\n")
 
 
-_COLUMNS: tuple[tuple[str, str], ...] = (
-    ("eventTime", "eventTime"),
-    ("eventName", "EventName"),
-    ("eventSource", "EventSource"),
-    ("awsRegion", "Region"),
-    ("recipientAccountId", "Account"),
-    ("username", "Username"),
-    ("accessKeyId", "AccessKeyId"),
-    ("sourceIPAddress", "sourceIPAddress"),
-    ("userAgent", "userAgent"),
-    ("errorCode", "errorCode"),
-    ("errorMessage", "errorMessage"),
-    ("readOnly", "ReadOnly"),
-    ("eventCategory", "Category"),
-    ("resources", "ResourceName"),
-    ("eventID", "EventId"),
-)
-"""Column and what it is of; behind them the record itself."""
-
-
-_HEADER = [*(name for name, _ in _COLUMNS), "record"]
-
-
-def _cells(data: bytes, derived: Derived | None) -> list[str]:
-    """Return one row; of what is no event, only the record itself."""
-    record = data.decode("utf-8", "replace")
-    if derived is None:
-        return [*("" for _ in _COLUMNS), record]
-    event = Event(data, derived)
-    return [*(" ".join(event.values(field)) for _, field in _COLUMNS), record]
-
-
 def _write_csv(rows: Iterable[list[str]], output: Path | None) -> None:
-    """Write comma-separated values (RFC 4180) that a spreadsheet takes for text, all of them."""
     with _opened(output) as file:
-        text = io.StringIO(newline="")
-        writer = csv.writer(text, lineterminator="\r\n")
-        writer.writerow(_HEADER)
+        file.write(as_csv([HEADER]))
         for cells in rows:
-            writer.writerow([_harmless(cell) for cell in cells])
-            file.write(text.getvalue().encode())
-            text.seek(0)
-            text.truncate()
-        file.write(text.getvalue().encode())
-
-
-def _harmless(cell: str) -> str:
-    """Return ``cell`` without control characters, and so that no spreadsheet calculates it."""
-    plain = safe(cell)
-    return f"'{plain}" if plain.startswith(_FORMULAS) else plain
+            file.write(as_csv([cells]))
 
 
 def _write_parquet(rows: Iterator[list[str]], output: Path | None) -> None:
     """Write a Parquet file: the columns of CSV as text, and the record. Raises: UsageError."""
     if output is None:
         raise UsageError("parquet is written to a file: add --output FILE.parquet")
-    try:
-        write = importlib.import_module("opentrail.cli.parquet").write
-    except ImportError as error:
-        raise UsageError("parquet needs pyarrow: pip install 'opentrail[parquet]'") from error
-    write(output, _HEADER, rows, PARQUET_ROWS)
+    stream = parquet_stream(HEADER)
+    with _opened(output) as file:
+        while group := list(islice(rows, PARQUET_ROWS)):
+            file.write(stream.add(group))
+        file.write(stream.end())
 
 
 @contextmanager
@@ -240,6 +179,6 @@ def write_all(entries: Iterator[Entry], form: str, output: Path | None) -> None:
         _write_records((entry.data for entry in entries), output)
     elif form in ("csv", "parquet"):
         write = _write_csv if form == "csv" else _write_parquet
-        write((_cells(entry.data, derive(entry.data)) for entry in entries), output)
+        write((cells_of(entry.data, derive(entry.data)) for entry in entries), output)
     else:
         _write_lines((entry.data for entry in entries), output)

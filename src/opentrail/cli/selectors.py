@@ -16,11 +16,11 @@ from rich.text import Text
 from opentrail.cli.asking import Asked, open_log
 from opentrail.cli.exits import EXIT_NO
 from opentrail.cli.options import Command, Group, data_options, settings_of
-from opentrail.cli.safe import safe
 from opentrail.cli.trails_here import trails_here
 from opentrail.errors import ClientError, UsageError
 from opentrail.event.codec import decode
 from opentrail.event.place import category_of
+from opentrail.event.safe import safe
 from opentrail.event.selectors import (
     AdvancedSelector,
     EventSelector,

@@ -13,11 +13,11 @@ import click
 from opentrail.cli.exits import EXIT_NO, EXIT_UNAVAILABLE
 from opentrail.cli.options import Command, settings_of, settings_options
 from opentrail.cli.probe import Answer, ask, metrics_of, url_of
-from opentrail.cli.safe import safe
 from opentrail.cli.trails_here import TrailsHere, trails_here
 from opentrail.clock import SystemClock, iso_seconds
 from opentrail.config import Settings
 from opentrail.errors import UsageError
+from opentrail.event.safe import safe
 from opentrail.eventlog.counts import Accounts
 from opentrail.eventlog.reader import SegmentReader
 from opentrail.front.exclusions import exclusions_of, in_words

@@ -21,5 +21,5 @@ def own_doors(
     verify = settings.api.auth == "verify"
     events = OwnEvents(identities_of(settings, keys), clock, ids)
     importing = ImportDoor(keys, rooms, events, clock, verify=verify)
-    search = SearchHttp(keys, backend.search, clock, verify=verify)
+    search = SearchHttp(keys, backend.search, (events, rooms.append), clock, verify=verify)
     return {IMPORT_PATH: importing.handle, SEARCH_PATH: search.handle}

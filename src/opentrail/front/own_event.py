@@ -29,7 +29,7 @@ class OwnCall:
     name: str
     arrival: Arrival
     request_id: str
-    request: Mapping[str, object]
+    request: Mapping[str, object] | None
     response: Mapping[str, object] | None
     """None while it is not known."""
     verified: bool

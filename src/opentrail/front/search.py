@@ -1,7 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The door for searches over HTTP: who asks, whose events they may see, a page or a stream."""
+"""The door for searches over HTTP: who asks, whose events they may see, a page or a download.
 
-from collections.abc import Awaitable, Callable
+Who reads evidence leaves a trace, as LookupEvents does: each search that a known key made has an event.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import msgspec
 
@@ -13,9 +17,12 @@ from opentrail.capture.arrival import Arrival, ClientGone, RequestBody
 from opentrail.capture.reply import Client
 from opentrail.clock import Clock
 from opentrail.errors import ClientError, Unavailable
+from opentrail.eventlog.base import Draft
+from opentrail.front.own_event import OwnCall, OwnEvents
 from opentrail.front.signer import signer
 from opentrail.wire.app import ApiResponse
-from opentrail.wire.search_door import RESULTS_MAX, Asked, SearchResponse
+from opentrail.wire.search_door import NEXT_TOKEN, RECORDS, RESULTS_MAX, Asked
+from opentrail.wire.search_forms import BY_MEDIA_TYPE, FORMS, PAGE, Form
 
 SEARCH = "opentrail:Search"
 """The action of searching the events of one's own account."""
@@ -25,10 +32,29 @@ EVERY_ACCOUNT = "arn:aws:opentrail::every account:events"
 """Stands for all of them: only a wildcard of any length matches it."""
 BODY_BYTES_MAX = 64 * 1024
 """Of a request: six times the longest query."""
-NDJSON = "application/x-ndjson"
+EVENT_NAME, ENDED_NAME = "SearchEvents", "SearchEventsEnded"
+"""Of a search, and of a download that has ended, whose number of records was not known before."""
+HTTP_OK = 200
+METHOD_NOT_ALLOWED = 405
 
-_response = msgspec.json.Decoder(SearchResponse).decode
 _object = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+_UNTOLD = frozenset({"nextToken"})
+"""Members that say nothing of what was asked for."""
+Append = Callable[[Sequence[Draft]], Awaitable[list[int]]]
+
+
+@dataclass(slots=True)
+class _Search:
+    """One request, as its event will tell of it."""
+
+    arrival: Arrival
+    request_id: str
+    key: AccessKey | None = None
+    asked: dict[str, object] | None = None
+    sent: int = 0
+    """Records that were sent."""
+    accounts: tuple[str, ...] = field(default=())
 
 
 class SearchHttp:
@@ -38,97 +64,179 @@ class SearchHttp:
         self,
         keys: KeyTable,
         search: Callable[[Asked], Awaitable[ApiResponse]],
+        told: tuple[OwnEvents, Append],
         clock: Clock,
         *,
         verify: bool,
     ) -> None:
-        """``verify``: only known keys may ask, as their policies say."""
+        """``told`` makes events and appends them, durably; ``verify``: only known keys may ask."""
         self._keys = keys
         self._search = search
+        self._events, self._append = told
         self._clock = clock
         self._verify = verify
 
     async def handle(self, arrival: Arrival, body: RequestBody, client: Client) -> None:
         """Answer one request, as ``front.server.App`` does."""
+        search = _Search(arrival, self._events.new_id())
         try:
-            await self._handle(arrival, body, client)
+            await self._handle(search, body, client)
         except ClientGone:
             return
         except ClientError as error:
-            _refuse(client, error)
+            await self._refuse(search, client, error)
         except Unavailable as error:
-            _refuse(client, ClientError("ServiceUnavailable", f"OpenTrail: {error.message}.", 503))
+            wrong = ClientError("ServiceUnavailable", f"OpenTrail: {error.message}.", 503)
+            _send_error(client, wrong)
 
-    async def _handle(self, arrival: Arrival, body: RequestBody, client: Client) -> None:
+    async def _handle(self, search: _Search, body: RequestBody, client: Client) -> None:
         """Answer one request. Raises: ClientError. Unavailable. ClientGone."""
-        head = arrival.head
+        head = search.arrival.head
         if head.method != "POST":
-            raise ClientError("MethodNotAllowed", "The search takes POST.", 405)
+            raise ClientError("MethodNotAllowed", "The search takes POST.", METHOD_NOT_ALLOWED)
         data = await body.whole(BODY_BYTES_MAX)
         if data is None:
             message = f"The request is longer than {BODY_BYTES_MAX} bytes."
             raise ClientError("RequestEntityTooLargeException", message, 413)
-        accounts: tuple[str, ...] = ()
         if self._verify:
             now_ms = self._clock.now_ms()
-            accounts = _visible(signer(head, arrival.repeated, data, self._keys, now_ms))
-        if NDJSON in head.headers.get("accept", ""):
-            await self._stream(data, accounts, client)
+            search.key = signer(head, search.arrival.repeated, data, self._keys, now_ms)
+        request = _request(data)
+        search.asked = _told(request)
+        if search.key is not None:
+            search.accounts = _visible(search.key)
+        form = _form(request, head.headers)
+        if form is not PAGE:
+            await self._download(search, request, form, client)
             return
-        answer = await self._search(Asked(data, accounts))
-        length = (b"content-length", b"%d" % len(answer.body))
-        client.answer(answer.status, [*answer.headers, length], answer.body)
+        answer = await self._search(Asked(msgspec.json.encode(request), search.accounts))
+        _check(answer)
+        await self._tell(search, EVENT_NAME, {"records": _number(answer, RECORDS)})
+        _answer(client, answer)
 
-    async def _stream(self, data: bytes, accounts: tuple[str, ...], client: Client) -> None:
-        """Send every match, one record a line, newest first, a page after another.
+    async def _download(
+        self, search: _Search, request: dict[str, msgspec.Raw], form: Form, client: Client
+    ) -> None:
+        """Send every match, newest first, a page after another.
 
-        An error after the first page breaks the connection off: what came is not all.
+            1. find the first page
+            2. append the event of the search    (durable before the first byte goes out)
+            3. send pages
+            4. append how many records were sent, however it ended
+        An error after 2 breaks the connection off: what came is not all.
         Raises: ClientError. Unavailable: nothing was sent yet. ClientGone.
         """
-        request = _request(data)
+        asked = Asked(b"", search.accounts, form.name, search.request_id)
         request["maxResults"] = msgspec.Raw(b"%d" % RESULTS_MAX)
-        begun = False
-        while True:
-            answer = await self._page(request, accounts, begun=begun)
-            if answer is None:
-                client.break_off()
-                return
-            if answer.status != HTTP_OK:
-                length = (b"content-length", b"%d" % len(answer.body))
-                client.answer(answer.status, [*answer.headers, length], answer.body)
-                return
-            page = _response(answer.body)
-            if not begun:
-                client.begin(HTTP_OK, [(b"content-type", NDJSON.encode())])
-                begun = True
-            if page.records:
-                await client.send(b"".join(bytes(each) + b"\n" for each in page.records))
-            if page.next_token is None:
-                client.end()
-                return
-            request["nextToken"] = msgspec.Raw(msgspec.json.encode(page.next_token))
-
-    async def _page(
-        self, request: dict[str, msgspec.Raw], accounts: tuple[str, ...], *, begun: bool
-    ) -> ApiResponse | None:
-        """Return a page; None: it cannot be had, and the answer has begun. Raises: Unavailable."""
+        first = await self._search(
+            msgspec.structs.replace(asked, body=msgspec.json.encode(request))
+        )
+        _check(first)
+        await self._tell(search, EVENT_NAME, None)
+        client.begin(HTTP_OK, form.headers())
+        gone = whole = False
         try:
-            answer = await self._search(Asked(msgspec.json.encode(request), accounts))
+            whole = await self._send_all(search, (asked, request, form), first, client)
+        except ClientGone:
+            gone = True
+        told = await self._ended(search, whole=whole)
+        if whole and told:
+            client.end()
+        elif not gone:
+            client.break_off()
+
+    async def _ended(self, search: _Search, *, whole: bool) -> bool:
+        """Append how many records were sent; False: the log refuses."""
+        try:
+            await self._tell(search, ENDED_NAME, {"records": search.sent, "complete": whole})
         except Unavailable:
-            if begun:
-                return None
-            raise
-        return None if begun and answer.status != HTTP_OK else answer
+            return False
+        return True
 
+    async def _send_all(
+        self,
+        search: _Search,
+        what: tuple[Asked, dict[str, msgspec.Raw], Form],
+        page: ApiResponse,
+        client: Client,
+    ) -> bool:
+        """Send all pages; False when one cannot be had. Raises: ClientGone."""
+        asked, request, form = what
+        piece = form.before
+        while True:
+            if page.body:
+                piece += (form.between if search.sent else b"") + page.body
+            token = dict(page.headers).get(NEXT_TOKEN)
+            piece += form.after if token is None else b""
+            if piece:  # an empty one would end a chunked body
+                await client.send(piece)
+            search.sent += _number(page, RECORDS)
+            if token is None:
+                return True
+            piece = b""
+            request["nextToken"] = msgspec.Raw(msgspec.json.encode(token.decode()))
+            body = msgspec.json.encode(request)
+            try:
+                page = await self._search(msgspec.structs.replace(asked, body=body))
+            except Unavailable:
+                return False
+            if page.status != HTTP_OK:
+                return False
 
-HTTP_OK = 200
+    async def _refuse(self, search: _Search, client: Client, error: ClientError) -> None:
+        """Answer with ``error``; what a known key asked for in vain has an event, too."""
+        if search.key is not None:
+            try:
+                await self._tell(search, EVENT_NAME, None, (error.code, error.message))
+            except Unavailable as refused:
+                message = f"OpenTrail: {refused.message}."
+                error = ClientError("ServiceUnavailable", message, 503)
+        _send_error(client, error)
+
+    async def _tell(
+        self,
+        search: _Search,
+        name: str,
+        response: Mapping[str, object] | None,
+        error: tuple[str, str] = ("", ""),
+    ) -> None:
+        """Append an event. Raises: Unavailable."""
+        call = OwnCall(
+            name=name,
+            arrival=search.arrival,
+            request_id=search.request_id,
+            request=search.asked,
+            response=response,
+            verified=search.key is not None,
+            reads=True,
+            error=error,
+        )
+        await self._append([self._events.draft(call)])
 
 
 def _request(data: bytes) -> dict[str, msgspec.Raw]:
     try:
         return _object(data or b"{}")
-    except (msgspec.MsgspecError, UnicodeDecodeError) as wrong:
+    except _UNREADABLE as wrong:
         raise ClientError("SerializationException", str(wrong)) from None
+
+
+def _told(request: Mapping[str, msgspec.Raw]) -> dict[str, object]:
+    """Return what an event says was asked for."""
+    return {name: value.copy() for name, value in request.items() if name not in _UNTOLD}
+
+
+def _form(request: dict[str, msgspec.Raw], headers: Mapping[str, str]) -> Form:
+    """Return the form that is asked for, and take it out of the request. Raises: ClientError."""
+    named = request.pop("format", None)
+    if named is None:
+        accepted = headers.get("accept", "")
+        return next((form for kind, form in BY_MEDIA_TYPE.items() if kind in accepted), PAGE)
+    form = FORMS.get(bytes(named).strip(b'"').decode("utf-8", "replace"))
+    if form is None:
+        names = ", ".join(FORMS)
+        raise ClientError("InvalidFormatException", f"format is one of {names}.")
+    return form
 
 
 def _visible(key: AccessKey) -> tuple[str, ...]:
@@ -140,7 +248,25 @@ def _visible(key: AccessKey) -> tuple[str, ...]:
     return () if everybody else (key.account,)
 
 
-def _refuse(client: Client, error: ClientError) -> None:
+def _number(answer: ApiResponse, name: bytes) -> int:
+    return int(dict(answer.headers).get(name, b"0"))
+
+
+def _check(answer: ApiResponse) -> None:
+    """Raise the error that back answered with, if it did. Raises: ClientError."""
+    if answer.status == HTTP_OK:
+        return
+    fault = msgspec.json.decode(answer.body, type=dict[str, str])
+    raise ClientError(fault["__type"], fault["message"], answer.status)
+
+
+def _answer(client: Client, answer: ApiResponse) -> None:
+    length = (b"content-length", b"%d" % len(answer.body))
+    headers = [each for each in answer.headers if each[0] not in (RECORDS, NEXT_TOKEN)]
+    client.answer(answer.status, [*headers, length], answer.body)
+
+
+def _send_error(client: Client, error: ClientError) -> None:
     body = msgspec.json.encode({"__type": error.code, "message": error.message})
     headers = [
         (b"content-type", b"application/json"),
@@ -150,6 +276,3 @@ def _refuse(client: Client, error: ClientError) -> None:
     if error.status == METHOD_NOT_ALLOWED:
         headers.append((b"allow", b"POST"))
     client.answer(error.status, headers, body)
-
-
-METHOD_NOT_ALLOWED = 405

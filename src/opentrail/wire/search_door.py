@@ -8,14 +8,18 @@ from collections.abc import Callable
 
 import msgspec
 
+from opentrail.clock import Clock
 from opentrail.errors import ClientError, Corrupt, UsageError
-from opentrail.history.conditions import Condition, Is, all_of, any_of
+from opentrail.history.conditions import Condition, Event, Is, all_of, any_of
 from opentrail.history.query import parse
 from opentrail.history.search import Question, Searcher
 from opentrail.history.table import TIME_MAX_S
 from opentrail.wire.app import ApiResponse
 from opentrail.wire.page_token import seal, unseal
+from opentrail.wire.search_forms import FORMS, PAGE, ParquetDownloads
 
+NEXT_TOKEN, RECORDS = b"x-opentrail-next-token", b"x-opentrail-records"
+"""Headers by which front is told of a page whose body does not tell it."""
 RESULTS_MAX = 1000
 """Events of a page; some 1.5 MB."""
 RESULTS_DEFAULT = 50
@@ -53,6 +57,10 @@ class Asked(msgspec.Struct, frozen=True):
     body: bytes
     accounts: tuple[str, ...]
     """Whose events the caller may see; empty: everybody's."""
+    form: str = PAGE.name
+    """How a page is written: of ``search_forms.FORMS``."""
+    download: str = ""
+    """Its name, which all pages of it share."""
 
 
 _request = msgspec.json.Decoder(SearchRequest).decode
@@ -61,15 +69,16 @@ _request = msgspec.json.Decoder(SearchRequest).decode
 class SearchDoor:
     """Answers searches."""
 
-    def __init__(self, searcher: Callable[[int], Searcher], token_key: bytes) -> None:
+    def __init__(self, searcher: Callable[[int], Searcher], token_key: bytes, clock: Clock) -> None:
         """``searcher`` makes one that looks at so many records at most."""
         self._searcher = searcher
         self._token_key = token_key
+        self._parquet = ParquetDownloads(clock)
 
     def handle(self, asked: Asked) -> ApiResponse:
         """Return one page. Raises: nothing: errors are answers, too."""
         try:
-            page = self._page(asked)
+            return self._answer(asked, _decoded(asked.body))
         except ClientError as error:
             return _error(error)
         except UsageError as error:
@@ -77,11 +86,29 @@ class SearchDoor:
         except Corrupt:
             message = "A stored event does not check out; run opentrail fsck on the server."
             return _error(ClientError("InternalFailure", message, 500))
-        return ApiResponse(200, [(b"content-type", b"application/json")], msgspec.json.encode(page))
 
-    def _page(self, asked: Asked) -> SearchResponse:
-        """Return one page. Raises: ClientError. UsageError: a query that says nothing. Corrupt."""
-        request = _decoded(asked.body)
+    def _answer(self, asked: Asked, request: SearchRequest) -> ApiResponse:
+        """Return one page, written as asked for. Raises: as ``_page``."""
+        events, token = self._page(asked, request)
+        form = FORMS[asked.form]
+        headers = [(b"content-type", form.media_type.encode()), (RECORDS, b"%d" % len(events))]
+        if token is not None:
+            headers.append((NEXT_TOKEN, token.encode()))
+        if form is PAGE:
+            records = [msgspec.Raw(event.data) for event in events]
+            body = msgspec.json.encode(SearchResponse(records, token))
+        elif form.render is not None:
+            body = form.render(events)
+        else:
+            first, last = request.next_token is None, token is None
+            body = self._parquet.add(asked.download, events, first=first, last=last)
+        return ApiResponse(200, headers, body)
+
+    def _page(self, asked: Asked, request: SearchRequest) -> tuple[list[Event], str | None]:
+        """Return a page and the token of the next.
+
+        Raises: ClientError. UsageError: a query that says nothing. Corrupt.
+        """
         parameters = msgspec.json.encode(
             (asked.accounts, msgspec.structs.replace(request, next_token=None))
         )
@@ -94,18 +121,18 @@ class SearchDoor:
             after,
         )
         searcher = self._searcher(READS_MAX)
-        records: list[msgspec.Raw] = []
+        events: list[Event] = []
         size, last = 0, None
         for hit in searcher.newest(question, request.max_results + 1):
             size += len(hit.event.data)
-            if len(records) == request.max_results or (records and size > PAGE_BYTES_MAX):
-                return SearchResponse(records, self._token(parameters, last))
-            records.append(msgspec.Raw(hit.event.data))
+            if len(events) == request.max_results or (events and size > PAGE_BYTES_MAX):
+                return events, self._token(parameters, last)
+            events.append(hit.event)
             last = hit.key()
         if searcher.damage is not None:
             raise searcher.damage
         reached = searcher.reached
-        return SearchResponse(records, self._token(parameters, reached) if reached else None)
+        return events, self._token(parameters, reached) if reached else None
 
     def _token(self, parameters: bytes, place: tuple[int, int] | None) -> str | None:
         return None if place is None else seal(self._token_key, parameters, place)

@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Events as rows and files: nothing that a spreadsheet or a terminal acts on, and bounded downloads."""
+
+import csv
+import io
+import json
+import sys
+
+import pyarrow.parquet as pq
+import pytest
+from opentrail.history.rows import HEADER, as_csv, cells_of, table_row
+from opentrail.wire.search_forms import FORMS, ParquetDownloads
+from support.log_files import HandClock
+
+from opentrail.errors import ClientError
+from opentrail.history.conditions import Event
+from opentrail.history.derive import derive
+from opentrail.wire import search_forms
+
+HOSTILE = (
+    "=cmd|' /C calc'!A0", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", " =1", "\uff1d1", "a\x1b[31m", "a\x9b31m",
+    "a\u202eb\u2066c\u200f", "a\x00b", 'a","b', "a\r\nb",
+)  # fmt: skip
+
+
+def event(agent: str, number: int = 0) -> Event:
+    fields = {
+        "eventTime": "2026-01-31T10:00:00Z",
+        "eventName": agent,
+        "eventID": str(number),
+        "userAgent": agent,
+    }
+    data = json.dumps(fields).encode()
+    derived = derive(data)
+    assert derived is not None
+    return Event(data, derived)
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_nothing_is_calculated_or_acted_on(text: str):
+    one = event(text)
+    ((*_,), cells) = csv.reader(
+        io.StringIO(as_csv([HEADER, cells_of(one.data, one.derived)]).decode())
+    )
+    for cell in cells:
+        assert not cell.lstrip().startswith(("=", "+", "-", "@", "\uff1d"))
+        assert cell.isprintable()
+    assert len(cells) == len(HEADER)
+    assert all(cell.isprintable() for cell in table_row(one))
+    assert FORMS["table"].render is not None
+    assert FORMS["table"].render([one]).decode().count("\n") == 1
+
+
+def test_a_record_is_the_last_cell_as_it_is():
+    one = event("curl/8")
+    assert cells_of(one.data, one.derived)[-1].encode() == one.data
+    assert cells_of(b"no event \xff", None) == [*[""] * (len(HEADER) - 1), "no event \ufffd"]
+
+
+class TestParquetDownloads:
+    def test_a_file_is_made_page_by_page(self, monkeypatch: pytest.MonkeyPatch):
+        monkeypatch.setattr(search_forms, "GROUP_ROWS", 4)
+        downloads = ParquetDownloads(HandClock(0))
+        pieces = [
+            downloads.add(
+                "d", [event("a", n) for n in range(at, at + 3)], first=at == 0, last=at == 9
+            )
+            for at in (0, 3, 6, 9)
+        ]
+        file = pq.ParquetFile(io.BytesIO(b"".join(pieces)))
+        assert file.read().column("eventID").to_pylist() == [str(n) for n in range(12)]
+        assert file.num_row_groups == 2
+        assert file.schema_arrow.names == HEADER
+
+    def test_an_empty_one_is_a_file_too(self):
+        data = ParquetDownloads(HandClock(0)).add("d", [], first=True, last=True)
+        assert pq.ParquetFile(io.BytesIO(data)).read().num_rows == 0
+
+    def test_there_are_so_many_at_once_and_idle_ones_give_way(self):
+        clock = HandClock(0)
+        downloads = ParquetDownloads(clock)
+        for number in range(search_forms.PARQUET_MAX):
+            downloads.add(str(number), [], first=True, last=False)
+        with pytest.raises(ClientError, match="under way"):
+            downloads.add("one more", [], first=True, last=False)
+        clock.ms = search_forms.IDLE_MS_MAX
+        downloads.add("1", [], first=False, last=False)
+        clock.ms += 1
+        downloads.add("one more", [], first=True, last=False)
+        downloads.add("1", [], first=False, last=True)
+        with pytest.raises(ClientError, match="interrupted"):
+            downloads.add("0", [], first=False, last=False)
+
+    def test_without_pyarrow_it_says_what_to_install(self, monkeypatch: pytest.MonkeyPatch):
+        monkeypatch.setitem(sys.modules, "pyarrow", None)
+        with pytest.raises(ClientError, match=r"pip install 'opentrail\[parquet\]'") as error:
+            ParquetDownloads(HandClock(0)).add("d", [], first=True, last=False)
+        assert error.value.code == "FormatNotAvailable"
