@@ -8,14 +8,14 @@ import sys
 
 import pyarrow.parquet as pq
 import pytest
-from opentrail.history.rows import HEADER, as_csv, cells_of, table_row
-from opentrail.wire.search_forms import FORMS, ParquetDownloads
 from support.log_files import HandClock
 
 from opentrail.errors import ClientError
 from opentrail.history.conditions import Event
 from opentrail.history.derive import derive
+from opentrail.history.rows import HEADER, as_csv, cells_of, table_row
 from opentrail.wire import search_forms
+from opentrail.wire.search_forms import FORMS, ParquetDownloads
 
 HOSTILE = (
     "=cmd|' /C calc'!A0", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", " =1", "\uff1d1", "a\x1b[31m", "a\x9b31m",

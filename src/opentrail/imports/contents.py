@@ -55,7 +55,7 @@ def found_in(pieces: Iterator[bytes]) -> list[bytes] | Iterator[Found]:
             whole.append(piece)
             size += len(piece)
             if size > WHOLE_BYTES_MAX:
-                return _unless_damaged(_large(b"".join(whole), pieces))
+                return _unless_damaged(_large(chain(_drained(whole), pieces)))
     except NotReadable as error:
         return _unless_damaged(chain(records_of(b"".join(whole)), _raising(error)))
     data = whole[0] if len(whole) == 1 else b"".join(whole)
@@ -90,8 +90,18 @@ def _unless_damaged(found: Iterator[Found]) -> Iterator[Found]:
             yield last
 
 
-def _large(first: bytes, pieces: Iterator[bytes]) -> Iterator[Found]:
-    """Read a large file, of which ``first`` is the beginning. Raises: NotReadable."""
+def _drained(pieces: list[bytes]) -> Iterator[bytes]:
+    """Yield ``pieces`` and let go of each."""
+    pieces.reverse()
+    while pieces:
+        yield pieces.pop()
+
+
+def _large(pieces: Iterator[bytes]) -> Iterator[Found]:
+    """Read a large file. Raises: NotReadable."""
+    first = b""
+    while len(first) < VALUE_BYTES_MAX and (piece := next(pieces, b"")):
+        first += piece
     first = first.removeprefix(codecs.BOM_UTF8)
     text = first.decode("latin-1")
     opened = _OPENED.match(text)

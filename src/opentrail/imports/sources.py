@@ -89,9 +89,9 @@ def local(path: Path, wanted: Wanted, out: LeftOut) -> Iterator[LocalFile]:
     """
     if path.is_file():
         if out.takes(str(path), wanted, named=True):
-            yield _local_file(path)
+            yield _local_file(path.resolve())
     elif path.is_dir():
-        yield from _under(path, wanted, out)
+        yield from _under(path.resolve(), wanted, out)
     else:
         raise UsageError(f"there is no file or directory {path}")
 
@@ -115,7 +115,7 @@ def _under(folder: Path, wanted: Wanted, out: LeftOut) -> Iterator[LocalFile]:
 
 
 def _local_file(path: Path) -> LocalFile:
-    name = str(path.resolve())
+    name = str(path)
     try:
         status = path.stat()
     except OSError:
