@@ -16,7 +16,7 @@ from opentrail.access.keys import is_account
 from opentrail.capture.intake_body import Text, split
 from opentrail.capture.intake_columns import columns_of
 from opentrail.capture.intake_record import Checked, Rejection, check
-from opentrail.capture.intake_window import Window, exact_key_of, key_of, keys_of
+from opentrail.capture.intake_window import Window, exact_key_of, having, key_of, keys_of
 from opentrail.eventlog.base import Draft, Origin
 
 MESSAGE_CHARS_MAX = 512
@@ -152,12 +152,12 @@ class Intake:
     def _repeated(self, batch: Batch, index: int, event_id: str, data: bytes) -> Verdict:
         """Tell a record that came in before from another one with the same eventID."""
         key = key_of(event_id)
-        known = self._known(key)
+        known = self._known(key, having(event_id))
         conflict = known is not None and known[1] != data
         if conflict:
             key = exact_key_of(event_id, data)
-            known = self._known(key)
-        if known is None or known[1] != data:
+            known = self._known(key, data.__eq__)
+        if known is None:
             self._put(batch, key, data)
             batch.conflicts += conflict
             return Verdict(index, "accepted", event_id, conflict)
@@ -167,12 +167,12 @@ class Intake:
         batch.duplicates += 1
         return Verdict(index, "duplicate", event_id)
 
-    def _known(self, key: int) -> tuple[Batch | None, bytes] | None:
-        """Return the record under ``key``, and the batch that it is under way in, if it is."""
+    def _known(self, key: int, same: Callable[[bytes], bool]) -> tuple[Batch | None, bytes] | None:
+        """Return the ``same`` record under ``key``, and the batch that it is under way in, if it is."""
         pending = self._pending.get(key)
-        if pending is not None:
+        if pending is not None and same(pending[1]):
             return pending
-        data = self.window.find(key)
+        data = self.window.find(key, same)
         return None if data is None else (None, data)
 
     def _put(self, batch: Batch, key: int, data: bytes) -> None:

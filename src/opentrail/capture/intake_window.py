@@ -15,10 +15,10 @@ from opentrail.eventlog.base import Entry, Origin
 WINDOW_MS = 24 * 3600 * 1000
 """Records are known for a day at least: a sender whose queue is older than that has other troubles."""
 WINDOW_RECORDS_MAX = 2**21
-"""Positions kept at the most, 36 bytes each: 72 MB. Where more come in within a day, the oldest are
+"""Positions kept at the most, 20 bytes each: 40 MB. Where more come in within a day, the oldest are
 forgotten first."""
 TABLE_RECORDS_MIN = 2**13
-"""Room of the first table: 288 KB. Each further one has four times the room of the last."""
+"""Room of the first table: 128 KB. Each further one has four times the room of the last."""
 TABLE_RECORDS_MAX = 2**19
 """Room of the largest: forgetting takes one table at a time."""
 _GROWTH = 4
@@ -29,7 +29,11 @@ STAMPS_MAX = 255
 """What a mark can say of the table that set it."""
 
 KEY_BITS = 2**63 - 1
-"""Bits of a key; 0 marks an empty place."""
+"""Bits of a key."""
+PRINT_SHIFT = 47
+"""A table knows a key by its place and by its bits from here on, sixteen: of a million new records some
+hundred look as if they had come in, and are then told apart by the log's bytes."""
+_PRINT_BITS = 2**16 - 1
 
 
 class _EventId(msgspec.Struct, gc=False):
@@ -41,23 +45,33 @@ _decode_id = msgspec.json.Decoder(_EventId).decode
 
 def key_of(event_id: str) -> int:
     """Return the key of an eventID: not the same in another process, so nobody can aim at it."""
-    return hash(event_id) & KEY_BITS or 1
+    return hash(event_id) & KEY_BITS
 
 
 def keys_of(event_ids: Sequence[str]) -> list[int]:
     """Return the key of each of ``event_ids``: quicker for many."""
-    return [hash(event_id) & KEY_BITS or 1 for event_id in event_ids]
+    return [hash(event_id) & KEY_BITS for event_id in event_ids]
 
 
 def exact_key_of(event_id: str, data: bytes) -> int:
     """Return the key of a record whose eventID another record has already."""
-    return hash((event_id, data)) & KEY_BITS or 1
+    return hash((event_id, data)) & KEY_BITS
+
+
+def id_of(data: bytes) -> str:
+    """Return the eventID of a record of the log."""
+    return _decode_id(data).event_id
+
+
+def having(event_id: str) -> Callable[[bytes], bool]:
+    """Return whether a record has this eventID."""
+    return lambda data: id_of(data) == event_id
 
 
 class _Table:
-    """Keys and positions, by turns, in an open hash table that is never more than half full."""
+    """Positions, each with a print of its key, in an open hash table that is at most half full."""
 
-    __slots__ = ("born_ms", "count", "last", "pairs", "room", "stamp")
+    __slots__ = ("born_ms", "count", "last", "places", "room", "stamp")
 
     def __init__(self, room: int, born_ms: int, stamp: int) -> None:
         self.room = room
@@ -65,38 +79,38 @@ class _Table:
         self.stamp = stamp
         """What its marks say."""
         self.count = 0
-        self.last = 2 * (2 * room - 1)
-        """Index of the last key: with its bits, a key's place."""
-        self.pairs = array("Q", bytes(32 * room))
+        self.last = 2 * room - 1
+        """Index of the last place: with its bits, a key's."""
+        self.places = array("Q", bytes(16 * room))
+        """0, or one more than a position, shifted, and below it the print of its key."""
 
     def add(self, keys: Sequence[int], positions: Sequence[int], marks: bytearray) -> None:
         """Note keys and positions; there must be room."""
-        pairs, last, stamp, mark = self.pairs, self.last, self.stamp, len(marks) - 1
+        places, last, stamp, mark = self.places, self.last, self.stamp, len(marks) - 1
         for key, position in zip(keys, positions, strict=True):
-            slot = key & last
-            while pairs[slot]:
-                slot = (slot + 2) & last
-            pairs[slot] = key
-            pairs[slot + 1] = position
+            place = key & last
+            while places[place]:
+                place = (place + 1) & last
+            places[place] = (position + 1) << 16 | key >> PRINT_SHIFT
             marks[key & mark] = stamp
         self.count += len(keys)
 
     def has(self, key: int) -> bool:
-        """Whether something was noted under ``key``."""
-        pairs, last = self.pairs, self.last
-        slot = key & last
-        while (found := pairs[slot]) and found != key:
-            slot = (slot + 2) & last
+        """Whether something was noted under ``key``, or under one that looks like it."""
+        places, last, wanted = self.places, self.last, key >> PRINT_SHIFT
+        place = key & last
+        while (found := places[place]) and found & _PRINT_BITS != wanted:
+            place = (place + 1) & last
         return found != 0
 
     def all(self, key: int) -> Iterator[int]:
-        """Yield all positions under ``key``."""
-        pairs, last = self.pairs, self.last
-        slot = key & last
-        while found := pairs[slot]:
-            if found == key:
-                yield pairs[slot + 1]
-            slot = (slot + 2) & last
+        """Yield all positions under ``key``, and under those that look like it."""
+        places, last, wanted = self.places, self.last, key >> PRINT_SHIFT
+        place = key & last
+        while found := places[place]:
+            if found & _PRINT_BITS == wanted:
+                yield (found >> 16) - 1
+            place = (place + 1) & last
 
 
 class Window:
@@ -110,23 +124,23 @@ class Window:
         """The stamp of the last table to set each; never one of an earlier table."""
 
     def has(self, key: int) -> bool:
-        """Whether something was noted under ``key``; it may have left the log since."""
+        """Whether something seems to have been noted under ``key``; ``find`` tells."""
         return bool(self._tables) and self.has_any((key,))
 
     def has_any(self, keys: Sequence[int]) -> bool:
-        """Whether something was noted under one of ``keys``."""
+        """Whether something seems to have been noted under one of ``keys``."""
         if not self._tables:
             return False
         marks, mark, oldest = self._marks, len(self._marks) - 1, self._tables[0].stamp
         marked = [key for key in keys if marks[key & mark] >= oldest]
         return any(table.has(key) for key in marked for table in self._tables)
 
-    def find(self, key: int) -> bytes | None:
-        """Return the record that was noted under ``key``, if it still is in the log."""
+    def find(self, key: int, same: Callable[[bytes], bool]) -> bytes | None:
+        """Return the record under ``key`` that is the ``same``, if it still is in the log."""
         for table in self._tables:
             for position in table.all(key):
                 data = self._read(position)
-                if data is not None:
+                if data is not None and same(data):
                     return data
         return None
 
@@ -143,9 +157,9 @@ class Window:
         """Note the records of the log that were sent to us, in its order."""
         for entry in entries:
             if entry.origin is Origin.INTAKE:
-                event_id = _decode_id(entry.data).event_id
+                event_id = id_of(entry.data)
                 key = key_of(event_id)
-                if self.has(key):
+                if self.has(key) and self.find(key, having(event_id)) is not None:
                     key = exact_key_of(event_id, entry.data)
                 self.note((key,), (entry.position,), entry.append_ms)
 
@@ -184,12 +198,9 @@ class Window:
         """Have enough marks for all the tables there are."""
         enough = 4 * sum(table.room for table in self._tables)
         size = MARKS_MIN if enough <= MARKS_MIN else MARKS_MAX
-        if len(self._marks) >= size:
-            return
-        self._marks = marks = bytearray(size)
-        for table in self._tables:
-            for key in filter(None, table.pairs[::2]):
-                marks[key & (size - 1)] = table.stamp
+        if len(self._marks) < size:
+            # What a key has set may belong in any of the copies now: it is in all of them.
+            self._marks *= size // len(self._marks)
 
     def __len__(self) -> int:
         return sum(table.count for table in self._tables)
