@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from support.aws_clients import Key
+from support.post_forms import post_form
 from support.server import PROGRAM, OpenTrail, clean_environment, wait_until
 
 ACCOUNT = "123456789012"
@@ -117,3 +118,19 @@ def test_a_client_makes_no_event_for_an_account_by_its_word(server):
     s3.create_bucket(Bucket="theirs-as-set")
     accounts = [event["recipientAccountId"] for event in server.events()[-2:]]
     assert accounts == [ACCOUNT, OTHER]
+
+
+def test_an_upload_from_a_browsers_form_is_its_signers(server):
+    """By name: who signed the policy is not checked here."""
+    s3 = server.client("s3", signature_version="s3v4")
+    s3.create_bucket(Bucket="forms")
+    fields = s3.generate_presigned_post("forms", "up/${filename}")["fields"]
+    status = post_form(f"{server.endpoint}/forms", fields, b"data" * 100_000)
+    assert status in (200, 204)
+    event = last(server)
+    assert (event["eventName"], event["eventSource"]) == ("PostObject", "s3.amazonaws.com")
+    assert event["userIdentity"]["accessKeyId"] == server.admin.access_key_id
+    assert event["additionalEventData"]["identityVerified"] is False
+    assert event["requestParameters"]["key"] == "up/a.txt"
+    assert fields["x-amz-signature"] not in json.dumps(server.events()) + server.errors()
+    assert s3.head_object(Bucket="forms", Key="up/a.txt")["ContentLength"] == 400_000

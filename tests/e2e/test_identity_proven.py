@@ -10,6 +10,7 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from support.aws_clients import Key
+from support.post_forms import post_form
 from support.server import OpenTrail
 from support.signed_chunks import answer, put_chunks
 
@@ -103,3 +104,13 @@ def test_chunks_are_checked_as_they_stream(server):
     assert (event["eventName"], event["errorCode"]) == ("PutObject", "SignatureDoesNotMatch")
     listed = s3.list_objects_v2(Bucket="chunked")["Contents"]
     assert [entry["Key"] for entry in listed] == ["good"]
+
+
+def test_a_form_whose_policy_nobody_checked_is_refused(server):
+    s3 = server.client("s3", ADA, signature_version="s3v4")
+    s3.create_bucket(Bucket="forms-proven")
+    fields = s3.generate_presigned_post("forms-proven", "k")["fields"]
+    assert post_form(f"{server.endpoint}/forms-proven", fields, b"data") == 403
+    event = server.events()[-1]
+    assert (event["eventName"], event["errorCode"]) == ("PostObject", "AccessDenied")
+    assert "Contents" not in s3.list_objects_v2(Bucket="forms-proven")

@@ -12,6 +12,7 @@ from support.calls import ACCOUNT, REGION, Made
 
 from opentrail.aws import tables
 from opentrail.aws.model import Operation, Shape, operation
+from opentrail.aws.post_form import POST_OBJECT
 from opentrail.aws.request import Target
 from opentrail.capture import readonly
 from opentrail.capture.data_events import ALL, Block, blocks
@@ -27,6 +28,7 @@ ROWS = [
     (service, name, rules)
     for service, row in SERVICES.items()
     for name, rules in row.operations.items()
+    if name != POST_OBJECT.operation  # which no model has
 ]
 
 

@@ -7,7 +7,7 @@ the awsJson, awsQuery, restJson, restXml and rpcv2Cbor protocols of Smithy 2.0.
 
 import functools
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import parse_qsl
 
@@ -19,7 +19,7 @@ from opentrail.aws.request import Credential, RequestHead, Target
 from opentrail.aws.tables import ServiceRow
 from opentrail.errors import ClientError
 
-__all__ = ["ambiguous", "identify", "parse_credential"]
+__all__ = ["ambiguous", "form_credential", "identify", "parse_credential"]
 
 TARGET_CHARS_MAX = 256
 """Of an X-Amz-Target that is remembered: names of prefix and operation have some 100."""
@@ -125,6 +125,26 @@ def _from_query(fields: dict[str, str]) -> Credential | None:
         session_token=fields.get("X-Amz-Security-Token", ""),
         presigned=True,
     )
+
+
+def form_credential(fields: Mapping[str, str]) -> Credential | None:
+    """Return what a form for S3 claims that its policy is signed with, unverified.
+
+    ``fields`` have names in lower case. None when there is no credential, or none for S3.
+    """
+    if "x-amz-credential" in fields:
+        found = _from_query(
+            {
+                "X-Amz-Algorithm": fields.get("x-amz-algorithm", ""),
+                "X-Amz-Credential": fields["x-amz-credential"],
+                "X-Amz-Signature": fields.get("x-amz-signature", ""),
+                "X-Amz-Security-Token": fields.get("x-amz-security-token", ""),
+            }
+        )
+        return found if found is not None and found.signing_name == "s3" else None
+    token = fields.get("x-amz-security-token", "")
+    key, signature = fields.get("awsaccesskeyid", ""), fields.get("signature", "")
+    return _sigv2(key, signature, token, presigned=True)
 
 
 def _scope(text: str, region_set: str) -> tuple[str, str, str, str] | None:

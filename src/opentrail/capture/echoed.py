@@ -60,6 +60,7 @@ def _hidden(message: str, secret: str) -> str:
 def _of_head(head: RequestHead) -> Iterator[str]:
     """Yield what proves in head and query who calls: signatures, tokens."""
     yield head.headers.get("x-amz-security-token", "")
+    yield head.headers.get("x-amz-signature", "")  # of a form
     scheme, _, rest = head.headers.get("authorization", "").partition(" ")
     yield rest.rpartition("Signature=")[2].rpartition(":")[2] if scheme else ""
     for pair in head.query.split("&") if "=" in head.query else ():

@@ -8,6 +8,7 @@ from typing import Protocol
 import msgspec
 
 from opentrail.aws.address import addressed
+from opentrail.aws.post_form import POST_OBJECT, post_object
 from opentrail.aws.protocol import render_error, unsupported
 from opentrail.aws.request import Credential, RequestHead, Target
 from opentrail.aws.route import ambiguous, identify, parse_credential
@@ -163,6 +164,9 @@ class Gateway:
         kept = body.kept()
         sent = plain(kept, head.headers).data
         target = identify(head, credential, sent, address.service)
+        claimed = credential
+        if credential is None and (form := post_object(head, sent)) is not None:
+            head, claimed, target = form.head, form.credential, POST_OBJECT
         admitted = parts.admission.check(
             Request(
                 arrival,
@@ -174,7 +178,7 @@ class Gateway:
             ),
             now_ms,
         )
-        caller = self._caller(admitted, credential, now_ms)
+        caller = self._caller(admitted, claimed, now_ms)
         # Whoever merely claims to be a service does not hide behind its name.
         service = caller.invoked_by if admitted.verified else ""
         call = Call(

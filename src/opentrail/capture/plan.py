@@ -13,6 +13,7 @@ import msgspec
 
 from opentrail.aws import tables
 from opentrail.aws.model import ErrorRow, Operation, Shape, operation
+from opentrail.aws.post_form import POST_OBJECT
 from opentrail.aws.request import Target
 from opentrail.capture import forms
 from opentrail.capture.elements import CREDENTIALS, SECRETS, Element
@@ -84,11 +85,15 @@ class Plan:
     """Whether records show tlsDetails."""
 
 
+_MODELLED = {POST_OBJECT: Target("s3", POST_OBJECT.event_source, "PutObject", "rest-xml")}
+"""Operations that no model has, and the one that means the same."""
+
+
 @functools.lru_cache(maxsize=PLANS_MAX)
 def plan(target: Target) -> Plan:
     """Return how calls of ``target`` are recorded."""
     service = rules_for(target.service)
-    model = operation(target)
+    model = operation(_MODELLED.get(target, target))
     name = target.operation or UNKNOWN_OPERATION
     rules = service.operations.get(name) or _by_default(service, model)
     is_read = _reads(target.service, name, rules, model)

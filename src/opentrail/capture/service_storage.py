@@ -46,6 +46,7 @@ S3 = ServiceRules(
     operations=MappingProxyType(
         {
             **dict.fromkeys(_OBJECT_OPERATIONS.split(), OperationRules(data=_OBJECT)),
+            "PostObject": OperationRules(data=_OBJECT),
             "ListObjectsV2": OperationRules(data=_OBJECT, event_name="ListObjects"),
             # A query's text and what it asks for are the customer's data.
             "SelectObjectContent": OperationRules(
