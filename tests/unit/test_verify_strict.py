@@ -178,7 +178,9 @@ def test_digests_must_reach_to_the_end_that_was_asked_for(world, asked, now, tol
     span = f"{when(END)} to {when(min(end, as_of))}"
     expected = [(span, "UNKNOWN", reason)] if told else []
     assert world.wrong(end_s=end, unlisted=as_of) == expected
-    assert world.wrong(end_s=end, unlisted=as_of, until_s=end) == []
+    vouched = {"until_s": end, "ends": [head_of(world)]}
+    assert world.wrong(end_s=end, unlisted=as_of, **vouched) == []
+    assert world.wrong(end_s=end, unlisted=as_of, until_s=end) == expected
 
 
 def test_the_digest_behind_the_time_asked_for_says_what_is_the_newest_of_it(world):

@@ -175,6 +175,14 @@ def test_who_knows_one_trail_vouches_for_no_other(world):
     assert [each[1:] for each in world.wrong(**asked)] == [("UNKNOWN", NO_DIGESTS)]
 
 
+def test_who_knows_a_trail_of_one_account_vouches_for_none_of_another(world):
+    other = SignedBucket(world.bucket, SIGNER, account="444455556666")
+    other.chain(START, HOURS)
+    asked = {"end_s": END + 5 * HOUR, "ends": [head_of(world)], "until_s": END + 5 * HOUR}
+    assert world.wrong(account=ACCOUNT, **asked) == []
+    assert [each[1:] for each in world.wrong(**asked)] == [("UNKNOWN", NO_DIGESTS)]
+
+
 def backfilled(world, start, end, files):
     """Put a backfill digest of a time."""
     world.trail.previous = None

@@ -49,8 +49,14 @@ class Expected:
     """Seconds since 1970 UTC: what was delivered before, the log no longer gives."""
 
     def vouched_s(self, name: ChainName) -> int:
-        """Return up to which time it is said which digests of a chain's trail there are."""
-        return self.until_s if (name.trail, name.home_region) == self.trail else 0
+        """Return up to which time it is said which digests of a chain's trail there are.
+
+        Of accounts that no end is of nothing is said: another trail there may have the same name.
+        """
+        named = (digest_name(link.key) for link in self.ends)
+        accounts = {end.chain.place.account for end in named if end is not None}
+        is_its = (name.trail, name.home_region) == self.trail and name.place.account in accounts
+        return self.until_s if is_its else 0
 
 
 @dataclass(frozen=True, slots=True)
