@@ -23,7 +23,7 @@ from opentrail.trails.examine import Examined, Examiner
 ItemT = TypeVar("ItemT")
 ResultT = TypeVar("ResultT")
 
-BATCH = 8
+BATCH = 16
 """Files for one task: handing them over costs less than looking at them."""
 AHEAD = 4
 """Tasks under way or done for each worker: none waits for work, none piles up results."""
