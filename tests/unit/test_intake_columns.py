@@ -4,6 +4,7 @@
 import json
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -151,3 +152,12 @@ def test_bounds_hold_on_both_sides():
     hostile = b"[" + b"{}," * intake_columns.OBJECTS_MAX + b"{}]"
     assert columns_of(Text(hostile), NOW_S) is None
     assert columns_of(Text(b"[" * 1_000_000), NOW_S) is None
+
+
+def test_text_that_is_encoded_again_is_never_longer_than_it_can_have_been():
+    # Else one record could make up for a blank in another, and both be cut in the wrong place.
+    short = {"\b", "\t", "\n", "\f", "\r", '"', "\\"}
+    for code in (*range(0xD800), *range(0xE000, 0x11000), 0x10FFFF):
+        char = chr(code)
+        shortest = 2 if char in short else 6 if code < 0x20 else len(char.encode())
+        assert len(msgspec.json.encode(char)) - 2 == shortest
