@@ -96,6 +96,29 @@ def test_an_event_that_was_not_crossed_off_is_not_told_again(world, passing):
     assert world.told()[-1] == 1
 
 
+def test_calls_that_pass_while_the_log_begins_anew_are_told_of_once(world, tmp_path):
+    world.opened.put(b"{}" * 50)
+    world.passes(10, 20)
+    world.opened = Opened(tmp_path / "anew")
+    world.opened.put(b"{}", b"{}" * 90)
+    with pytest.raises(Killed):
+        world.step(killed="after")  # the process died before it noted that the log is another
+    world.recover()
+    assert told_by(world) == [2]
+    world.passes(30)
+    world.calls.begin_anew()
+    with pytest.raises(Killed):
+        world.step(killed="after")
+    world.recover()
+    assert told_by(world) == [2, 1]
+
+
+def told_by(world: World) -> list[int]:
+    """Return of how many calls the gap events tell, whatever else is in the log."""
+    events = [json.loads(text) for text in world.opened.texts() if b"RecordingGap" in text]
+    return [event["serviceEventDetails"]["calls"] for event in events]
+
+
 def test_an_event_that_was_not_appended_is_told_with_what_came_since(world):
     world.passes(10, 10)
     with pytest.raises(Killed):

@@ -61,6 +61,12 @@ class UnrecordedCalls:
         else:
             self._store(Unrecorded(now.calls - told.calls, told.to_ms, now.to_ms, log_end))
 
+    def begin_anew(self) -> None:
+        """Note that the log is another one, in which an event about these calls can lie anywhere."""
+        now = self.now
+        if now is not None:
+            self._store(Unrecorded(now.calls, now.from_ms, now.to_ms, 0))
+
     def _store(self, now: Unrecorded | None) -> None:
         """Write the older cell; until that is whole, the other one holds."""
         self.now = now

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The gap event for calls that were forwarded while the log could not be written."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 
 import msgspec
 
@@ -59,7 +59,7 @@ class Gaps:
     def _told_in(self, log: LogReader, now: Unrecorded) -> tuple[Entry, int] | None:
         """Return the event about ``now`` that the log has, and of how many calls it tells."""
         event_id = self._event_id(now)
-        for entry in log.entries(min(now.log_end, log.durable_end())):
+        for entry in _entries(log, min(now.log_end, log.durable_end())):
             if entry.origin is Origin.INTERNAL and event_id.encode() in entry.data:
                 said = _decode(entry.data)
                 if said.event_id == event_id:
@@ -67,7 +67,7 @@ class Gaps:
         return None
 
     def forget(self) -> None:
-        """Forget what there is to tell: the log has the event, or a new log has begun."""
+        """Forget what ``leftover`` returned an event for: it is durable."""
         now = self._calls.now
         if now is not None:
             self._calls.told(now, now.log_end)
@@ -99,3 +99,14 @@ class Gaps:
         event_id = self._event_id(now)
         data = gap_event(gap, event_id, self._account, self._region, self._clock.now_ms())
         return Draft(Origin.INTERNAL, data)
+
+
+def _entries(log: LogReader, start: int) -> Iterator[Entry]:
+    """Yield what lies at ``start`` or behind it; everything if that is no place of this log.
+
+    A process that died in a reset may leave a place of the log before.
+    """
+    try:
+        yield from log.entries(start)
+    except ValueError:
+        yield from log.entries(0)

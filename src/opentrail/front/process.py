@@ -347,6 +347,7 @@ class Front:
         try:
             await self._quiet()
             await commit.run(self._begin_anew)
+            self._inflight.unrecorded.begin_anew()
             commit.use(self.log)
             self._intake.open(self._settings.data_dir, self._inflight.claimed)
             backend.restart()
@@ -368,7 +369,6 @@ class Front:
         self.log.close()
         set_aside(self._settings.data_dir)
         self.log = self._open_log()
-        self._gaps.forget()  # what it would tell of, the new log knows no place of
         self._gaps = self._gaps_of_log()
         discard(self._settings.data_dir)
 
