@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Bounds of what targets are sent, on both sides; entries that fail alone; what settings may say."""
 
+import contextlib
 import json
+import socket
+import threading
 
 import msgspec
 import pytest
@@ -12,6 +15,7 @@ from support.target_world import TargetWorld, clients, connected_trail
 from opentrail.errors import ClientError, Unavailable, UsageError
 from opentrail.event.codec import decode
 from opentrail.eventlog.base import RECORD_BYTES_MAX
+from opentrail.trails import target_webhook
 from opentrail.trails.batch import ITEMS_MAX, next_batch
 from opentrail.trails.feedstate import Feed
 from opentrail.trails.status import TargetStatus, target_status_key
@@ -218,6 +222,33 @@ def test_a_signature_is_of_time_and_body():
     assert signature("s" * 16, 1, b"{}") != signature("s" * 16, 2, b"{}")
     assert signature("s" * 16, 1, b"{}") != signature("t" * 16, 1, b"{}")
     assert len(signature("s" * 16, 1, b"{}")) == 64
+
+
+def test_a_receiver_that_drips_is_unavailable(monkeypatch):
+    """Each byte comes in time, and the answer never ends."""
+    monkeypatch.setattr(target_webhook, "ANSWER_S_MAX", 0.3)
+    gone = threading.Event()
+
+    def drip(server):
+        connection, _ = server.accept()
+        with connection:
+            connection.sendall(b"HTTP/1.1 200 OK\r\nX-Slow: ")
+            with contextlib.suppress(OSError):
+                while not gone.wait(0.02):
+                    connection.sendall(b"x")
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=drip, args=(server,))
+        thread.start()
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/"
+        clock = TargetWorld((), ()).clock
+        hook = Webhook("x", WebhookSetting(url=url, secret="s" * SECRET_CHARS_MIN), clock)
+        try:
+            with pytest.raises(Unavailable, match="did not answer"):
+                hook._post(b"{}", {})
+        finally:
+            gone.set()
+            thread.join()
 
 
 def test_a_receiver_that_is_not_there_is_unavailable():

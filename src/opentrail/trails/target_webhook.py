@@ -5,10 +5,13 @@ The signature is HMAC-SHA256 over the time of sending, a full stop and the body,
 do it: who records a message cannot send it again later, if the receiver looks at the time.
 """
 
+import contextlib
 import hashlib
 import hmac
 import http.client
+import socket
 import ssl
+import threading
 from urllib.parse import urlsplit
 
 import msgspec
@@ -21,6 +24,8 @@ from opentrail.trails.trail import Trail
 
 TIMEOUT_S = 10.0
 """A receiver that needs longer should answer first and work then."""
+ANSWER_S_MAX = 30.0
+"""Of one message in all: who answers a byte now and then is silent too, and its status must say so."""
 FILES_MAX = 100
 """Told in one message: it stays below 100 KB."""
 _RETRIED = frozenset({408, 425, 429})
@@ -68,6 +73,10 @@ class Webhook:
         parts = urlsplit(self._setting.url)
         path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         connection = self._connection(parts.scheme, parts.netloc)
+        hung_up = threading.Event()
+        late = threading.Timer(ANSWER_S_MAX, _hang_up, (connection, hung_up))
+        late.daemon = True
+        late.start()
         try:
             connection.request("POST", path, body, headers)
             status = connection.getresponse().status
@@ -75,7 +84,11 @@ class Webhook:
             kind = type(error).__name__
             raise Unavailable(f"{self.name}: the receiver did not answer: {kind}") from error
         finally:
+            late.cancel()
             connection.close()
+        if hung_up.is_set():
+            # What came until then looks like a whole answer to http.client.
+            raise Unavailable(f"{self.name}: the receiver did not answer within {ANSWER_S_MAX:g} s")
         if status in _SUCCESS:
             return
         if status in _RETRIED or status >= _SERVER_ERROR_MIN:
@@ -87,6 +100,15 @@ class Webhook:
             return http.client.HTTPConnection(netloc, timeout=TIMEOUT_S)
         context = ssl.create_default_context(cafile=self._setting.ca or None)
         return http.client.HTTPSConnection(netloc, timeout=TIMEOUT_S, context=context)
+
+
+def _hang_up(connection: http.client.HTTPConnection, hung_up: threading.Event) -> None:
+    """End a connection whose time is up; whoever waits for its answer gets none."""
+    hung_up.set()
+    sock = connection.sock
+    if sock is not None:
+        with contextlib.suppress(OSError):
+            sock.shutdown(socket.SHUT_RDWR)
 
 
 def signature(secret: str, second: int, body: bytes) -> str:
