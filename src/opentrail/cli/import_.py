@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """``opentrail import``: take CloudTrail log files that were made elsewhere into a log."""
 
+import importlib
 import json
 import math
 import sys
@@ -10,9 +11,9 @@ from dataclasses import asdict
 from functools import partial
 from itertools import chain
 from pathlib import Path
+from types import ModuleType
 from typing import Self
 
-import botocore.session
 import click
 import msgspec
 from rich.console import Console
@@ -29,7 +30,6 @@ from opentrail.cli.exits import EXIT_NO
 from opentrail.cli.options import Command
 from opentrail.cli.times import seconds_of
 from opentrail.clock import SystemClock, SystemIds
-from opentrail.config import REGION_DEFAULT
 from opentrail.durable import make_dir
 from opentrail.event.safe import safe
 from opentrail.eventlog.segments import Segments
@@ -39,11 +39,9 @@ from opentrail.imports.importer import Importer, Quarantined
 from opentrail.imports.paths import Wanted
 from opentrail.imports.run import Summary, import_all
 from opentrail.imports.sink_log import LogSink
-from opentrail.imports.sink_server import Server, ServerSink
+from opentrail.imports.sink_server import ServerSink
 from opentrail.imports.sources import BucketObject, LeftOut, LocalFile, in_bucket, local
-from opentrail.objects.setting import Upstream
-from opentrail.objects.table import BucketTable
-from opentrail.sdk.signing import Credentials
+from opentrail.objects.base import Bucket
 from opentrail.state.sqlite import SqliteState
 
 DATA_DEFAULT = "opentrail-import"
@@ -133,10 +131,8 @@ def _files(
     for path in paths:
         if path.startswith(_SCHEME):
             name, _, prefix = path.removeprefix(_SCHEME).partition("/")
-            table = BucketTable(
-                {}, Path(), SystemClock(), REGION_DEFAULT, Upstream(endpoint, profile)
-            )
-            yield from in_bucket(table.find(name), prefix, wanted, out)
+            bucket: Bucket = _far().bucket(name, endpoint, profile)
+            yield from in_bucket(bucket, prefix, wanted, out)
         else:
             yield from local(Path(path), wanted, out)
 
@@ -164,12 +160,8 @@ def _into_log(data: Path, files: list[_File], wanted: Wanted, _: str) -> Summary
 
 def _into_server(data: Path, files: list[_File], wanted: Wanted, server: str) -> Summary:
     """Import ``files`` into the log of a server. Raises: UsageError. ClientError. Unavailable."""
-    session = botocore.session.get_session()
-    found = session.get_credentials()
-    given = None if found is None else found.get_frozen_credentials()
-    credentials = None if given is None else Credentials(*map(_or_empty, given[:3]))
-    region = session.get_config_variable("region") or REGION_DEFAULT
-    with ServerSink(Server(server, region, credentials), SystemClock()) as sink:
+    sink: ServerSink = _far().server_sink(server)
+    with sink:
         make_dir(data)
         # Not the state of a server that may have this very directory.
         state = SqliteState.open(data / "imports.db")
@@ -178,8 +170,9 @@ def _into_server(data: Path, files: list[_File], wanted: Wanted, server: str) ->
             return import_all(files, importer, quarantine.add, bar.told)
 
 
-def _or_empty(text: str | None) -> str:
-    return text or ""
+def _far() -> ModuleType:
+    """Return ``cli.import_far``: botocore takes as long to load as ten thousand records to import."""
+    return importlib.import_module("opentrail.cli.import_far")
 
 
 class _Quarantine:

@@ -156,7 +156,10 @@ class ImportDoor:
     async def _take(
         self, arrival: Arrival, records: list[bytes], key: AccessKey | None
     ) -> ImportAnswer:
+        log_id = self._rooms.log_id()
         found = await self._rooms.known(records, self._rooms.durable_end())
+        if self._rooms.refusing() or log_id != self._rooms.log_id():
+            raise Unavailable("the log is being begun anew; try again")
         if found.status != HTTP_OK:
             raise ClientError("InternalFailure", found.body.decode("utf-8", "replace"), 500)
         known = _known(found.body)
@@ -167,7 +170,7 @@ class ImportDoor:
         drafts = [
             Draft(Origin.IMPORT, data) for number, data in enumerate(records) if number not in gone
         ]
-        answer = ImportAnswer(self._rooms.log_id(), len(drafts), duplicates, refused)
+        answer = ImportAnswer(log_id, len(drafts), duplicates, refused)
         if drafts:
             counts = {
                 "imported": len(drafts),
