@@ -4,8 +4,11 @@
 import gzip
 import json
 from typing import Any
+from urllib.parse import quote, unquote, urlsplit
 
 import pytest
+from botocore.config import Config
+from botocore.session import Session
 from support import aws_requests
 from support.calls import Made, body, called
 
@@ -123,3 +126,44 @@ def test_what_is_no_secret_stays():
         "sagemaker-runtime", "InvokeEndpoint", {"EndpointName": "e-name"}, **failed("no e-name")
     )
     assert record["errorMessage"] == "no e-name"
+
+
+def presigned(version: str = "s3v4") -> str:
+    session = Session()
+    session.set_credentials("AKIAQAAAAAAAAAAAAAAA", "not-a-secret", "the+session/token==")
+    config = Config(signature_version=version)
+    s3: Any = session.create_client("s3", region_name="eu-west-1", config=config)
+    url: str = s3.generate_presigned_url("get_object", {"Bucket": "b", "Key": "template.json"})
+    return url
+
+
+def proofs(url: str) -> list[str]:
+    """Return what in a presigned URL lets in whoever has it, in every form that it may take."""
+    fields = dict(pair.split("=", 1) for pair in urlsplit(url).query.split("&"))
+    names = ("X-Amz-Signature", "X-Amz-Security-Token", "Signature", "x-amz-security-token")
+    found = [fields[name] for name in names if name in fields]
+    assert len(found) == 2
+    return [form for text in found for form in (text, unquote(text), quote(text, safe=""))]
+
+
+@pytest.mark.parametrize("version", ["s3v4", "s3"])
+@pytest.mark.parametrize(
+    "wrap", ["{}", "https://x.example/?u={}&next=1", "see {} and \\ {}", "<{}>"]
+)
+def test_a_presigned_url_in_any_member_lets_nobody_in(version, wrap):
+    url = presigned(version)
+    inner = quote(url, safe="") if "?u=" in wrap else url
+    text = wrap.format(inner, inner)
+    params = {"StackName": "s", "TemplateURL": text, "Tags": [{"Key": text, "Value": text}]}
+    record = called("cloudformation", "CreateStack", params, user_agent=text)
+    data = json.dumps(record, ensure_ascii=False)
+    assert [proof for proof in proofs(url) if proof in data] == []
+    assert "template.json" in record["requestParameters"]["templateURL"]
+    assert HIDDEN in record["requestParameters"]["tags"][0]["value"]
+    assert ("next=1" in data) is ("next=1" in text)
+
+
+def test_what_only_looks_like_a_signature_stays():
+    params = {"StackName": "s", "TemplateURL": "https://x.example/?signature=1&token=2"}
+    record = called("cloudformation", "CreateStack", params)
+    assert record["requestParameters"]["templateURL"] == params["TemplateURL"]

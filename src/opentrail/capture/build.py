@@ -14,7 +14,7 @@ import msgspec
 from opentrail.aws.protocol import error_of, request_members, response_members
 from opentrail.aws.request import Target
 from opentrail.capture.call import EMPTY, Call, Outcome, plain
-from opentrail.capture.echoed import without_echoes
+from opentrail.capture.echoed import without_echoes, without_signatures
 from opentrail.capture.elements import Element
 from opentrail.capture.elements_s3 import additional as s3_additional
 from opentrail.capture.limits import ADDITIONAL_BYTES_MAX, capped, omitted, truncated
@@ -225,9 +225,9 @@ def _type_alone(call: Call, how: Plan) -> bytes:
 
 def _built(call: Call, how: Plan, parts: _Parts, error: tuple[str, str] | None) -> Built:
     """Return the record, within RECORD_BYTES_MAX: the largest objects give way, in turn."""
-    data = _record(call, how, parts, error)
+    data = without_signatures(_record(call, how, parts, error))
     for smaller in _shrunk(parts, _type_alone(call, how)) if len(data) > RECORD_BYTES_MAX else ():
-        data = _record(call, how, smaller, error)
+        data = without_signatures(_record(call, how, smaller, error))
         if len(data) <= RECORD_BYTES_MAX:
             break
     return Built(data, call.event_id, how.category)

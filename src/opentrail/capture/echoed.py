@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Services quote what was wrong in their error messages: what is secret in it is hidden there, too.
+"""Secrets in texts that are none themselves: quoted in an error message, or inside an URL.
 
 "Value 'hunter2' at 'masterUserPassword' failed to satisfy constraint": the request says which texts
-are secret, and the message is searched for them.
+are secret, and the message is searched for them. A presigned URL may stand in any member (a template's,
+a model's artefact), and lets in whoever has it.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from urllib.parse import unquote
 
@@ -21,6 +23,24 @@ SECRETS_MAX = 1000
 """Texts of one request that are looked for: more are in no request that one error is about."""
 
 _SIGNED = ("x-amz-signature=", "x-amz-security-token=", "signature=")
+
+_VALUE = rb"""((?:(?!%26)[^&"\\\s])+)"""
+_SIGV4_URL = re.compile(
+    rb"([Xx]-[Aa]mz-(?:[Ss]ignature|[Ss]ecurity-[Tt]oken)(?:=|%3[Dd]))" + _VALUE
+)
+_SIGV2_URL = re.compile(rb"((?:[?&]|%26|%3[Ff])[Ss]ignature(?:=|%3[Dd]))" + _VALUE)
+"""What signs a presigned URL, in JSON; also where that URL is part of another one."""
+_MARKS = (b"ignature=", b"ignature%3", b"oken=", b"oken%3")
+"""One of them is in every such URL, none in most records: looking for them costs nothing."""
+
+
+def without_signatures(data: bytes) -> bytes:
+    """Return a record's JSON without the signatures and session tokens of presigned URLs."""
+    if not any(mark in data for mark in _MARKS):
+        return data
+    hidden = rb"\1" + Redaction.HIDDEN.value.encode()
+    data = _SIGV4_URL.sub(hidden, data)
+    return _SIGV2_URL.sub(hidden, data) if b"AWSAccessKeyId" in data else data
 
 
 def without_echoes(
