@@ -54,10 +54,18 @@ class Figures:
 class Server:
     """``opentrail serve`` on a port of its own."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *arguments: str) -> None:
         self.directory = directory
         program = str(Path(sys.executable).parent / "opentrail")
-        command = [program, "serve", "--data", str(directory), "--listen", "127.0.0.1:0"]
+        command = [
+            program,
+            "serve",
+            "--data",
+            str(directory),
+            "--listen",
+            "127.0.0.1:0",
+            *arguments,
+        ]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         self.port = self._port()
         key = read_credentials(directory / "credentials", "123456789012")

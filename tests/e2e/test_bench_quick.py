@@ -20,6 +20,7 @@ ROWS = [
     *("validate-logs, S3", "opentrail verify, S3", "opentrail verify, here"),
     *("its inner loop, disk", "opentrail verify, disk", "GET of each object alone"),
     *("opentrail, common", "SQLite, indexes, rare", "newest, 16"),
+    *("visible after its answer, ms", "in the bucket after its cut, ms"),
     *("1 record a request", "100 records a request", "FastAPI, audited", "botocore, audited"),
     *("gzip + json + SQLite", "DuckDB read_json", "opentrail import"),
     *("calibration loop, ms", "write + fdatasync, ms"),
