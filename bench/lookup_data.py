@@ -4,6 +4,7 @@
 The events are those of ``events.py``, spread evenly over sixty days, the last of them now.
 """
 
+import random
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from itertools import islice
 from pathlib import Path
 
 import msgspec
+from msgspec.structs import replace
 
 from bench.events import ACCOUNT, CALLS, REGIONS, USERS, Span, events
 from bench.sample import BATCH, open_log
@@ -25,6 +27,8 @@ SPREAD_S = 60 * 24 * 3600
 """All of them within LookupEvents' 90 days, for a month after they were made."""
 VALUES = 5
 """Different values that are asked for in turn."""
+ANYWHEN = 500
+"""Times that are asked for in turn: more pages than anything remembers of them."""
 _DONE = "made.json"
 
 
@@ -33,13 +37,16 @@ class Question(msgspec.Struct, frozen=True):
 
     attribute: str
     value: str
+    end_s: int | None = None
+    """Only what happened until then, epoch seconds."""
     account: str = ACCOUNT
     region: str = REGIONS[0]
 
     def lookup(self) -> Lookup:
         """Return it as our index is asked."""
         pair = (self.attribute, self.value)
-        return Lookup(self.account, self.region, "Management", pair, limit=PAGE)
+        scope = (self.account, self.region, "Management")
+        return Lookup(*scope, pair, end_s=self.end_s, limit=PAGE)
 
 
 @dataclass(frozen=True)
@@ -48,7 +55,7 @@ class Made:
 
     path: Path
     questions: dict[str, list[Question]]
-    """By what is asked for: "common", "rare", "absent" values."""
+    """By what is asked for: "common", "rare", "absent" values; "anywhen": common ones, at any time."""
 
     def open(self) -> History:
         """Return its index, as the back process opens it, with all that is in the log."""
@@ -88,7 +95,10 @@ def _questions(history: History) -> dict[str, list[Question]]:
     found = [(len(history.lookup(each.lookup()).events), each) for each in users]
     rare = [each for hits, each in found if 0 < hits < PAGE]
     nothing = [Question("EventName", f"NoSuchCall{number}") for number in range(VALUES)]
-    return {"common": names, "rare": rare[:VALUES], "absent": nothing}
+    source, now_s = random.Random(5), SystemClock().now_ms() // 1000
+    ends = [now_s - source.randrange(SPREAD_S) for _ in range(ANYWHEN)]
+    anywhen = [replace(names[at % VALUES], end_s=end_s) for at, end_s in enumerate(ends)]
+    return {"common": names, "anywhen": anywhen, "rare": rare[:VALUES], "absent": nothing}
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -29,8 +29,8 @@ from opentrail.history.derive import derive
 
 COLUMNS = {"EventName": "event_name", "Username": "username", "EventId": "event_id"}
 """The column of each attribute that is asked for."""
-_ROWS = 10_000
-"""Handed over at once."""
+FAR_S = 1 << 40
+"""Past every event."""
 _INTEGERS = ("time_s", "position")
 _TEXTS = ("account", "region", "category", *COLUMNS.values(), "record")
 
@@ -45,16 +45,18 @@ class Store(Protocol):
         ...
 
 
-def peers(made: Path, *, install: bool) -> Iterator[Store]:
+def peers(made: Path, *, install: bool, duckdb_only: bool = False) -> Iterator[Store]:
     """Yield the peers that there are, filled with the events of the data directory ``made``."""
     folder = made / "peers"
     folder.mkdir(exist_ok=True)
-    yield Sqlite(folder / "events.sqlite", made / "log")
     parquet = folder / "events.parquet"
     if not parquet.exists():
         _write_parquet(parquet, made / "log")
     yield DuckDb(folder / "events.duckdb", parquet)
     yield DuckDbParquet(parquet)
+    if duckdb_only:
+        return
+    yield Sqlite(folder / "events.sqlite", made / "log")
     packages = VENV / "lib" / f"python3.{sys.version_info.minor}" / "site-packages"
     if (packages / "chdb").exists() or (install and installed(VENV / "bin" / "python")):
         site.addsitedir(str(packages))  # behind ours, which win
@@ -85,7 +87,14 @@ def _write_parquet(path: Path, log: Path) -> None:
 
 
 def _wanted(question: Question) -> str:
-    return f"account = ? AND region = ? AND category = 'Management' AND {COLUMNS[question.attribute]} = ?"
+    """Return the condition, with marks for account, region, value and the newest second."""
+    value = f"{COLUMNS[question.attribute]} = ?"
+    return f"account = ? AND region = ? AND category = 'Management' AND {value} AND time_s <= ?"
+
+
+def _given(question: Question) -> tuple[str, str, str, int]:
+    end_s = FAR_S if question.end_s is None else question.end_s
+    return question.account, question.region, question.value, end_s
 
 
 _NEWEST = f"ORDER BY time_s DESC, position DESC LIMIT {PAGE}"
@@ -118,7 +127,7 @@ class Sqlite:
     def newest(self, question: Question) -> Sequence[bytes]:
         """See ``Store``."""
         wanted = f"SELECT record FROM events WHERE {_wanted(question)} {_NEWEST}"
-        found = self._base.execute(wanted, (question.account, question.region, question.value))
+        found = self._base.execute(wanted, _given(question))
         return [record.encode() for (record,) in found]
 
 
@@ -142,7 +151,7 @@ class DuckDb:
     def newest(self, question: Question) -> Sequence[bytes]:
         """See ``Store``."""
         wanted = f"SELECT record FROM {self._table} WHERE {_wanted(question)} {_NEWEST}"
-        found = self._base.execute(wanted, [question.account, question.region, question.value])
+        found = self._base.execute(wanted, _given(question))
         return [record.encode() for (record,) in found.fetchall()]
 
 
@@ -182,7 +191,7 @@ class Chdb:
     def newest(self, question: Question) -> Sequence[bytes]:
         """See ``Store``."""
         wanted = _wanted(question).replace("?", "'{}'")
-        wanted = wanted.format(question.account, question.region, question.value)
+        wanted = wanted.format(*_given(question))
         cursor = self._base.cursor()
         cursor.execute(f"SELECT record FROM events WHERE {wanted} {_NEWEST}")
         return [record.encode() for (record,) in cursor.fetchall()]

@@ -17,13 +17,13 @@ READ_BYTES = 65_536
 _STYLE = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
 
 
-def on_terminal(*arguments: str, home: Path, columns: int) -> str:
+def on_terminal(*arguments: str, home: Path, columns: int, **environment: str) -> str:
     """Return what ``opentrail`` writes to a terminal ``columns`` wide, as it is."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, columns, 0, 0))
     process = subprocess.Popen(
         [PROGRAM, *arguments],
-        env=clean_environment(home) | {"TERM": "xterm-256color"},
+        env=clean_environment(home) | {"TERM": "xterm-256color"} | environment,
         cwd=home,
         stdin=theirs,
         stdout=theirs,

@@ -19,8 +19,15 @@ import click
 from botocore import exceptions as driver
 from botocore.config import Config
 
+from opentrail.cli.colour import coloured
 from opentrail.cli.exits import EXIT_NO
-from opentrail.cli.options import Command, settings_of, settings_options
+from opentrail.cli.options import (
+    Command,
+    settings_of,
+    settings_options,
+    upstream_flags,
+    upstream_option,
+)
 from opentrail.cli.probe import ask, url_of
 from opentrail.cli.trails_here import trails_here
 from opentrail.cli.verify_target import Place, buckets_of
@@ -57,8 +64,11 @@ class Finding:
 
 @click.command("doctor", cls=Command)
 @settings_options
+@upstream_option
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
-def command(config: Path | None, *, as_json: bool, **flags: str | None) -> None:
+def command(
+    config: Path | None, upstreams: tuple[str, ...], *, as_json: bool, **flags: str | None
+) -> None:
     """Look at everything that can be wrong with a set-up, and say how to mend it.
 
     The settings, the data directory, the disk, the server, this shell's AWS settings (endpoint,
@@ -66,10 +76,11 @@ def command(config: Path | None, *, as_json: bool, **flags: str | None) -> None:
     Exit code 1 when something is wrong.
 
       opentrail doctor
-      eval "$(opentrail env)"; opentrail doctor
+      eval "$(opentrail env)"; opentrail doctor --upstream http://localhost:5000
     """
     try:
-        settings = settings_of(config, {"data": flags["data"], "listen.address": flags["listen"]})
+        named = {"data": flags["data"], "listen.address": flags["listen"]}
+        settings = settings_of(config, {**named, **upstream_flags(upstreams)})
     except UsageError as error:
         findings = [Finding("settings", Verdict.BAD, str(error), "mend the settings file")]
     else:
@@ -81,10 +92,8 @@ def command(config: Path | None, *, as_json: bool, **flags: str | None) -> None:
         click.echo(json.dumps([asdict(each) for each in findings]))
     else:
         for each in findings:
-            click.secho(
-                f"{each.verdict.value:<6}{each.check:<11}{safe(each.found)}",
-                fg=_COLOURS[each.verdict],
-            )
+            text = f"{each.verdict.value:<6}{each.check:<11}{safe(each.found)}"
+            click.echo(coloured(text, _COLOURS[each.verdict]))
             if each.fix:
                 click.echo(f"      -> {safe(each.fix)}")
     if any(each.verdict is Verdict.BAD for each in findings):
@@ -160,10 +169,9 @@ def _server(settings: Settings) -> Finding:
 
 def _upstreams(settings: Settings) -> Iterator[Finding]:
     if not settings.upstream:
-        fix = "name where calls go on to: --upstream URL, or [upstream] in the settings"
-        yield Finding(
-            "upstream", Verdict.WARN, "there is none: every call is answered with 503", fix
-        )
+        found = "none that is known here: without one every call is answered with 503"
+        fix = "give doctor the --upstream that serve was given, or name it under [upstream]"
+        yield Finding("upstream", Verdict.WARN, found, fix)
     for name, upstream in settings.upstream.items():
         parts = urlsplit(upstream.url)
         port = parts.port or (443 if parts.scheme == "https" else 80)

@@ -16,7 +16,9 @@ from opentrail.cli.tail import POLL_S, hit_of
 from opentrail.cli.times import duration_s
 from opentrail.clock import Clock, SystemClock
 from opentrail.history.beside import searcher_beside
+from opentrail.history.conditions import fields_of
 from opentrail.history.follow import Follower
+from opentrail.history.known_fields import unknown
 from opentrail.history.search import Hit, Question
 
 SINCE_DEFAULT = "1m"
@@ -63,6 +65,11 @@ def command(
         click.echo(line(hit) if form == "text" else shown(hit.event.data, sys.stdout))
     if len(hits) < int(str(times)):
         click.echo(f"{len(hits)} of {times} events came within {within_s:g} s", err=True)
+        _, log = open_log(config, asked)
+        searcher = searcher_beside(data / "history", log)
+        strange = unknown(searcher, list(fields_of(question.condition)))
+        if strange:
+            click.echo(strange, err=True)
         sys.exit(EXIT_NO)
 
 

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from opentrail.cli.audit import Audit
+from opentrail.cli.colour import coloured
 from opentrail.cli.exits import EXIT_CORRUPT
 from opentrail.cli.options import Command, settings_of, settings_options
 from opentrail.clock import SystemClock
@@ -89,7 +90,8 @@ def _print(audit: Audit, findings: list[dict[str, str]], rebuilt: int | None) ->
     if audit.accounts is not None:
         click.echo(audit.accounts.words)
     for finding in findings:
-        click.secho(f"{finding['part']}: {finding['where']}: {finding['what']}", fg="red")
+        found = f"{finding['part']}: {finding['where']}: {finding['what']}"
+        click.echo(coloured(found, "red"))
         click.echo(f"  {finding['hint']}")
     click.echo(_many(len(findings), "finding") if findings else "all of it checks out")
 

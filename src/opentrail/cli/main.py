@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from opentrail import __version__
-from opentrail.cli.exits import EXIT_UNAVAILABLE, exit_code
+from opentrail.cli.exits import EXIT_PIPE, EXIT_UNAVAILABLE, exit_code
 from opentrail.cli.options import write_plain
 from opentrail.errors import OpenTrailError
 
@@ -58,6 +58,14 @@ class _Commands(click.Group):
             ctx.fail(f"No such command {cmd_name!r}. Did you mean {near}?")
         command: click.Command = importlib.import_module(module).command
         return command
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the command. Whoever reads its output may go: that is no answer, as with SIGPIPE."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            _drop_output()
+            sys.exit(EXIT_PIPE)
 
     def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the docstring as it is written."""

@@ -73,6 +73,17 @@ def settings_options(command: _Command) -> _Command:
     return data_options(_with_options(command, *more))
 
 
+def upstream_option(command: _Command) -> _Command:
+    """Add the option that names upstreams; ``upstream_flags`` makes settings of it."""
+    return click.option(
+        "--upstream",
+        "upstreams",
+        multiple=True,
+        metavar="[SERVICE=]URL",
+        help="Where calls go on to; repeatable. SERVICE is botocore's name or the signing name.",
+    )(command)
+
+
 def _with_options(command: _Command, *options: Callable[[_Command], _Command]) -> _Command:
     for option in reversed(options):
         command = option(command)

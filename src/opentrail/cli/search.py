@@ -5,8 +5,10 @@ It reads the data directory beside a running server, so it also shows what Looku
 data events, and what is older than the lookup window.
 """
 
+import json
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -20,12 +22,15 @@ from opentrail.clock import iso_seconds
 from opentrail.errors import UsageError
 from opentrail.event.safe import safe
 from opentrail.history.beside import searcher_beside
-from opentrail.history.conditions import field_name
-from opentrail.history.search import Question, Searcher
+from opentrail.history.conditions import field_name, fields_of
+from opentrail.history.known_fields import unknown
+from opentrail.history.search import Question, Searcher, Span
 
 LIMIT_DEFAULT = 50
 """As many as one page of LookupEvents has."""
 TOP_DEFAULT = 10
+COUNTED_FORMS = ("table", "json", "ndjson")
+"""In which --count and --top are written."""
 WHOLE = 1 << 62
 """--max-results 0."""
 
@@ -43,7 +48,9 @@ WHOLE = 1 << 62
 )
 @click.option("--count", is_flag=True, help="Print only how many there are.")
 @click.option(
-    "--top", metavar="FIELD", help="Count by the values of a field: Username, errorCode …"
+    "--top",
+    metavar="FIELD[:N]",
+    help="Count by the values of a field: Username, errorCode:20 …",
 )
 @click.option("--all", "everything", is_flag=True, help="Every record kept, in the log's order.")
 @click.option("--explain", is_flag=True, help="Say on standard error how the answer was found.")
@@ -87,7 +94,7 @@ def command(config: Path | None, query: tuple[str, ...], form: str, **flags: obj
     if asked.explain:
         click.echo(_explained(searcher, question), err=True)
     if asked.count or asked.top:
-        matched = _counted(searcher, question, asked.top)
+        matched = _counted(searcher, question, asked.top, _counted_form(form))
     else:
         limit = asked.max_results or WHOLE
         found = Found(searcher.newest(question, limit + 1), limit)
@@ -119,21 +126,47 @@ def _refuse_choices(query: tuple[str, ...], asked: _Asked) -> None:
         raise UsageError("--all is every record there is: it takes no query, filter or count")
 
 
-def _counted(searcher: Searcher, question: Question, top: str | None) -> int:
+def _counted_form(form: str) -> str:
+    if form not in COUNTED_FORMS:
+        raise UsageError(f"counts are written as {', '.join(COUNTED_FORMS)}, not as {form}")
+    return form
+
+
+def _counted(searcher: Searcher, question: Question, top: str | None, form: str) -> int:
     """Write how many hits there are, in all or for each of the most frequent values of a field."""
     if top is None:
         matched = sum(1 for _ in searcher.all(question))
-        click.echo(matched)
+        click.echo(matched if form == "table" else json.dumps({"count": matched}))
         return matched
-    field, _, number = top.partition(":")
-    counts: Counter[str] = Counter()
+    field, number = _field_and_number(top)
+    counts: Counter[str | None] = Counter()
     matched = 0
     for hit in searcher.all(question):
         matched += 1
-        counts.update(hit.event.values(field_name(field)) or ("-",))
-    for value, count in counts.most_common(int(number) if number.isdecimal() else TOP_DEFAULT):
-        click.echo(f"{count}\t{safe(value)}")
+        counts.update(hit.event.values(field_name(field)) or (None,))
+    strange = unknown(searcher, [field]) if set(counts) == {None} else ""
+    if strange:
+        raise UsageError(strange)
+    _write_top(counts.most_common(number), form)
     return matched
+
+
+def _field_and_number(top: str) -> tuple[str, int]:
+    """Return FIELD and N of ``FIELD`` or ``FIELD:N``; names of fields may have colons themselves."""
+    field, _, number = top.rpartition(":")
+    return (field, int(number)) if field and number.isdecimal() else (top, TOP_DEFAULT)
+
+
+def _write_top(counts: Sequence[tuple[str | None, int]], form: str) -> None:
+    rows = [{"value": value, "count": count} for value, count in counts]
+    if form == "ndjson":
+        for row in rows:
+            click.echo(json.dumps(row))
+    elif form == "table":
+        for value, count in counts:
+            click.echo(f"{count}\t{'-' if value is None else safe(value)}")
+    else:
+        click.echo(json.dumps(rows))
 
 
 def _explained(searcher: Searcher, question: Question) -> str:
@@ -144,6 +177,11 @@ def _nothing(searcher: Searcher, question: Question) -> str:
     span = searcher.span()
     if not span.events:
         return "0 of 0 events: the log is empty"
+    strange = unknown(searcher, list(fields_of(question.condition)))
+    return f"{_none_of(span, question)}\n{strange}".rstrip()
+
+
+def _none_of(span: Span, question: Question) -> str:
     there = f"{iso_seconds(span.oldest_s * 1000)} to {iso_seconds(span.newest_s * 1000)}"
     said = f"0 of {span.events:,} events match; the log has events from {there}"
     if question.start_s > span.newest_s:

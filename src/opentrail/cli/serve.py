@@ -9,8 +9,15 @@ from pathlib import Path
 
 import click
 
+from opentrail.cli.colour import coloured
 from opentrail.cli.env import client_host, host_and_port
-from opentrail.cli.options import Command, settings_of, settings_options, upstream_flags
+from opentrail.cli.options import (
+    Command,
+    settings_of,
+    settings_options,
+    upstream_flags,
+    upstream_option,
+)
 from opentrail.clock import iso_seconds
 from opentrail.config import REGION_DEFAULT, Settings, is_loopback
 from opentrail.front.buckets import endpoint_of
@@ -20,13 +27,7 @@ from opentrail.front.process import Started, run
 
 @click.command("serve", cls=Command)
 @settings_options
-@click.option(
-    "--upstream",
-    "upstreams",
-    multiple=True,
-    metavar="[SERVICE=]URL",
-    help="Where calls go on to; repeatable. SERVICE is botocore's name or the signing name.",
-)
+@upstream_option
 @click.option("--auth", type=click.Choice(["verify", "off"]), help="Who may use CloudTrail's API.")
 @click.option("--default-identity", metavar="ARN", help="With --auth off: who an unknown key is.")
 @click.option("--allow-insecure", is_flag=True, default=None, help="Listen beyond loopback.")
@@ -71,7 +72,7 @@ def _announce(settings: Settings, started: Started) -> None:
     lines += [f"  {title:<10}{text}" for title, text in _facts(settings, started)]
     click.echo("\n".join(lines))
     for warning in _warnings(settings, started):
-        click.secho(f"  warning   {warning}", fg="red", err=True)
+        click.echo(coloured(f"  warning   {warning}", "red"), err=True)
     sys.stdout.flush()
 
 

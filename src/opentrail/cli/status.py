@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 
+from opentrail.cli.colour import coloured
 from opentrail.cli.exits import EXIT_NO, EXIT_UNAVAILABLE
 from opentrail.cli.options import Command, settings_of, settings_options
 from opentrail.cli.probe import Answer, ask, metrics_of, url_of
@@ -61,7 +62,8 @@ def command(config: Path | None, *, as_json: bool, **flags: str | None) -> None:
         click.echo(json.dumps([{"fact": x.title, "text": x.text, "wrong": x.wrong} for x in lines]))
     else:
         for line in lines:
-            click.secho(f"{line.title:<11}{safe(line.text)}", fg="red" if line.wrong else None)
+            text = f"{line.title:<11}{safe(line.text)}"
+            click.echo(coloured(text, "red" if line.wrong else None))
     if not health.status:
         sys.exit(EXIT_UNAVAILABLE)
     if any(line.wrong for line in lines):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """``opentrail tail``: the newest events, and those that come."""
 
+import select
 import sys
 import threading
 from collections.abc import Callable
@@ -80,7 +81,17 @@ def command(config: Path | None, query: tuple[str, ...], form: str, **flags: obj
                 click.echo(show(hit))
         sys.stdout.flush()
         if not entries:
+            _check_reader()
             threading.Event().wait(POLL_S)
+
+
+def _check_reader() -> None:
+    """Raise BrokenPipeError when whoever read the output is gone: nothing may come for hours."""
+    if not sys.stdout.isatty():
+        output = select.poll()
+        output.register(sys.stdout.fileno(), 0)
+        if any(event & select.POLLERR for _, event in output.poll(0)):
+            raise BrokenPipeError
 
 
 class _Asked(Asked, kw_only=True):

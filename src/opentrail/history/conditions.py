@@ -10,11 +10,14 @@ from typing import Protocol
 
 import msgspec
 
+from opentrail.errors import UsageError
 from opentrail.history.derive import ATTRIBUTES, Derived
 
 _decode = msgspec.json.Decoder().decode
 _OWN = {name.lower(): name for name in (*ATTRIBUTES, "Account", "Region", "Category")}
 """Words for what an event is found by, in any case of letters."""
+OWN_NAMES = frozenset(_OWN.values())
+"""The words themselves."""
 _RECORD_NAMES = {
     "eventid": "EventId",
     "eventname": "EventName",
@@ -240,6 +243,17 @@ class Or:
         return any(part.holds(event) for part in self.parts)
 
 
+def fields_of(condition: Condition) -> Iterator[str]:
+    """Yield the names of the fields that ``condition`` looks at."""
+    if isinstance(condition, Is | Like | Within | There):
+        yield condition.field
+    elif isinstance(condition, Not):
+        yield from fields_of(condition.inner)
+    elif isinstance(condition, And | Or):
+        for part in condition.parts:
+            yield from fields_of(part)
+
+
 def all_of(parts: Sequence[Condition]) -> Condition:
     """Return the condition that all of ``parts`` hold."""
     kept = tuple(part for part in parts if not isinstance(part, Everything))
@@ -265,7 +279,13 @@ def condition(field: str, operator: str, value: str) -> Condition:
         return Like(name, re.compile(rf"\A{pattern}\Z", re.DOTALL))
     if "/" in value and (network := _network(value)) is not None:
         return Within(name, network, value)
+    if _LIKE_NETWORK.fullmatch(value):
+        raise UsageError(f"{value} is no network: write it as 10.0.0.0/8")
     return Is(name, value)
+
+
+_LIKE_NETWORK = re.compile(r"\d+\.\d+\.\d+\.\d+/\d+")
+"""Nothing else in a record looks like that: one that is none was mistyped."""
 
 
 def field_name(field: str) -> str:
