@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.sent_records import NOW_S, record, sign_in, vpce
 
@@ -106,6 +106,7 @@ def test_good_records_are_all_seen_at_once(count):
     assert agree(read(b"\n".join(several) + b"\n", "application/x-ndjson"))
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.sampled_from([*GOOD, *OTHERS]), max_size=4),
     st.sampled_from([b"", b"\n", b"\n\n", b",", b",\n", b"\r\n"]),
@@ -116,6 +117,7 @@ def test_both_ways_say_the_same_of_any_request(records, separator, lines):
     agree(Text(body, lines=True) if lines else Text(b"[" + body + b"]"))
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=3), st.integers(0, len(ONE)), st.integers(0, 2), st.booleans())
 def test_both_ways_say_the_same_of_damaged_records(bits, at, dropped, lines):
     damaged = ONE[:at] + bits + ONE[at + dropped :]
