@@ -14,6 +14,7 @@ from support.signed_bucket import ACCOUNT, HOUR, START, TRAIL, SignedBucket, whe
 from support.verified_world import HOURS, SIGNER, STRANGER, World, name
 
 from opentrail.errors import ClientError
+from opentrail.objects.base import Put
 from opentrail.objects.localdir import LocalDir
 from opentrail.objects.readdir import ReadDir
 from opentrail.trails.chain import Link
@@ -282,7 +283,11 @@ def test_a_log_file_in_another_bucket(world, tmp_path):
     begin = START + HOURS * HOUR
     world.trail.digest(begin, begin + HOUR, [file])
     assert world.wrong() == [(name(file["s3Object"]), "UNKNOWN", "is in another bucket")]
-    assert world.wrong(elsewhere={"old-logs": ReadDir(other.path, "old-logs")}) == []
+    elsewhere = {"old-logs": ReadDir(other.path, "old-logs")}
+    assert world.wrong(elsewhere=elsewhere) == []
+    world.bucket.put(file["s3Object"], b"forged", Put())  # under the same key, and nobody's
+    wrong = world.wrong(elsewhere=elsewhere)
+    assert wrong == [(name(file["s3Object"]), "INVALID", "is in no digest")]
 
 
 def test_a_chain_that_comes_from_another_bucket(world, tmp_path):

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from opentrail.clock import iso_seconds
 from opentrail.trails.bucketkeys import DigestName, digest_name
-from opentrail.trails.digestfile import LogFileEntry
+from opentrail.trails.digestfile import Digest, LogFileEntry
 from opentrail.trails.examine import UNSIGNED, Examined, Examiner, Judged, is_at_home
 from opentrail.trails.survey import Asked
 from opentrail.trails.uncovered import Coverage
@@ -109,7 +109,7 @@ class Chain:
         if read.verdict is Verdict.VALID and read.digest is not None:
             self.bucket = self.bucket or read.digest.digest_s3_bucket
             # What came late stands in the digest after the one of its name's minute.
-            self._covered.listed.update(hash(entry.s3_object) for entry in read.digest.log_files)
+            self._list(read.digest)
             for _ in self._follow(read):
                 """It is told elsewhere where the chain goes on."""
 
@@ -139,12 +139,17 @@ class Chain:
             doubts = tuple(self._doubt(read, entry) for entry in digest.log_files)
             if verdict is Verdict.VALID or self._asked.takes(read.name.chain):
                 # What cannot be verified of a chain that nobody is told of must not hide a file.
-                self._covered.listed.update(hash(entry.s3_object) for entry in digest.log_files)
+                self._list(digest)
             yield LogFiles(digest.log_files, doubts, verdict)
         if verdict is Verdict.VALID:
             yield from self._follow(read)
         self._newer = read
         self._hint = digest.previous_digest_signature or ""
+
+    def _list(self, digest: Digest) -> None:
+        """Let what a digest lists not be in doubt; a file of another bucket hides none in this one."""
+        mine = (each.s3_object for each in digest.log_files if each.s3_bucket == self.bucket)
+        self._covered.listed.update(map(hash, mine))
 
     def _cover(self, read: Examined) -> None:
         start_s, end_s = read.window
@@ -232,7 +237,7 @@ class Chain:
 
     def _doubt(self, read: Examined, entry: LogFileEntry) -> Judged | None:
         """Return what is wrong with how a log file is listed; remember that it is."""
-        number = hash(entry.s3_object)
+        number = hash((entry.s3_bucket, entry.s3_object))
         if number in self._listed:
             return Verdict.INVALID, "is listed twice"
         self._listed.add(number)
