@@ -26,6 +26,7 @@ from opentrail.eventlog.base import RECORD_BYTES_MAX, Draft, Origin
 from opentrail.front.intake import PUT_OTHERS, resource_of
 from opentrail.front.own_event import OwnCall, OwnEvents
 from opentrail.front.signer import signer
+from opentrail.imports.answer import ImportAnswer, Refused
 from opentrail.wire.app import ApiResponse
 from opentrail.wire.known_door import Known
 
@@ -45,23 +46,6 @@ NOT_ONE_LINE = "not one line of at most 256 KB"
 _split = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _known = msgspec.msgpack.Decoder(Known).decode
 _UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
-
-
-class Refused(msgspec.Struct, frozen=True):
-    """A record that was not taken in."""
-
-    index: int
-    reason: str
-
-
-class ImportAnswer(msgspec.Struct, frozen=True, rename="camel"):
-    """What the sender is told; everything not named here is in the log now."""
-
-    log_id: str
-    imported: int
-    duplicates: list[int]
-    """Numbers of records that the log had already."""
-    refused: list[Refused]
 
 
 @dataclass(frozen=True, slots=True)

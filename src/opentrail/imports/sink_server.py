@@ -17,6 +17,7 @@ import msgspec
 
 from opentrail.clock import Clock
 from opentrail.errors import ClientError, Unavailable, UsageError
+from opentrail.imports.answer import ImportAnswer
 from opentrail.imports.importer import Outcome
 from opentrail.sdk.signing import Credentials, signed_headers
 
@@ -32,24 +33,12 @@ _LEVEL = 1
 """Of gzip: it is for the way, not for keeping."""
 
 
-class _Refused(msgspec.Struct, frozen=True):
-    index: int
-    reason: str
-
-
-class _Answer(msgspec.Struct, frozen=True, rename="camel"):
-    log_id: str
-    imported: int
-    duplicates: list[int]
-    refused: list[_Refused]
-
-
 class _Fault(msgspec.Struct, frozen=True):
     code: str = msgspec.field(name="__type")
     message: str
 
 
-_answer = msgspec.json.Decoder(_Answer).decode
+_answer = msgspec.json.Decoder(ImportAnswer).decode
 _fault = msgspec.json.Decoder(_Fault).decode
 
 
@@ -112,7 +101,7 @@ class ServerSink:
             refused.update((first + each.index, each.reason) for each in answer.refused)
         return Outcome(frozenset(duplicates), refused)
 
-    def _posted(self, body: bytes) -> _Answer:
+    def _posted(self, body: bytes) -> ImportAnswer:
         """Send one request until it is answered. Raises: ClientError. Unavailable."""
         packed = gzip.compress(body, _LEVEL, mtime=0)
         said = ""
@@ -132,7 +121,7 @@ class ServerSink:
                 break
         raise Unavailable(f"{self._host}: {said}", "run the import again: it goes on where it was")
 
-    def _decoded(self, answer: bytes) -> _Answer:
+    def _decoded(self, answer: bytes) -> ImportAnswer:
         try:
             return _answer(answer)
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
