@@ -98,6 +98,7 @@ def test_a_timeout_is_an_unknown_outcome(server: OpenTrail, upstream: Upstream) 
         b"HTTP/1.1 200 OK\r\nX: " + b"x" * 100_000 + b"\r\n\r\n",
         b"SSH-2.0-OpenSSH_9.7\r\n",
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n{}\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
     ],
     ids=[
         "closes",
@@ -110,6 +111,7 @@ def test_a_timeout_is_an_unknown_outcome(server: OpenTrail, upstream: Upstream) 
         "endless header",
         "not HTTP",
         "no chunk",
+        "another coding",
     ],
 )
 def test_no_valid_answer_is_an_unknown_outcome(

@@ -15,6 +15,7 @@ from opentrail.capture.headers import (
     NAMES,
     Headers,
     end_to_end,
+    only_chunked,
     sendable,
     text_map,
 )
@@ -222,7 +223,8 @@ class Channel(asyncio.Protocol):
             return
         headers, self._headers = self._headers, []
         length = sum([len(name) + len(value) for name, value in headers])
-        if status not in STATUSES or not sendable(headers) or length > HEAD_BYTES_MAX:
+        good = status in STATUSES and sendable(headers) and length <= HEAD_BYTES_MAX
+        if not (good and only_chunked(headers)):
             raise httptools.HttpParserInvalidStatusError(NO_VALID_ANSWER)
         names = {name for name, _ in headers}
         self._until_closed = b"content-length" not in names and b"transfer-encoding" not in names

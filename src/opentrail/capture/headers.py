@@ -95,6 +95,15 @@ def sendable(headers: Headers) -> bool:
     return (values.isascii() and values.decode().isprintable()) or not _UNSENDABLE.search(values)
 
 
+def only_chunked(headers: Headers) -> bool:
+    """Return whether a body has no transfer coding but chunks.
+
+    Other codings are of one hop: without what names them the body would be another one.
+    """
+    codings = [value.strip().lower() for name, value in headers if name == b"transfer-encoding"]
+    return not codings or codings == [b"chunked"]
+
+
 def lines(headers: Sequence[tuple[bytes, bytes]]) -> bytes:
     """Return ``headers`` as they are written, each with its line's end."""
     return b"".join([b"%b: %b\r\n" % pair for pair in headers])

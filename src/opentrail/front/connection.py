@@ -13,7 +13,7 @@ import httptools
 
 from opentrail.capture.arrival import ClientGone, RequestBody
 from opentrail.capture.call import BODY_KEPT_MAX, Tls
-from opentrail.capture.headers import NAMES, STATUS_LINES, Headers, lines
+from opentrail.capture.headers import NAMES, STATUS_LINES, Headers, lines, only_chunked
 from opentrail.capture.stream import Stream
 from opentrail.front.exchange import Exchange
 from opentrail.front.head import HEAD_BYTES_MAX, HeadFilter
@@ -335,14 +335,13 @@ class Connection(asyncio.Protocol):
 
 def _read(exchange: Exchange, headers: Headers) -> None:
     """Note what the head says of the body. Raises: HttpParserError: what cannot be passed on."""
+    if not only_chunked(headers):
+        raise httptools.HttpParserError("transfer-encoding")
     for name, value in headers:
         if name == b"content-length":
             exchange.announced = int(value)
         elif name == b"expect":
             exchange.expects = value.lower() == b"100-continue" and not exchange.http10
-        elif name == b"transfer-encoding" and value.strip().lower() != b"chunked":
-            # Its codings are of this hop: without them the body would be another one.
-            raise httptools.HttpParserError(value)
 
 
 def _target(url: bytes) -> tuple[str, str]:
