@@ -344,3 +344,13 @@ def test_calls_that_do_not_end_are_given_up_and_answered() -> None:
     answer = asyncio.run(run())
     assert answer.startswith(b"HTTP/1.1 503 ")
     assert b"stopped" in answer
+
+
+def test_a_connection_that_comes_with_the_end_is_closed() -> None:
+    async def run() -> bytes:
+        async with running() as front:
+            front.server.closing = True
+            reader, _ = await front.connect()
+            return await asyncio.wait_for(reader.read(), 2)
+
+    assert asyncio.run(run()) == b""

@@ -94,6 +94,8 @@ class Connection(asyncio.Protocol):
         self.tls = tls_of(transport)
         if not self._calls.opened(self):
             self._refuse(503, "OpenTrail has too many connections now; try again later.")
+        elif self._calls.closing:
+            self.transport.close()  # it was accepted just before; nobody would tell it of the end
 
     # What comes
 
