@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 from botocore.config import Config
 from botocore.session import Session
+from support import post_forms
 from support.calls import Made
+from support.post_forms import BOUNDARY
 
 from opentrail.aws.post_form import FIELDS_MAX, POST_OBJECT, post_object
 from opentrail.aws.request import RequestHead
@@ -15,7 +17,6 @@ from opentrail.aws.route import identify, parse_credential
 from opentrail.capture.call import Body
 
 KEY_ID, SECRET, TOKEN = "AKIAQAAAAAAAAAAAAAAA", "not-a-secret", "the-session-token"
-BOUNDARY = "xYzBoundary"
 
 
 def policy(version: str = "s3v4", key: str = "a b/${filename}") -> dict[str, str]:
@@ -28,14 +29,8 @@ def policy(version: str = "s3v4", key: str = "a b/${filename}") -> dict[str, str
     return made
 
 
-def form(fields: list[tuple[str, str]], file_name: str = "C:\\pics\\é.png") -> bytes:
-    parts = [f'Content-Disposition: form-data; name="{n}"\r\n\r\n{v}' for n, v in fields]
-    parts.append(
-        f'Content-Disposition: form-data; name="file"; filename="{file_name}"\r\n'
-        "Content-Type: image/png\r\n\r\nhidden-bytes"
-    )
-    text = "".join(f"--{BOUNDARY}\r\n{part}\r\n" for part in parts)
-    return f"{text}--{BOUNDARY}--\r\n".encode()
+def form(fields: list[tuple[str, str]]) -> bytes:
+    return post_forms.form(fields, b"hidden-bytes", "C:\\pics\\é.png")
 
 
 def head(

@@ -30,14 +30,12 @@ _SIGV4_URL = re.compile(
 )
 _SIGV2_URL = re.compile(rb"((?:[?&]|%26|%3[Ff])[Ss]ignature(?:=|%3[Dd]))" + _VALUE)
 """What signs a presigned URL, in JSON; also where that URL is part of another one."""
-_MARKS = (b"ignature=", b"ignature%3", b"oken=", b"oken%3")
-"""One of them is in every such URL, none in most records: looking for them costs nothing."""
 
 
 def without_signatures(data: bytes) -> bytes:
     """Return a record's JSON without the signatures and session tokens of presigned URLs."""
-    if not any(mark in data for mark in _MARKS):
-        return data
+    if b"ignature=" not in data and b"ignature%3" not in data:
+        return data  # as nearly all records: one of these is in every such URL
     hidden = rb"\1" + Redaction.HIDDEN.value.encode()
     data = _SIGV4_URL.sub(hidden, data)
     return _SIGV2_URL.sub(hidden, data) if b"AWSAccessKeyId" in data else data
