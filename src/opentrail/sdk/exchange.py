@@ -26,7 +26,7 @@ UNKNOWN_OPERATION = "UnknownOperation"
 NO_RESPONSE = "NoResponse"
 """errorCode of a call that the service ended without an answer: its client had left, perhaps."""
 ERROR_STATUS = 400
-EXCHANGE_BYTES = 4096
+EXCHANGE_BYTES = 2048
 """What an exchange keeps beside its bodies, its query and the texts of its headers, or less."""
 
 _READS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})

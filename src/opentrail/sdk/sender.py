@@ -22,9 +22,8 @@ from opentrail.sdk.system import monotonic_s, now_s
 QUEUE_BYTES_MAX = 16 * 1024 * 1024
 """Records that wait for the thread: more are counted and lost. Some ten thousand."""
 BATCH_RECORDS_MAX = 1000
-BATCH_BYTES_MAX = 3 * 1024 * 1024
-"""A batch that has this takes no more: with the last that were made (MADE_AT_ONCE of 256 KB) it has
-less than the 8 MiB that the intake takes."""
+BATCH_BYTES_MAX = 4 * 1024 * 1024
+"""Half of what the intake takes at once."""
 LINGER_S = 0.1
 """How long the thread waits for more to send along: each turn of it takes time from the program."""
 RETRY_S_MIN = 0.5
@@ -37,6 +36,9 @@ CLOSE_S_MAX = 5.0
 
 MADE_AT_ONCE = 16
 """Records that the thread makes before it lets others run: some 0.2 ms, a request's fair wait."""
+MADE_SHARE = 4
+"""Or so many times fewer than wait, if that is more: in a program that is busy all the time the thread
+gets its turn a hundred times a second, and must keep up."""
 PAUSE_S = 0.0005
 """How long it lets them: the interpreter runs one thread at a time."""
 
@@ -120,6 +122,7 @@ class Sender:
     def _begin(self) -> None:
         self._lock = threading.Lock()
         self._queue: deque[tuple[bytes | Make, int]] = deque()
+        self._ready: deque[bytes] = deque()
         self._bytes = 0
         self._lost: Lost | None = None
         self._thread: threading.Thread | None = None
@@ -209,23 +212,31 @@ class Sender:
         """Return the next records that wait, as many as one request takes."""
         batch: list[bytes] = []
         size = 0
-        while size < BATCH_BYTES_MAX:
-            some = self._some(min(MADE_AT_ONCE, BATCH_RECORDS_MAX - len(batch)))
-            if not some:
+        while len(batch) < BATCH_RECORDS_MAX and self._is_ready():
+            size += len(self._ready[0])
+            if batch and size > BATCH_BYTES_MAX:
                 break
-            made = [each if isinstance(each, bytes) else self._made(each) for each in some]
-            batch += filter(None, made)
-            size += sum(map(len, made))
-            if len(some) == MADE_AT_ONCE:
-                self._stop.wait(PAUSE_S)
+            batch.append(self._ready.popleft())
         return batch
 
-    def _some(self, count: int) -> list[bytes | Make]:
-        """Take up to ``count`` out of the queue."""
+    def _is_ready(self) -> bool:
+        """Whether there is a record to send, after as many are made as it takes."""
+        while not self._ready and self._make_some():
+            pass
+        return bool(self._ready)
+
+    def _make_some(self) -> bool:
+        """Make the next few records that wait; False: none waits."""
         with self._lock:
-            some = [self._queue.popleft() for _ in range(min(count, len(self._queue)))]
+            waiting = len(self._queue)
+            count = min(waiting, max(MADE_AT_ONCE, waiting // MADE_SHARE))
+            some = [self._queue.popleft() for _ in range(count)]
             self._bytes -= sum(size for _, size in some)
-        return [each for each, _ in some]
+        made = [each if isinstance(each, bytes) else self._made(each) for each, _ in some]
+        self._ready.extend(filter(None, made))
+        if waiting > count:
+            self._stop.wait(PAUSE_S)
+        return count > 0
 
     def _made(self, make: Make) -> bytes:
         """Return the record that ``make`` makes; nothing, and it is lost, if it cannot."""
