@@ -8,6 +8,7 @@ from pathlib import Path
 from opentrail.errors import Corrupt, Unavailable, UsageError
 from opentrail.eventlog.check import LogCheck
 from opentrail.eventlog.counts import NAME, Accounts, expired_records
+from opentrail.eventlog.dictionary import load
 from opentrail.eventlog.published import Published
 from opentrail.eventlog.reader import SegmentReader
 from opentrail.history.check import Indexed, check, indexed_beside
@@ -30,6 +31,11 @@ class Audit:
         """Yield what does not check out: of the log, of the index against it, of their sums."""
         history = self._history()
         damaged = False
+        try:
+            load(self.data / "log")
+        except Corrupt as error:
+            found = {"where": error.where, "what": error.message, "hint": error.hint}
+            yield {"part": "log", **found}
         try:
             for finding in self.walk.findings():
                 damaged = True

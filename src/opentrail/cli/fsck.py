@@ -14,8 +14,9 @@ from rich.progress import Progress
 
 from opentrail.cli.audit import Audit
 from opentrail.cli.colour import coloured
-from opentrail.cli.exits import EXIT_CORRUPT
+from opentrail.cli.exits import EXIT_CORRUPT, EXIT_NO
 from opentrail.cli.options import Command, settings_of, settings_options
+from opentrail.cli.train import as_table, train
 from opentrail.clock import SystemClock
 from opentrail.config import Settings
 from opentrail.errors import UsageError
@@ -29,8 +30,13 @@ from opentrail.history.index import History
 @click.option(
     "--rebuild", is_flag=True, help="Build event history anew (the server must be stopped)."
 )
+@click.option(
+    "--train", "training", is_flag=True, help="Make a compression dictionary of these records."
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
-def command(config: Path | None, *, rebuild: bool, as_json: bool, **flags: str | None) -> None:
+def command(
+    config: Path | None, *, rebuild: bool, training: bool, as_json: bool, **flags: str | None
+) -> None:
     """Check the data directory: the log, the index against it, and that all records add up.
 
     Every frame of the log up to its durable end is read. Each record that was ever appended must be
@@ -40,11 +46,17 @@ def command(config: Path | None, *, rebuild: bool, as_json: bool, **flags: str |
 
       opentrail fsck
       opentrail fsck --rebuild     throw event history's index away and build it from the log
+      opentrail fsck --train       compress new segments by what these records have in common
+
+    --train checks nothing. It prints what the new dictionary saves on records that it was not made
+    of, and keeps it if that is worth it (exit code 1: it is not).
     """
     settings = settings_of(config, {"data": flags["data"], "listen.address": flags["listen"]})
     data = settings.data_dir
     if not (data / "log").is_dir():
         raise UsageError(f"no log in {data}: name the server's data directory (--data)")
+    if training:
+        _train(data, as_json=as_json)
     rebuilt = _rebuild(settings) if rebuild else None
     audit = Audit(data)
     findings = list(audit.findings())
@@ -56,6 +68,16 @@ def command(config: Path | None, *, rebuild: bool, as_json: bool, **flags: str |
     else:
         _print(audit, findings, rebuilt)
     sys.exit(EXIT_CORRUPT if findings else 0)
+
+
+def _train(data: Path, *, as_json: bool) -> None:
+    found = train(data)
+    if as_json:
+        click.echo(json.dumps(asdict(found)))
+    else:
+        for line in as_table(found):
+            click.echo(line)
+    sys.exit(0 if found.kept else EXIT_NO)
 
 
 def _rebuild(settings: Settings) -> int:

@@ -22,4 +22,4 @@ class LogOptions:
     disk_reserve_bytes: int = DISK_RESERVE_BYTES
     segment_bytes_max: int = SEGMENT_BYTES_MAX
     dictionary: bytes | None = None
-    """zstd dictionary of new segments; None is the one that comes with OpenTrail."""
+    """zstd dictionary of new segments; None: the one that was trained, else OpenTrail's own."""

@@ -12,9 +12,10 @@ from opentrail.clock import Clock, Ids, uuid4_text
 from opentrail.durable import OS_FILES, Files, make_dir
 from opentrail.errors import Corrupt, Unavailable, UsageError
 from opentrail.eventlog.base import Draft, Entry, Mark, MarkKind
-from opentrail.eventlog.blob import DICTIONARY_PATH, BlobCodec
+from opentrail.eventlog.blob import BlobCodec
 from opentrail.eventlog.commit import GroupCommit, Pending
 from opentrail.eventlog.counts import RecordCounts
+from opentrail.eventlog.dictionary import of_new_segments
 from opentrail.eventlog.frame import build_frame, build_marks, check_marks, checked_size
 from opentrail.eventlog.last import LastSegment, Written
 from opentrail.eventlog.lock import DataLock
@@ -44,7 +45,7 @@ class Segments:
         self._room = DiskRoom(self._dir, options.disk_reserve_bytes, clock, files)
         self._lock = lock
         given = options.dictionary
-        self._dictionary = DICTIONARY_PATH.read_bytes() if given is None else given
+        self._dictionary = of_new_segments(self._dir) if given is None else given
         self._codec = BlobCodec(self._dictionary)
         self._commits = GroupCommit(self._write)
         self._refusal = ""
