@@ -13,6 +13,7 @@ from opentrail.durable import OS_FILES, Files, replace_file
 from opentrail.errors import Corrupt
 from opentrail.eventlog.blob import DICTIONARY_PATH
 from opentrail.eventlog.frame import DICTIONARY_BYTES_MAX, checksum
+from opentrail.eventlog.options import LogOptions
 
 NAME = "dictionary"
 DICTIONARY_BYTES = 32 * 1024
@@ -20,6 +21,7 @@ DICTIONARY_BYTES = 32 * 1024
 SEGMENT_BYTES, STEPS = 8, 4
 """zstd's COVER: d, and how many values of k are tried. Of more none was better."""
 _CHECK_BYTES = 4
+_NO_OPTIONS = LogOptions()
 _HINT = "remove the file, or train again; new segments have OpenTrail's own dictionary meanwhile"
 
 
@@ -54,8 +56,10 @@ def load(log_dir: Path) -> bytes | None:
     return dictionary
 
 
-def of_new_segments(log_dir: Path) -> bytes:
+def of_new_segments(log_dir: Path, options: LogOptions = _NO_OPTIONS) -> bytes:
     """Return what new segments are compressed with: a damaged dictionary must not stop the log."""
+    if options.dictionary is not None:
+        return options.dictionary
     try:
         found = load(log_dir)
     except Corrupt:

@@ -44,8 +44,7 @@ class Segments:
         self._files = files
         self._room = DiskRoom(self._dir, options.disk_reserve_bytes, clock, files)
         self._lock = lock
-        given = options.dictionary
-        self._dictionary = of_new_segments(self._dir) if given is None else given
+        self._dictionary = of_new_segments(self._dir, options)
         self._codec = BlobCodec(self._dictionary)
         self._commits = GroupCommit(self._write)
         self._refusal = ""
@@ -371,8 +370,7 @@ class Segments:
         if whole and self._append_ms < limits.before_ms:
             self._roll()
         segments = sealed(self._dir, lambda first: self._reader.segment_header(first).before_ms)
-        gone = expired(segments, self._last.path.stat().st_size, limits)
-        if gone:
+        if gone := expired(segments, self._last.path.stat().st_size, limits):
             first = segments[gone - 1].next_first
             delete(self._dir, first, self._published, self._counts, self._files)
         return gone
