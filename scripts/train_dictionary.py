@@ -18,10 +18,12 @@ from pathlib import Path
 
 import zstandard
 
-from opentrail.eventlog.blob import DICTIONARY_PATH, LEVEL, BlobCodec
+from opentrail.eventlog.blob import DICTIONARY_PATH, BlobCodec
 
 DICTIONARY_BYTES = 32 * 1024
 """Measured: 64 KB saves 1 % more, 110 KB nothing beyond, 16 KB costs 3 %; each segment carries it."""
+TRAINING_LEVEL = 3
+"""Whatever level the log compresses at: another one makes another dictionary, and no better one."""
 FAILED_SHARE = 0.1
 MARKED_SHARE = 0.3
 """Of the records, those that carry one of OpenTrail's own marks."""
@@ -198,7 +200,7 @@ def train() -> bytes:
     """Return the dictionary: the same bytes for the same version of zstandard."""
     rng = random.Random(SEED)
     records: list[Buffer] = [record(rng) for _ in range(TRAINING_RECORDS)]
-    return zstandard.train_dictionary(DICTIONARY_BYTES, records, level=LEVEL).as_bytes()
+    return zstandard.train_dictionary(DICTIONARY_BYTES, records, level=TRAINING_LEVEL).as_bytes()
 
 
 def measure(dictionary: bytes) -> str:
