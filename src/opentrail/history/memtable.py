@@ -137,10 +137,12 @@ class Memtable:
             terms.extend(new_terms)
             rows.extend(new_rows + first)
         self._positions.extend(np.frombuffer(batch.positions, np.int64))
-        self._times.extend(np.frombuffer(batch.times, np.int64))
-        times = (each for each in batch.times if each != NO_TIME_S)
-        self._oldest_s = min(self._oldest_s, min(times, default=TIME_MAX_S))
-        self._newest_s = max(self._newest_s, *batch.times)
+        times = np.frombuffer(batch.times, np.int64)
+        self._times.extend(times)
+        shown = times[times != NO_TIME_S]
+        if len(shown):
+            self._oldest_s = min(self._oldest_s, int(shown.min()))
+            self._newest_s = max(self._newest_s, int(shown.max()))
 
     def view(self) -> View:
         """Return the rows of now; later ones do not show in it."""
