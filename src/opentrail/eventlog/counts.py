@@ -74,7 +74,11 @@ def expired_records(log_dir: Path, log_id: str, first: int) -> int | None:
 
 
 class RecordCounts:
-    """The counts of the log that is open for writing. Owned by whoever may append."""
+    """The counts of the log that is open for writing. Owned by whoever may append.
+
+    Segments that retention deletes stay counted one by one until the next start: whoever was told
+    where the log begins just before must still get the numbers that fit.
+    """
 
     def __init__(self, log_dir: Path, log_id: str, files: Files) -> None:
         """Nothing is counted before ``open``."""
@@ -131,10 +135,3 @@ class RecordCounts:
     def store(self) -> None:
         """Write down what is counted, durably. Raises: OSError."""
         replace_file(self._dir / NAME, msgspec.json.encode(self._counted), self._files)
-
-    def forget(self, first: int) -> None:
-        """Count the segments below ``first``, which are deleted, as one number from now on."""
-        kept = {at: count for at, count in self._counted.segments.items() if at >= first}
-        self._counted = msgspec.structs.replace(
-            self._counted, first=first, below=self._counted.expired(first), segments=kept
-        )

@@ -81,4 +81,3 @@ def delete(
         if gone < first:
             files.unlink(segment_path(log_dir, gone))
     files.sync_dir(log_dir)
-    counts.forget(first)
