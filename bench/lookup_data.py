@@ -4,6 +4,7 @@
 The events are those of ``events.py``, spread evenly over sixty days, the last of them now.
 """
 
+import argparse
 import random
 import sys
 from collections.abc import Sequence
@@ -23,6 +24,7 @@ from opentrail.history.index import History
 from opentrail.history.lookup import Lookup
 
 PAGE = 50
+ROUNDS, SECONDS = 5, 2.0
 SPREAD_S = 60 * 24 * 3600
 """All of them within LookupEvents' 90 days, for a month after they were made."""
 VALUES = 5
@@ -99,6 +101,16 @@ def _questions(history: History) -> dict[str, list[Question]]:
     ends = [now_s - source.randrange(SPREAD_S) for _ in range(ANYWHEN)]
     anywhen = [replace(names[at % VALUES], end_s=end_s) for at, end_s in enumerate(ends)]
     return {"common": names, "anywhen": anywhen, "rare": rare[:VALUES], "absent": nothing}
+
+
+def kept_options(program: str, description: str | None) -> argparse.ArgumentParser:
+    """Return a parser for who measures events that are kept."""
+    parser = argparse.ArgumentParser(prog=f"python -m {program}", description=description)
+    parser.add_argument("events", type=int)
+    parser.add_argument("directory", type=Path)
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
+    parser.add_argument("--seconds", type=float, default=SECONDS, help="of one measurement")
+    return parser
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -5,7 +5,6 @@ Each call is answered with a page of 50 events, and is itself recorded before it
 call is. ``python -m bench.lookup_http EVENTS DIRECTORY`` takes a directory that is kept.
 """
 
-import argparse
 import asyncio
 import itertools
 import socket
@@ -23,12 +22,11 @@ import msgspec
 from bench import machine
 from bench.intake import Requests, Sender, Server
 from bench.load import cpu_s, signed_request
-from bench.lookup_data import PAGE, Made, Question, made
+from bench.lookup_data import PAGE, Made, Question, kept_options, made
 from bench.machine import spread_percent
 from bench.peers import SECONDS_MIN
 
 EVENTS, QUICK_EVENTS = 1_000_000, 3_000
-ROUNDS, SECONDS = 5, 3.0
 TARGET = "CloudTrail_20131101.LookupEvents"
 ARRIVING_S = 10_000
 """Events a second that arrive meanwhile, in requests of 100."""
@@ -214,12 +212,7 @@ def run(directory: Path, rounds: int, seconds: float) -> None:
 
 def main(arguments: Sequence[str]) -> None:
     """Measure events that are kept."""
-    parser = argparse.ArgumentParser(prog="python -m bench.lookup_http", description=__doc__)
-    parser.add_argument("events", type=int)
-    parser.add_argument("directory", type=Path)
-    parser.add_argument("--rounds", type=int, default=ROUNDS)
-    parser.add_argument("--seconds", type=float, default=SECONDS, help="of one measurement")
-    given = parser.parse_args(arguments)
+    given = kept_options("bench.lookup_http", __doc__).parse_args(arguments)
     before = machine.look(given.directory)
     bench(given.directory, given.events, given.rounds, given.seconds)
     machine.report(before, machine.look(given.directory))
