@@ -19,12 +19,14 @@ from pathlib import Path
 
 import msgspec
 
+from bench import load as bench_load
 from bench import machine
 from bench.intake import Requests, Sender, Server
 from bench.load import cpu_s, signed_request
 from bench.lookup_data import PAGE, Made, Question, kept_options, made
 from bench.machine import spread_percent
-from bench.peers import SECONDS_MIN
+from bench.peers import MINISTACK_ROW, SECONDS_MIN, peers
+from bench.peers import request as peer_request
 
 EVENTS, QUICK_EVENTS = 1_000_000, 3_000
 TARGET = "CloudTrail_20131101.LookupEvents"
@@ -35,6 +37,8 @@ ARRIVED_SHARE_MIN = 0.9
 """Of the events that should have arrived: with fewer the row would not mean what it says."""
 WARM_UP_S = 0.5
 READY_S_MAX = 180.0
+FILL_S = 10.0
+"""For so long MiniStack records calls; it keeps the last 10,000."""
 SETTLED_S = 0.05
 """Processor time in half a second, below which nothing is done any more."""
 
@@ -179,6 +183,22 @@ def rows(server: Server, data: Made, rounds: int, seconds: float) -> dict[str, l
     return found
 
 
+def ministack(rounds: int, seconds: float) -> tuple[int, list[bench_load.Figures]]:
+    """Let MiniStack record calls for a while, and look them up; return how many, and the figures."""
+    with peers(install=True) as found:
+        for target in found:
+            if target.name == MINISTACK_ROW:
+                call = peer_request(target.port)
+                made = len(asyncio.run(bench_load.load(target.port, call, 4, FILL_S)))
+                pair = {"AttributeKey": "EventName", "AttributeValue": "DescribeParameters"}
+                body = msgspec.json.encode({"MaxResults": PAGE, "LookupAttributes": [pair]})
+                key = ("AKIAIOSFODNN7EXAMPLE", "secret")
+                asked = signed_request(target.port, key, "cloudtrail", TARGET, body)
+                figures = [bench_load.measure(target, asked, 4, seconds) for _ in range(rounds)]
+                return made, figures
+    return 0, []
+
+
 def bench(directory: Path, events: int, rounds: int, seconds: float) -> None:
     """Measure and print."""
     data = made(directory, events)
@@ -201,6 +221,18 @@ def bench(directory: Path, events: int, rounds: int, seconds: float) -> None:
             f"{statistics.median(one.front_us for one in each):10.0f}"
             f"{statistics.median(one.back_us for one in each):9.0f}"
         )
+
+    if seconds >= SECONDS_MIN:
+        made_calls, theirs = ministack(rounds, seconds)
+        if theirs:
+            rates = [one.calls_s for one in theirs]
+            print(
+                f"  {'MiniStack, 4':28}{statistics.median(rates):9,.0f}{spread_percent(rates):7.0f}%"
+                f"{statistics.median(one.p50_ms for one in theirs):9.2f}"
+                f"{statistics.median(one.p99_ms for one in theirs):9.2f}"
+                f"{statistics.median(one.cpu_us for one in theirs):10.0f}{'':>9}"
+                f"  over {made_calls:,} events in memory"
+            )
 
 
 def run(directory: Path, rounds: int, seconds: float) -> None:
