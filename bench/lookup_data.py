@@ -100,6 +100,9 @@ def _questions(history: History) -> dict[str, list[Question]]:
     source, now_s = random.Random(5), SystemClock().now_ms() // 1000
     ends = [now_s - source.randrange(SPREAD_S) for _ in range(ANYWHEN)]
     anywhen = [replace(names[at % VALUES], end_s=end_s) for at, end_s in enumerate(ends)]
+    if not rare:  # among ten million events no user has as few
+        pages = [history.lookup(each.lookup()).events for each in anywhen[:VALUES]]
+        rare = [Question("EventId", page[0].derived.event_id) for page in pages]
     return {"common": names, "anywhen": anywhen, "rare": rare[:VALUES], "absent": nothing}
 
 
