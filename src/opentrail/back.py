@@ -393,6 +393,7 @@ def main() -> int:
                 _log.critical("CloudTrail's own API and trails cannot start: %s", error)
                 return 1
             back.run()
+            break
     return 0
 
 

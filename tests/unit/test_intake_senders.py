@@ -67,6 +67,8 @@ def test_the_event_says_who_from_where_and_how_much():
         "rejected": 0,
     }
     assert "additionalEventData" not in event
+    assert (event["eventCategory"], event["managementEvent"]) == ("Data", False)
+    assert [each["type"] for each in event["resources"]] == ["AWS::CloudTrail::Channel"]
     assert telling is not None
     assert check(telling.draft.data, NOW_MS // 1000).data == telling.draft.data
     assert b"secret" not in telling.draft.data

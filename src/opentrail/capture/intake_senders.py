@@ -183,10 +183,17 @@ class Senders:
             **({} if key else {"additionalEventData": {"identityVerified": False}}),
             "eventID": uuid4_text(self._ids),
             "readOnly": False,
+            "resources": [
+                {
+                    "accountId": account,
+                    "type": "AWS::CloudTrail::Channel",
+                    "ARN": f"arn:aws:opentrail::{account}:records",
+                }
+            ],
             "eventType": "AwsApiCall",
-            "managementEvent": True,
+            "managementEvent": False,
             "recipientAccountId": account,
-            "eventCategory": "Management",
+            "eventCategory": "Data",
         }
         data = codec.encode({name: msgspec.Raw(_json(value)) for name, value in fields.items()})
         return Telling(Draft(Origin.INTERNAL, data), sender, sums)

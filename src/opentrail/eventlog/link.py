@@ -180,16 +180,17 @@ class Link:
             raise Unavailable("front is gone") from error
 
     def frames(self) -> Iterator[tuple[Kind, int, bytes]]:
-        """Yield what arrives until front closes the socket."""
-        while True:
-            head = self._read(HEAD_BYTES)
-            if len(head) < HEAD_BYTES:
-                return
-            kind, number, length = parse_head(head)
-            payload = self._read(length)
-            if len(payload) < length:
-                return
-            yield kind, number, payload
+        """Yield what arrives until front closes the socket; nothing can be received after that."""
+        with self._received:
+            while True:
+                head = self._read(HEAD_BYTES)
+                if len(head) < HEAD_BYTES:
+                    return
+                kind, number, length = parse_head(head)
+                payload = self._read(length)
+                if len(payload) < length:
+                    return
+                yield kind, number, payload
 
     def _read(self, count: int) -> bytes:
         """Return ``count`` bytes, fewer when front has closed the socket."""
