@@ -283,7 +283,7 @@ def test_a_kms_trail_names_its_key(world):
     digests = [
         world.buckets.find(bucket).head(key) for bucket, key in world.objects("CloudTrail-Digest")
     ]
-    assert {head.encryption["ServerSideEncryption"] for head in digests} == {"AES256"}
+    assert {head.encryption["ServerSideEncryption"] for head in digests} == {"aws:kms"}
 
 
 def test_the_log_is_needed_from_the_last_cursor_on(world, trail):
