@@ -5,13 +5,16 @@ import asyncio
 import errno
 import logging
 import resource
+import socket
 from collections.abc import Callable
 
 import pytest
+import uvloop
 from support.log_files import HandClock
 from support.seeded_ids import SeededIds
 
 from opentrail import config
+from opentrail.capture.channel import NoAnswer
 from opentrail.errors import Unavailable
 from opentrail.front.backend import RESTART_DELAYS_S, Backend
 from opentrail.front.commit import GroupCommit
@@ -72,3 +75,22 @@ def test_a_back_that_cannot_be_started_is_tried_again(caplog: pytest.LogCaptureF
     with caplog.at_level(logging.ERROR):
         assert asyncio.run(starve()) is False
     assert "back cannot be started: Too many open files" in caplog.text
+
+
+def test_who_asks_a_back_that_was_killed_this_moment_is_told_so():
+    """The socket is closed, and nobody has seen that yet."""
+
+    async def ask() -> None:
+        backend = Backend(b"", no_principal, NoAppends(), lambda: 0)
+        ours, theirs = socket.socketpair()
+        with theirs:
+            _, backend._writer = await asyncio.open_connection(sock=ours)
+            backend.ready.set()
+            backend._writer.transport.abort()
+            asking = asyncio.create_task(backend.known([b"{}"], 0))
+            await asyncio.sleep(0)
+            await backend._gone()
+            with pytest.raises(NoAnswer, match="try again"):
+                await asking
+
+    uvloop.run(ask())

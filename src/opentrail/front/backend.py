@@ -173,7 +173,8 @@ class Backend:
             self._send(Kind.APPENDED, number, encode_positions(positions))
 
     def _send(self, kind: Kind, number: int, payload: bytes = b"") -> None:
-        if self._writer is not None:
+        # Closed, but not yet seen to be: back was killed this moment, and who waits hears of it next.
+        if self._writer is not None and not self._writer.is_closing():
             self._writer.write(frame(kind, number, payload))
 
     def durable(self) -> None:
