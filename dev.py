@@ -31,13 +31,13 @@ CHECKS = [
     ["lint-imports"],
 ]
 
-OTHER_TESTS = ["tests/sim", "tests/contract", "tests/unit"]
+ON_EVERY_CORE = ["-n", "auto", "--dist", "loadfile", "--no-loadscope-reorder"]
 TESTS = [
     # These start servers and say how soon something must be seen: one at a time.
     ["tests/e2e"],
     # These have a process to themselves: one on each core. In the order given: simulations make
     # objects by the million, which is slow once the models of all services are in memory.
-    [*"-n auto --dist loadfile --no-loadscope-reorder".split(), *OTHER_TESTS],
+    [*ON_EVERY_CORE, "tests/sim", "tests/contract", "tests/unit"],
 ]
 
 

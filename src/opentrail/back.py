@@ -71,7 +71,6 @@ COPY_WAIT_S = 0.25
 """How often targets are looked at: copies come within a second."""
 DELIVERY_WAIT_S = 0.1
 """How often trails are looked at: a tenth of a second is nothing beside their intervals."""
-
 NICE = 10
 """Calls that pass go before what reads them: on a busy machine back gets a tenth of front's time."""
 FAILED = ApiResponse(
