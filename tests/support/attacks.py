@@ -100,6 +100,12 @@ def _forge_beside(scene: Scene) -> None:
     scene.bucket.put(f"AWSLogs/{ACCOUNT}/CloudTrail/forged.json.gz", gzip.compress(b"{}"), Put())
 
 
+def _forge_among_digests(scene: Scene) -> None:
+    folder, _, _ = scene.digests[3].rpartition("/")
+    name = scene.logs[3].rpartition("/")[2].replace(".json.gz", "0.json.gz")
+    scene.bucket.put(f"{folder}/{name}", gzip.compress(b"{}"), Put())
+
+
 def _forge_upper(scene: Scene) -> None:
     key = scene.logs[3].replace(".json.gz", "0.JSON.GZ")
     scene.bucket.put(key, gzip.compress(b"{}"), Put())
@@ -207,6 +213,7 @@ ATTACKS = (
     Attack("a forged log file added, of a time before the first digest", _forge_before),
     Attack("a forged log file added in another region's folder", _forge_elsewhere),
     Attack("a forged log file added beside the regions' folders", _forge_beside),
+    Attack("a forged log file added among the digests", _forge_among_digests),
     Attack("a forged log file added under a name that no trail gives", _forge_upper),
     Attack("a forged log file added, of a time that has not come", _forge_ahead),
     Attack("a digest's list of log files changed", _change_digest),

@@ -3,6 +3,7 @@
 
 import gzip
 import json
+import os
 import shutil
 
 import msgspec
@@ -22,6 +23,10 @@ from opentrail.trails.survey import STRAYS_MAX
 from opentrail.trails.verdict import NOTE, Verdict, overall
 
 END = START + HOURS * HOUR
+OTHERS = "444455556666"
+FORGED = f"{ACCOUNT}_CloudTrail_us-east-1_20231114T2210Z_A.json.gz"
+THEIRS = f"{OTHERS}_CloudTrail_us-east-1_20231114T2210Z_A.json.gz"
+"""How log files are named."""
 MISNAMED = "is not named as log files are"
 ARN = f"arn:aws:cloudtrail:{REGION}:{ACCOUNT}:trail/{TRAIL}"
 
@@ -48,12 +53,24 @@ def notes(world, **options):
         "CloudTrail-Insight/x",
         "CloudTrail/us-east-1/2023/11/14/X.JSON.GZ",
         "CloudTrail/us-east-1/x",
+        "CloudTrail/us-east-10",
+        f"CloudTrail/eu-west-1/2023/AWSLogs/{OTHERS}/CloudTrail/us-east-1/2023/{THEIRS}",
+        f"CloudTrail-Digest/us-east-1/2023/11/14/{FORGED}",
+        f"CloudTrail2/us-east-1/2023/11/14/{FORGED}",
+        FORGED,
+        f"../{FORGED}",
+        f"../o-UPPER/{ACCOUNT}/CloudTrail/us-east-1/2023/11/14/{FORGED}",
     ],
 )
 def test_what_readers_of_log_files_would_find_is_told_wherever_it_lies(world, place):
-    world.bucket.put(f"AWSLogs/{ACCOUNT}/{place}", b"x", Put())
-    assert world.wrong() == [(name(place), "INVALID", MISNAMED)]
-    assert world.wrong(account="444455556666") == []
+    key = os.path.normpath(f"AWSLogs/{ACCOUNT}/{place}")
+    world.bucket.put(key, b"x", Put())
+    found = [(name(place), "INVALID", MISNAMED)]
+    asked = {"account": ACCOUNT, "prefix": "", "trail": TRAIL, "home_region": REGION}
+    assert world.wrong(**asked) == found
+    if OTHERS not in place:
+        assert world.wrong() == found
+        assert world.wrong(account="777788889999") == (found if place.startswith("..") else [])
     assert world.wrong(unlisted=None) == []
 
 
@@ -63,6 +80,9 @@ def test_what_is_none_of_theirs_is_not_told(world):
         f"AWSLogs/{ACCOUNT}/x",
         "x",
         "AWSLogs/1/CloudTrail/x",
+        FORGED,
+        f"backup/{FORGED}",
+        f"AWSLogs/{ACCOUNT}/CloudTrail-Digest/us-east-1/2023/11/14/x.json.gz",
     ):
         world.bucket.put(key, b"x", Put())
     assert world.wrong() == []
@@ -102,6 +122,28 @@ def test_an_object_that_is_named_like_a_folder_is_one_only_if_it_is_empty(world,
     key = f"AWSLogs/{ACCOUNT}/CloudTrail/us-east-1/2023/11/14/x.json.gz/"
     world.source = Marked(ReadDir(world.root, "logs"), key, content)
     assert [each[1:] for each in world.wrong()] == ([("INVALID", MISNAMED)] if told else [])
+
+
+@pytest.mark.parametrize("region", ["us-east-1", "eu-west-1"])
+@pytest.mark.parametrize("first", ["2023/", "!/"])
+def test_an_empty_object_that_is_named_like_a_folder_hides_no_files(world, region, first):
+    """S3's console makes such objects; listed first, they are the first thing seen of a region."""
+    SignedBucket(world.bucket, STRANGER, region=region).log(START + HOUR + 900)
+    marker = f"AWSLogs/{ACCOUNT}/CloudTrail/{region}/{first}"
+    world.source = Marked(ReadDir(world.root, "logs"), marker, b"")
+    told = "is in no digest" if region == REGION else "1 log file and no valid digest"
+    assert [each[2] for each in world.wrong()] == [told]
+
+
+def test_keys_behind_all_others_of_a_folder_end_no_listing(world):
+    """What is passed over ends with the last character that there is."""
+    key = f"AWSLogs/{ACCOUNT}/CloudTrail/us-east-1/\U0010ffff"
+    for last in ("\U0010ffff", "\U0010ffffx"):
+        world.bucket.put(key.replace("\U0010ffff", last), b"x", Put())
+    SignedBucket(world.bucket, STRANGER, region="us-west-2").log(START + HOUR)
+    assert [each[2] for each in world.wrong()] == [
+        MISNAMED, MISNAMED, "1 log file and no valid digest",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -24,9 +24,16 @@ _LOG = re.compile(
     r"(?P<region>[a-z0-9-]+)/(?P<rest>.+)",
     re.DOTALL,
 )
+_OUTER_LOG = re.compile(_LOG.pattern.replace("(?:.+/)?", "(?:.+?/)??", 1), re.DOTALL)
 _STRAY = re.compile(
     _ROOT + r"CloudTrail(?:-Insight|-NetworkActivity|-Aggregated)?/(?P<rest>.+)", re.DOTALL
 )
+_LIKE_A_LOG = re.compile(
+    r"(?P<root>(?:.+/)?AWSLogs/(?:o-[a-z0-9]+/)?)(?:(?P<account>[0-9]{12})/)?(?:.*/)?"
+    r"[^/]*_CloudTrail[A-Za-z-]*_(?P<region>[A-Za-z0-9_-]+)_[0-9]{8}T[0-9]{4}Z_[A-Za-z0-9_]+\.json\.gz",
+    re.DOTALL,
+)
+"""What readers that go by names alone take for a log file, wherever below AWSLogs/ it lies."""
 _LOG_NAME = re.compile(
     _DAY + r"(?P<account>[0-9]{12})_(?P<folder>CloudTrail[A-Za-z-]*)_(?P<region>[a-z0-9-]+)_"
     r"(?P<minute>[0-9]{8}T[0-9]{4}Z)_[A-Za-z0-9]+\.json\.gz"
@@ -109,12 +116,27 @@ def log_name(key: str) -> LogName | None:
     return LogName(key, place, folder, seconds_of(name["minute"], _MINUTE_NAMED))
 
 
+def outer_place(key: str) -> Place | None:
+    """Return where a log file lies whose key, read from its beginning, is one; None: it is none.
+
+    Another one than ``log_name`` says when one such folder lies in another.
+    """
+    found = _OUTER_LOG.fullmatch(key)
+    return found and Place(found["root"], found["account"], found["region"])
+
+
 def stray_place(key: str) -> Place | None:
-    """Return where an object lies that is among log files, but in no region; None: it is not."""
-    found = _STRAY.fullmatch(key)
-    if found is None or key.endswith("/") or _LOG.fullmatch(key) is not None:
+    """Return where an object lies that readers of log files find, and that lies where none are.
+
+    Account and region are "" where nothing says them. None: it is no such object.
+    """
+    if key.endswith("/") or _LOG.fullmatch(key) is not None:
         return None
-    return Place(found["root"], found["account"], "")
+    found = _STRAY.fullmatch(key)
+    if found is not None:
+        return Place(found["root"], found["account"], "")
+    found = _LIKE_A_LOG.fullmatch(key)
+    return found and Place(found["root"], found["account"] or "", found["region"])
 
 
 def seconds_of(text: str, form: re.Pattern[str]) -> int:

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is to be verified, and what of it lies in the bucket, by name."""
 
-from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from opentrail.errors import ClientError
 from opentrail.trails.bucketkeys import (
@@ -13,12 +12,15 @@ from opentrail.trails.bucketkeys import (
     Place,
     digest_name,
     log_name,
+    outer_place,
     stray_place,
 )
 from opentrail.trails.examine import Source
 
 END_ANY = 1 << 40
 """Later than any digest ends."""
+LAST_CHARACTER = "\U0010ffff"
+"""Of Unicode, and the last one in UTF-8 too."""
 STRAYS_MAX = 10_000
 """So many are told, and their names lie in memory."""
 
@@ -90,43 +92,42 @@ def survey(source: Source, asked: Asked) -> Survey:
 
     Raises: ClientError. Unavailable.
     """
-    digests: dict[ChainName, list[DigestName]] = defaultdict(list)
-    folders: dict[Place, set[str]] = defaultdict(set)
-    strays: list[str] = []
+    found = Survey({})
     after = ""
     while True:
         for key in source.keys(asked.root, after):
-            digest = digest_name(key)
-            if digest is not None and asked.holds(digest.chain.place):
-                digests[digest.chain].append(digest)
-            log = None if digest is not None else log_name(key)
-            if (
-                digest is None
-                and log is None
-                and len(strays) < STRAYS_MAX
-                and _is_stray(key, asked)
-            ):
-                strays.append(key)
-            if log is not None:
-                if asked.holds(log.place) and not key.endswith("/"):
-                    folders[log.place].add(log.folder)
-                after = _past(log.folder)
+            folder = _noted(found, key, asked)
+            if folder and key < (behind := folder + LAST_CHARACTER):
+                after = behind
                 break
         else:
             break
-    for chain in digests.values():
+    for chain in found.digests.values():
         chain.sort(key=lambda name: name.end_s, reverse=True)
-    return Survey(digests, folders, strays)
+    return found
+
+
+def _noted(found: Survey, key: str, asked: Asked) -> str:
+    """Note what lies at ``key``; return the folder whose other keys need not be looked at, or ""."""
+    digest = digest_name(key)
+    if digest is not None:
+        if asked.holds(digest.chain.place):
+            found.digests.setdefault(digest.chain, []).append(digest)
+        return ""
+    log = log_name(key)
+    if log is not None and asked.holds(log.place):
+        found.folders.setdefault(log.place, set()).add(log.folder)
+    elif len(found.strays) < STRAYS_MAX and _is_stray(key, asked):
+        found.strays.append(key)
+    return "" if log is None else log.folder
 
 
 def _is_stray(key: str, asked: Asked) -> bool:
+    """Return whether readers find ``key``, which is not to be looked at as a log file is."""
+    if (outer := outer_place(key)) is not None:
+        return asked.holds(outer)  # log files of others within the folder of ours
     place = stray_place(key)
-    return place is not None and asked.holds(place)
-
-
-def _past(folder: str) -> str:
-    """Return what lies behind every key in ``folder``, which ends in "/", and before any other."""
-    return folder[:-1] + chr(ord("/") + 1)
+    return place is not None and asked.holds(replace(place, account=place.account or asked.account))
 
 
 def log_names(source: Source, folder: str) -> Iterator[LogName]:
