@@ -96,7 +96,53 @@ def test_a_gzip_bomb_is_not_inflated():
     call = made.call()
     call.request = body(gzip.compress(b'{"ModelName":"' + b"x" * (4 * BODY_KEPT_MAX) + b'"}'))
     assert call.request.complete
-    assert record_of(call)["requestParameters"] is None
+    assert record_of(call)["requestParameters"]["omitted"] is True
+
+
+def test_all_members_of_a_gzipped_request_are_read():
+    made = Made("sagemaker", "CreateModel", headers={"content-encoding": "x-gzip"})
+    call = made.call()
+    packed = gzip.compress(b'{"ModelName":"m",') + gzip.compress(b'"ExecutionRoleArn":"r"}')
+    call.request = body(packed + bytes(10))
+    assert record_of(call)["requestParameters"] == {"modelName": "m", "executionRoleArn": "r"}
+
+
+def test_members_of_a_gzipped_request_share_one_bound():
+    made = Made("sagemaker", "CreateModel", headers={"content-encoding": "gzip"})
+    call = made.call()
+    call.request = body(gzip.compress(b" " * BODY_KEPT_MAX) + gzip.compress(b'{"ModelName":"m"}'))
+    assert record_of(call)["requestParameters"]["omitted"] is True
+
+
+def test_a_body_that_only_the_service_could_read_is_marked():
+    made = Made("sagemaker", "CreateModel", answer={"ModelArn": "a"})
+    call = made.call()
+    call.request = body(b'{"ModelName":"m",}')
+    record = record_of(call)
+    assert record["requestParameters"] is None
+    assert record["additionalEventData"] == {"requestUnreadable": True}
+    call.response = body(b"<html>")
+    assert record_of(call)["additionalEventData"]["responseUnreadable"] is True
+    call.status = 400  # the service could not read it either
+    assert "additionalEventData" not in record_of(call)
+
+
+def test_of_a_rest_body_that_cannot_be_read_the_path_is_kept_and_the_rest_marked():
+    made = Made("eks", "UpdateClusterConfig", path="/clusters/abc/update-config")
+    call = made.call()
+    call.request = body(b"{'logging':{}}")
+    record = record_of(call)
+    assert record["requestParameters"] == {"name": "abc"}
+    assert record["additionalEventData"] == {"requestUnreadable": True}
+
+
+def test_nothing_is_marked_where_the_record_needs_nothing_of_the_body():
+    made = Made(
+        "sagemaker-runtime", "InvokeEndpoint", method="POST", path="/endpoints/e/invocations"
+    )
+    call = made.call()
+    call.request = call.response = body(b"\xff{")
+    assert "additionalEventData" not in record_of(call)
 
 
 @pytest.mark.parametrize("field", ["user_agent", "error_code", "error_message", "request_id"])

@@ -5,6 +5,7 @@ CloudTrail records what the service parsed. Unknown members are dropped, nulls a
 a container where the model has a scalar, or the reverse: no service could have parsed it.
 """
 
+import json
 import math
 from collections.abc import Iterable, Mapping
 
@@ -14,18 +15,47 @@ from opentrail.aws.model import Member, Shape
 
 DEPTH_MAX = 64
 """Containers inside containers that are followed: past any real call, far from the stack's end."""
+INTEGER_DIGITS_MAX = 4300
+"""Python's own bound (``sys.int_info``): no double is anywhere near."""
 
 
 def decode(body: bytes) -> object:
     """Return the JSON value of ``body``, its numbers so that encoding gives the same text back.
 
-    See ``number`` for those that a float would alter. Raises: ValueError: not JSON, not UTF-8, or
-    nested past what a stack can take.
+    See ``number`` for those that a float would alter. What JSON forbids and parsers of services take
+    all the same is read as they do, so that nobody hides a call's parameters behind it. Raises:
+    ValueError: not JSON for them either, or nested past what a stack can take.
     """
     try:
         return _DECODER.decode(body)
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
+    except ValueError:
+        return _leniently(body)
+
+
+def _leniently(body: bytes) -> object:
+    """Return what Python's and Java's parsers would: the first value of ``body``, in any UTF.
+
+    NaN and infinity become None, and what is no character U+FFFD. Raises: ValueError.
+    """
+    text = body.decode(json.detect_encoding(body), "replace")
+    try:
+        value, _ = _LENIENT.raw_decode(text.lstrip(" \t\r\n\ufeff"))
+        return _in_unicode(value)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+
+
+def _in_unicode(value: object) -> object:
+    """Return ``value`` without lone surrogates, which UTF-8 cannot say."""
+    if isinstance(value, str):
+        return value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    if isinstance(value, list):
+        return [_in_unicode(one) for one in value]
+    if isinstance(value, dict):
+        return {_in_unicode(key): _in_unicode(one) for key, one in value.items()}
+    return value
 
 
 def number(text: str) -> object:
@@ -40,7 +70,15 @@ def number(text: str) -> object:
     return msgspec.Raw(text.encode()) if math.isfinite(value) else None
 
 
+def _integer(text: str) -> object:
+    """Return an integer; None of one with more digits than Python converts."""
+    return int(text) if len(text) <= INTEGER_DIGITS_MAX else None
+
+
 _DECODER = msgspec.json.Decoder(float_hook=number)
+_LENIENT = json.JSONDecoder(
+    parse_float=number, parse_int=_integer, parse_constant=lambda _: None, strict=False
+)
 
 
 def members_of(

@@ -5,7 +5,7 @@ Source: CloudTrail User Guide, "CloudTrail record contents"; field order of deli
 """
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -27,6 +27,7 @@ from opentrail.eventlog.base import RECORD_BYTES_MAX
 
 HOST_CHARS_MAX = 255 + 6
 """Of the Host header: the longest DNS name (RFC 1035, 2.3.4) and a port."""
+NO_MARKS: Mapping[str, object] = {}
 _NULL = b"null"
 _S3_FORMS = frozenset({Form.S3, Form.S3_CONTROL})
 _ERROR_STATUS_MIN = 300
@@ -83,13 +84,14 @@ def build(call: Call, settings: BuildSettings) -> Built | Skipped:
     if skipped is not None:
         return skipped
     error = _error(call, how)
-    members = _request_members(call, how)
+    read = _request_members(call, how)
+    members = _head_members(call, how) if read is None else read
     answer = _answer_members(call, how) if error is None else {}
     is_unread = error is not None and error[0] in how.unparsed_errors
     parts = _Parts(
         request=_NULL if is_unread else _request_parameters(call, how, members),
         response=_NULL if error is not None else _response_elements(call, how, answer),
-        additional=_additional(call, how),
+        additional=_additional(call, how, marks=_unread(call, error, read, answer)),
         resources=_resources(call, how, members, answer),
     )
     return _built(call, how, parts, error)
@@ -153,10 +155,27 @@ def _request_members(call: Call, how: Plan) -> Members | None:
     if how.operation is None or (how.request is None and not how.named):
         return {}
     body = plain(call.request, call.head.headers) if how.request_body else EMPTY
-    found = request_members(how.operation, call.head, body.data) if body.complete else None
-    if found is None and how.operation.protocol.startswith("rest-"):
-        return request_members(how.operation, call.head, b"")  # what path and headers say
-    return found
+    return request_members(how.operation, call.head, body.data) if body.complete else None
+
+
+def _head_members(call: Call, how: Plan) -> Members | None:
+    """Return what path and headers say of a request whose body cannot be read."""
+    if how.operation is None or not how.operation.protocol.startswith("rest-"):
+        return None
+    return request_members(how.operation, call.head, b"")
+
+
+def _unread(
+    call: Call, error: tuple[str, str] | None, request: Members | None, answer: Members | None
+) -> Mapping[str, object]:
+    """Return the marks of bodies that were not read, though the service may well have."""
+    said: dict[str, object] = {}
+    taken = error is None or call.outcome is Outcome.UNKNOWN
+    if taken and request is None and plain(call.request, call.head.headers).complete:
+        said["requestUnreadable"] = True
+    if answer is None and plain(call.response, call.response_headers).complete:
+        said["responseUnreadable"] = True
+    return said
 
 
 def _answer_members(call: Call, how: Plan) -> Members | None:
@@ -166,22 +185,26 @@ def _answer_members(call: Call, how: Plan) -> Members | None:
     if how.response is None and not how.response_body:
         return {}
     body = plain(call.response, call.response_headers)
+    if not body.complete or (how.response_body and not body.data):
+        return {}
     return response_members(how.operation, call.status, call.response_headers, body.data)
 
 
 def _request_parameters(call: Call, how: Plan, members: Members | None) -> bytes:
     if how.request is None:
         return _NULL
-    if how.request_body and not call.request.complete:
-        return omitted("requestParameters", call.request.size)
+    sent = plain(call.request, call.head.headers)
+    if how.request_body and not sent.complete:
+        return omitted("requestParameters", sent.size)
     return _element("requestParameters", how.request, members, call)
 
 
 def _response_elements(call: Call, how: Plan, members: Members | None) -> bytes:
     if how.response is None:
         return _NULL
-    if how.response_body and not call.response.complete:
-        return omitted("responseElements", call.response.size)
+    answer = plain(call.response, call.response_headers)
+    if how.response_body and not answer.complete:
+        return omitted("responseElements", answer.size)
     return _element("responseElements", how.response, members, call)
 
 
@@ -191,13 +214,19 @@ def _element(name: str, make: Element, members: Members | None, call: Call) -> b
     return capped(name, _json(shown)) if shown else _NULL
 
 
-def _additional(call: Call, how: Plan | None, outcome: Outcome | None = None) -> bytes:
+def _additional(
+    call: Call,
+    how: Plan | None,
+    outcome: Outcome | None = None,
+    marks: Mapping[str, object] = NO_MARKS,
+) -> bytes:
     """Return additionalEventData, b"" when there is nothing to say.
 
     ``how`` is None for a call of which only the in-flight table tells.
     """
     is_s3 = how is not None and how.form in _S3_FORMS
-    said = {**(s3_additional(call) if is_s3 else {}), **call.caller.additional, **call.additional}
+    of_s3 = s3_additional(call) if is_s3 else NO_MARKS
+    said = {**of_s3, **call.caller.additional, **call.additional, **marks}
     if not call.caller.verified:
         said["identityVerified"] = False
     if (outcome or call.outcome) is Outcome.UNKNOWN:

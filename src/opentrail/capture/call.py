@@ -13,6 +13,8 @@ BODY_KEPT_MAX = 256 * 1024
 """Bytes of a body that are kept for the record: CloudTrail's own cap on a whole record is 256 KB,
 so nothing of a longer body could be recorded anyway. Longer bodies stream through."""
 
+GZIP_MAGIC = b"\x1f\x8b"
+"""How each member of a gzip file begins (RFC 1952, 2.3.1); anything else behind one is padding."""
 
 _REQUEST_ID_HEADERS = ("x-amzn-requestid", "x-amz-request-id", "x-amzn-request-id")
 
@@ -50,7 +52,7 @@ EMPTY = Body(b"", 0)
 def _is_gzip(coding: str) -> bool:
     """Return whether gzip is all that Content-Encoding names, however often it stands there."""
     named = [each.strip() for each in coding.lower().split(",")]
-    return [each for each in named if each not in ("", "identity")] == ["gzip"]
+    return [each for each in named if each not in ("", "identity")] in (["gzip"], ["x-gzip"])
 
 
 def plain(body: Body, headers: Mapping[str, str]) -> Body:
@@ -62,12 +64,22 @@ def plain(body: Body, headers: Mapping[str, str]) -> Body:
     coding = headers.get("content-encoding")
     if not coding or not body.data or not _is_gzip(coding):
         return body
-    inflater = zlib.decompressobj(zlib.MAX_WBITS | 16)
     try:
-        data = inflater.decompress(body.data, BODY_KEPT_MAX)
+        data, whole = _inflated(body.data)
     except zlib.error:
         return body
-    return Body(data, len(data) if inflater.eof else max(body.size, len(data) + 1))
+    return Body(data, len(data) if whole else max(body.size, len(data) + 1))
+
+
+def _inflated(packed: bytes) -> tuple[bytes, bool]:
+    """Return what all members of a gzip file hold, and whether that is all. Raises: zlib.error."""
+    data = b""
+    while True:
+        inflater = zlib.decompressobj(zlib.MAX_WBITS | 16)
+        data += inflater.decompress(packed, BODY_KEPT_MAX + 1 - len(data))
+        packed = inflater.unused_data
+        if not inflater.eof or not packed.startswith(GZIP_MAGIC) or len(data) > BODY_KEPT_MAX:
+            return data[:BODY_KEPT_MAX], inflater.eof and len(data) <= BODY_KEPT_MAX
 
 
 class Caller(msgspec.Struct, frozen=True, gc=False):
