@@ -66,6 +66,7 @@ class Copied(Sink):
     def send(self, trail, records, _at_ms):
         owner = "" if self.shared else trail.id
         self.receive([(owner, each.record.event_id) for each in records])
+        return 0
 
 
 class TargetsOnce(RuleBasedStateMachine):

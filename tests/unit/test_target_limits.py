@@ -164,6 +164,56 @@ def test_an_entry_that_is_refused_is_an_error():
     assert caught.value.code == "NotAuthorizedForSourceException"
 
 
+def test_an_entry_that_a_bus_refuses_while_it_takes_others_holds_up_nobody(caplog):
+    bad = failing("MalformedDetail")
+    calls = Recorded(failing("", "MalformedDetail", ""), bad, bad)
+    assert EventsTarget(calls, TargetSetting(events=True)).send(TRAIL, copies(3), 0) == 1
+    assert len(calls.asked) == TRIES_MAX
+    assert [each.getMessage() for each in caplog.records] == [
+        "the bus refuses event '1' (MalformedDetail): it is given up"
+    ]
+
+
+def test_a_batch_that_a_bus_refuses_for_one_entry_is_put_one_by_one():
+    refusal = ClientError("ValidationException", "m")
+    calls = Recorded(refusal, failing(""), refusal, failing(""), refusal, refusal)
+    assert EventsTarget(calls, TargetSetting(events=True)).send(TRAIL, copies(3), 0) == 1
+    assert [len(asked["Entries"]) for _, _, asked in calls.asked] == [3, 1, 1, 1, 1, 1]
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        [failing("MalformedDetail", "MalformedDetail")],
+        [failing("", "AccessDeniedException")],
+        [failing("", "NotAuthorizedForSourceException")],
+        [ClientError("ResourceNotFoundException", "m")] * 3,
+        [ClientError("AccessDeniedException", "m")],
+    ],
+    ids=["all", "denied", "source", "bus", "call"],
+)
+def test_what_somebody_can_mend_is_held(answers):
+    calls = Recorded(*answers)
+    with pytest.raises(ClientError):
+        EventsTarget(calls, TargetSetting(events=True)).send(TRAIL, copies(2), 0)
+    assert len(calls.asked) == len(answers)
+
+
+def test_what_a_bus_refuses_for_good_is_counted_and_the_feed_goes_on():
+    calls = Recorded(failing("", "MalformedDetail"), *[failing("MalformedDetail")] * 2)
+    world = TargetWorld((), (EventsTarget(calls, TargetSetting(events=True)),))
+    connected_trail(world)
+    for _ in range(2):
+        world.write()
+    world.run()
+    entry = world.state.get(target_status_key(ACCOUNTS[0], "events"))
+    assert entry is not None
+    assert msgspec.json.decode(entry.value, type=TargetStatus).given_up == 1
+    world.write()
+    world.run()
+    assert len(calls.asked) == TRIES_MAX + 1
+
+
 @pytest.mark.parametrize(
     ("read_only", "setting", "taken"),
     [

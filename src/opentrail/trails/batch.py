@@ -28,7 +28,7 @@ class Batch:
     size: int = 0
     """Their bytes, and the target's overhead for each."""
     given_up: int = 0
-    """Records that are too large or too old to be sent."""
+    """Records that are too large or too old to be sent, or that the target refuses for good."""
 
     @property
     def gone(self) -> bool:

@@ -191,9 +191,11 @@ class Feeder:
             return True
         trail, target, records = batch.trail, lane.target, batch.records
         lane.batch = batch
-        lane.job = self._jobs.start(
-            lane.key, batch.size, lambda: target.send(trail, records, now_ms)
-        )
+
+        def work() -> None:
+            batch.given_up += target.send(trail, records, now_ms)
+
+        lane.job = self._jobs.start(lane.key, batch.size, work)
         return False
 
     def _pass_over(self, lane: _Lane, batch: Batch) -> None:

@@ -44,7 +44,8 @@ class TargetStatus(msgspec.Struct, frozen=True, kw_only=True):
     failing_ms: int = 0
     """How long it has been tried since it took something, milliseconds."""
     given_up: int = 0
-    """Files or records that it never took: too large, or refused for GIVE_UP_MS."""
+    """Files or records that it never took: too large, refused for GIVE_UP_MS, or refused
+    by a bus that takes others."""
 
 
 class TrailStatus(msgspec.Struct, frozen=True):

@@ -76,9 +76,10 @@ class Copies(Protocol):
         """Return whether such a record is copied, if a trail takes it."""
         ...
 
-    def send(self, trail: Trail, records: Sequence[Copied], at_ms: int) -> None:
+    def send(self, trail: Trail, records: Sequence[Copied], at_ms: int) -> int:
         """Send ``records``, of ``bytes_max`` and ``batch_max`` at most, in this order.
 
-        ``at_ms`` is the time of delivery. Raises: ClientError. Unavailable.
+        Return how many are given up, because the target takes others and never these. ``at_ms`` is
+        the time of delivery. Raises: ClientError. Unavailable.
         """
         ...

@@ -5,6 +5,7 @@ Source: Amazon EventBridge User Guide, "Events from AWS services via AWS CloudTr
 Reference, "PutEvents": its limits of a batch, entries that fail alone.
 """
 
+import logging
 from collections.abc import Mapping, Sequence
 
 import msgspec
@@ -22,7 +23,7 @@ BATCH_BYTES_MAX = 256 * 1024
 OVERHEAD_BYTES = 256
 """PutEvents counts time (14), source and detail type of an entry too: those are shorter."""
 TRIES_MAX = 3
-"""Of entries that fail for a passing reason while others of their batch were taken."""
+"""Of entries that fail while others of their batch are taken."""
 DETAIL_TYPES: Mapping[str, str] = {
     "AwsApiCall": "AWS API Call via CloudTrail",
     "AwsServiceEvent": "AWS Service Event via CloudTrail",
@@ -32,6 +33,9 @@ DETAIL_TYPES: Mapping[str, str] = {
 }
 """eventType -> detail type; any other is that of an API call."""
 
+_log = logging.getLogger("opentrail.trails")
+_DENIALS = ("AccessDenied", "NotAuthorized")
+"""In codes that somebody can mend, at the bus or here: those entries are held."""
 _PASSING = frozenset({"InternalFailure", "InternalException", "ThrottlingException"})
 _SUFFIX = ".amazonaws.com"
 
@@ -71,28 +75,47 @@ class EventsTarget:
             return True
         return self._setting.events_read_only
 
-    def send(self, _trail: Trail, records: Sequence[Copied], _at_ms: int) -> None:
+    def send(self, _trail: Trail, records: Sequence[Copied], _at_ms: int) -> int:
         """See ``Copies``."""
-        regions: dict[str, list[dict[str, object]]] = {}
+        regions: dict[str, list[Copied]] = {}
         for copied in records:
-            regions.setdefault(copied.record.aws_region, []).append(self._entry(copied))
-        for region, entries in regions.items():
-            self._put(Service("events", region), entries)
+            regions.setdefault(copied.record.aws_region, []).append(copied)
+        return sum(self._put(Service("events", region), some) for region, some in regions.items())
 
-    def _put(self, service: Service, entries: list[dict[str, object]]) -> None:
-        """Put all; those that fail while others are taken are put again, alone."""
+    def _put(self, service: Service, records: list[Copied]) -> int:
+        """Put all; those that fail while others are taken are put again, alone.
+
+        Return how many are given up: refused, and not for who puts them, by a bus that takes others.
+        """
+        taken, refused = False, list[_Result]()
         for _ in range(TRIES_MAX):
-            answer = self._clients.call(service, "put_events", Entries=entries)
-            results = msgspec.convert(answer, _Answer).entries
-            failed = [number for number, each in enumerate(results) if each.error_code]
-            if not failed:
-                return
-            refused = [results[number] for number in failed]
+            results = zip(records, self._results(service, records), strict=False)
+            failed = [(copied, result) for copied, result in results if result.error_code]
+            taken = taken or len(failed) < len(records)
+            records = [copied for copied, _ in failed]
+            refused = [each for _, each in failed if each.error_code not in _PASSING]
             for each in refused:
-                if each.error_code not in _PASSING:
+                if not taken or _is_denial(each.error_code):
                     raise ClientError(each.error_code, each.error_message)
-            entries = [entries[number] for number in failed]
-        raise Unavailable(f"events did not take {len(entries)} entries")
+            if not records:
+                return 0
+        if len(refused) < len(records):
+            raise Unavailable(f"events did not take {len(records)} entries")
+        for copied, each in zip(records, refused, strict=True):
+            text = "the bus refuses event %.64r (%s): it is given up"
+            _log.warning(text, copied.record.event_id, each.error_code)
+        return len(records)
+
+    def _results(self, service: Service, records: Sequence[Copied]) -> Sequence[_Result]:
+        """Return what is said of each; of a batch that is refused as a whole each is put alone."""
+        entries = [self._entry(copied) for copied in records]
+        try:
+            answer = self._clients.call(service, "put_events", Entries=entries)
+        except ClientError as error:
+            if len(records) == 1 or _is_denial(error.code):
+                return [_Result(error_code=error.code, error_message=error.message)] * len(records)
+            return [result for each in records for result in self._results(service, [each])]
+        return msgspec.convert(answer, _Answer).entries or [_Result()] * len(records)
 
     def _entry(self, copied: Copied) -> dict[str, object]:
         record = copied.record
@@ -107,3 +130,7 @@ class EventsTarget:
         if record.event_time:
             entry["Time"] = record.event_time
         return entry
+
+
+def _is_denial(code: str) -> bool:
+    return any(each in code for each in _DENIALS)

@@ -56,7 +56,7 @@ class LogsTarget:
         """See ``Copies``."""
         return True
 
-    def send(self, trail: Trail, records: Sequence[Copied], at_ms: int) -> None:
+    def send(self, trail: Trail, records: Sequence[Copied], at_ms: int) -> int:
         """See ``Copies``."""
         streams: dict[str, list[Copied]] = {}
         for copied in records:
@@ -72,6 +72,7 @@ class LogsTarget:
                 self._forget(trail, stream)
                 self._ensure(trail, stream)
                 self._put(trail, stream, some, at_ms)
+        return 0
 
     def ensure_home(self, trail: Trail) -> None:
         """Make the stream of a trail's own account and region. Raises: ClientError. Unavailable."""
