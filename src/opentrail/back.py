@@ -132,12 +132,9 @@ class Back:
         self._searches = Answering(SEARCH_THREADS, "search")
         self._membership = Membership(self._registry, organizations, clock)
         self._cuts = Cuts(self._registry, clock, hello.file_interval_s)
+        jobs = SageMaker(hello.sagemaker_endpoint, hello.tuning_profiles)
         self._tuning = TuningWatcher(
-            self._log,
-            self._state,
-            SageMaker(hello.sagemaker_endpoint, hello.tuning_profiles),
-            clock,
-            hello.tuning_poll_interval_s,
+            self._log, self._history, self._state, jobs, clock, hello.tuning_poll_interval_s
         )
         self._open_delivery(hello, buckets, keys, targets, clock)
 

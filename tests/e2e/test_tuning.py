@@ -21,7 +21,7 @@ credentials_profile = "tuner"
 poll_interval_s = 0.2
 """
 PROFILE = f"[tuner]\naws_access_key_id = {ACCOUNT}\naws_secret_access_key = of-no-value\n"
-WAIT_S_MAX = 20.0
+WAIT_S_MAX = 60.0
 
 
 @pytest.fixture(scope="module")
@@ -46,11 +46,17 @@ def service_events(server: OpenTrail) -> Counter[tuple[str, str]]:
 
 
 def listed(sagemaker: Any, name: str) -> list[dict[str, Any]]:
-    answer = sagemaker.list_training_jobs_for_hyper_parameter_tuning_job(
-        HyperParameterTuningJobName=name
+    pages = sagemaker.get_paginator("list_training_jobs_for_hyper_parameter_tuning_job")
+    found = pages.paginate(HyperParameterTuningJobName=name)
+    return [summary for page in found for summary in page["TrainingJobSummaries"]]
+
+
+def running(sagemaker: Any, name: str) -> str:
+    """Return a training job of the tuning job that has not ended."""
+    children = listed(sagemaker, name)
+    return next(
+        str(c["TrainingJobName"]) for c in children if c["TrainingJobStatus"] == "InProgress"
     )
-    summaries: list[dict[str, Any]] = answer["TrainingJobSummaries"]
-    return summaries
 
 
 def test_starts_and_stops_are_recorded_once_across_restarts(sandbox_url: str, tmp_path: Path):
@@ -58,12 +64,12 @@ def test_starts_and_stops_are_recorded_once_across_restarts(sandbox_url: str, tm
     with OpenTrail(tmp_path / "data", upstream=sandbox_url, config=SETTINGS) as server:
         assert "tuning" not in server.errors()
         sagemaker = server.client("sagemaker", Key(ACCOUNT, "of-no-value"))
-        sagemaker.create_hyper_parameter_tuning_job(**tuning_job("churn", jobs=8, parallel=3))
+        sagemaker.create_hyper_parameter_tuning_job(**tuning_job("churn", jobs=100, parallel=3))
         wait_until(lambda: len(service_events(server)) >= 3, seconds_max=WAIT_S_MAX)
 
         server.kill()
         server.start()
-        by_call = listed(sagemaker, "churn")[0]["TrainingJobName"]
+        by_call = running(sagemaker, "churn")
         sagemaker.stop_training_job(TrainingJobName=by_call)
         sagemaker.stop_hyper_parameter_tuning_job(HyperParameterTuningJobName="churn")
         server.kill_back()

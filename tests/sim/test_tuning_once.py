@@ -2,144 +2,27 @@
 """Each training job that a tuning job starts or stops is recorded once, whatever fails and restarts.
 
 Appends and commits that fail and did or did not happen, an upstream that is away, callers that stop
-training jobs themselves, old copies of state, restarts, in any order.
+training jobs themselves, old copies of state, an index that lags, restarts, in any order.
 """
 
 import json
 from collections import Counter
+from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from support.log_files import Fault
 from support.memory_log import MemoryLog
-from support.memory_state import MemoryState
+from support.tuning_world import ACCOUNT, POLL_S, REGION, World, call, created
 
-from opentrail.capture.tuning import UNWATCHED, WATCH_MS_MAX, Child, Family, TuningWatcher
-from opentrail.errors import ClientError, Unavailable
+from opentrail.capture.tuning import UNWATCHED, WATCH_MS_MAX
+from opentrail.errors import ClientError, Corrupt, Unavailable
 from opentrail.eventlog.base import Draft, Origin
+from opentrail.history.index import History, Sizes
 
-ACCOUNT, REGION = "111122223333", "us-west-2"
-POLL_S = 10.0
 faults = st.sampled_from([Fault.NONE, Fault.NONE, Fault.LOST, Fault.KEPT])
-
-
-class Hands:
-    """A clock that only a test moves."""
-
-    def __init__(self) -> None:
-        self.ms = 1_700_000_000_000
-
-    def now_ms(self) -> int:
-        return self.ms
-
-    def monotonic(self) -> float:
-        return self.ms / 1000
-
-
-class Upstream:
-    """SageMaker as far as the watcher asks it."""
-
-    def __init__(self) -> None:
-        self.families: dict[str, Family] = {}
-        self.fails: Exception | None = None
-        self.allowed = True
-
-    def may_ask(self, account: str) -> bool:
-        return self.allowed and account == ACCOUNT
-
-    def family(self, account: str, region: str, name: str) -> Family:
-        assert (account, region) == (ACCOUNT, REGION)
-        if self.fails:
-            raise self.fails
-        if name not in self.families:
-            raise ClientError("ResourceNotFound", "no such job")
-        return self.families[name]
-
-    def begin(self, name: str) -> None:
-        self.families[name] = Family(f"arn:{name}", "InProgress", ())
-
-    def start_child(self, name: str, now_ms: int) -> None:
-        family = self.families[name]
-        child = f"{name}-{len(family.children):03d}"
-        children = (*family.children, Child(child, f"arn:{child}", "InProgress", now_ms))
-        self.families[name] = Family(family.arn, family.status, children)
-
-    def change(self, name: str, status: str, child_status: str) -> None:
-        family = self.families[name]
-        children = [
-            Child(c.name, c.arn, child_status, c.created_ms) if c.status == "InProgress" else c
-            for c in family.children
-        ]
-        self.families[name] = Family(family.arn, status, tuple(children))
-
-    def stop_child(self, name: str, index: int) -> str:
-        """Stop one child, as its caller asked; return its name."""
-        family = self.families[name]
-        children = list(family.children)
-        child = children[index % len(children)]
-        if child.status == "InProgress":
-            children[index % len(children)] = Child(
-                child.name, child.arn, "Stopped", child.created_ms
-            )
-        self.families[name] = Family(family.arn, family.status, tuple(children))
-        return child.name
-
-
-def call(name: str, parameters: dict[str, str], **more: str) -> Draft:
-    """The record of a call to SageMaker that passed the gateway."""
-    record = {
-        "eventSource": "sagemaker.amazonaws.com",
-        "eventName": name,
-        "awsRegion": REGION,
-        "requestParameters": parameters,
-        "eventID": f"call-{parameters}",
-        "eventType": "AwsApiCall",
-        "recipientAccountId": ACCOUNT,
-        **more,
-    }
-    return Draft(Origin.CAPTURE, json.dumps(record, separators=(",", ":")).encode())
-
-
-def created(name: str, **more: str) -> Draft:
-    return call("CreateHyperParameterTuningJob", {"hyperParameterTuningJobName": name}, **more)
-
-
-class World:
-    def __init__(self) -> None:
-        self.clock = Hands()
-        self.log = MemoryLog(now_ms=self.clock.now_ms)
-        self.state = MemoryState()
-        self.upstream = Upstream()
-        self.restart()
-
-    def restart(self) -> None:
-        self.watcher = TuningWatcher(self.log, self.state, self.upstream, self.clock, POLL_S)
-
-    def create(self, name: str) -> None:
-        self.upstream.begin(name)
-        self.log.append([created(name)])
-
-    def steps(self) -> None:
-        while self.watcher.step():
-            pass
-
-    def look(self, times: int = 1) -> None:
-        for _ in range(times):
-            self.clock.ms += 400_000  # past every wait
-            self.steps()
-
-    def events(self) -> list[tuple[str, str]]:
-        """(eventName, training job) of each service event."""
-        found = []
-        for entry in self.log.entries(0):
-            record = json.loads(entry.data)
-            if record["eventType"] == "AwsServiceEvent":
-                details = record["serviceEventDetails"]
-                found.append(
-                    (record["eventName"], details.get("trainingJobName") or details["reason"])
-                )
-        return found
 
 
 class TuningOnce(RuleBasedStateMachine):
@@ -206,6 +89,10 @@ class TuningOnce(RuleBasedStateMachine):
         if old:
             self.world.state.restore(self.backup)
         self.attempt(self.world.restart)
+
+    @rule(records=st.integers(1, 8))
+    def index(self, records):
+        self.world.lagging.go_on(records)
 
     @rule()
     def back_up(self):
@@ -332,6 +219,55 @@ def test_the_record_is_a_service_event():
         },
         "eventCategory": "Management",
     }
+
+
+class CountedLog(MemoryLog):
+    """Counts the records that are read in passing."""
+
+    passed = 0
+
+    def entries(self, start, end=None):
+        for entry in super().entries(start, end):
+            self.passed += 1
+            yield entry
+
+
+def other(number: int) -> Draft:
+    return call("DescribeTrainingJob", {"trainingJobName": f"job-{number}"})
+
+
+@pytest.mark.parametrize("watched", [False, True])
+def test_a_restart_does_not_read_what_the_index_knows(watched, tmp_path: Path):
+    world = World()
+    world.log = log = CountedLog(now_ms=world.clock.now_ms)
+    log.append([other(number) for number in range(1000)])
+    if watched:
+        world.create("churn")
+        world.upstream.start_child("churn", world.clock.ms)
+        log.append([other(number) for number in range(1000)])
+    world.index = history = History.open(tmp_path, log, world.clock, sizes=Sizes(flush_rows=800))
+    while history.step():
+        pass
+    log.passed = 0
+    world.restart()
+    world.look()
+    assert log.passed < 10
+    assert world.events() == ([("CreateTrainingJob", "churn-000")] if watched else [])
+
+
+class BrokenIndex:
+    def named(self, event_names, start):
+        raise Corrupt("a run is damaged", f"{event_names} from {start}", "none")
+
+
+def test_a_damaged_index_loses_no_tuning_job():
+    world = World()
+    world.create("churn")
+    world.upstream.start_child("churn", world.clock.ms)
+    world.index = BrokenIndex()
+    world.restart()
+    world.look()
+    assert world.events() == [("CreateTrainingJob", "churn-000")]
 
 
 def test_the_log_is_needed_from_the_oldest_watched_job_on():

@@ -53,6 +53,27 @@ def test_a_restart_reads_only_what_no_run_covers(tmp_path: Path):
     assert numbers(again) == list(range(9))
 
 
+def test_named_records_are_found_from_a_position_on_and_a_damaged_run_says_so(tmp_path: Path):
+    log = MemoryLog()
+    names = ["CreateModel", "StopTrainingJob"] * 5
+    at = log.append([record(n, NOW_S - n, eventName=name) for n, name in enumerate(names)])
+    history = indexed(tmp_path, log)
+    assert history.named(("StopTrainingJob",), at[2]) == (at[3::2], log.durable_end())
+    assert history.named(("StopTrainingJob", "CreateModel"), at[9])[0] == at[9:]
+    assert history.named(("DeleteModel",), 0)[0] == []
+    assert history.named(("StopTrainingJob",), log.durable_end())[0] == []
+    run = min(tmp_path.glob("*.run"))
+    data = bytearray(run.read_bytes())
+    where = next(e for e in Run(run)._footer.sections if e.name == "EventName.terms")
+    data[where.offset] ^= 1
+    run.write_bytes(data)
+    history = History.open(tmp_path, log, FixedClock(), sizes=SMALL)
+    with pytest.raises(Corrupt, match="a run is damaged"):
+        history.named(("StopTrainingJob",), 0)
+    past = at[4]  # the second run is whole
+    assert history.named(("StopTrainingJob",), past)[0] == [at[5], at[7]]
+
+
 @pytest.mark.parametrize(
     "change", [{"version": 0}, {"derive_version": 0}, {"log_id": "other"}, {"covered": 1 << 40}]
 )

@@ -7,16 +7,18 @@ publishes neither their names nor their details: those here are OpenTrail's own,
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Protocol
 
 import msgspec
 
 from opentrail.capture.services import rules_for
 from opentrail.clock import Clock
-from opentrail.errors import ClientError, Unavailable
+from opentrail.errors import ClientError, Corrupt, Unavailable
 from opentrail.event import codec
-from opentrail.event.gap import Gap, gap_event
+from opentrail.event.gap import GAP_EVENT_NAME, Gap, gap_event
 from opentrail.event.record import Record
 from opentrail.event.service_event import ServiceEvent, event_id_of, service_event
 from opentrail.eventlog.base import Draft, Entry, EventLog, Origin
@@ -29,6 +31,8 @@ CURSOR_KEY = "tuning/cursor"
 """State: the position below which no tuning job is watched any more; 8 bytes, little-endian."""
 RECORDS_AT_ONCE = 5_000
 """Records read in one step: some 20 ms, so that a stop is never waited for."""
+FOUND_AT_ONCE = 500
+"""Records read one by one in one step, where the index says that they are: as long."""
 CURSOR_INTERVAL_S = 60.0
 """The cursor is kept this often: a restart reads a minute of the log again."""
 RETRY_S_MAX = 300.0
@@ -43,6 +47,13 @@ _GONE = frozenset({"ResourceNotFound", "ResourceNotFoundException", "ValidationE
 _CREATE = b'"CreateHyperParameterTuningJob"'
 _STOP = b'"StopTrainingJob"'
 _EVENT = b'"AwsServiceEvent"'
+_NAMES = (
+    "CreateHyperParameterTuningJob",
+    "CreateTrainingJob",
+    "StopTrainingJob",
+    GAP_EVENT_NAME,
+)
+"""The eventNames of all that is taken from the log; the first is that of what begins it."""
 
 
 class Child(msgspec.Struct, frozen=True):
@@ -79,6 +90,18 @@ class TuningJobs(Protocol):
         ...
 
 
+class Index(Protocol):
+    """The index of the log: it says where records are, so that not all of them are read."""
+
+    def named(self, event_names: Sequence[str], start: int) -> tuple[list[int], int]:
+        """Return where records with such names are, from ``start`` on, ascending; and how far.
+
+        None is missing below the second number, which may lie before ``start``. Records of other
+        names may be among them. Raises: Corrupt.
+        """
+        ...
+
+
 @dataclass(slots=True)
 class _Watched:
     """A tuning job that may still start or stop training jobs."""
@@ -108,10 +131,17 @@ class TuningWatcher:
     """
 
     def __init__(
-        self, log: EventLog, state: State, jobs: TuningJobs, clock: Clock, poll_interval_s: float
+        self,
+        log: EventLog,
+        index: Index,
+        state: State,
+        jobs: TuningJobs,
+        clock: Clock,
+        poll_interval_s: float,
     ) -> None:
         """Go on where the last process was. Raises: Unavailable."""
         self._log = log
+        self._index = index
         self._state = state
         self._jobs = jobs
         self._clock = clock
@@ -124,6 +154,8 @@ class TuningWatcher:
     def _read_again(self) -> None:
         """Forget what was read, so that the log is read again from the cursor on."""
         self._position = self._kept
+        self._found: Iterator[int] | None = None
+        self._found_to = 0
         self._watched: dict[tuple[str, str, str], _Watched] = {}
         self._recorded: set[str] = set()
         self._stopped_by_call: set[tuple[str, str, str]] = set()
@@ -155,7 +187,15 @@ class TuningWatcher:
         return True
 
     def _read(self) -> bool:
-        """Read on in the log; True when there is more."""
+        """Read on in the log; True when there is more.
+
+        What a job that runs for weeks still needs may be most of the log: as far as the index
+        goes when it is first asked, only the records are read that it names.
+        """
+        if self._found is None:
+            self._found = self._ask_index()
+        if self._position < self._found_to:
+            return self._read_found(self._found)
         end = self._log.durable_end()
         for count, entry in enumerate(self._log.entries(self._position, end)):
             if count == RECORDS_AT_ONCE:
@@ -164,6 +204,27 @@ class TuningWatcher:
             self._take(entry)
         self._position = end
         return False
+
+    def _ask_index(self) -> Iterator[int]:
+        """Return where to read: from the oldest tuning job on; before it nothing can matter."""
+        try:
+            found, self._found_to = self._index.named(_NAMES[:1], self._position)
+            if found:
+                found, self._found_to = self._index.named(_NAMES, found[0])
+        except Corrupt:
+            # The log needs no index: it is read instead, and says itself what is wrong with it.
+            found, self._found_to = [], self._position
+        return iter(found)
+
+    def _read_found(self, positions: Iterator[int]) -> bool:
+        """Read what the index found, a piece of it; True: whatever follows is there to be read."""
+        some = list(islice(positions, FOUND_AT_ONCE))
+        for position in some:
+            with suppress(KeyError):  # retention took it just now
+                self._take(self._log.read(position))
+        if len(some) < FOUND_AT_ONCE:
+            self._position = self._found_to
+        return True
 
     def _take(self, entry: Entry) -> None:
         data = entry.data

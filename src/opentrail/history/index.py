@@ -166,6 +166,17 @@ class History:
         shown = self._shown
         return Searcher(self._log, shown.tables, shown.indexed_to, reads_max)
 
+    def named(self, event_names: Sequence[str], start: int) -> tuple[list[int], int]:
+        """Return where records with such eventNames are, from ``start`` on, ascending; and how far.
+
+        None is missing below the second number. Records of other names may be among them; those
+        that cannot be shown as events are not. Raises: Corrupt: the index cannot tell.
+        """
+        searcher = self.searcher()
+        if searcher.covered <= start:
+            return [], searcher.covered
+        return searcher.positions("EventName", event_names, start), searcher.covered
+
     def prepare(self, records: Sequence[bytes]) -> Batch:
         """Return the rows of ``records``, which are not in the log yet.
 

@@ -223,9 +223,16 @@ class Run:
         terms, starts, ranks = self._columns[column]
         return np.repeat(terms, np.diff(starts)), ranks
 
-    def damaged(self) -> list[str]:
-        """Return the names of the sections whose bytes are not those that were written."""
-        return [each.name for each in self._footer.sections if not self._intact(each)]
+    def damaged(self, parts: Container[str] | None = None) -> list[str]:
+        """Return the names of the sections whose bytes are not those that were written.
+
+        ``parts``: "times", "positions", names of columns; None: all sections.
+        """
+        return [
+            each.name
+            for each in self._footer.sections
+            if (parts is None or each.name.partition(".")[0] in parts) and not self._intact(each)
+        ]
 
     def _ranks(self, column: int, term: int) -> Rows:
         terms, starts, ranks = self._columns[column]

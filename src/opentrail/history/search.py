@@ -14,6 +14,7 @@ from opentrail.errors import Corrupt
 from opentrail.eventlog.base import LogReader
 from opentrail.history.conditions import And, Condition, Event, Everything, Is, Or
 from opentrail.history.derive import ATTRIBUTES, derive
+from opentrail.history.run import REBUILD_HINT, Run
 from opentrail.history.table import TIME_MAX_S, Bounds, Table, newest_first
 from opentrail.history.terms import COLUMNS, term
 
@@ -102,7 +103,8 @@ class Searcher:
         """(eventTime, position) at which an answer ended before its time; None: it is whole."""
         self._log = log
         self._tables = tables
-        self._covered = max(covered, log.first())
+        self.covered = max(covered, log.first())
+        """The position below which the tables have every event."""
         self._known: dict[int, Scope] = {}
         self.read = 0
         """Records read so far, for whoever wants to know what an answer took."""
@@ -146,9 +148,34 @@ class Searcher:
                     best = Way(scopes, terms, count)
         return best
 
+    def positions(self, attribute: str, values: Sequence[str], start: int) -> list[int]:
+        """Return where the index has records with one of ``values``, from ``start`` on, ascending.
+
+        Terms may collide: others may be among them. Raises: Corrupt: some may be missing.
+        """
+        floor = max(start, self._log.first())
+        bounds = Bounds(-TIME_MAX_S, (TIME_MAX_S, 0), floor)
+        tables = [table for table in self._tables if int(table.rows()[1].max()) >= floor]
+        for table in tables:
+            if isinstance(table, Run) and table.damaged(("positions", COLUMNS[0], attribute)):
+                raise Corrupt("a run is damaged", str(table.path), REBUILD_HINT)
+        wanted = [
+            term(scope, attribute, value) for scope in self.scopes().values() for value in values
+        ]
+        if self.damage is not None:
+            raise self.damage
+        column = COLUMNS.index(attribute)
+        found = (
+            position
+            for table in tables
+            for number in wanted
+            for _, position in table.newest_first(column, number, bounds)
+        )
+        return sorted(set(found))
+
     def behind_bytes(self) -> int:
         """Return how much of the log the index does not cover yet: it is read for every answer."""
-        return self._log.durable_end() - self._covered
+        return self._log.durable_end() - self.covered
 
     def scopes(self) -> Mapping[int, Scope]:
         """Return the scopes of the index by their terms."""
@@ -169,7 +196,7 @@ class Searcher:
         for table in self._tables:
             count += sum(table.count(0, number) for number in self.scopes())
             oldest, newest = min(oldest, table.oldest_s), max(newest, table.newest_s)
-        for hit in self._scan(Question(), self._covered):
+        for hit in self._scan(Question(), self.covered):
             count += 1
             oldest, newest = min(oldest, hit.time_s), max(newest, hit.time_s)
         return Span(count, oldest, newest)
@@ -223,7 +250,7 @@ class Searcher:
         return data
 
     def _tail(self, question: Question) -> Iterator[Hit]:
-        for hit in self._scan(question, self._covered):
+        for hit in self._scan(question, self.covered):
             if question.after is None or hit.key() < question.after:
                 yield hit
 

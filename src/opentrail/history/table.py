@@ -72,6 +72,10 @@ class Table(Protocol):
         """Return what its rows at or past ``floor`` are."""
         ...
 
+    def rows(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return the eventTimes and the positions of its rows, of which there are some."""
+        ...
+
     def has(self, column: int, terms: NDArray[np.uint64]) -> NDArray[np.bool_]:
         """Return for each of ``terms``, which ascend, whether any row is under it."""
         ...
