@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.open_buckets import SettableClock
 from support.s3_server import ACCOUNT, NOBODY, READER, WRITER, allowing, door, principal, request
@@ -295,6 +295,7 @@ def test_a_bucket_that_is_elsewhere_is_denied():
     assert code_of(door_to(Elsewhere()), "/logs/k") == (403, "AccessDenied")
 
 
+@settings(deadline=None)
 @given(
     st.sets(st.text(alphabet="ab/-", min_size=1, max_size=6), max_size=10),
     st.sampled_from(["", "a", "a/", "b"]),

@@ -141,6 +141,29 @@ def test_a_folder_that_is_a_link_hides_nothing(world, tmp_path):
     assert {reason for _, _, reason in world.wrong(unlisted=None)} == {"not found"}
 
 
+@pytest.mark.parametrize(
+    "place",
+    [
+        FOLDER.encode() + b"\xff.json.gz",
+        f"{FOLDER}{ACCOUNT}_CloudTrail_us-east-1_20231114T2210Z_A.json.gz".encode(),
+        f"AWSLogs/{ACCOUNT}/CloudTrail/eu-west-1".encode(),
+        f"AWSLogs/{ACCOUNT}/CloudTrail/eu-west-1\udcff".encode(errors="surrogateescape"),
+    ],
+    ids=["bytes", "file", "folder", "folder in bytes"],
+)
+def test_what_other_readers_would_follow_or_find_is_told(world, place, tmp_path):
+    """Who reads files goes through links, and takes any name."""
+    forged = tmp_path / "forged"
+    forged.mkdir()
+    path = world.root / os.fsdecode(place)
+    if b"\xff" in place:
+        path.mkdir()
+    else:
+        path.symlink_to(forged)
+    ((_, verdict, reason),) = world.wrong()
+    assert (verdict, reason.startswith("is ")) == ("INVALID", True)
+
+
 @pytest.mark.parametrize("file", ["a\nb", "\x1b[2J", "é", "a b", "%2e%2e", "x" * 255])
 def test_files_with_odd_names_are_seen(world, file):
     world.bucket.put(FOLDER + file, b"x", Put())

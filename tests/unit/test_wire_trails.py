@@ -319,3 +319,17 @@ def test_another_account_sees_nothing(trails, endpoint):
     assert refused(stranger.delete_trail, Name=ARN + "audit")[0] == "TrailNotFoundException"
     assert create(stranger)["Name"] == "audit"
     stranger.close()
+
+
+@pytest.mark.parametrize(
+    ("region", "partition"),
+    [("cn-north-1", "aws-cn"), ("us-gov-west-1", "aws-us-gov"), ("eu-west-1", "aws")],
+)
+def test_arns_have_the_partition_of_their_region(endpoint, region, partition):
+    there = client("cloudtrail", endpoint, ADMIN, region=region, validate=False)
+    arn = create(there)["TrailARN"]
+    assert arn == f"arn:{partition}:cloudtrail:{region}:{ACCOUNT}:trail/audit"
+    assert there.get_trail(Name=arn)["Trail"]["TrailARN"] == arn
+    with pytest.raises(ClientError, match=f"arn:{partition}:cloudtrail:{region}:"):
+        there.get_trail_status(Name="unknown")
+    there.close()

@@ -10,16 +10,8 @@ import msgspec
 
 from opentrail.capture.limits import ARN_BYTES_MAX, RESOURCES_MAX
 from opentrail.capture.rules import Named
+from opentrail.event.place import partition_of
 
-_PARTITIONS = (
-    ("cn-", "aws-cn"),
-    ("us-gov-", "aws-us-gov"),
-    ("us-isob-", "aws-iso-b"),
-    ("us-isof-", "aws-iso-f"),
-    ("eu-isoe-", "aws-iso-e"),
-    ("us-iso-", "aws-iso"),
-    ("eusc-", "aws-eusc"),
-)
 _ACCOUNT_AT = 4
 """Where an ARN has the account, counted in colons."""
 
@@ -55,11 +47,6 @@ def resources(
     return list(found)
 
 
-def partition(region: str) -> str:
-    """Return the partition that ``region`` is in."""
-    return next((found for prefix, found in _PARTITIONS if region.startswith(prefix)), "aws")
-
-
 def _texts(members: Members, path: tuple[str, ...]) -> Iterator[str]:
     """Yield the texts at the end of ``path``; a list on the way stands for its elements."""
     found: list[object] = [members] if path else []
@@ -81,7 +68,7 @@ def _arn(what: Named, named: str, account: str, region: str) -> str:
     if what.kind:
         name = _of_kind(what.kind, name)
     return what.arn.format(
-        partition=partition(region),
+        partition=partition_of(region),
         region=region,
         account=account,
         name=name.lower() if what.lower else name,

@@ -5,7 +5,8 @@ Source: S3 User Guide, "Example: CloudTrail log file entry for Amazon S3"; deliv
 """
 
 from opentrail.capture.limits import ARN_BYTES_MAX
-from opentrail.capture.resources import Members, Resource, partition
+from opentrail.capture.resources import Members, Resource
+from opentrail.event.place import partition_of
 
 _DIRECTORY = "--x-s3"
 """How the names of directory buckets end."""
@@ -34,10 +35,10 @@ def _place(bucket: str, account: str, region: str) -> tuple[str, str, Resource]:
         of_object, of_point = _POINTS.get(service, _POINTS["s3"])
         return of_object, f"{bucket}/object/", Resource(owner or account, of_point, bucket)
     if bucket.endswith(_DIRECTORY):
-        arn = f"arn:{partition(region)}:s3express:{region}:{account}:bucket/{bucket}"
+        arn = f"arn:{partition_of(region)}:s3express:{region}:{account}:bucket/{bucket}"
         entry = Resource(account, "AWS::S3Express::DirectoryBucket", arn)
         return "AWS::S3Express::Object", f"{arn}/", entry
-    arn = f"arn:{partition(region)}:s3:::{bucket}"
+    arn = f"arn:{partition_of(region)}:s3:::{bucket}"
     return "AWS::S3::Object", f"{arn}/", Resource(account, "AWS::S3::Bucket", arn)
 
 

@@ -1,11 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where a record belongs: whose account's it is, and of which category. Pure.
+"""Where a record belongs: whose account's it is, of which category, in which partition. Pure.
 
 Source: CloudTrail User Guide, "CloudTrail record contents": eventCategory and managementEvent came
 with later event versions, recipientAccountId is absent in some records.
 """
 
 from opentrail.event.record import Record, UserIdentity
+
+_PARTITIONS = (
+    ("cn-", "aws-cn"),
+    ("us-gov-", "aws-us-gov"),
+    ("us-isob-", "aws-iso-b"),
+    ("us-isof-", "aws-iso-f"),
+    ("eu-isoe-", "aws-iso-e"),
+    ("us-iso-", "aws-iso"),
+    ("eusc-", "aws-eusc"),
+)
+"""How the regions of the partitions beside "aws" begin."""
 
 
 def account_of(record: Record) -> str:
@@ -26,3 +37,8 @@ def category_of(record: Record) -> str:
 def older_category(*, management_event: bool | None) -> str:
     """Return the category of a record without eventCategory."""
     return "Data" if management_event is False else "Management"
+
+
+def partition_of(region: str) -> str:
+    """Return the partition that ``region`` is in, as ARNs have it."""
+    return next((found for prefix, found in _PARTITIONS if region.startswith(prefix)), "aws")

@@ -82,7 +82,8 @@ def keys(root: Path, prefix: str, after: str) -> Iterator[str]:
     """Yield what may be keys below ``root``, in order of their UTF-8 bytes, behind ``after``.
 
     Files, and directories with a "/" at their end. Links, special files and names that are not
-    UTF-8 are no keys. Raises: FileNotFoundError: ``root`` is not there. OSError.
+    UTF-8 (as text that they come near to) are among them, so that they hide nothing; nothing can be
+    opened there. Raises: FileNotFoundError: ``root`` is not there. OSError.
     """
     yield from _below(root, "", prefix, after)
 
@@ -112,19 +113,8 @@ def _names(folder: Path) -> list[str]:
     found = []
     with os.scandir(folder) as entries:
         for entry in entries:
-            if not _is_text(entry.name):
-                continue
-            if entry.is_dir(follow_symlinks=False):
-                found.append(entry.name + "/")
-            elif entry.is_file(follow_symlinks=False):
-                found.append(entry.name)
+            name = os.fsencode(entry.name).decode("utf-8", "replace")
+            inner = name == entry.name and entry.is_dir(follow_symlinks=False)
+            found.append(f"{name}/" if inner else name)
     # Text in order of code points is in order of UTF-8 bytes.
     return sorted(found)
-
-
-def _is_text(name: str) -> bool:
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True

@@ -8,6 +8,7 @@ those frames and from what was delivered; an old copy of it repeats deliveries, 
 
 import msgspec
 
+from opentrail.event.place import partition_of
 from opentrail.event.selectors import AdvancedSelector, EventSelector
 
 
@@ -49,14 +50,15 @@ class Trail(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def arn(self) -> str:
         """The trail's ARN."""
-        return f"arn:aws:cloudtrail:{self.home_region}:{self.account}:trail/{self.name}"
+        return trail_arn(self.home_region, self.account, self.name)
 
     @property
     def sns_topic_arn(self) -> str:
         """The topic's ARN: a bare name is of the trail's own region and account; "" without one."""
         if not self.sns_topic or self.sns_topic.startswith("arn:"):
             return self.sns_topic
-        return f"arn:aws:sns:{self.home_region}:{self.account}:{self.sns_topic}"
+        partition = partition_of(self.home_region)
+        return f"arn:{partition}:sns:{self.home_region}:{self.account}:{self.sns_topic}"
 
 
 class Cut(msgspec.Struct, frozen=True):
@@ -90,6 +92,11 @@ class DeliveredFile(msgspec.Struct, frozen=True):
     region: str
     folder: str
     """"CloudTrail"."""
+
+
+def trail_arn(region: str, account: str, name: str) -> str:
+    """Return the ARN of a trail."""
+    return f"arn:{partition_of(region)}:cloudtrail:{region}:{account}:trail/{name}"
 
 
 def trail_key(trail: Trail) -> str:

@@ -8,7 +8,7 @@ region where the trail shows as a shadow; only its home region changes a trail.
 from opentrail.errors import ClientError
 from opentrail.trails.names import check_name, parse_arn
 from opentrail.trails.organization import seen
-from opentrail.trails.trail import Trail
+from opentrail.trails.trail import Trail, trail_arn
 from opentrail.wire.rooms import Rooms, Scope
 
 
@@ -26,8 +26,7 @@ def visible_trail(rooms: Rooms, scope: Scope, given: str | None) -> Trail:
     if found is not None:
         return found
     if not is_arn(name):
-        arn = f"arn:aws:cloudtrail:{scope.region}:{scope.account}:trail/{name}"
-        raise unknown_trail(scope, arn)
+        raise unknown_trail(scope, trail_arn(scope.region, scope.account, name))
     if parse_arn(name).region != scope.region:
         raise wrong_region(scope)
     raise unknown_trail(scope, name)
