@@ -28,12 +28,14 @@ _OUTER_LOG = re.compile(_LOG.pattern.replace("(?:.+/)?", "(?:.+?/)??", 1), re.DO
 _STRAY = re.compile(
     _ROOT + r"CloudTrail(?:-Insight|-NetworkActivity|-Aggregated)?/(?P<rest>.+)", re.DOTALL
 )
-_LIKE_A_LOG = re.compile(
-    r"(?P<root>(?:.+/)?AWSLogs/(?:o-[a-z0-9]+/)?)(?:(?P<account>[0-9]{12})/)?(?:.*/)?"
-    r"[^/]*_CloudTrail[A-Za-z-]*_(?P<region>[A-Za-z0-9_-]+)_[0-9]{8}T[0-9]{4}Z_[A-Za-z0-9_]+\.json\.gz",
-    re.DOTALL,
+_LIKE_A_LOG, _DELIVERED = (
+    "_CloudTrail",
+    re.compile(r"_[0-9]{8}T[0-9]{4}Z_\w+\.json\.gz\Z", re.ASCII),
 )
 """What readers that go by names alone take for a log file, wherever below AWSLogs/ it lies."""
+_HOME = re.compile(
+    r"(?P<root>(?:.+/)?AWSLogs/(?:o-[a-z0-9]+/)?)(?:(?P<account>[0-9]{12})/)?", re.DOTALL
+)
 _LOG_NAME = re.compile(
     _DAY + r"(?P<account>[0-9]{12})_(?P<folder>CloudTrail[A-Za-z-]*)_(?P<region>[a-z0-9-]+)_"
     r"(?P<minute>[0-9]{8}T[0-9]{4}Z)_[A-Za-z0-9]+\.json\.gz"
@@ -135,8 +137,12 @@ def stray_place(key: str) -> Place | None:
     found = _STRAY.fullmatch(key)
     if found is not None:
         return Place(found["root"], found["account"], "")
-    found = _LIKE_A_LOG.fullmatch(key)
-    return found and Place(found["root"], found["account"] or "", found["region"])
+    folder, _, name = key.rpartition("/")
+    delivered, home = _DELIVERED.search(name), _HOME.match(f"{folder}/")
+    if home is None or delivered is None or _LIKE_A_LOG not in name[: delivered.start()]:
+        return None
+    region = name[: delivered.start()].rpartition("_")[2]
+    return Place(home["root"], home["account"] or "", region)
 
 
 def seconds_of(text: str, form: re.Pattern[str]) -> int:
