@@ -161,7 +161,17 @@ def record(options: Options, exchange: Exchange, framework_request: object) -> N
     if recorder.asks_callables or callable(event.resources) or not _lasts(exchange):
         recorder.send(_made(options, exchange))
         return
-    recorder.send_made(lambda: encoded(_made(options, exchange)), _kept_bytes(exchange))
+    recorder.send_made(_Waiting(options, exchange), _kept_bytes(exchange))
+
+
+class _Waiting(msgspec.Struct, gc=False):
+    """A record that is yet to be made. Out of the sender's queue nothing leads back to it."""
+
+    options: Options
+    exchange: Exchange
+
+    def __call__(self) -> bytes:
+        return encoded(_made(self.options, self.exchange))
 
 
 def _lasts(exchange: Exchange) -> bool:

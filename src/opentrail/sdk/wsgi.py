@@ -7,7 +7,7 @@ For Flask, ``init_app(flask_app, recorder)`` does the same and knows the endpoin
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Unpack
 
-from opentrail.sdk.audit import AuditEvent, Untyped, event_of
+from opentrail.sdk.audit import Untyped, event_of
 from opentrail.sdk.exchange import Body, Exchange, Given, Options, record
 from opentrail.sdk.recorder import Recorder
 
@@ -36,42 +36,13 @@ class AuditMiddleware:
         options = self._options
         if options.excludes(environ.get("PATH_INFO", "")):
             return self._app(environ, start_response)
-        exchange = _exchange(options, environ)
-
-        def start(status: str, headers: list[tuple[str, str]], *more: Untyped) -> Untyped:
-            exchange.status = int(status[:3])
-            for name, value in headers:
-                if name.lower() == "content-type":
-                    exchange.response.kind = value
-            with options.guard:
-                self._name(exchange, environ)
-            return start_response(status, headers, *more)
-
+        call = _Call(options, environ, start_response, self._endpoints)
         try:
-            answer = self._app(environ, start)
+            call.answer = self._app(environ, call.start)
         except BaseException as error:
-            self._end(exchange, environ, error)
+            call.end(error)
             raise
-        return _Answer(answer, exchange, lambda error: self._end(exchange, environ, error))
-
-    def _end(self, exchange: Exchange, environ: Environ, error: BaseException | None) -> None:
-        if error is not None:
-            exchange.failure = type(error).__name__
-        with self._options.guard:
-            record(self._options, exchange, environ)
-
-    def _name(self, exchange: Exchange, environ: Environ) -> None:
-        """Note which operation it is: once the answer has ended, Flask has forgotten."""
-        request = environ.get(_WERKZEUG_REQUEST)
-        endpoint = getattr(request, "endpoint", None)
-        if endpoint:
-            exchange.event = self._event(endpoint)
-            exchange.name = exchange.event.name or endpoint
-            exchange.route = str(getattr(request, "url_rule", "") or "")
-            exchange.path_parameters = getattr(request, "view_args", None)
-
-    def _event(self, endpoint: str) -> AuditEvent:
-        return event_of(self._endpoints(endpoint) if self._endpoints is not None else None)
+        return call
 
 
 def init_app(app: Untyped, recorder: Recorder, **options: Unpack[Given]) -> None:
@@ -101,6 +72,8 @@ def _exchange(options: Options, environ: Environ) -> Exchange:
 class _Input:
     """A request's body, which is read by whoever reads it; what is read is kept."""
 
+    __slots__ = ("_body", "_stream")
+
     def __init__(self, stream: Untyped, body: Body) -> None:
         self._stream = stream
         self._body = body
@@ -112,9 +85,10 @@ class _Input:
         return self._kept(self._stream.readline(*size))
 
     def readinto(self, buffer: bytearray) -> int:
-        data = self.read(len(buffer))
-        buffer[: len(data)] = data
-        return len(data)
+        data = self._kept(self._stream.read(len(buffer)))
+        size = len(data)
+        buffer[:size] = data
+        return size
 
     def readlines(self, *hint: int) -> list[bytes]:
         return [self._kept(line) for line in self._stream.readlines(*hint)]
@@ -132,39 +106,74 @@ class _Input:
         return data
 
 
-class _Answer:
-    """An answer's body; the call ends when it is closed (PEP 3333)."""
+class _Call:
+    """One call under way, and its answer's body; it ends when that is closed (PEP 3333)."""
+
+    __slots__ = ("_ended", "_endpoints", "_environ", "_exchange", "_options", "_start", "answer")
 
     def __init__(
         self,
-        answer: Iterable[bytes],
-        exchange: Exchange,
-        end: Callable[[BaseException | None], None],
+        options: Options,
+        environ: Environ,
+        start_response: StartResponse,
+        endpoints: Callable[[str], object] | None,
     ) -> None:
-        self._answer = answer
-        self._exchange = exchange
-        self._end: Callable[[BaseException | None], None] | None = end
+        self._options = options
+        self._environ = environ
+        self._start = start_response
+        self._endpoints = endpoints
+        self._exchange = _exchange(options, environ)
+        self._ended = False
+        self.answer: Iterable[bytes] = ()
+
+    def start(self, status: str, headers: list[tuple[str, str]], *more: Untyped) -> Untyped:
+        exchange = self._exchange
+        exchange.status = int(status[:3])
+        for name, value in headers:
+            if name.lower() == "content-type":
+                exchange.response.kind = value
+        with self._options.guard:
+            self._name(exchange)
+        return self._start(status, headers, *more)
+
+    def _name(self, exchange: Exchange) -> None:
+        """Note which operation it is: once the answer has ended, Flask has forgotten."""
+        request = self._environ.get(_WERKZEUG_REQUEST)
+        endpoint = getattr(request, "endpoint", None)
+        if endpoint:
+            event = event_of(self._endpoints(endpoint) if self._endpoints is not None else None)
+            exchange.event = event
+            exchange.name = event.name or endpoint
+            exchange.route = str(getattr(request, "url_rule", "") or "")
+            exchange.path_parameters = getattr(request, "view_args", None)
 
     def __iter__(self) -> Iterator[bytes]:
+        response = self._exchange.response
         try:
-            for piece in self._answer:
-                self._exchange.response.feed(piece)
+            for piece in self.answer:
+                response.feed(piece)
                 yield piece
         except GeneratorExit:
             raise  # the server wants no more; ``close`` follows
         except BaseException as error:
-            self._done(error)
+            self.end(error)
             raise
 
     def close(self) -> None:
+        answer, self.answer = self.answer, ()  # it may hold on to ``start``, and so to us
         try:
-            close = getattr(self._answer, "close", None)
+            close = getattr(answer, "close", None)
             if close is not None:
                 close()
         finally:
-            self._done(None)
+            self.end(None)
 
-    def _done(self, error: BaseException | None) -> None:
-        end, self._end = self._end, None
-        if end is not None:
-            end(error)
+    def end(self, error: BaseException | None) -> None:
+        """Have the record sent, once."""
+        if self._ended:
+            return
+        self._ended = True
+        if error is not None:
+            self._exchange.failure = type(error).__name__
+        with self._options.guard:
+            record(self._options, self._exchange, self._environ)
