@@ -89,5 +89,6 @@ def test_personalize_outside_its_control_plane_is_counted_only(service):
 def test_devops_guru_is_never_in_small_letters():
     for name, how in plans("devops-guru").items():
         for element in (how.request, how.response):
-            for model_name, spelling, _ in element.write.members if element is not None else ():
+            members = element.write.members if element is not None else {}
+            for model_name, (spelling, _) in members.items():
                 assert spelling == model_name, name

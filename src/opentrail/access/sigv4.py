@@ -10,6 +10,7 @@ import functools
 import hashlib
 import hmac
 import re
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from urllib.parse import quote, quote_from_bytes, unquote_to_bytes
@@ -21,6 +22,8 @@ from opentrail.errors import ClientError
 
 TIMESTAMPS_CACHED = 1024
 """Distinct seconds remembered: many calls are signed in the same one."""
+TIMESTAMP_CHARS = len("20260131T100000Z")
+"""Nothing longer or shorter is looked at, or remembered."""
 SCOPE_CHARS_MAX = 128
 """Of a region, or of a service's name: those that there are have some 30. Derived keys are kept by them."""
 CLOCK_WINDOW_S = 15 * 60
@@ -87,9 +90,10 @@ def signature(
     """
     request = _canonical_request(head, credential, payload)
     digest = hashlib.sha256(request.encode("latin-1", "replace")).hexdigest()
-    text = f"{_ALGORITHM}\n{timestamp}\n{_scope(credential)}\n{digest}"
     scope = credential.date, credential.region, credential.signing_name
-    inner, outer = (half.copy() for half in _signing_hash(secret, *scope))
+    begun, finish = _signing_hash(secret, *scope)
+    inner, outer = begun.copy(), finish.copy()
+    text = f"{_ALGORITHM}\n{timestamp}\n{_scope(credential)}\n{digest}"
     inner.update(text.encode("latin-1", "replace"))
     outer.update(inner.digest())
     return outer.hexdigest()
@@ -154,7 +158,7 @@ def _timestamp(head: RequestHead, credential: Credential) -> str:
         text = _query_value(head.query, "X-Amz-Date")
     else:
         text = head.headers.get("x-amz-date") or _from_http_date(head.headers.get("date", ""))
-    if _AMZ_DATE.fullmatch(text):
+    if _is_timestamp(text):
         return text
     raise refusals.incomplete(
         "Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header"
@@ -162,8 +166,17 @@ def _timestamp(head: RequestHead, credential: Credential) -> str:
     )
 
 
+def _is_timestamp(text: str) -> bool:
+    return len(text) == TIMESTAMP_CHARS and _is_date(text)
+
+
+@functools.lru_cache(maxsize=TIMESTAMPS_CACHED)
+def _is_date(text: str) -> bool:
+    return _AMZ_DATE.fullmatch(text) is not None
+
+
 def _from_http_date(text: str) -> str:
-    if _AMZ_DATE.fullmatch(text):
+    if _is_timestamp(text):
         return text
     try:
         when = parsedate_to_datetime(text)
@@ -267,19 +280,24 @@ def _wrong_body(signing_name: str) -> ClientError:
 
 
 def _canonical_request(head: RequestHead, credential: Credential, payload: str) -> str:
-    headers = head.headers
-    lines = [head.method.upper()]
-    lines.append(_canonical_path(head.path, credential.signing_name))
-    lines.append(_canonical_query(head.query, presigned=credential.presigned))
-    lines += [f"{name}:{_folded(headers.get(name, ''))}" for name in credential.signed_headers]
-    lines.extend(("", ";".join(credential.signed_headers), payload))
-    return "\n".join(lines)
+    path = _canonical_path(head.path, credential.signing_name)
+    query = _canonical_query(head.query, presigned=credential.presigned) if head.query else ""
+    fields = _canonical_fields(head.headers, credential.signed_headers)
+    names = ";".join(credential.signed_headers)
+    return f"{head.method.upper()}\n{path}\n{query}\n{fields}\n{names}\n{payload}"
+
+
+def _canonical_fields(headers: Mapping[str, str], names: Sequence[str]) -> str:
+    """Return the lines of the signed headers, blanks in them folded."""
+    lines = "".join([f"{name}:{headers.get(name, '')}\n" for name in names])
+    if "  " in lines or "\t" in lines or ": " in lines or " \n" in lines:  # as hardly ever
+        return "".join([f"{name}:{_folded(headers.get(name, ''))}\n" for name in names])
+    return lines
 
 
 def _folded(value: str) -> str:
     """Only blanks and tabs: the bytes of a UTF-8 value, read as latin-1, may look like spaces."""
-    value = value.strip(" \t")
-    return _BLANKS.sub(" ", value) if "  " in value or "\t" in value else value
+    return _BLANKS.sub(" ", value.strip(" \t"))
 
 
 def _canonical_path(path: str, signing_name: str) -> str:
@@ -301,8 +319,6 @@ def _canonical_path(path: str, signing_name: str) -> str:
 
 
 def _canonical_query(query: str, *, presigned: bool) -> str:
-    if not query:
-        return ""
     if not _CANONICAL_QUERY.fullmatch(query):
         query = "&".join(map(_encoded_pair, query.split("&")))
     pairs = []

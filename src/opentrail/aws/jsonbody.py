@@ -5,9 +5,10 @@ CloudTrail records what the service parsed. Unknown members are dropped, nulls a
 a container where the model has a scalar, or the reverse: no service could have parsed it.
 """
 
+import functools
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 import msgspec
 
@@ -82,12 +83,15 @@ _LENIENT = json.JSONDecoder(
 
 
 def members_of(
-    members: Iterable[Member], value: Mapping[str, object], depth: int = 0
+    members: Mapping[str, Member], value: Mapping[str, object], depth: int = 0
 ) -> dict[str, object]:
-    """Return those of ``members`` that ``value`` has, under their model names, in their order."""
+    """Return those of ``members`` that ``value`` has, under their model names, in their order.
+
+    ``members`` are by their names on the wire. A call names few of all that there are.
+    """
     found: dict[str, object] = {}
-    for member in members if value else ():
-        sent = value.get(member.wire)
+    for wire in filter(value.__contains__, members):
+        member, sent = members[wire], value[wire]
         if type(sent) is str and not member.shape.members:  # most are: the rest costs more steps
             found[member.name] = sent
         elif sent is not None:
@@ -95,6 +99,13 @@ def members_of(
             if converted is not None:
                 found[member.name] = converted
     return found
+
+
+@functools.cache  # of shapes of the models, so those bound it
+def by_wire(shape: Shape) -> Mapping[str, Member]:
+    """Return the members of a structure by their names on the wire, in their order."""
+    named = {member.wire: member for member in shape.members.values()}
+    return shape.members if named.keys() == shape.members.keys() else named
 
 
 def convert(shape: Shape, value: object, depth: int = 0) -> object:
@@ -112,7 +123,7 @@ def _object(shape: Shape, value: Mapping[str, object], depth: int) -> object:
     if depth > DEPTH_MAX:
         return None
     if shape.kind == "structure":
-        return members_of(shape.members.values(), value, depth)
+        return members_of(by_wire(shape), value, depth)
     if shape.kind == "map":
         item = shape.members["value"].shape
         return {key: convert(item, one, depth) for key, one in value.items()}

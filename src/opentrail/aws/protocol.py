@@ -5,6 +5,7 @@ Smithy 2.0's awsJson 1.0 and 1.1, restJson1, awsQuery, ec2Query, restXml and rpc
 are one blob, and event streams, are left out everywhere.
 """
 
+import functools
 from collections.abc import Callable, Mapping
 
 from opentrail.aws import cborbody, httpbind, jsonbody, xmlbody
@@ -107,7 +108,7 @@ def _object_members(
     shape: Shape, decode: Callable[[bytes], object], body: bytes
 ) -> dict[str, object] | None:
     value = _object(decode, body)
-    return None if value is None else jsonbody.members_of(shape.members.values(), value)
+    return None if value is None else jsonbody.members_of(jsonbody.by_wire(shape), value)
 
 
 def _object(decode: Callable[[bytes], object], body: bytes) -> dict[str, object] | None:
@@ -127,15 +128,22 @@ _RPC: Mapping[str, Callable[[bytes], object]] = {
 """Protocols whose bodies are one object with all members, and what decodes it."""
 
 
-def _in_body(shape: Shape) -> list[Member]:
-    return [m for m in shape.members.values() if not m.location and not m.shape.event_stream]
+@functools.cache  # of shapes of the models, so those bound it
+def _in_body(shape: Shape) -> tuple[Member, ...]:
+    inside = [m for m in shape.members.values() if not m.location and not m.shape.event_stream]
+    return tuple(inside)
+
+
+@functools.cache
+def _in_body_by_wire(shape: Shape) -> Mapping[str, Member]:
+    return {member.wire: member for member in _in_body(shape)}
 
 
 def _json_payload(shape: Shape, body: bytes) -> dict[str, object] | None:
     """Return the members in the body: one that is the body itself, or those without a location."""
     if shape.payload:
         return _payload_member(shape.members[shape.payload], body, _json_value)
-    members = _in_body(shape)
+    members = _in_body_by_wire(shape)
     if not members:
         return {}
     value = _object(jsonbody.decode, body)

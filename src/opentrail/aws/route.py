@@ -65,7 +65,7 @@ def parse_credential(head: RequestHead) -> Credential | None:
 
 
 _USUAL = re.compile(
-    r"Credential=([^/,\s]+)/([^/,\s]*)/([^/,\s]*)/([^/,\s]*)/aws4_request,"
+    rf"(?:{'|'.join(_ALGORITHMS)}) Credential=([^/,\s]+)/([^/,\s]*)/([^/,\s]*)/([^/,\s]*)/aws4_request,"
     r" ?SignedHeaders=([a-z0-9-]+(?:;[a-z0-9-]+)*), ?"
 )
 """What nearly all clients send before the signature; ``_from_header`` reads every other form, more
@@ -89,17 +89,17 @@ _usual_cached = functools.lru_cache(maxsize=USUAL_CACHED)(_usual)
 
 
 def _from_header(head: RequestHead, authorization: str) -> Credential | None:
-    scheme, _, rest = authorization.partition(" ")
     token = head.headers.get("x-amz-security-token", "")
+    before, _, signature = authorization.partition("Signature=")
+    usual = (_usual_cached if len(before) <= USUAL_CHARS_MAX else _usual)(before)
+    if usual is not None and signature.isalnum():
+        return Credential(*usual, signature, token)
+    scheme, _, rest = authorization.partition(" ")
     if scheme == "AWS":
         key, _, signature = rest.strip().partition(":")
         return _sigv2(key, signature, token, presigned=False)
     if scheme not in _ALGORITHMS:
         return None
-    before, _, signature = rest.partition("Signature=")
-    usual = (_usual_cached if len(before) <= USUAL_CHARS_MAX else _usual)(before)
-    if usual is not None and signature.isalnum():
-        return Credential(*usual, signature, token)
     parts = dict(part.strip().partition("=")[::2] for part in rest.split(","))
     scope = _scope(parts.get("Credential", ""), head.headers.get("x-amz-region-set", ""))
     if scope is None:

@@ -92,7 +92,8 @@ class Admission:
             return ClientError(
                 "InvalidRequest", f"The header '{request.arrival.repeated}' must not stand twice."
             )
-        if self._instance in request.arrival.head.headers.get(INSTANCE_HEADER, "").split(","):
+        headers = request.arrival.head.headers
+        if INSTANCE_HEADER in headers and self._instance in headers[INSTANCE_HEADER].split(","):
             return ClientError(
                 "LoopDetectedException",
                 "This request was forwarded by this OpenTrail to itself: its upstream must be"

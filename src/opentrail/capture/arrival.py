@@ -201,7 +201,7 @@ class RequestBody:
 
     def forwarded(self) -> bytes | AsyncIterator[bytes] | None:
         """Return what goes upstream: None when empty, bytes when all is here, else a stream."""
-        if not self.done:
+        if not self._source.ended:
             return self._stream()
         return self._kept or None
 
@@ -236,10 +236,10 @@ class RequestBody:
 
     def kept(self) -> Body:
         """Return what was kept so far; a body that has not ended is never complete."""
-        size = self.size if self.done else max(self.size + 1, self._announced)
+        size = self.size if self._source.ended else max(self.size + 1, self._announced)
         return Body(self._kept[:BODY_KEPT_MAX], size)
 
     def sha256(self) -> str:
         """Return the hex digest of the whole body, or "" when it is not here in one piece."""
-        whole = self.done and self.size == len(self._kept)
+        whole = self._source.ended and self.size == len(self._kept)
         return hashlib.sha256(self._kept).hexdigest() if whole else ""

@@ -6,14 +6,14 @@ Source: CloudTrail User Guide, "CloudTrail record contents"; field order of deli
 
 import functools
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 import msgspec
 
 from opentrail.aws.protocol import error_of, request_members, response_members
 from opentrail.aws.request import Target
-from opentrail.capture.call import EMPTY, Call, Outcome, plain
+from opentrail.capture.call import EMPTY, Call, Outcome, Tls, plain
 from opentrail.capture.echoed import without_echoes, without_signatures
 from opentrail.capture.elements import Element
 from opentrail.capture.elements_s3 import additional as s3_additional
@@ -29,7 +29,7 @@ HOST_CHARS_MAX = 255 + 6
 """Of the Host header: the longest DNS name (RFC 1035, 2.3.4) and a port."""
 NO_MARKS: Mapping[str, object] = {}
 _NULL = b"null"
-_S3_FORMS = frozenset({Form.S3, Form.S3_CONTROL})
+_S3_FORMS = (Form.S3, Form.S3_CONTROL)
 _ERROR_STATUS_MIN = 300
 """Nothing of AWS answers a successful call with a redirect."""
 _SERVER_ERROR_STATUS_MIN = 500
@@ -47,8 +47,7 @@ class BuildSettings:
     """Whether calls that CloudTrail itself does not record become data events."""
 
 
-@dataclass(frozen=True, slots=True)
-class Built:
+class Built(msgspec.Struct, frozen=True, gc=False):
     """A record."""
 
     data: bytes
@@ -67,8 +66,7 @@ class Skipped:
     """A metric label: CloudTrail does not record it, or ``service_profile`` does not."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Parts:
+class _Parts(msgspec.Struct, frozen=True, gc=False):
     """The fields of a record that may have to shrink."""
 
     request: bytes = _NULL
@@ -264,7 +262,6 @@ def _built(call: Call, how: Plan, parts: _Parts, error: tuple[str, str] | None) 
 
 def _record(call: Call, how: Plan, parts: _Parts, error: tuple[str, str] | None) -> bytes:
     caller = call.caller
-    code, message = error if error is not None else ("", "")
     return b"".join(
         (
             how.opening,
@@ -277,8 +274,8 @@ def _record(call: Call, how: Plan, parts: _Parts, error: tuple[str, str] | None)
             b',"sourceIPAddress":',
             _json(call.source_ip),
             _text(b',"userAgent":', call.user_agent),
-            _text(b',"errorCode":', code),
-            _text(b',"errorMessage":', message),
+            b"" if error is None else _text(b',"errorCode":', error[0]),
+            b"" if error is None else _text(b',"errorMessage":', error[1]),
             b',"requestParameters":',
             parts.request,
             b',"responseElements":',
@@ -293,19 +290,18 @@ def _record(call: Call, how: Plan, parts: _Parts, error: tuple[str, str] | None)
             parts.resources,
             how.kind,
             _json(caller.account),
-            _text(b',"sharedEventID":', call.shared_event_id),
+            _text(b',"sharedEventID":', call.shared_event_id) if call.shared_event_id else b"",
             how.closing,
-            _tls_details(call, how),
+            b"" if call.tls is None else _tls_details(call, call.tls, how),
             b',"sessionCredentialFromConsole":"true"' if caller.from_console else b"",
             b"}",
         )
     )
 
 
-def _tls_details(call: Call, how: Plan) -> bytes:
+def _tls_details(call: Call, tls: Tls, how: Plan) -> bytes:
     """Return tlsDetails; nothing where the service shows none, or another service calls."""
-    tls = call.tls
-    if tls is None or not how.tls or call.caller.invoked_by:
+    if not how.tls or call.caller.invoked_by:
         return b""
     details = {"tlsVersion": tls.version, "cipherSuite": tls.cipher}
     if host := call.head.headers.get("host", "")[:HOST_CHARS_MAX]:
@@ -315,6 +311,7 @@ def _tls_details(call: Call, how: Plan) -> bytes:
 
 def _shrunk(parts: _Parts, type_alone: bytes) -> Iterator[_Parts]:
     """Yield ``parts`` with one more object given up each time, the resources' names last."""
+    replace = msgspec.structs.replace
     parts = replace(parts, response=_given_up("responseElements", parts.response))
     yield parts
     parts = replace(parts, request=_given_up("requestParameters", parts.request))

@@ -154,10 +154,8 @@ class _Walk:
             self.wrong.append((f"{path}.{key}", expected))
 
     def _structure(self, write: Structure, value: Mapping[str, object], path: str) -> None:
-        spelt = {spelling: writer for _, spelling, writer in write.members}
-        folded = {
-            n.lower(): spelling for name, spelling, _ in write.members for n in (name, spelling)
-        }
+        spelt = dict(write.members.values())
+        folded = {n.lower(): own for name, (own, _) in write.members.items() for n in (name, own)}
         for key, inner in value.items():
             at = f"{path}.{key}"
             if key in spelt:

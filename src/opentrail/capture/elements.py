@@ -98,25 +98,26 @@ class Structure:
     __slots__ = ("members", "shares")
 
     def __init__(self) -> None:
-        self.members: list[tuple[str, str, Writer]] = []
-        """Model name, name in the record, writer; what is always left out is not here."""
+        self.members: dict[str, tuple[str, Writer]] = {}
+        """Model name -> name in the record, writer; what is always left out is not here."""
         self.shares = False
         """Whether two of them have one name in the record."""
 
     def add(self, name: str, spelling: str, write: Writer) -> None:
         """Add a member."""
-        self.shares = self.shares or any(spelling == known for _, known, _ in self.members)
-        self.members.append((name, spelling, write))
+        self.shares = self.shares or any(spelling == known for known, _ in self.members.values())
+        self.members[name] = spelling, write
 
     def __call__(self, value: object) -> object:
         """Return the record's object; members that are absent or null stay absent."""
         if type(value) is not dict:
             return LEFT_OUT
         shown: Object = {}
-        for name, spelling, write in self.members:
-            member = value.get(name)
+        for name in filter(value.__contains__, self.members):
+            member = value[name]
             if member is None:
                 continue
+            spelling, write = self.members[name]
             written = member if write is scalar and type(member) is str else write(member)
             if written is not LEFT_OUT:
                 before = shown.get(spelling) if self.shares else None
@@ -184,7 +185,7 @@ class Element:
     @property
     def needs(self) -> list[str]:
         """The top-level members, by model name, that are shown or wrap what is."""
-        return [self.inside] if self.inside else [name for name, _, _ in self.write.members]
+        return [self.inside] if self.inside else list(self.write.members)
 
     def __call__(self, members: Mapping[str, object] | None, call: Call) -> object:
         """Return the object, an empty one when there is nothing to say.

@@ -300,7 +300,7 @@ def request(operation: Operation, style: Style) -> Element:
         return Element(made, _run_instances, added=_RUN_INSTANCES)
     if operation.name.startswith("Describe"):
         always = _ALWAYS.get(operation.name, ())
-        names = [name for _, name, write in made.members if isinstance(write, Items)]
+        names = [name for name, write in made.members.values() if isinstance(write, Items)]
         sets = [*always, *(n for n in names if n not in _IF_SENT.get(operation.name, ()))]
         return Element(made, _all_sets(sets), added=frozenset(always))
     return Element(made)

@@ -38,7 +38,7 @@ def _with_body_apart(model: Operation, style: Style) -> Element | None:
         return None
     made = Compiler(style).top(model.input, None)
     key = f"{model.name[:1].lower()}{model.name[1:]}Input"
-    inside = [s for name, s, _ in made.members if not model.input.members[name].location]
+    inside = [s for name, (s, _) in made.members.items() if not model.input.members[name].location]
 
     def finish(shown: Object, call: Call) -> Object:
         del call

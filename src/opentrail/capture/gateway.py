@@ -234,7 +234,8 @@ class Gateway:
         made = None
         try:
             answer = await self._answer(call, arrival, credential, body, refusal)
-            call.request = body.kept()
+            if not call.request.complete:  # else all of it was here before it was forwarded
+                call.request = body.kept()
             made = recorder.made(call)
         finally:
             if made is None:

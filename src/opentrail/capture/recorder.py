@@ -70,11 +70,12 @@ class Recorder:
     def made(self, call: Call) -> list[Built] | Skipped:
         """Return the records of ``call``: its own, and that of another account if it is about that."""
         owner = self.identities.other_account(call)
-        copies = [owners_copy(call, owner, self.ids)] if owner else []
+        copy = owners_copy(call, owner, self.ids) if owner else None
         built = self._built(call)
         if isinstance(built, Skipped):
             return built
-        return [built, *(each for each in map(self._built, copies) if isinstance(each, Built))]
+        theirs = self._built(copy) if copy is not None else None
+        return [built, theirs] if isinstance(theirs, Built) else [built]
 
     def _built(self, call: Call) -> Built | Skipped:
         """Build the record; a body that ``build`` stumbles over must not cost the whole record."""

@@ -73,7 +73,8 @@ async def take(answer: Answer) -> tuple[Body, bool]:
     ``answer`` still has all of it to send.
     """
     try:
-        await answer.take(BODY_KEPT_MAX)
+        if answer.stream is not None:
+            await answer.take(BODY_KEPT_MAX)
     except BrokenAnswer:
         return Body(answer.whole, len(answer.whole) + 1), True
     return Body(answer.whole[:BODY_KEPT_MAX], len(answer.whole)), False

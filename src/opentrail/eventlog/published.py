@@ -77,13 +77,15 @@ class Published:
         return log_id
 
     def _load(self, offset: int) -> int:
-        value = complement = 0
+        value: int
+        complement: int
+        value, complement = _PAIR.unpack_from(self._map, offset)
         for _ in range(TORN_READS_MAX):
-            value, complement = _PAIR.unpack_from(self._map, offset)
             if value ^ complement == _MASK:
-                return int(value)
+                return value
+            value, complement = _PAIR.unpack_from(self._map, offset)
         # A writer killed between the two halves: both were meant, and the smaller is on disk.
-        return int(min(value, complement ^ _MASK))
+        return min(value, complement ^ _MASK)
 
     def end(self) -> int:
         """Return the durable end."""
