@@ -6,8 +6,6 @@ in a few steps over all records. Whatever is not so is left to ``intake_record``
 each; the two never disagree.
 """
 
-from operator import add
-
 import msgspec
 from msgspec import Raw
 
@@ -18,6 +16,7 @@ from opentrail.capture.intake_record import (
     Fields,
     Rejection,
     any_time_fault,
+    brackets,
     check_caller,
     is_insight,
     kind_fault,
@@ -59,8 +58,7 @@ def columns_of(text: Text, now_s: int) -> Columns | None:
     named = {account for account in accounts if type(account) is str and account}
     if len(named) < len(accounts) or not len(fields) == len(records) == len(event_ids):
         return None
-    lists = text.data.find(b"[", 1) > 0
-    if not (_fit(event_ids, records, lists=lists) and _have_callers(fields)):
+    if not (_fit(event_ids, records) and _have_callers(fields)):
         return None
     return Columns(records, event_ids, named)
 
@@ -68,7 +66,7 @@ def columns_of(text: Text, now_s: int) -> Columns | None:
 def _fields_of(text: Text) -> list[Fields]:
     """Return the fields of each record; none where that is not as simple as that."""
     data = text.data
-    if data.find(b"\r") >= 0 or (len(data) > 3 * OBJECTS_MAX and data.count(b"{") > OBJECTS_MAX):
+    if data.find(b"\r") >= 0 or (len(data) > 3 * OBJECTS_MAX and _objects(data) > OBJECTS_MAX):
         return []
     try:
         if not data.isascii():
@@ -76,6 +74,11 @@ def _fields_of(text: Text) -> list[Fields]:
         return _decode_lines(data) if text.lines else _decode_array(data)
     except _UNREADABLE:
         return []
+
+
+def _objects(data: bytes) -> int:
+    """Return how many braces ``data`` has; of too many, not all. ``count`` takes twice as long."""
+    return len(data) - len(data.replace(b"{", b"", OBJECTS_MAX + 1))
 
 
 def _elements(array: bytes, fields: list[Fields]) -> list[bytes]:
@@ -126,15 +129,9 @@ def _have_callers(fields: list[Fields]) -> bool:
     return True
 
 
-def _fit(event_ids: list[str], records: list[bytes], *, lists: bool) -> bool:
-    """Whether none is too long or unprintable, or has more brackets than may be nested.
-
-    ``lists``: whether one of ``records`` may have square ones.
-    """
+def _fit(event_ids: list[str], records: list[bytes]) -> bool:
+    """Whether none is too long or unprintable, or has more brackets than may be nested."""
     sizes = list(map(len, event_ids))
     if min(sizes) == 0 or max(sizes) > EVENT_ID_CHARS_MAX or not "".join(event_ids).isprintable():
         return False
-    brackets = [record.count(b"{") for record in records]
-    if lists:
-        brackets = list(map(add, brackets, [record.count(b"[") for record in records]))
-    return max(brackets) <= NESTING_MAX and max(map(len, records)) <= RECORD_BYTES_MAX
+    return max(map(brackets, records)) <= NESTING_MAX and max(map(len, records)) <= RECORD_BYTES_MAX

@@ -248,11 +248,11 @@ class Segments:
         return written.positions
 
     def _compressed(self, drafts: Sequence[Draft]) -> tuple[list[tuple[int, bytes]], int]:
-        size = checked_size(drafts)
+        records = [draft.data for draft in drafts]
+        size = checked_size(records)
         self._check_writable()
-        blobs = self._codec.compress([draft.data for draft in drafts])
-        pairs = zip(drafts, blobs, strict=True)
-        return [(draft.origin, blob) for draft, blob in pairs], size
+        blobs = self._codec.compress(records)
+        return list(zip([draft.origin for draft in drafts], blobs, strict=True)), size
 
     def _write(self, group: list[Pending]) -> Unavailable | None:
         """Write ``group`` and return what went wrong; if even that is not known, refuse."""

@@ -102,7 +102,7 @@ class GroupCommit:
         if not drafts:
             positions.set_result([])
             return positions
-        size = sum(len(draft.data) for draft in drafts)
+        size = sum([len(draft.data) for draft in drafts])
         self._waiting.append(_Waiting(drafts, size, positions))
         self._go_on_soon()
         return positions
