@@ -31,6 +31,7 @@ class World:
     def verify(self, ring=RING, ends=(), unlisted=LATER, elsewhere=None, **asked):
         """Return all findings; ``unlisted``: the time as of which files in no digest are sought."""
         until_s, with_metadata = asked.pop("until_s", 0), asked.pop("with_metadata", True)
+        state = {each: asked.pop(each) for each in ("known", "others") if each in asked}
         where = Asked(bucket=asked.pop("bucket", "logs"), **asked)
         source = self.source or ReadDir(self.root, "logs")
         find = (elsewhere or {}).get
@@ -38,7 +39,7 @@ class World:
         return list(
             verify(
                 Files(examiner, Here(examiner), survey(source, where)),
-                Expected(ends, until_s, (TRAIL, REGION)),
+                Expected(ends, until_s, (TRAIL, REGION), **state),
                 where,
                 unlisted or LATER,
                 unlisted=unlisted is not None,

@@ -11,6 +11,8 @@ from click.testing import CliRunner
 from support.delivery_world import ACCOUNTS, BUCKETS, REGIONS, SELECTORS, World
 
 from opentrail.cli.main import cli
+from opentrail.cli.verify_target import Place, target_of
+from opentrail.config import Settings
 from opentrail.errors import OpenTrailError, UsageError
 from opentrail.event.gap import DELIVERY_GAP_EVENT_NAME, Gap, gap_event
 from opentrail.eventlog.base import Draft, Origin
@@ -24,6 +26,7 @@ from opentrail.trails.keys import DigestKeys
 from opentrail.trails.parts import Limits
 from opentrail.trails.rederive import Rederivation
 from opentrail.trails.registry import Registry
+from opentrail.trails.survey import Asked
 
 
 class Directory(World):
@@ -179,3 +182,33 @@ def test_a_world_with_selectors_and_many_files_is_derived_again(multi):
     end = world.log.durable_end()
     derived = [each.entry.s3_object for each in Rederivation(world.log, trail, end).files()]
     assert sorted(derived) == sorted(key for _, key in world.objects("CloudTrail"))
+
+
+def known(world):
+    """Return since and until when the state knows what was delivered, and by which trails."""
+    settings = Settings(data=str(world.data))
+    found = target_of("trail", Asked(), None, Place(settings, world.clock, "", "")).expected.known
+    return found.since_s, found.until_s, found.alone, found.trails
+
+
+def test_since_and_until_when_the_state_knows_what_was_delivered(world):
+    (trail,) = world.registry.trails()
+    cut_s = world.registry.newest_cut().cut_ms // 1000
+    since_s, until_s, alone, trails = known(world)
+    assert until_s == cut_s
+    assert cut_s - 60 <= since_s <= cut_s
+    assert (alone, trails) == (True, {(trail.name, trail.home_region)})
+    world.write()
+    world.pass_time()
+    assert known(world)[1] == cut_s, "what is not delivered yet may be in the bucket already"
+
+
+def test_nothing_is_known_beside_a_trail_that_has_no_digests(world):
+    other = world.registry.start(world.create("other", log_file_validation=False))
+    assert known(world)[:2] == (0, 0)
+    world.run()
+    assert known(world)[:2] == (0, 0)
+    world.registry.delete(other)
+    world.pass_time()
+    world.run()
+    assert known(world)[1] == world.registry.newest_cut().cut_ms // 1000

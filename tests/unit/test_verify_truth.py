@@ -5,6 +5,7 @@ import gzip
 import json
 import os
 import shutil
+from dataclasses import replace
 
 import msgspec
 import pytest
@@ -20,6 +21,7 @@ from opentrail.trails.chain import NO_DIGESTS, Link
 from opentrail.trails.keys import PublicKey, SigningKey
 from opentrail.trails.receipt import VERSION, Head, Payload, sign
 from opentrail.trails.survey import STRAYS_MAX
+from opentrail.trails.uncovered import NOT_OURS, Known
 from opentrail.trails.verdict import NOTE, Verdict, overall
 
 END = START + HOURS * HOUR
@@ -94,6 +96,47 @@ def test_so_many_are_told(world, monkeypatch):
     for number in range(5):
         world.bucket.put(f"AWSLogs/{ACCOUNT}/CloudTrail/{number}.json", b"x", Put())
     assert len(world.wrong()) == 3
+
+
+KNOWN = Known(END, END + 20 * 60, alone=True, trails=frozenset({(TRAIL, REGION)}))
+NOW = END + 30 * 60
+
+
+def doubted(world, second, region=REGION, **state):
+    """Return what is said of a file that was put there at ``second``, half an hour after the chain."""
+    forged = SignedBucket(world.bucket, STRANGER, region=region)
+    number = hash(forged.log(second)["s3Object"])
+    if state.pop("waits", False):
+        state["others"] = frozenset({number})
+    return [(verdict, reason) for _, verdict, reason in world.wrong(unlisted=NOW, **state)]
+
+
+def test_a_new_file_that_the_servers_trails_did_not_deliver_is_in_doubt_at_once(world):
+    assert doubted(world, END + 600) == []
+    assert doubted(world, END + 600, known=KNOWN, waits=True) == []
+    assert doubted(world, END + 600, known=KNOWN) == [("UNKNOWN", NOT_OURS)]
+
+
+@pytest.mark.parametrize(
+    ("second", "known", "told"),
+    [
+        (END + 19 * 60, KNOWN, True),
+        (END + 20 * 60, KNOWN, False),
+        (END - 900, KNOWN, True),
+        (END - 900, replace(KNOWN, alone=False), False),
+        (END + 600, replace(KNOWN, since_s=END + 660), False),
+        (END + 600, replace(KNOWN, trails=frozenset()), False),
+    ],
+    ids=["last", "later", "closed", "not alone", "before", "others"],
+)
+def test_when_all_that_was_delivered_is_known(world, second, known, told):
+    assert doubted(world, second, known=known) == ([("UNKNOWN", NOT_OURS)] if told else [])
+
+
+def test_a_new_file_in_a_region_that_has_no_digests_is_in_doubt_too(world):
+    assert doubted(world, END + 600, "eu-west-1", known=KNOWN, waits=True) == []
+    told = ("UNKNOWN", "1 log file and no valid digest")
+    assert doubted(world, END + 600, "eu-west-1", known=KNOWN) == [told]
 
 
 class Marked:

@@ -11,7 +11,13 @@ from opentrail.errors import UsageError
 from opentrail.state.base import State
 from opentrail.state.sqlite import SqliteState
 from opentrail.trails.keys import PUBLIC_KEY_PREFIX, PublicKey
-from opentrail.trails.progress import HEAD_PREFIX, delivered_prefix, head_prefix
+from opentrail.trails.progress import (
+    HEAD_PREFIX,
+    PROGRESS_PREFIX,
+    Progress,
+    delivered_prefix,
+    head_prefix,
+)
 from opentrail.trails.receipt import Head, heads_of
 from opentrail.trails.registry import APPLIED_KEY, LIVE_PREFIX, Applied
 from opentrail.trails.status import status_prefix
@@ -86,9 +92,17 @@ class TrailsHere:
             prefix = "/".join(entry.key.split("/")[:5]) + "/"
             yield from heads_of(prefix, iter([(entry.key, entry.value)]))
 
-    def delivered(self, trail: Trail) -> Iterator[DeliveredFile]:
-        """Yield the files that wait for their digest."""
-        for entry in self._state.scan(delivered_prefix(trail.id)):
+    def progress(self) -> dict[str, Progress]:
+        """Return what holds at the cursors of all trails, by their ids."""
+        found = self._state.scan(PROGRESS_PREFIX)
+        return {
+            entry.key.removeprefix(PROGRESS_PREFIX): msgspec.json.decode(entry.value, type=Progress)
+            for entry in found
+        }
+
+    def delivered(self, trail_id: str) -> Iterator[DeliveredFile]:
+        """Yield the files of a trail that wait for their digest."""
+        for entry in self._state.scan(delivered_prefix(trail_id)):
             yield msgspec.json.decode(entry.value, type=DeliveredFile)
 
     def cursor(self, trail: Trail) -> int:

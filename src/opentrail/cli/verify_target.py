@@ -19,6 +19,7 @@ from opentrail.objects.s3ask import Where
 from opentrail.objects.s3get import S3Get
 from opentrail.objects.setting import Upstream
 from opentrail.objects.table import BucketTable
+from opentrail.trails.bucketkeys import digest_name
 from opentrail.trails.chain import Link
 from opentrail.trails.digestfile import HASH_ALGORITHM, LogFileEntry
 from opentrail.trails.examine import Examiner, Source
@@ -26,6 +27,7 @@ from opentrail.trails.inbucket import InBucket
 from opentrail.trails.receipt import links
 from opentrail.trails.survey import Asked
 from opentrail.trails.trail import Trail
+from opentrail.trails.uncovered import UNKNOWN_YET, Known
 from opentrail.trails.verdict import KeyRing
 from opentrail.trails.verify import Expected
 
@@ -204,17 +206,46 @@ def _of_trail(
     if not trail.is_organization and not asked.account:
         asked = replace(asked, account=trail.account)
     ring = keys or KeyRing.of(here.keys(), complete=True)
+    # Before the files that wait: what is delivered meanwhile is among those, or later.
+    there, known = _known(here, trail)
     expected = Expected(
         links(here.heads(trail), trail.bucket, STATE),
         until_s=place.clock.now_ms() // 1000,
         trail=(trail.name, trail.home_region),
         waiting=tuple(_waiting(here, trail)),
+        others=frozenset(hash(file.key) for each in there for file in here.delivered(each)),
+        known=known,
     )
     return Target(_opening(place, trail.bucket, ring), asked, expected)
 
 
+def _known(here: TrailsHere, trail: Trail) -> tuple[list[str], Known]:
+    """Return which trails deliver to the trail's bucket, and when all that they delivered is known.
+
+    That is since each of them had a chain of digests open, and as long as all that was cut is
+    delivered. Nothing is known where one of them has no digests, or has delivered nothing yet.
+    """
+    moved, trails = here.progress(), here.trails()
+    buckets = {(each.id, each.bucket) for each in trails if each.started_ms}
+    buckets |= {(trail_id, each.trail.bucket) for trail_id, each in moved.items()}
+    there = sorted(trail_id for trail_id, bucket in buckets if bucket == trail.bucket)
+    found = [moved[each] for each in there if each in moved and moved[each].window_s]
+    if not found or len(found) < len(there):
+        return there, UNKNOWN_YET
+    return there, Known(
+        since_s=max(each.window_s for each in found),
+        until_s=min(each.cut_ms for each in found) // 1000,
+        alone=there == [trail.id],
+        trails=frozenset(
+            (name.chain.trail, name.chain.home_region)
+            for head in here.all_heads()
+            if (name := digest_name(head.digest_s3_object)) is not None
+        ),
+    )
+
+
 def _waiting(here: TrailsHere, trail: Trail) -> Iterator[LogFileEntry]:
-    for file in here.delivered(trail):
+    for file in here.delivered(trail.id):
         if file.bucket == trail.bucket:
             yield LogFileEntry(file.bucket, file.key, file.sha256, HASH_ALGORITHM)
 

@@ -24,10 +24,32 @@ Other trails' files at the same place wait for windows of their own."""
 
 _EARLY, _WAITING, _COVERED = -1, -2, -3
 """Instead of a number of spans: of a time that has not come, too new, in one of them."""
+NOT_OURS = "is in no digest, and no trail of the server here delivered it"
 EARLY = "of a time that has not come: a clock is wrong, or no trail put them there"
 
 Span = tuple[int, int]
 """Start and end, seconds since 1970 UTC."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """When all that was delivered is in a digest, or known to wait for one: the server's state says so."""
+
+    since_s: int = 0
+    until_s: int = 0
+    """Seconds since 1970 UTC."""
+    alone: bool = False
+    """So it is in the windows of valid digests, too: one trail delivers there."""
+    trails: frozenset[tuple[str, str]] = frozenset()
+    """Names and home regions of the server's trails; nothing is known of where others deliver."""
+
+    def holds(self, minute_s: int, *, in_window: bool) -> bool:
+        """Return whether all that was delivered in a minute is known."""
+        known = self.since_s <= minute_s or (self.alone and in_window)
+        return known and minute_s + MINUTE_S <= self.until_s
+
+
+UNKNOWN_YET = Known()
 
 
 @dataclass(slots=True)
@@ -39,6 +61,8 @@ class Coverage:
     windows: list[Span] = field(default_factory=list)
     """Of the valid digests, but not of one that begins a chain and lists nothing: what was delivered
     before a chain is nobody's to list."""
+    known: Known = UNKNOWN_YET
+    """Of what waits for its digest, which is in ``listed`` too."""
 
 
 def uncovered(
@@ -58,6 +82,11 @@ def uncovered(
             yield misnamed(name.key, bucket)
             continue
         stretch = _stretch(name.minute_s, spans, patience_s, now_s)
+        if stretch == _WAITING and covered.known.holds(
+            name.minute_s, in_window=_in_window(name.minute_s, spans)
+        ):
+            yield Finding("Log file", f"s3://{bucket}/{name.key}", Verdict.UNKNOWN, NOT_OURS)
+            continue
         counts[stretch] += 1
         if stretch == _COVERED:
             yield _file(name.key, bucket, "is in no digest")
@@ -70,10 +99,15 @@ def _stretch(minute_s: int, spans: list[Span], patience_s: int, now_s: int) -> i
         return _EARLY
     if minute_s + MINUTE_S + patience_s > now_s:
         return _WAITING
+    if _in_window(minute_s, spans):
+        return _COVERED
+    return bisect.bisect_right(spans, (minute_s, END_OF_TIME))
+
+
+def _in_window(minute_s: int, spans: list[Span]) -> bool:
+    """Return whether all of a minute is in a span: a file's name does not say the second."""
     before = bisect.bisect_right(spans, (minute_s, END_OF_TIME))
-    # All of the minute must be covered: a file's name does not say the second.
-    covered = before and minute_s + MINUTE_S <= spans[before - 1][1]
-    return _COVERED if covered else before
+    return before > 0 and minute_s + MINUTE_S <= spans[before - 1][1]
 
 
 def _told(counts: Counter[int], spans: list[Span], now_s: int) -> Iterator[Finding]:
@@ -89,14 +123,18 @@ def _told(counts: Counter[int], spans: list[Span], now_s: int) -> Iterator[Findi
 
 
 def undigested_files(
-    names: Iterable[LogName], place: Place, window_s: int, now_s: int
+    names: Iterable[LogName], place: Place, window_s: int, now_s: int, covered: Coverage
 ) -> Iterator[Finding]:
     """Yield what is to be said of log files where there is no valid digest at all."""
     old_s, early_s = (
         now_s - PATIENCE_WINDOWS * window_s - MINUTE_S,
         now_s + PATIENCE_WINDOWS * window_s,
     )
-    count = sum(not old_s < name.minute_s <= early_s for name in names)
+    count = sum(
+        not old_s < name.minute_s <= early_s or covered.known.holds(name.minute_s, in_window=False)
+        for name in names
+        if hash(name.key) not in covered.listed
+    )
     if count:
         where = f"{place.account} {place.region}"
         reason = f"{_files(count)} and no valid digest"

@@ -20,7 +20,9 @@ from opentrail.trails.survey import END_ANY, Asked, Survey, log_names
 from opentrail.trails.uncovered import (
     MINUTE_S,
     PATIENCE_WINDOWS,
+    UNKNOWN_YET,
     Coverage,
+    Known,
     Span,
     joined,
     misnamed,
@@ -43,6 +45,10 @@ class Expected:
     """Its name and home region."""
     waiting: Sequence[LogFileEntry] = ()
     """Log files that were delivered and are in no digest yet."""
+    others: frozenset[int] = frozenset()
+    """``hash`` of the keys of such files of other trails."""
+    known: Known = UNKNOWN_YET
+    """When all that was delivered is in a digest or among those."""
     derived: frozenset[int] | None = None
     """``hash`` of the keys of all files that the log gives; None: the log was not asked."""
     derived_since_s: int = 0
@@ -107,9 +113,10 @@ class _Run:
         if unlisted:
             places |= self._files.found.folders.keys()
             yield from (misnamed(key, bucket) for key in self._files.found.strays)
-        undigested: list[Place] = []
+        undigested: list[tuple[Place, Coverage]] = []
+        waiting = {hash(entry.s3_object) for entry in self._expected.waiting}
         for place in sorted(places):
-            covered = Coverage({hash(entry.s3_object) for entry in self._expected.waiting})
+            covered = Coverage({*waiting, *self._expected.others}, known=self._known(place))
             for name in self._chains:
                 if name.place == place and (unlisted or self._asked.takes(name)):
                     yield from self._chain(name, covered)
@@ -119,11 +126,17 @@ class _Run:
                 logs = self._logs(place, covered)
                 yield from uncovered(logs, covered, bucket, self._now_s)
             elif unlisted:
-                undigested.append(place)
-        for place in undigested:
+                undigested.append((place, covered))
+        for place, covered in undigested:
             window_s = int(statistics.median(self._windows or [WINDOW_S]))
             logs = self._logs(place, Coverage())
-            yield from undigested_files(logs, place, window_s, self._now_s)
+            yield from undigested_files(logs, place, window_s, self._now_s, covered)
+
+    def _known(self, place: Place) -> Known:
+        """Return what is known of a place: where others deliver too, nothing is."""
+        known = self._expected.known
+        there = {(each.trail, each.home_region) for each in self._chains if each.place == place}
+        return known if there <= known.trails else UNKNOWN_YET
 
     def _chain(self, name: ChainName, covered: Coverage) -> Iterator[Finding]:
         """Yield what is to be said of a chain; of one that is not asked for nothing is."""
