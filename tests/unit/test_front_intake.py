@@ -14,6 +14,7 @@ from support.signed_requests import KEY_ID, SECRET, Signer
 
 from opentrail.access.key_table import KeyTable
 from opentrail.access.keys import AccessKey, IdentityType
+from opentrail.capture.intake import PLACED_AT_ONCE
 from opentrail.capture.intake_senders import Senders
 from opentrail.clock import Clock, SystemClock, SystemIds, iso_seconds
 from opentrail.errors import Unavailable
@@ -264,6 +265,22 @@ def test_a_duplicate_of_what_is_under_way_waits_for_it(tmp_path):
                 assert {each.status for each in last} == {status}
             assert [verdicts(each) for each in last] == [["accepted"], ["duplicate"]]
             assert door.logged() == ["id-1"]
+
+    asyncio.run(main())
+
+
+def test_a_long_request_gives_way_and_its_duplicates_wait_for_all_of_it(tmp_path):
+    async def main():
+        with closing(Door(tmp_path, "OpenTrailSendAccess")) as door:
+            many = [sent(number, unknown=1) for number in range(3 * PLACED_AT_ONCE)]
+            long = asyncio.create_task(door.send(*many))
+            await asyncio.sleep(0)
+            again = asyncio.create_task(door.send(sent(1, unknown=1)))
+            assert verdicts(await door.send(sent(9999))) == ["accepted"]
+            assert not long.done()
+            assert verdicts(await again) == ["duplicate"]
+            assert long.done()
+            assert verdicts(await long) == ["accepted"] * len(many)
 
     asyncio.run(main())
 

@@ -9,7 +9,7 @@ import pytest
 from support.sent_records import NOW_S, record
 
 from opentrail.capture import intake_window
-from opentrail.capture.intake import MESSAGE_CHARS_MAX, Batch, Intake, answer_of
+from opentrail.capture.intake import MESSAGE_CHARS_MAX, PLACED_AT_ONCE, Batch, Intake, answer_of
 from opentrail.capture.intake_body import read
 from opentrail.capture.intake_window import WINDOW_MS, Window
 from opentrail.errors import Corrupt
@@ -30,6 +30,8 @@ class World:
     def __init__(self) -> None:
         self.log: list[bytes | None] = []
         self.counts: Counter[str] = Counter()
+        self.turns = 0
+        """How often it let others have their turn."""
         self.intake_room = Intake(Window(self.log.__getitem__), self)
 
     def intake(self, verdict: str, count: int) -> None:
@@ -37,7 +39,10 @@ class World:
 
     def take(self, *records: dict[str, object]) -> Batch:
         body = json.dumps(records).encode()
-        return self.intake_room.take(read(body), MINE.__eq__, NOW_MS)
+        batch = Batch()
+        for _ in self.intake_room.take(batch, read(body), MINE.__eq__, NOW_MS):
+            self.turns += 1
+        return batch
 
     def settle(self, batch: Batch, now_ms: int = NOW_MS) -> None:
         first = len(self.log)
@@ -100,6 +105,30 @@ def test_a_duplicate_of_what_is_under_way_relies_on_it():
     world.settle(second)
     assert world.send(record(), record(eventID="2")) == ["accepted", "duplicate"]
     assert world.counts["failed"] == 1
+
+
+@pytest.mark.parametrize("odd", [{"unknown": 1}, {}], ids=["unknown field", "known eventID"])
+def test_many_records_are_placed_in_turns_with_other_requests(odd):
+    world = World()
+    world.send(record(eventID="1", note="another"))
+    count = 3 * PLACED_AT_ONCE
+    batch = world.take(*(record(eventID="1", userAgent=str(n), **odd) for n in range(count)))
+    assert world.turns == 2
+    assert [each.index for each in batch.verdicts] == list(range(count))
+    assert {each.conflict for each in batch.verdicts} == {True}
+    world.settle(batch)
+    assert world.counts["accepted"] == 1 + count
+
+
+def test_what_ends_between_two_turns_leaves_nothing_under_way():
+    world = World()
+    batch = Batch()
+    records = [record(eventID=str(n), unknown=1) for n in range(PLACED_AT_ONCE + 1)]
+    taking = world.intake_room.take(batch, read(json.dumps(records).encode()), MINE.__eq__, NOW_MS)
+    next(taking)
+    assert world.take(record(eventID="0", unknown=1)).relies_on == {batch}
+    del taking
+    assert world.send(records[0]) == ["accepted"]
 
 
 def test_a_log_that_cannot_be_read_leaves_nothing_under_way():

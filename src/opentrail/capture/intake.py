@@ -5,10 +5,10 @@ No I/O but the look into the log that ``Window`` takes. A request's records go i
 or not at all: ``take`` them, append ``Batch.drafts``, then ``settle`` or ``give_up``.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import count, repeat
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import msgspec
 
@@ -21,6 +21,8 @@ from opentrail.eventlog.base import Draft, Origin
 
 MESSAGE_CHARS_MAX = 512
 """Of a verdict's text: it may repeat what a hostile record says of itself."""
+PLACED_AT_ONCE = 100
+"""Records looked at one by one between two looks at whatever else there is to do: some 2 ms."""
 
 
 class Verdict(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, rename="camel"):
@@ -59,6 +61,8 @@ class Batch:
     relies_on: "set[Batch]" = field(default_factory=set)
     """Batches that are not durable yet, and have records that are told to be duplicates here."""
     durable: bool = False
+    over: bool = False
+    """Whether all is done for it: it is durable then, or never will be."""
     duplicates: int = 0
     conflicts: int = 0
 
@@ -81,28 +85,33 @@ class Intake:
         self._counts = counts
         self._pending: dict[int, tuple[Batch, bytes]] = {}
 
-    def take(self, text: Text, may_write: Callable[[str], bool], now_ms: int) -> Batch:
-        """Return what is to become of the records of ``text``.
+    def take(
+        self, batch: Batch, text: Text, may_write: Callable[[str], bool], now_ms: int
+    ) -> Iterator[None]:
+        """Put into ``batch`` what is to become of the records of ``text``; yield between pieces.
 
         ``may_write`` says whether the sender may write records of an account. Until ``settle`` or
         ``give_up`` the batch's records count as being under way. Raises: ClientError: they cannot
         be told apart. Corrupt: the log cannot be read. Nothing is under way then.
         """
-        batch = Batch()
         try:
-            self._take(batch, text, may_write, now_ms // 1000)
+            yield from self._take(batch, text, may_write, now_ms // 1000)
         except BaseException:
             self._leave(batch)  # else its records would be taken for ones that are being written
             raise
-        return batch
 
-    def _take(self, batch: Batch, text: Text, may_write: Callable[[str], bool], now_s: int) -> None:
+    def _take(
+        self, batch: Batch, text: Text, may_write: Callable[[str], bool], now_s: int
+    ) -> Iterator[None]:
         # To look at one record is quicker than to look at all that there are.
         columns = None if text.single else columns_of(text, now_s)
         if columns is None or not all(
             is_account(account) and may_write(account) for account in columns.accounts
         ):
-            self._take_each(batch, split(text), may_write, now_s)
+            for piece in _pieces(split(text)):
+                if batch.verdicts:
+                    yield
+                self._take_each(batch, piece, may_write, now_s)
             return
         event_ids, records = columns.event_ids, columns.records
         keys = keys_of(event_ids)
@@ -111,9 +120,12 @@ class Intake:
             batch.keys = keys
             batch.verdicts = list(map(Verdict, count(), repeat("accepted"), event_ids))
             self._pending.update(zip(keys, zip(repeat(batch), records), strict=False))
-        else:
-            for index, record in enumerate(zip(event_ids, records, strict=True)):
-                batch.verdicts.append(self._place(batch, index, *record))
+            return
+        for some in _pieces(list(zip(event_ids, records, strict=True))):
+            if batch.verdicts:
+                yield
+            for record in some:
+                batch.verdicts.append(self._place(batch, len(batch.verdicts), *record))
 
     def _are_new(self, keys: list[int]) -> bool:
         """Whether nothing under one of ``keys`` has come in, and all differ."""
@@ -127,7 +139,7 @@ class Intake:
     ) -> None:
         """Take records of which some may be odd, bad, or not the sender's to write."""
         allowed: dict[str, bool] = {}
-        for index, data in enumerate(records):
+        for index, data in enumerate(records, len(batch.verdicts)):
             try:
                 record = check(data, now_s)
                 account = record.account
@@ -185,10 +197,11 @@ class Intake:
         self.window.note(batch.keys, positions, now_ms)
         batch.durable = True
         self._leave(batch)
-        counted = {**batch.counted(), "conflict": batch.conflicts}
-        for verdict, number in counted.items():
+        for verdict, number in batch.counted().items():
             if number:
                 self._counts.intake(verdict, number)
+        if batch.conflicts:
+            self._counts.intake("conflict", batch.conflicts)
 
     def give_up(self, batch: Batch) -> None:
         """Note that the batch did not become durable, as far as is known: it may be sent again."""
@@ -196,8 +209,16 @@ class Intake:
         self._counts.intake("failed", len(batch.verdicts))
 
     def _leave(self, batch: Batch) -> None:
-        for key in batch.keys:
-            self._pending.pop(key, None)
+        for _ in map(self._pending.pop, batch.keys, repeat(None)):
+            pass
+
+
+_Item = TypeVar("_Item")
+
+
+def _pieces(items: list[_Item]) -> Iterator[list[_Item]]:
+    for first in range(0, len(items), PLACED_AT_ONCE):
+        yield items[first : first + PLACED_AT_ONCE]
 
 
 def _rejected(index: int, error: Rejection) -> Verdict:

@@ -125,7 +125,10 @@ class Window:
 
     def has(self, key: int) -> bool:
         """Whether something seems to have been noted under ``key``; ``find`` tells."""
-        return bool(self._tables) and self.has_any((key,))
+        tables, marks = self._tables, self._marks
+        if not tables or marks[key & (len(marks) - 1)] < tables[0].stamp:
+            return False
+        return any(table.has(key) for table in tables)
 
     def has_any(self, keys: Sequence[int]) -> bool:
         """Whether something seems to have been noted under one of ``keys``."""
@@ -133,7 +136,7 @@ class Window:
             return False
         marks, mark, oldest = self._marks, len(self._marks) - 1, self._tables[0].stamp
         marked = [key for key in keys if marks[key & mark] >= oldest]
-        return any(table.has(key) for key in marked for table in self._tables)
+        return bool(marked) and any(table.has(key) for key in marked for table in self._tables)
 
     def find(self, key: int, same: Callable[[bytes], bool]) -> bytes | None:
         """Return the record under ``key`` that is the ``same``, if it still is in the log."""

@@ -60,6 +60,10 @@ class HeadFilter:
             self._before = data[-3:]  # a head may begin in it
             return data
         before = self._before
+        end = -1 if self._held else data.find(b"\r\n\r\n")
+        if end >= 0 and b"upgrade:" not in (before + data[:end]).lower():
+            self._before = data[-3:]
+            return data  # as nearly always: what follows the head is long, and not copied
         if before or self._held:
             data = before + self._held + data
         held = 0 if b"\r\n\r\n" in data else _half_a_name(data)

@@ -94,7 +94,8 @@ class IntakeDoor:
         self._long = 0
         self.busy = 0
         """Requests that are being answered."""
-        self._under_way: dict[Batch, asyncio.Future[bool]] = {}
+        self._awaited: dict[Batch, asyncio.Event] = {}
+        """Batches that others wait for, until they are over."""
         self._not_ready = "it is starting; try again"
 
     @property
@@ -239,10 +240,11 @@ class IntakeDoor:
         """Take in what the request brings.
 
         1. who sends it, and is the body the one that was signed
-        2. take it apart, check each record, find what came in before
+        2. take it apart, check each record, find what came in before; other requests have their
+           turns meanwhile
         3. append what is new, in one piece, and who sent it if it is time to say so
            (durable when it returns)
-        4. answer
+        4. wait for what its duplicates are duplicates of, and answer
         A crash before 3 ends: all of it or nothing is in the log, and the sender, who was told
         nothing, sends it again. After: the same, and all of it is known.
         """
@@ -253,36 +255,52 @@ class IntakeDoor:
             raise Unavailable(f"no records are taken now: {why}")
         data = unpacked(body, head.headers.get("content-encoding", ""))
         text = read(data, head.headers.get("content-type", ""))
-        batch = self._intake.take(text, _may_write(key), now_ms)
-        if key is not None and batch.all_rejected("AccountNotAllowed"):
-            raise refusals.in_protocol(refusals.access_denied(key.arn, PUT_RECORDS), "rest-json")
-        await self._durable(batch, Sender(key, source_ip, head.headers.get("user-agent", "")))
+        batch = Batch()
+        try:
+            for _ in self._intake.take(batch, text, _may_write(key), now_ms):
+                await _turn()
+            if key is not None and batch.all_rejected("AccountNotAllowed"):
+                denied = refusals.access_denied(key.arn, PUT_RECORDS)
+                raise refusals.in_protocol(denied, "rest-json")
+            await self._append(batch, Sender(key, source_ip, head.headers.get("user-agent", "")))
+        finally:
+            self._end(batch)
+        for other in batch.relies_on:
+            await self._durable(other)
         return IntakeAnswer(200, answer_of(batch))
 
-    async def _durable(self, batch: Batch, sender: Sender) -> None:
-        """Return once the batch, and what its duplicates are duplicates of, is durable.
-
-        Raises: Unavailable.
-        """
-        done: asyncio.Future[bool] | None = None
-        if batch.drafts:
-            done = self._under_way[batch] = asyncio.get_running_loop().create_future()
+    async def _append(self, batch: Batch, sender: Sender) -> None:
+        """Return once the batch is durable. Raises: Unavailable."""
         positions: list[int] | None = None
         try:
             positions = await self._sent.append(batch.drafts, sender, batch.counted())
         finally:
-            if done is not None:
-                del self._under_way[batch]
-                done.set_result(positions is not None)
             if positions is None:
                 self._intake.give_up(batch)
             else:
                 self._intake.settle(batch, positions, self._clock.now_ms())
-        for other in batch.relies_on:
-            if other in self._under_way:
-                await self._under_way[other]
-            if not other.durable:
-                raise Unavailable("it is not known what became of the records; send them again")
+
+    def _end(self, batch: Batch) -> None:
+        """Tell those that wait for the batch that it is over."""
+        batch.over = True
+        awaited = self._awaited.pop(batch, None)
+        if awaited is not None:
+            awaited.set()
+
+    async def _durable(self, other: Batch) -> None:
+        """Return once another batch is durable. Raises: Unavailable: it is not."""
+        if not other.over:
+            await self._awaited.setdefault(other, asyncio.Event()).wait()
+        if not other.durable:
+            raise Unavailable("it is not known what became of the records; send them again")
+
+
+async def _turn() -> None:
+    """Return once the event loop has done whatever else there was to do."""
+    loop = asyncio.get_running_loop()
+    turn: asyncio.Future[None] = loop.create_future()
+    loop.call_soon(turn.set_result, None)
+    await turn
 
 
 def _pieces(start: int, frames: Iterator[tuple[int, list[Entry]]]) -> Iterator[list[Entry]]:

@@ -360,7 +360,7 @@ class Front:
     async def _quiet(self) -> None:
         """Wait until no call is in flight. Raises: Unavailable: some take too long."""
         for _ in range(RESET_POLLS_MAX):
-            if not self._inflight.claimed():
+            if not self._inflight.claimed() + self._intake.busy:
                 return
             await asyncio.sleep(RESET_POLL_S)
         raise Unavailable("calls are still in flight; nothing was reset, try again")
