@@ -52,12 +52,12 @@ class SystemIds:
 
     def random_bytes(self, count: int) -> bytes:
         """See ``Ids``."""
-        if self._used + count > len(self._pool):
+        first, end = self._used, self._used + count
+        if end > len(self._pool):
             self._pool = os.urandom(max(POOL_BYTES, count))
-            self._used = 0
-        first = self._used
-        self._used += count
-        return self._pool[first : self._used]
+            first, end = 0, count
+        self._used = end
+        return self._pool[first:end]
 
 
 def uuid4_text(ids: Ids) -> str:

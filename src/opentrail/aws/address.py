@@ -5,7 +5,6 @@ Amazon S3 User Guide, "Virtual hosting of general purpose buckets".
 """
 
 import re
-from typing import NamedTuple
 
 import msgspec
 
@@ -27,7 +26,7 @@ _CONTROL_PATH = "/v20180820/"
 """S3 Control's paths begin so; its clients put an account before the host's name, not a bucket."""
 
 
-class Addressed(NamedTuple):
+class Addressed(msgspec.Struct, frozen=True, gc=False):
     """A request without what addressed it."""
 
     head: RequestHead

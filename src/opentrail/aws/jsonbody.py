@@ -126,7 +126,12 @@ def _object(shape: Shape, value: Mapping[str, object], depth: int) -> object:
         return members_of(by_wire(shape), value, depth)
     if shape.kind == "map":
         item = shape.members["value"].shape
-        return {key: convert(item, one, depth) for key, one in value.items()}
+        # Most values are texts, where texts may be.
+        texts = str if not item.members else None
+        return {
+            key: one if type(one) is texts else convert(item, one, depth)
+            for key, one in value.items()
+        }
     return None
 
 

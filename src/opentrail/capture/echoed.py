@@ -31,11 +31,13 @@ _SIGV4_URL = re.compile(
 _SIGV2_URL = re.compile(rb"((?:[?&]|%26|%3[Ff])[Ss]ignature(?:=|%3[Dd]))" + _VALUE)
 """What signs a presigned URL, in JSON; also where that URL is part of another one."""
 
+_EQUALS, _PERCENT = b"=%"
+
 
 def without_signatures(data: bytes) -> bytes:
     """Return a record's JSON without the signatures and session tokens of presigned URLs."""
-    if b"ignature" not in data:  # as in nearly all records: one look is cheaper than two
-        return data
+    if _EQUALS not in data and _PERCENT not in data:
+        return data  # as most records: one byte is found ten times as fast as a word
     if b"ignature=" not in data and b"ignature%3" not in data:
         return data  # one of these is in every such URL
     hidden = rb"\1" + Redaction.HIDDEN.value.encode()

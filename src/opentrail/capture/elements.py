@@ -147,8 +147,11 @@ class Elements:
         if type(value) is not list:
             return None
         write = self.member
-        written = [None if item is None else write(item) for item in value]
-        return [item for item in written if item is not LEFT_OUT]
+        return [
+            written
+            for item in value
+            if (written := None if item is None else write(item)) is not LEFT_OUT
+        ]
 
 
 class Entries:
@@ -164,8 +167,11 @@ class Entries:
         if type(value) is not dict:
             return LEFT_OUT
         write = self.member
-        written = {key: None if item is None else write(item) for key, item in value.items()}
-        return {key: item for key, item in written.items() if item is not LEFT_OUT}
+        return {
+            key: written
+            for key, item in value.items()
+            if (written := None if item is None else write(item)) is not LEFT_OUT
+        }
 
 
 @dataclass(frozen=True, slots=True)

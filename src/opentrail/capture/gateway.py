@@ -298,7 +298,9 @@ class Gateway:
             sent = await sender.outgoing(call, arrival, credential, body, upstream)
         except ClientError as error:
             return self._refused(call, error)
-        answer = await self._parts.upstreams.send(upstream, call.head.method, *sent)
+        answer = await self._parts.upstreams.send(
+            upstream, call.head.method, sent.target, sent.headers, sent.body
+        )
         call.checks_bucket_owner = upstream.checks_bucket_owner
         proven = upstream.verifies_signatures and answer.status < HTTP_ERROR
         if proven and credential is not None:

@@ -2,7 +2,7 @@
 """How a call goes on to its upstream: as it came, or signed anew by a key that the upstream knows."""
 
 from collections.abc import AsyncIterator
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import msgspec
 
@@ -23,7 +23,7 @@ UNSIGNED = "UNSIGNED-PAYLOAD"
 Body = bytes | AsyncIterator[bytes] | None
 
 
-class Outgoing(NamedTuple):
+class Outgoing(msgspec.Struct, frozen=True, gc=False):
     """What goes on."""
 
     target: str

@@ -27,7 +27,7 @@ def _without_upgrade(data: bytes) -> bytes:
     """
     end = data.find(b"\r\n\r\n")
     end = len(data) if end < 0 else end
-    if b"\nupgrade:" not in data[:end].lower():
+    if data[:end].lower().find(b"\nupgrade:") < 0:  # ``in`` would first try it as a number
         return data  # what follows the head may be long
     return _UPGRADE.sub(b"\ntrailer:", data[:end]) + data[end:]
 
@@ -66,7 +66,7 @@ class HeadFilter:
             return data  # as nearly always: what follows the head is long, and not copied
         if before or self._held:
             data = before + self._held + data
-        held = 0 if b"\r\n\r\n" in data else _half_a_name(data)
+        held = 0 if data.find(b"\r\n\r\n") >= 0 else _half_a_name(data)
         if held:
             data, self._held = data[: len(data) - held], data[len(data) - held :]
         else:

@@ -144,7 +144,7 @@ class _Call:
             event = event_of(self._endpoints(endpoint) if self._endpoints is not None else None)
             exchange.event = event
             exchange.name = event.name or endpoint
-            exchange.route = str(getattr(request, "url_rule", "") or "")
+            exchange.route = getattr(getattr(request, "url_rule", None), "rule", "")
             exchange.path_parameters = getattr(request, "view_args", None)
 
     def __iter__(self) -> Iterator[bytes]:
