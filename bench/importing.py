@@ -86,6 +86,30 @@ main()
 """
 
 
+FLOOR = """
+import glob, os, sys
+import msgspec, numpy
+from xxhash import xxh3_64_intdigest
+from opentrail.eventlog.blob import DICTIONARY_PATH, BlobCodec
+from opentrail.history.indexed import Indexed
+from opentrail.imports.ungzip import unpacked
+from opentrail.imports.unpack import plain_records
+take = msgspec.json.Decoder(Indexed).decode
+codec = BlobCodec(DICTIONARY_PATH.read_bytes())
+hashes = []
+with open(sys.argv[2] + "/log", "wb") as log:
+    for path in sorted(glob.glob(sys.argv[1])):
+        with open(path, "rb") as file:
+            records = plain_records(b"".join(unpacked([file.read()])))
+        hashes += [xxh3_64_intdigest(take(record).event_id.encode()) for record in records]
+        log.writelines(codec.compress(records))
+    os.fdatasync(log.fileno())
+numpy.argsort(numpy.array(hashes, "u8"))
+"""
+"""What our import cannot leave out in Python: gunzip, split, compress each, take the indexed fields,
+one hash for each sorted, one fdatasync. No frame, no checksum, no index, nothing told from what is there."""
+
+
 @dataclass(frozen=True)
 class _Subject:
     name: str
@@ -142,6 +166,7 @@ def _subjects(*, install: bool) -> list[_Subject]:
     found = [
         _Subject("gzip + json + SQLite", SQLITE),
         _Subject("DuckDB read_json", DUCKDB),
+        _Subject("our floor", FLOOR),
         _Subject("opentrail import", OPENTRAIL),
     ]
     python = VENV / "bin" / "python"
