@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opentrail.event.record import Record
+from opentrail.eventlog.base import Entry, Origin
 from opentrail.trails.gzipped import gzipped
 from opentrail.trails.logfile import (
     CHUNK_BYTES,
@@ -37,10 +37,14 @@ TRAIL = Trail(
 )
 
 
+def entry(record):
+    return Entry(0, 1_700_000_000_999, Origin.CAPTURE, record)
+
+
 def packed(*records, times=()):
     file = LogFile()
     for number, record in enumerate(records):
-        file.add(record, times[number] if number < len(times) else TIME, 1_700_000_000_999)
+        file.add([entry(record)], [times[number] if number < len(times) else TIME])
     size = file.size
     whole = file.finish()
     assert whole.size == len(whole.data)
@@ -70,7 +74,7 @@ def test_more_than_memory_holds_waits_on_disk(tmp_path):
     noise = b"".join(hashlib.sha256(b"%d" % n).digest() for n in range(2000)).hex().encode()
     file = LogFile(tmp_path)
     for _ in range(2 * MEMORY_BYTES_MAX // 50_000):
-        file.add(b'"%s"' % noise, TIME, 0)
+        file.add([entry(b'"%s"' % noise)], [TIME])
         noise = noise[1:] + noise[:1]
     whole = file.finish()
     assert len(whole.data) > MEMORY_BYTES_MAX
@@ -163,4 +167,4 @@ def test_what_makes_a_file_another_gives_it_another_name():
     ],
 )
 def test_the_category_gives_the_folder(category, folder):
-    assert folder_of(Record(event_category=category)) == folder
+    assert folder_of(category) == folder

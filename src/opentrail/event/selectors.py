@@ -89,10 +89,7 @@ def compile_selectors(
     the type and all tests of the ARN. A record that does not say ``readOnly`` counts as a write,
     so that a trail of writes does not miss one. Insights events are not for selectors to take.
     """
-    if advanced is not None:
-        simple, on_resources = _advanced_parts(advanced)
-    else:
-        simple, on_resources = _basic_parts(DEFAULT_SELECTORS if basic is None else basic)
+    simple, on_resources = _parts(basic, advanced)
     plain = _of_categories(simple)
     if not on_resources:
         return plain
@@ -101,6 +98,22 @@ def compile_selectors(
         return plain(record) or _any_resource(on_resources.get(category_of(record), ()), record)
 
     return selects
+
+
+def whole_categories(
+    basic: Sequence[EventSelector] | None, advanced: Sequence[AdvancedSelector] | None
+) -> frozenset[str]:
+    """Return categories of which ``compile_selectors`` takes every record."""
+    simple, _ = _parts(basic, advanced)
+    return frozenset(category for category, tests in simple.items() if _always in tests)
+
+
+def _parts(
+    basic: Sequence[EventSelector] | None, advanced: Sequence[AdvancedSelector] | None
+) -> tuple[_Simple, _OnResources]:
+    if advanced is not None:
+        return _advanced_parts(advanced)
+    return _basic_parts(DEFAULT_SELECTORS if basic is None else basic)
 
 
 def _of_categories(simple: _Simple) -> Selects:

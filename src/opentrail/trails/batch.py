@@ -11,7 +11,7 @@ from opentrail.event.record import Record
 from opentrail.eventlog.base import Entry, LogReader, Mark, MarkKind
 from opentrail.trails.feedstate import Feed
 from opentrail.trails.fold import fold
-from opentrail.trails.scope import NEVER_DELIVERED, takes
+from opentrail.trails.scope import delivered, takes
 from opentrail.trails.target import Copied, Copies
 from opentrail.trails.trail import Trail
 
@@ -98,7 +98,7 @@ class _Reading:
         target, batch = self._target, self.batch
         record = decode(entry.data, "log")
         account = account_of(record)
-        if entry.origin in NEVER_DELIVERED or not self._selected(record, account):
+        if not delivered(entry) or not self._selected(record, account):
             return True
         size = len(entry.data) + target.overhead
         if size > target.event_bytes_max or entry.append_ms < self._oldest_ms:

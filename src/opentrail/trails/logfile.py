@@ -7,12 +7,12 @@ Source: CloudTrail User Guide, "CloudTrail log file name format" and "CloudTrail
 import datetime as dt
 import hashlib
 import string
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from opentrail.event.place import category_of
-from opentrail.event.record import Record
+from opentrail.eventlog.base import Entry
 from opentrail.trails.gzipped import GzipMember
 from opentrail.trails.spool import Spool
 from opentrail.trails.trail import Trail
@@ -34,6 +34,7 @@ _FOLDERS = {"Insight": "CloudTrail-Insight", "NetworkActivity": "CloudTrail-Netw
 
 _HEAD = b'{"Records":['
 _TAIL = b"]}"
+_COMMA = b","
 _ALPHABET = string.digits + string.ascii_uppercase + string.ascii_lowercase
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _SECOND = dt.timedelta(seconds=1)
@@ -96,28 +97,44 @@ class LogFile:
         self._gzip = GzipMember()
         self._sha256 = hashlib.sha256()
         self._waiting: list[bytes] = []
-        self._waiting_bytes = len(_HEAD)
+        self._waiting_bytes = len(_HEAD) - len(_COMMA)
+        """As if each record had a comma before it, which the first has not."""
         self._before = _HEAD
-        self._last_time: str | None = None
         self._oldest_ms = self._newest_ms = -1
         self.records = 0
         self.size = len(_HEAD) + len(_TAIL)
         """Uncompressed bytes, were it finished now; a comma more for a record that follows."""
 
-    def add(self, data: bytes, event_time: str, append_ms: int) -> None:
-        """Append a record's own bytes. A time that is none counts as when it was appended.
+    def fits(self, entries: Sequence[Entry], bytes_max: int) -> int:
+        """Return how many of ``entries`` there is room for; in an empty file for one at least."""
+        size, records = self.size, self.records
+        if size + sum(len(each.data) for each in entries) + len(entries) < bytes_max:
+            return len(entries)
+        for count, entry in enumerate(entries):
+            if size + len(entry.data) >= bytes_max and records:
+                return count
+            size += len(entry.data) + (len(_COMMA) if records else 0)
+            records += 1
+        return len(entries)
+
+    def add(self, entries: Sequence[Entry], event_times: Sequence[str]) -> None:
+        """Append records' own bytes. A time that is none counts as when its record was appended.
 
         Raises: OSError: the spool's disk is full.
         """
-        self._waiting.append(data)
-        grown = len(data) + (1 if self.records else 0)
-        self.size += grown
-        self._waiting_bytes += grown
-        self.records += 1
-        if event_time != self._last_time:
-            self._see(event_time, append_ms)
-        if self._waiting_bytes >= CHUNK_BYTES:
-            self._pack(b"")
+        begin, waiting = 0, self._waiting_bytes
+        records = [entry.data for entry in entries]
+        self.size += sum(map(len, records)) + len(records) - (0 if self.records else len(_COMMA))
+        self.records += len(records)
+        self._see(entries, event_times)
+        for end, data in enumerate(records, 1):
+            waiting += len(data) + len(_COMMA)
+            if waiting >= CHUNK_BYTES:
+                self._waiting += records[begin:end]
+                self._pack(b"")
+                begin, waiting = end, 0
+        self._waiting += records[begin:]
+        self._waiting_bytes = waiting
 
     def finish(self) -> Packed:
         """Return the file; nothing may be added to it any more. Raises: OSError."""
@@ -132,27 +149,26 @@ class LogFile:
 
     def _pack(self, after: bytes) -> None:
         before = self._before if self._waiting or not self.records else b""
-        chunk = b"".join((before, b",".join(self._waiting), after))
+        chunk = b"".join((before, _COMMA.join(self._waiting), after))
         self._sha256.update(chunk)
         self._spool.write(self._gzip.add(chunk))
         self._waiting.clear()
-        self._waiting_bytes = 0
-        self._before = b","
+        self._before = _COMMA
 
-    def _see(self, event_time: str, append_ms: int) -> None:
-        event_ms = _milliseconds(event_time)
-        if event_ms is None:
-            event_ms = append_ms // 1000 * 1000
-        else:
-            self._last_time = event_time
-        if self._oldest_ms < 0 or event_ms < self._oldest_ms:
-            self._oldest_ms = event_ms
-        self._newest_ms = max(self._newest_ms, event_ms)
+    def _see(self, entries: Sequence[Entry], event_times: Sequence[str]) -> None:
+        known = {time: _milliseconds(time) for time in set(event_times)}
+        seen = [event_ms for event_ms in known.values() if event_ms is not None]
+        if len(seen) < len(known):
+            both = zip(entries, event_times, strict=True)
+            seen += [each.append_ms // 1000 * 1000 for each, time in both if known[time] is None]
+        if self._oldest_ms >= 0:
+            seen += self._oldest_ms, self._newest_ms
+        self._oldest_ms, self._newest_ms = min(seen), max(seen)
 
 
-def folder_of(record: Record) -> str:
-    """Return the folder that a record's file lies in."""
-    return _FOLDERS.get(category_of(record), FOLDER)
+def folder_of(category: str) -> str:
+    """Return the folder that the files of a category's records lie in."""
+    return _FOLDERS.get(category, FOLDER)
 
 
 def log_file_key(trail: Trail, name: FileName) -> str:
