@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the middleware records of a service's calls, in four frameworks and in none."""
 
+import gc
 import json
+import weakref
 from typing import Annotated, Any
 
 import django
@@ -270,6 +272,34 @@ def test_wsgi_without_a_framework(service):
     with pytest.raises(OSError, match="gone"):
         service.wsgi("POST", "/broken")
     assert service.record()["errorCode"] == "OSError"
+
+
+def test_a_call_that_ended_needs_no_collection(service):
+    class Answer:
+        def __init__(self, start_response):
+            self.start_response = start_response  # as many answers do, for errors that come late
+
+        def __iter__(self):
+            return iter([b"x"])
+
+    def answering(environ, start_response):
+        start_response("200 OK", [("X-Path", environ["PATH_INFO"])])
+        return Answer(start_response)
+
+    def started(_status, _headers):
+        pass
+
+    known = weakref.ref(started)
+    call: Any = WsgiMiddleware(answering, service.trail)({"PATH_INFO": "/x"}, started)
+    del started
+    gc.disable()
+    try:
+        assert list(call) == [b"x"]
+        call.close()
+        del call
+        assert known() is None
+    finally:
+        gc.enable()
 
 
 def test_django(service, monkeypatch):
