@@ -95,7 +95,10 @@ class Intake:
         be told apart. Corrupt: the log cannot be read. Nothing is under way then.
         """
         try:
-            yield from self._take(batch, text, may_write, now_ms // 1000)
+            if text.single:  # to look at one record is quicker than to look at all that there are
+                self._take_each(batch, split(text), may_write, now_ms // 1000)
+            else:
+                yield from self._take(batch, text, may_write, now_ms // 1000)
         except BaseException:
             self._leave(batch)  # else its records would be taken for ones that are being written
             raise
@@ -103,8 +106,7 @@ class Intake:
     def _take(
         self, batch: Batch, text: Text, may_write: Callable[[str], bool], now_s: int
     ) -> Iterator[None]:
-        # To look at one record is quicker than to look at all that there are.
-        columns = None if text.single else columns_of(text, now_s)
+        columns = columns_of(text, now_s)
         if columns is None or not all(
             is_account(account) and may_write(account) for account in columns.accounts
         ):
