@@ -88,7 +88,7 @@ def test_counts_are_json_where_json_is_asked_for(home):
 def test_no_answer_and_a_reader_that_left_are_not_the_same(home):
     ours, theirs = os.pipe()
     os.close(ours)
-    for command in (["search"], ["search", "--all"], ["tail", "-f"]):
+    for command in (["--help"], ["search"], ["search", "--all"], ["tail", "-f"]):
         done = subprocess.run(
             [PROGRAM, *command],
             stdout=theirs,

@@ -5,6 +5,8 @@ import difflib
 import importlib
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -60,12 +62,20 @@ class _Commands(click.Group):
         return command
 
     def invoke(self, ctx: click.Context) -> object:
-        """Run the command. Whoever reads its output may go: that is no answer, as with SIGPIPE."""
-        try:
+        """Run the command."""
+        with _reader_may_go():
             return super().invoke(ctx)
-        except BrokenPipeError:
-            _drop_output()
-            sys.exit(EXIT_PIPE)
+
+    def make_context(
+        self,
+        info_name: str | None,
+        args: list[str],
+        parent: click.Context | None = None,
+        **extra: object,
+    ) -> click.Context:
+        """Read the command line: that prints the help, too."""
+        with _reader_may_go():
+            return super().make_context(info_name, args, parent, **extra)
 
     def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the docstring as it is written."""
@@ -106,6 +116,16 @@ def main() -> None:
         click.echo(f"opentrail: {where}{error.strerror}", err=True)
         _drop_output()
         sys.exit(EXIT_UNAVAILABLE)
+
+
+@contextmanager
+def _reader_may_go() -> Iterator[None]:
+    """Whoever reads the output may go: that is no answer, as with SIGPIPE."""
+    try:
+        yield
+    except BrokenPipeError:
+        _drop_output()
+        sys.exit(EXIT_PIPE)
 
 
 def _drop_output() -> None:

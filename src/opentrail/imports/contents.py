@@ -12,7 +12,15 @@ from collections.abc import Iterable, Iterator
 from itertools import chain
 
 from opentrail.imports.ungzip import NotReadable, unpacked
-from opentrail.imports.unpack import Unread, lines, plain_records, records, records_of
+from opentrail.imports.unpack import (
+    Found,
+    Unread,
+    lines,
+    opened,
+    plain_records,
+    records,
+    records_of,
+)
 
 WHOLE_BYTES_MAX = 64 * 1024 * 1024
 """Unpacked."""
@@ -25,8 +33,6 @@ _ENDS = {True: re.compile(r"\s*\]\s*\}\s*"), False: re.compile(r"\s*\]\s*")}
 _LOOKED_AT = 64
 """Characters between two records, at most."""
 _decode = json.JSONDecoder(parse_int=str, parse_float=str).raw_decode
-
-Found = bytes | Unread
 
 
 def begun(stored: Iterable[bytes]) -> Iterator[bytes]:
@@ -42,7 +48,7 @@ def begun(stored: Iterable[bytes]) -> Iterator[bytes]:
     return chain((first,), pieces)
 
 
-def found_in(pieces: Iterator[bytes]) -> list[bytes] | Iterator[Found]:
+def found_in(pieces: Iterator[bytes]) -> list[bytes] | Iterator[bytes | Unread]:
     """Return what a file of these unpacked ``pieces`` has: records, and what is none.
 
     A list when it is a log file as CloudTrail makes them, with nothing odd in it. Raises: as
@@ -55,7 +61,7 @@ def found_in(pieces: Iterator[bytes]) -> list[bytes] | Iterator[Found]:
             whole.append(piece)
             size += len(piece)
             if size > WHOLE_BYTES_MAX:
-                return _unless_damaged(_large(chain(_drained(whole), pieces)))
+                return _unless_damaged(opened(_large(chain(_drained(whole), pieces))))
     except NotReadable as error:
         return _unless_damaged(chain(records_of(b"".join(whole)), _raising(error)))
     data = whole[0] if len(whole) == 1 else b"".join(whole)
@@ -72,7 +78,7 @@ def _raise(error: NotReadable) -> bytes:
     raise error
 
 
-def _unless_damaged(found: Iterator[Found]) -> Iterator[Found]:
+def _unless_damaged(found: Iterator[bytes | Unread]) -> Iterator[bytes | Unread]:
     """Yield what is ``found`` up to where the file cannot be unpacked, and say that, once."""
     last: Unread | None = None
     try:

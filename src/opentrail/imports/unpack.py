@@ -3,17 +3,16 @@
 
 Taken are CloudTrail's log files (``{"Records": […]}``), records and lists of them, any number of JSON
 values behind each other or one a line, and the envelopes in which records travel: EventBridge
-(``detail``), CloudWatch Logs (``logEvents``, ``events``, ``awslogs``, or lines of an export),
-LookupEvents (``Events``).
+(``detail``), CloudWatch Logs (``logEvents``, ``events``, or lines of an export), LookupEvents
+(``Events``), and those of ``wrapped``.
 """
 
-import base64
-import binascii
 import codecs
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import msgspec
 
@@ -21,10 +20,10 @@ from opentrail.errors import Corrupt
 from opentrail.event import codec
 from opentrail.event.record import ABSENT
 from opentrail.eventlog.base import RECORD_BYTES_MAX
-from opentrail.imports.ungzip import NotReadable, unpacked
+from opentrail.imports import wrapped
 
-PACKED_BYTES_MAX = 64 * 1024 * 1024
-"""Of what is packed in a JSON value: CloudWatch Logs sends 1 MB at once, unpacked 6 MB."""
+LAYERS_MAX = 8
+"""Of envelopes in each other: CloudWatch Logs through Kinesis has five."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +33,17 @@ class Unread:
     position: int
     """Where it begins, in bytes of the unpacked file."""
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Wrapped:
+    """A JSON object that may carry records in the ways of ``wrapped``; ``opened`` makes them of it."""
+
+    position: int
+    data: bytes
+
+
+Found = bytes | Unread | Wrapped
 
 
 class _LogFile(msgspec.Struct):
@@ -48,10 +58,6 @@ class _Event(msgspec.Struct):
     record: str = msgspec.field(name="CloudTrailEvent")
 
 
-class _Packed(msgspec.Struct):
-    data: str
-
-
 class _Envelope(msgspec.Struct):
     """Whatever a JSON object may carry records in."""
 
@@ -60,6 +66,7 @@ class _Envelope(msgspec.Struct):
     log_events: list[_Message] | None = msgspec.field(name="logEvents", default=None)
     events: list[_Message] | None = None
     looked_up: list[_Event] | None = msgspec.field(name="Events", default=None)
+    kind: str = msgspec.field(name="messageType", default="")
 
     def carried(self, *, travels: bool) -> Sequence[msgspec.Raw | bytes] | None:
         """Return the records in it; ``travels``: whether EventBridge's other word is there, too."""
@@ -69,21 +76,16 @@ class _Envelope(msgspec.Struct):
             return [self.detail]
         for messages in (self.log_events, self.events):
             if messages is not None:
-                return [each.message.encode() for each in messages]
+                # CloudWatch Logs asks whether anybody listens.
+                asks = self.kind == "CONTROL_MESSAGE"
+                return [] if asks else [each.message.encode() for each in messages]
         if self.looked_up is not None:
             return [each.record.encode() for each in self.looked_up]
         return None
 
 
-class _Subscription(msgspec.Struct):
-    """What a subscription of CloudWatch Logs invokes a function with."""
-
-    awslogs: _Packed
-
-
 _log_file = msgspec.json.Decoder(_LogFile).decode
 _envelope = msgspec.json.Decoder(_Envelope).decode
-_subscription = msgspec.json.Decoder(_Subscription).decode
 _list = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _raw = msgspec.json.Decoder(msgspec.Raw).decode
 _UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
@@ -106,11 +108,17 @@ def plain_records(data: bytes) -> list[bytes] | None:
     sizes = list(map(len, records))
     # What else there is must not hide records: a second "Records" would replace the first.
     exact = sum(sizes) + max(len(sizes) - 1, 0) + len(_FRAME) == len(data)
-    return records if exact and max(sizes, default=0) <= RECORD_BYTES_MAX else None
+    if not exact or max(sizes, default=0) > RECORD_BYTES_MAX:
+        return None
+    # What a function gets of a queue or a stream is a list of the same name.
+    return None if records and wrapped.may_wrap(records[0]) else records
 
 
-def records_of(data: bytes) -> Iterator[bytes | Unread]:
-    """Yield every record of an unpacked file, and what is none. Nothing is dropped unsaid."""
+def records_of(data: bytes, layers: int = LAYERS_MAX) -> Iterator[bytes | Unread]:
+    """Yield every record of an unpacked file, and what is none. Nothing is dropped unsaid.
+
+    ``layers``: how many envelopes in each other are opened.
+    """
     try:
         text = _as_utf8(data)
     except UnicodeDecodeError as error:
@@ -120,9 +128,42 @@ def records_of(data: bytes) -> Iterator[bytes | Unread]:
     try:
         whole = _raw(text)
     except _UNREADABLE:
-        yield from _several(text, start)
+        yield from opened(_several(text, start), layers)
     else:
-        yield from _value(bytes(whole), start)
+        yield from opened(_value(bytes(whole), start), layers)
+
+
+def opened(found: Iterable[Found], layers: int = LAYERS_MAX) -> Iterator[bytes | Unread]:
+    """Yield what is ``found``, and in the place of what is ``Wrapped`` what it carries."""
+    for each in found:
+        if not isinstance(each, Wrapped):
+            yield each
+        elif layers:
+            yield from _carried_by(each, layers - 1)
+        else:
+            yield _itself(each)
+
+
+def _carried_by(wrapping: Wrapped, layers: int) -> Iterator[bytes | Unread]:
+    """Yield what ``wrapping`` carries, or itself when that is no record."""
+    before: list[bytes | Unread] = []
+    documents = wrapped.inside(wrapping.data)
+    found = chain.from_iterable(records_of(document, layers) for document in documents)
+    at = wrapping.position
+    inside = (Unread(at, each.reason) if isinstance(each, Unread) else each for each in found)
+    for each in inside:
+        before.append(each)
+        if isinstance(each, bytes) and not wrapped.may_wrap(each):
+            yield from chain(before, inside)
+            if _hides(wrapping.data):
+                yield Unread(at, _HIDDEN)
+            return
+    yield _itself(wrapping)
+
+
+def _itself(wrapping: Wrapped) -> bytes | Unread:
+    data = wrapping.data
+    return _too_large(wrapping.position) if len(data) > RECORD_BYTES_MAX else data
 
 
 _MARKS = (
@@ -152,7 +193,7 @@ _decode = json.JSONDecoder(parse_int=str, parse_float=str).raw_decode
 _DAMAGED = (ValueError, RecursionError)
 
 
-def _several(data: bytes, start: int) -> Iterator[bytes | Unread]:
+def _several(data: bytes, start: int) -> Iterator[Found]:
     """Read a file that is not one JSON value: several, on lines or not, or a damaged one."""
     newline = data.find(b"\n")
     if newline < 0 or (not _is_json(data[:newline]) and _begins_with_value(data)):
@@ -186,7 +227,7 @@ def _past_blanks(data: bytes, at: int) -> int:
     return at if found is None else found.end()
 
 
-def _joined(data: bytes, start: int) -> Iterator[bytes | Unread]:
+def _joined(data: bytes, start: int) -> Iterator[Found]:
     """Read JSON values that follow each other, on one line or on many."""
     # As Latin-1 a character is a byte, so that ends of values are those of the bytes.
     text = data.decode("latin-1")
@@ -208,7 +249,7 @@ def _joined(data: bytes, start: int) -> Iterator[bytes | Unread]:
         at = _past_blanks(data, end)
 
 
-def _salvaged(data: bytes, at: int, start: int) -> Iterator[bytes | Unread]:
+def _salvaged(data: bytes, at: int, start: int) -> Iterator[Found]:
     """Yield the records of a damaged log file that lie before the damage."""
     text = data.decode("latin-1")
     while at < len(text):
@@ -229,7 +270,7 @@ def _salvaged(data: bytes, at: int, start: int) -> Iterator[bytes | Unread]:
     yield Unread(start + len(data), "the file is cut short")
 
 
-def lines(data: bytes, start: int) -> Iterator[bytes | Unread]:
+def lines(data: bytes, start: int) -> Iterator[Found]:
     """Read JSON values on lines, a time before them or not, as exports of CloudWatch Logs have it."""
     at = start
     for line in data.split(b"\n"):
@@ -246,33 +287,16 @@ def lines(data: bytes, start: int) -> Iterator[bytes | Unread]:
 _TIMED = re.compile(rb"\d{4}-\d\d-\d\dT\S*\s+\{")
 
 
-def _value(data: bytes, at: int) -> Iterator[bytes | Unread]:
+def _value(data: bytes, at: int) -> Iterator[Found]:
     """Read one JSON value: a record, or what records travel in."""
     if data[:1] == b"[":
         for element in _list(data):
             yield from _value(bytes(element), at)
         return
-    if b'"awslogs"' in data and (packed := _unpacked(data)) is not None:
-        yield from packed
-        return
     found = _carried(data)
     yield from records([data] if found is None else found, at)
     if found is not None and _hides(data):
         yield Unread(at, _HIDDEN)
-
-
-def _unpacked(data: bytes) -> Sequence[bytes | Unread] | None:
-    """Return the records that a subscription's event has packed; None when it is none."""
-    try:
-        packed = base64.b64decode(_subscription(data).awslogs.data, validate=True)
-        pieces: list[bytes] = []
-        for piece in unpacked([packed]):
-            pieces.append(piece)
-            if sum(map(len, pieces)) > PACKED_BYTES_MAX:
-                return None
-        return [each for value in [b"".join(pieces)] for each in records_of(value)]
-    except (*_UNREADABLE, NotReadable, binascii.Error):
-        return None
 
 
 _HIDDEN = "records may be hidden in it: it has several envelopes, or one more than once"
@@ -291,7 +315,9 @@ def _hides(data: bytes) -> bool:
         json.loads(text, object_pairs_hook=pairs, parse_int=str, parse_float=str)
     except (ValueError, RecursionError):
         return True
-    return sum(name in _ENVELOPES for name, _ in last) > 1
+    lists = [name for name, _ in last if name in _ENVELOPES]
+    others = [name for name, _ in last if name in wrapped.NAMES]
+    return len(lists + others) > 1 if lists else len(set(others)) < len(others)
 
 
 def _carried(data: bytes) -> Sequence[msgspec.Raw | bytes] | None:
@@ -303,14 +329,16 @@ def _carried(data: bytes) -> Sequence[msgspec.Raw | bytes] | None:
     return envelope.carried(travels=b'"detail-type"' in data)
 
 
-def records(values: Sequence[msgspec.Raw | bytes], at: int) -> Iterator[bytes | Unread]:
+def records(values: Sequence[msgspec.Raw | bytes], at: int) -> Iterator[Found]:
     """Yield ``values``, which lie at ``at``, as records: on one line, and none that is too large."""
     for value in values:
         data = bytes(value)
         if data[:1] != b"{":
             yield Unread(at, "not a JSON object")
+        elif wrapped.may_wrap(data):
+            yield Wrapped(at, _minified(data))
         elif len(data) > RECORD_BYTES_MAX and len(_minified(data)) > RECORD_BYTES_MAX:
-            yield Unread(at, f"larger than a record can be ({RECORD_BYTES_MAX} bytes)")
+            yield _too_large(at)
         else:
             yield _minified(data)
 
@@ -320,3 +348,7 @@ def _minified(data: bytes) -> bytes:
         return codec.minify(data)
     except Corrupt:
         return data
+
+
+def _too_large(at: int) -> Unread:
+    return Unread(at, f"larger than a record can be ({RECORD_BYTES_MAX} bytes)")
