@@ -183,6 +183,15 @@ def test_slow_but_sure(server: OpenTrail, upstream: Upstream) -> None:
     assert stop(server).body == b"{  }"
 
 
+def test_a_redirect_says_what_is_wrong(server: OpenTrail, upstream: Upstream) -> None:
+    """S3 answers so where a bucket is in another region."""
+    said = b"<Error><Code>PermanentRedirect</Code><Message>Elsewhere.</Message></Error>"
+    upstream.script = upstreams.answer(301, said)
+    assert stop(server).body == said
+    event = server.events()[-1]
+    assert (event["errorCode"], event["errorMessage"]) == ("PermanentRedirect", "Elsewhere.")
+
+
 @pytest.mark.parametrize("service", ["personalize", "devops-guru", "sqs"])
 def test_an_unreachable_upstream(server: OpenTrail, upstream: Upstream, service: str) -> None:
     """Refused, no such name, no answer to the connection: the upstream never saw the call."""

@@ -76,6 +76,13 @@ def test_s3_requests_are_shown_as_on_the_wire(operation, params, shown):
     assert found == shown
 
 
+@pytest.mark.parametrize("verb", ["Get", "Put"])
+@pytest.mark.parametrize("what", ["LegalHold", "Retention"])
+def test_object_lock_has_names_of_its_own(verb, what):
+    record = called("s3", f"{verb}Object{what}", {"Bucket": "b", "Key": "k"})
+    assert (record["eventName"], record["eventCategory"]) == (f"{verb}ObjectLock{what}", "Data")
+
+
 def test_an_s3_body_that_is_no_xml_leaves_what_path_and_host_say():
     made = Made("s3", "PutBucketTagging", b"<oops", status=400, path="/b", query="tagging")
     call = made.call()

@@ -104,6 +104,13 @@ def test_taking_apart_and_putting_together_loses_nothing(value):
     assert json.loads(codec.encode(codec.fields(data))) == value
 
 
+def test_half_a_character_hides_nothing_else():
+    data = rb'{"eventName":"N\ud83d","userAgent":"\ud83d\ude00\\ud83d \udead","eventID":"e"}'
+    record = codec.decode(data)
+    assert (record.event_name, record.event_id) == ("N\ufffd", "e")
+    assert bytes(codec.fields(data)["userAgent"]) == rb'"\ud83d\ude00\\ud83d \ufffd"'
+
+
 def test_values_keep_their_spelling():
     data = b'{"x":70.0,"y":1E+2,"z":123456789012345678901234567890,"s":"\\u202f\\/"}'
     assert codec.encode(codec.fields(data)) == data

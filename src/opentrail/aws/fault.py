@@ -29,7 +29,10 @@ _SIGNATURE_CODES = frozenset(
     )
 )
 _BY_STATUS = {
+    301: "PermanentRedirect",
+    302: "TemporaryRedirect",
     304: "NotModified",
+    307: "TemporaryRedirect",
     400: "BadRequest",
     401: "Unauthorized",
     403: "AccessDenied",

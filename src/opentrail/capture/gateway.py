@@ -9,7 +9,7 @@ import msgspec
 
 from opentrail.aws.address import addressed
 from opentrail.aws.post_form import POST_OBJECT, post_object
-from opentrail.aws.protocol import render_error, unsupported
+from opentrail.aws.protocol import ERROR_STATUS_MIN, render_error, unsupported
 from opentrail.aws.request import Credential, RequestHead, Target
 from opentrail.aws.route import ambiguous, identify, parse_credential
 from opentrail.capture.admit import Admission, Admitted, Request, wrong_body
@@ -333,7 +333,9 @@ class Gateway:
 
     def _needs_body(self, call: Call) -> bool:
         """Whether the answer's body says something for the record: an error, or what was made."""
-        return call.status >= HTTP_ERROR or response_recorded(call.target, self._settings.build)
+        return call.status >= ERROR_STATUS_MIN or response_recorded(
+            call.target, self._settings.build
+        )
 
     def _refused(
         self, call: Call, error: ClientError, outcome: Outcome = Outcome.REFUSED

@@ -15,9 +15,9 @@ _OBJECT = Named("AWS::S3::Object")
 _OBJECT_OPERATIONS = (
     "AbortMultipartUpload CompleteMultipartUpload CopyObject CreateMultipartUpload DeleteObject"
     " DeleteObjectTagging DeleteObjects GetObject GetObjectAcl GetObjectAttributes"
-    " GetObjectLegalHold GetObjectRetention GetObjectTagging GetObjectTorrent HeadBucket HeadObject"
+    " GetObjectTagging GetObjectTorrent HeadBucket HeadObject"
     " ListMultipartUploads ListObjectVersions ListObjects ListParts PutObject PutObjectAcl"
-    " PutObjectLegalHold PutObjectRetention PutObjectTagging RenameObject RestoreObject"
+    " PutObjectTagging RenameObject RestoreObject"
     " SelectObjectContent UploadPart UploadPartCopy WriteGetObjectResponse"
 )
 _NAMES: Mapping[str, str] = MappingProxyType(
@@ -47,6 +47,13 @@ S3 = ServiceRules(
         {
             **dict.fromkeys(_OBJECT_OPERATIONS.split(), OperationRules(data=_OBJECT)),
             "PostObject": OperationRules(data=_OBJECT),
+            **{
+                f"{verb}Object{what}": OperationRules(
+                    data=_OBJECT, event_name=f"{verb}ObjectLock{what}"
+                )
+                for verb in ("Get", "Put")
+                for what in ("LegalHold", "Retention")
+            },
             "ListObjectsV2": OperationRules(data=_OBJECT, event_name="ListObjects"),
             # A query's text and what it asks for are the customer's data.
             "SelectObjectContent": OperationRules(
