@@ -47,6 +47,9 @@ def test_a_field_that_no_event_has_is_named_and_the_nearest_too(home, query, sai
     done = run("expect", query, "--within", "0s", "--since", "3650d", home=home)
     assert done.returncode == 1
     assert said in done.stderr
+    done = run("tail", query, home=home)
+    assert (done.returncode, done.stdout) == (0, "")
+    assert said in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,10 @@ class Clock:
         ("2026-01-31T10:00:00Z", 1_769_853_600),
         ("2026-01-31T11:00:00+01:00", 1_769_853_600),
         ("1769853600", 1_769_853_600),
+        ("100000000", 100_000_000),
+        ("0", 0),
+        ("20260131", 1_769_817_600),
+        ("2026", 1_767_225_600),
     ],
 )
 def test_times(text, seconds):
@@ -45,7 +49,9 @@ def test_nothing_said():
     assert seconds_of(None, 7) == 7
 
 
-@pytest.mark.parametrize("text", ["soon", "2y", "h", "", "2026-13-01", "-5m"])
+@pytest.mark.parametrize(
+    "text", ["soon", "2y", "h", "", "2026-13-01", "-5m", "99999999", "12345", "20261301"]
+)
 def test_no_times(text):
     with pytest.raises(UsageError, match="is no time"):
         seconds_of(text, 0, Clock())

@@ -71,6 +71,10 @@ def holds(query: str) -> bool:
         "requestParameters.x.y.z=true",
         "requestParameters.tags",
         "requestParameters.empty",
+        "EventName='CreateModel'",
+        "EventName==CreateModel",
+        "'not authorized'",
+        '"a<b" or user=alice',
         "not requestParameters.none",
         "not responseElements",
         "userIdentity.type=IAMUser",
@@ -178,3 +182,20 @@ def test_an_odd_record_breaks_no_search():
     odd = event(b'{"eventTime":"2026-01-31T10:00:00Z","n":' + b"1" * 400 + b',"eventName":[1]}')
     for query in ("EventName=X", "n=1", "requestParameters.x=1", "errorCode", "text"):
         assert parse(query).holds(odd) is False
+
+
+@pytest.mark.parametrize(
+    ("query", "instead"),
+    [
+        ("fraud && errorCode", "written as words"),
+        ("fraud || errorCode", "written as words"),
+        ("! fraud", "written as words"),
+        ("eventTime>2023", "--since"),
+        ("eventTime >= 2023", "--since"),
+        ("EventName in (A, B)", "joined by or"),
+        ("EventName=~Create", "anything"),
+    ],
+)
+def test_what_other_languages_write_is_no_text_to_look_for(query: str, instead: str):
+    with pytest.raises(UsageError, match=instead):
+        parse(query)

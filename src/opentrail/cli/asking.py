@@ -92,7 +92,12 @@ def times(command: _Command) -> _Command:
     since = click.option(
         "--since", "--start-time", "since", help="Oldest eventTime: 2h, yesterday, 2026-01-31 …"
     )
-    until = click.option("--until", "--end-time", "until", help="Newest eventTime, inclusive.")
+    until = click.option(
+        "--until",
+        "--end-time",
+        "until",
+        help="Newest eventTime, inclusive; a date is its beginning.",
+    )
     return since(until(command))
 
 

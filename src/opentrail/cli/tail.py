@@ -16,9 +16,10 @@ from opentrail.cli.options import Command, data_options
 from opentrail.cli.search_forms import line, shown
 from opentrail.eventlog.base import Entry
 from opentrail.history.beside import searcher_beside
-from opentrail.history.conditions import Event
+from opentrail.history.conditions import Event, fields_of
 from opentrail.history.derive import derive
 from opentrail.history.follow import Follower
+from opentrail.history.known_fields import unknown
 from opentrail.history.search import Hit, Question
 
 POLL_S = 0.05
@@ -112,9 +113,13 @@ def _begin(
     searcher = searcher_beside(data / "history", follower.log)
     end = follower.position
     before = (hit for hit in searcher.newest(question, WHOLE) if hit.position < end)
-    for hit in sorted(islice(before, wanted), key=lambda hit: hit.position):
+    found = sorted(islice(before, wanted), key=lambda hit: hit.position)
+    for hit in found:
         click.echo(show(hit))
     sys.stdout.flush()
+    strange = "" if found else unknown(searcher, list(fields_of(question.condition)))
+    if strange:
+        click.echo(strange, err=True)
     if searcher.damage is not None:
         raise searcher.damage
 

@@ -7,8 +7,11 @@ import re
 from opentrail.clock import Clock, SystemClock
 from opentrail.errors import UsageError
 
+EPOCH_DIGITS_MIN = 9
+"""From 1973 on. 20260131 and 2026 are dates: taken as seconds they would be days of 1970."""
 FORMS = "2h, yesterday, 2026-01-31, 2026-01-31T10:00:00Z or epoch seconds"
 _AGO = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,3})?)\s*(s|m|h|d|w)(?: ago)?")
+_YEAR = re.compile(r"[0-9]{4}", re.ASCII)
 _UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _DAYS = {"today": 0, "yesterday": 1}
 
@@ -17,12 +20,13 @@ def seconds_of(text: str | None, otherwise: int, clock: Clock | None = None) -> 
     """Return seconds since 1970 UTC of what ``text`` says; ``otherwise`` when there is none.
 
     "2h" is two hours ago (s, m, h, d, w), "yesterday" and "today" the beginning of that day in UTC,
-    "now" now; else a date, ISO 8601 (UTC without a zone) or epoch seconds. Raises: UsageError.
+    "now" now; else a date, a year (its beginning), ISO 8601 (UTC without a zone) or epoch seconds.
+    Raises: UsageError.
     """
     if text is None:
         return otherwise
     plain = text.strip().lower()
-    if plain.isdecimal():
+    if plain.isdecimal() and (len(plain) >= EPOCH_DIGITS_MIN or not int(plain)):
         return int(plain)
     now_s = (clock or SystemClock()).now_ms() / 1000
     if found := _AGO.fullmatch(plain):
@@ -34,7 +38,7 @@ def seconds_of(text: str | None, otherwise: int, clock: Clock | None = None) -> 
 
 def _iso(text: str) -> float:
     try:
-        when = dt.datetime.fromisoformat(text)
+        when = dt.datetime.fromisoformat(f"{text}-01-01" if _YEAR.fullmatch(text) else text)
     except ValueError as error:
         raise UsageError(f"{text!r} is no time: write {FORMS}") from error
     return (when if when.tzinfo else when.replace(tzinfo=dt.UTC)).timestamp()

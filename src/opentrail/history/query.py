@@ -8,7 +8,8 @@
     errorMessage~"not authorized"               the value contains the text, in any case of letters
     "AKIAIOSFODNN7EXAMPLE"                      the text is anywhere in the record
 
-Conditions that stand side by side are joined by and; or binds less; brackets group.
+Conditions that stand side by side are joined by and; or binds less; brackets group. Quotes are "…", in which
+a backslash takes the next character as it is, or '…'.
 """
 
 import re
@@ -35,15 +36,29 @@ DEPTH_MAX = 50
 """Of brackets and nots in each other."""
 
 
+_QUOTED = r""""(?:[^"\\]|\\.)*"|'[^']*'(?![^\s()])"""
 _TOKEN = re.compile(
-    r"""\s*(?:
+    rf"""\s*(?:
       (?P<bracket>[()])
-    | (?P<field>[A-Za-z][\w.:/-]*)(?P<operator>!=|=|!~|~)(?P<value>"(?:[^"\\]|\\.)*"|[^\s()]*)
-    | (?P<quoted>"(?:[^"\\]|\\.)*")
+    | (?P<field>[A-Za-z][\w.:/-]*)(?P<operator>!=|==?|!~|~)(?P<value>{_QUOTED}|[^\s()]*)
+    | (?P<quoted>{_QUOTED})
     | (?P<word>[^\s()"]+)
     )""",
     re.VERBOSE,
 )
+_OTHERWISE = (
+    (re.compile(r"&&?|\|\|?|!", re.ASCII), "and, or, not are written as words"),
+    (
+        re.compile(r"[A-Za-z][\w.]*[<>].*|[<>]=?(?=\s|$)", re.DOTALL),
+        "values are not compared by < and >: --since and --until say from when to when",
+    ),
+    (
+        re.compile(r"[A-Za-z][\w.]*=~.*", re.DOTALL),
+        "~ alone asks for a text, and * in a value stands for anything",
+    ),
+    (re.compile(r"in(?=\s*\()", re.IGNORECASE), "alternatives are joined by or: (a=1 or a=2)"),
+)
+"""What other languages write, and what stands for it here; it would be a text that nothing has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,15 +88,30 @@ def _tokens(text: str) -> Iterator[_Token]:
 
 def _token(found: re.Match[str], text: str) -> _Token:
     at = found.start(found.lastgroup or 0)
+    _refuse_other_languages(found, text)
     kind = found["bracket"] or (found["word"] or "").lower()
     if kind in ("(", ")", "and", "or", "not"):
         return _Token(kind, at)
     if found["field"]:
         value = _unquoted(found["value"], text, at)
-        return _Token("is", at, condition(found["field"], found["operator"], value))
+        operator = found["operator"].replace("==", "=")
+        return _Token("is", at, condition(found["field"], operator, value))
     if found["word"] and _known(found["word"]):
         return _Token("is", at, There(field_name(found["word"])))
     return _Token("is", at, Text(_unquoted(found["quoted"] or found["word"], text, at)))
+
+
+def _refuse_other_languages(found: re.Match[str], text: str) -> None:
+    """Refuse what another language's query has there. Raises: UsageError."""
+    start = found.start(found.lastgroup or 0) if found["word"] else found.start("field")
+    if start < 0:
+        return
+    for pattern, instead in _OTHERWISE:
+        written = pattern.match(text, start)
+        # Of a word the whole; what follows it only says what it is.
+        if written is not None and written.end() >= found.end():
+            said = f"in a query {instead}; what is meant as a text goes in quotes"
+            raise UsageError(f"{said}: …{text[start : start + 40]}")
 
 
 _TOP = frozenset(name.lower() for name in FIELD_ORDER)
@@ -94,6 +124,8 @@ def _known(word: str) -> bool:
 
 
 def _unquoted(text: str, query: str, at: int) -> str:
+    if re.fullmatch(r"'[^']*'", text):
+        return text[1:-1]
     if not text.startswith('"'):
         return text
     if len(text) < len('""') or not text.endswith('"'):
