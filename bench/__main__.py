@@ -3,6 +3,7 @@
 
 import argparse
 import gc
+import os
 import tempfile
 from pathlib import Path
 
@@ -53,6 +54,8 @@ def main() -> None:
         parser.error(f"no such part: {', '.join(sorted(unknown))}")
     rounds = given.rounds or (QUICK_ROUNDS if given.quick else ROUNDS)
     seconds = given.seconds or (QUICK_SECONDS if given.quick else SECONDS)
+    # Programs that are started again and again would be compiled anew each time: no user's are.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     gc.collect()
     gc.freeze()  # all parts are loaded: a collection of that would fall into some measurement
     with tempfile.TemporaryDirectory(dir=given.directory) as name:
