@@ -109,6 +109,21 @@ def test_a_call_is_one_event_with_all_its_attempts(program):
     assert "a-session-token" not in text
 
 
+def test_a_call_for_data_is_a_data_event_without_the_data(program):
+    program.answers = [(200, {})]
+    program.client("sagemaker-featurestore-runtime").put_record(
+        FeatureGroupName="clients",
+        Record=[{"FeatureName": "income", "ValueAsString": "41234"}],
+        TargetStores=["OnlineStore"],
+    )
+    record = program.record()
+    assert record["requestParameters"] == {"featureGroupName": "clients"}
+    assert (record["eventCategory"], record["managementEvent"]) == ("Data", False)
+    assert record["resources"] == [{"type": "AWS::SageMaker::FeatureGroup"}]
+    assert record["eventSource"] == "sagemaker.amazonaws.com"
+    assert "41234" not in json.dumps(record)
+
+
 def test_a_service_error_and_a_read(program):
     program.answers = [(400, {"__type": "ResourceNotFound", "message": "no such model"})]
     with pytest.raises(ClientError):

@@ -21,6 +21,7 @@ from msgspec import UNSET
 
 from opentrail.sdk.audit import Untyped
 from opentrail.sdk.guard import Guard
+from opentrail.sdk.operations import Known, known
 from opentrail.sdk.record import Fields, Record, text
 from opentrail.sdk.recorder import Recorder
 from opentrail.sdk.shapes import Forms
@@ -33,12 +34,9 @@ ATTEMPTS_MAX = 20
 _log = logging.getLogger("opentrail.sdk")
 _CONTEXT = "opentrail"
 _MODULE = __name__
-_READ = re.compile(
-    r"(?:Get|List|Describe|Head|BatchGet|BatchDescribe|Search|Lookup|Query|Scan|Select|Check"
-    r"|Detect|Validate|Simulate|Render)(?![a-z])"
-)
 _CREDENTIAL = re.compile(r"Credential=([^/,\s]{1,128})/\d{8}/([^/,\s]{0,64})/([^/,\s]{0,64})/")
 _SIGV4 = "AWS4-"
+_MANAGEMENT = "Management"
 KEYS_CACHED = 64
 """Keys, with day, region and service, whose text is read once: a program uses few."""
 _HOST = platform.node()
@@ -158,12 +156,14 @@ class Plugin:
         recorder = self.recorder
         metadata = parsed.get("ResponseMetadata")
         request_id = metadata.get("RequestId") if isinstance(metadata, dict) else None
-        answer = None if error or operation.reads else operation.write_answer(parsed)
+        how = operation.how
+        other_source = call.signing_name not in ("", operation.signing_name)
+        answer = None if error or not how.answers else operation.write_answer(parsed)
         made = Record(
             user_identity=_identity(call, recorder.account),
             event_time=iso_seconds(int(now_s())),
-            event_source=f"{call.signing_name or operation.signing_name}.amazonaws.com",
-            event_name=operation.name,
+            event_source=f"{call.signing_name}.amazonaws.com" if other_source else how.event_source,
+            event_name=how.event_name,
             aws_region=call.region or recorder.region,
             source_ip_address=_HOST,
             user_agent=text(call.user_agent),
@@ -174,8 +174,11 @@ class Plugin:
             additional_event_data=_additional(call),
             request_id=text(str(request_id)) if request_id else UNSET,
             event_id=new_id(),
-            read_only=operation.reads,
+            read_only=how.reads,
+            resources=[{"type": how.data_type}] if how.data_type else UNSET,
+            management_event=how.category == _MANAGEMENT,
             recipient_account_id=recorder.account,
+            event_category=how.category,
         )
         recorder.send(made)
 
@@ -204,9 +207,8 @@ def _credential(beginning: str) -> tuple[str, str, str] | None:
 class _Operation:
     """What the calls of one operation have in common."""
 
-    name: str
+    how: Known
     signing_name: str
-    reads: bool
     write_request: Callable[[Mapping[str, Any]], dict[str, Any] | None]
     write_answer: Callable[[Mapping[str, Any]], dict[str, Any] | None]
 
@@ -217,21 +219,21 @@ _operations: "WeakKeyDictionary[Any, _Operation]" = WeakKeyDictionary()
 
 def _operation(model: Untyped) -> _Operation:
     """Return what is known of an operation; botocore keeps one model of it for each client."""
-    known = _operations.get(model)
-    if known is None:
+    operation = _operations.get(model)
+    if operation is None:
         service = model.service_model
         forms = _forms.get(service)
         if forms is None:
             forms = _forms[service] = Forms(service)
-        reads = _READ.match(model.name) is not None
-        known = _operations[model] = _Operation(
-            model.name,
-            str(service.signing_name),
-            reads,
-            forms.writer(model.input_shape),
+        signing_name = str(service.signing_name)
+        how = known(service.service_name, signing_name, model.name)
+        operation = _operations[model] = _Operation(
+            how,
+            signing_name,
+            forms.writer(model.input_shape, how.left_out),
             forms.writer(model.output_shape),
         )
-    return known
+    return operation
 
 
 def _identity(call: _Call, account: str) -> Fields:

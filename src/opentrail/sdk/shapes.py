@@ -7,7 +7,7 @@ Guide, "CloudTrail record contents".
 """
 
 import re
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Container, Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -61,14 +61,17 @@ class Forms:
         self._dropped = PAYLOADS.get(service.service_name, frozenset())
         self._made: dict[str, Writer] = {}
 
-    def writer(self, shape: Untyped) -> Callable[[Mapping[str, Any]], dict[str, Any] | None]:
+    def writer(
+        self, shape: Untyped, left_out: Sequence[str] = ()
+    ) -> Callable[[Mapping[str, Any]], dict[str, Any] | None]:
         """Return what writes values of the structure ``shape``, the whole of a request or an answer.
 
-        It returns None when nothing of it is recorded, or ``shape`` is None.
+        It returns None when nothing of it is recorded, or ``shape`` is None. Members that are
+        ``left_out`` are not recorded.
         """
         if shape is None:
             return _nothing
-        write = _structure(shape, self._made, self._dropped)
+        write = _structure(shape, self._made, self._dropped.union(left_out))
         return lambda value: write(value, 0) or None
 
 
