@@ -7,6 +7,7 @@ import msgspec
 import pytest
 from botocore.exceptions import ClientError
 from botocore.model import ListShape, MapShape, Shape, StringShape, StructureShape
+from support.moved_clock import MovedClock
 from support.seeded_ids import SeededIds
 
 from opentrail.aws.request import RequestHead
@@ -28,19 +29,6 @@ RANGES = {
     "ContinuousParameterRanges": [{"Name": "eta", "MinValue": "0.0", "MaxValue": "1.0"}],
     "CategoricalParameterRanges": [{"Name": "kind", "Values": ["a", "b"]}],
 }
-
-
-class MovedClock:
-    """Stands still until a test moves it."""
-
-    def __init__(self) -> None:
-        self.ms = 1_700_000_000_000
-
-    def now_ms(self) -> int:
-        return self.ms
-
-    def monotonic(self) -> float:
-        return self.ms / 1000
 
 
 class Refused(Exception):

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from support.memory_log import MemoryLog
 from support.memory_state import MemoryState
+from support.moved_clock import MovedClock
 
 from opentrail.capture.tuning import Child, Family, Index, TuningWatcher
 from opentrail.errors import ClientError
@@ -13,19 +14,6 @@ from opentrail.eventlog.base import Draft, Origin
 
 ACCOUNT, REGION = "111122223333", "us-west-2"
 POLL_S = 10.0
-
-
-class Hands:
-    """A clock that only a test moves."""
-
-    def __init__(self) -> None:
-        self.ms = 1_700_000_000_000
-
-    def now_ms(self) -> int:
-        return self.ms
-
-    def monotonic(self) -> float:
-        return self.ms / 1000
 
 
 class Upstream:
@@ -116,7 +104,7 @@ class LaggingIndex:
 
 class World:
     def __init__(self) -> None:
-        self.clock = Hands()
+        self.clock = MovedClock()
         self.log = MemoryLog(now_ms=self.clock.now_ms)
         self.state = MemoryState()
         self.upstream = Upstream()

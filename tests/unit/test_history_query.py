@@ -190,6 +190,8 @@ def test_an_odd_record_breaks_no_search():
         ("fraud && errorCode", "written as words"),
         ("fraud || errorCode", "written as words"),
         ("! fraud", "written as words"),
+        ("!errorCode", "written as words"),
+        ("!(fraud)", "written as words"),
         ("eventTime>2023", "--since"),
         ("eventTime >= 2023", "--since"),
         ("EventName in (A, B)", "joined by or"),

@@ -90,7 +90,7 @@ def unsupported(target: Target) -> ClientError | None:
 
 
 ERROR_STATUS_MIN = 300
-"""botocore's own line between an answer and an error."""
+"""botocore's own line between an answer and an error: nothing of AWS redirects a call that succeeds."""
 
 
 def parse_identity(operation: Operation, body: bytes) -> dict[str, object] | None:

@@ -11,7 +11,7 @@ from typing import Literal
 
 import msgspec
 
-from opentrail.aws.protocol import error_of, request_members, response_members
+from opentrail.aws.protocol import ERROR_STATUS_MIN, error_of, request_members, response_members
 from opentrail.aws.request import Target
 from opentrail.capture.call import EMPTY, Call, Outcome, Tls, plain
 from opentrail.capture.echoed import without_echoes, without_signatures
@@ -30,8 +30,6 @@ HOST_CHARS_MAX = 255 + 6
 NO_MARKS: Mapping[str, object] = {}
 _NULL = b"null"
 _S3_FORMS = (Form.S3, Form.S3_CONTROL)
-_ERROR_STATUS_MIN = 300
-"""Nothing of AWS answers a successful call with a redirect."""
 _SERVER_ERROR_STATUS_MIN = 500
 
 _json = msgspec.json.Encoder().encode
@@ -134,7 +132,7 @@ def _error(call: Call, how: Plan) -> tuple[str, str] | None:
     """Return errorCode and errorMessage ("" where there is none); None for a success."""
     if call.outcome is not Outcome.ANSWERED:
         return call.error_code, call.error_message
-    if call.status < _ERROR_STATUS_MIN:
+    if call.status < ERROR_STATUS_MIN:
         return None
     body = plain(call.response, call.response_headers)
     code, message = error_of(call.target, call.status, call.response_headers, body.data)

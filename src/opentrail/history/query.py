@@ -47,7 +47,7 @@ _TOKEN = re.compile(
     re.VERBOSE,
 )
 _OTHERWISE = (
-    (re.compile(r"&&?|\|\|?|!", re.ASCII), "and, or, not are written as words"),
+    (re.compile(r"&&?|\|\|?|!\S*"), "and, or, not are written as words"),
     (
         re.compile(r"[A-Za-z][\w.]*[<>].*|[<>]=?(?=\s|$)", re.DOTALL),
         "values are not compared by < and >: --since and --until say from when to when",
