@@ -5,7 +5,7 @@ No I/O but the look into the log that ``Window`` takes. A request's records go i
 or not at all: ``take`` them, append ``Batch.drafts``, then ``settle`` or ``give_up``.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import count, repeat
 from typing import Protocol, TypeVar
@@ -87,12 +87,13 @@ class Intake:
 
     def take(
         self, batch: Batch, text: Text, may_write: Callable[[str], bool], now_ms: int
-    ) -> Iterator[None]:
+    ) -> Generator[None]:
         """Put into ``batch`` what is to become of the records of ``text``; yield between pieces.
 
         ``may_write`` says whether the sender may write records of an account. Until ``settle`` or
         ``give_up`` the batch's records count as being under way. Raises: ClientError: they cannot
-        be told apart. Corrupt: the log cannot be read. Nothing is under way then.
+        be told apart. Corrupt: the log cannot be read. Nothing is under way then, nor once it is closed
+        before its end.
         """
         try:
             if text.single:  # to look at one record is quicker than to look at all that there are

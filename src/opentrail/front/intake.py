@@ -4,6 +4,7 @@
 import asyncio
 import functools
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -257,8 +258,9 @@ class IntakeDoor:
         text = read(data, head.headers.get("content-type", ""))
         batch = Batch()
         try:
-            for _ in self._intake.take(batch, text, _may_write(key), now_ms):
-                await _turn()
+            with closing(self._intake.take(batch, text, _may_write(key), now_ms)) as pieces:
+                for _ in pieces:
+                    await _turn()
             if key is not None and batch.all_rejected("AccountNotAllowed"):
                 denied = refusals.access_denied(key.arn, PUT_RECORDS)
                 raise refusals.in_protocol(denied, "rest-json")
