@@ -205,7 +205,7 @@ def test_it_must_reach_to_now_when_asked(data, files):
     code, output = run("verify", here(data), *files[:2], "--end-time", "now")
     assert (code, "no digests: the trail did not log then" in output) == (2, True)
     with pytest.raises(UsageError, match="is after"):
-        run("verify", here(data), "--start-time", "2", "--end-time", "1")
+        run("verify", here(data), "--start-time", "2026-02-01", "--end-time", "2026-01-31")
 
 
 def test_several_processes_say_the_same(data, trail, files):
