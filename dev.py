@@ -33,10 +33,10 @@ CHECKS = [
 
 ON_EVERY_CORE = ["-n", "auto", "--dist", "loadfile", "--no-loadscope-reorder"]
 TESTS = [
-    # These start servers and say how soon something must be seen: one at a time.
-    ["tests/e2e"],
-    # These have a process to themselves: one on each core. In the order given: simulations make
-    # objects by the million, which is slow once the models of all services are in memory.
+    # These start servers, and share one moto in each of pytest's processes.
+    [*ON_EVERY_CORE, "tests/e2e"],
+    # In the order given: simulations make objects by the million, which is slow once the models of
+    # all services are in memory.
     [*ON_EVERY_CORE, "tests/sim", "tests/contract", "tests/unit"],
 ]
 
@@ -67,6 +67,8 @@ def main(arguments: list[str]) -> int:
         print(__doc__, file=sys.stderr)
         return 2
     set_up()
+    # The tests start some hundred programs; each would compile the same modules again.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     task, rest = arguments[0], arguments[1:]
     if task == "run":
         command = [str(BIN / rest[0]), *rest[1:]] if rest else [str(BIN / "opentrail"), "--help"]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the end-to-end tests share: one moto for the whole run."""
+"""What the end-to-end tests share: one moto for each of pytest's processes."""
 
 import signal
 from collections.abc import Iterator
