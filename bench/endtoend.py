@@ -41,6 +41,7 @@ POLL_S = 0.01
 FILE_INTERVAL_S = 1
 LAST_FILE_S_MAX = 60.0
 SAMPLE_S = 1.0
+MEMORY = {"VmRSS": "memory", "RssAnon": "... without files"}
 QUIET_LOOKS = 3
 SECONDS_MIN = 1.0
 CUT_BYTES_MIN = 20_000
@@ -93,8 +94,10 @@ class Seen:
     """From when a request should have been sent to its answer."""
     latest: tuple[str, float] = ("", 0.0)
     """An eventID, and when it was acknowledged."""
-    memory_mb: list[tuple[float, float]] = field(default_factory=list)
-    """Of front and back, every second."""
+    memory_mb: list[list[float]] = field(default_factory=list)
+    """Of front and of back, every second: all that is resident, and that without mapped files.
+
+    The system takes what is mapped of files back when it wants it."""
 
 
 def bodies() -> list[Body]:
@@ -184,7 +187,8 @@ class Load:
         front = self.server.process.pid
         back = back_pid(front)
         while not self._over():
-            self.seen.memory_mb.append((resident_mb(front), resident_mb(back)))
+            memory = [resident_mb(pid, kind) for pid in (front, back) for kind in MEMORY]
+            self.seen.memory_mb.append(memory)
             await asyncio.sleep(SAMPLE_S)
 
 
@@ -264,11 +268,13 @@ def report(load: Load, lags_s: Sequence[float], cpu: tuple[float, float]) -> Non
             f"  {name:34}{percentile(values, 50):9.0f}{percentile(values, 99):9.0f}{max(values):9.0f}"
         )
     print(f"  {'':34}{'early':>9}{'late':>9}{'most':>9}")
+    series = iter(zip(*seen.memory_mb, strict=True))
     for at, name in enumerate(("front", "back")):
-        memory = [each[at] for each in seen.memory_mb]
-        third = max(1, len(memory) // 3)
-        early, late = statistics.median(memory[:third]), statistics.median(memory[-third:])
-        print(f"  {f'memory of {name}, MB':34}{early:9.0f}{late:9.0f}{max(memory):9.0f}")
+        for what in MEMORY.values():
+            memory = next(series)
+            third = max(1, len(memory) // 3)
+            early, late = statistics.median(memory[:third]), statistics.median(memory[-third:])
+            print(f"  {f'{what} of {name}, MB':34}{early:9.0f}{late:9.0f}{max(memory):9.0f}")
         print(f"  {f'processor time of {name}, us':34}{cpu[at] / seen.sent * 1e6:9.1f}")
 
 

@@ -46,10 +46,10 @@ class Figures:
         return 1e6 / self.cpu_us if self.cpu_us else 0.0
 
 
-def resident_mb(pid: int) -> float:
-    """Return the resident memory of a process."""
+def resident_mb(pid: int, kind: str = "VmRSS") -> float:
+    """Return the resident memory of a process; "RssAnon": without the files that are mapped."""
     text = Path(f"/proc/{pid}/status").read_text()
-    return int(text.split("VmRSS:")[1].split()[0]) / 1024
+    return int(text.split(f"{kind}:")[1].split()[0]) / 1024
 
 
 @contextmanager

@@ -76,6 +76,10 @@ class TuningOnce(RuleBasedStateMachine):
         self.attempt(self.world.steps)
         self.world.log.fault = self.world.state.fault = Fault.NONE
 
+    @rule(near_bytes=st.sampled_from([0, 2000, 1 << 20]))
+    def near_is(self, near_bytes):
+        self.world.near_bytes = self.world.watcher.near_bytes = near_bytes
+
     @rule(error=st.sampled_from(["none", "away", "denied"]))
     def upstream_fails(self, error):
         self.world.upstream.fails = {
@@ -253,6 +257,16 @@ def test_a_restart_does_not_read_what_the_index_knows(watched, tmp_path: Path):
     world.look()
     assert log.passed < 10
     assert world.events() == ([("CreateTrainingJob", "churn-000")] if watched else [])
+    # Nor does a server that is busy meanwhile.
+    log.append([other(number) for number in range(1000)])
+    world.create("late")
+    while history.step():
+        pass
+    world.upstream.start_child("late", world.clock.ms)
+    log.passed = 0
+    world.look()
+    assert log.passed < 50
+    assert world.events()[-1] == ("CreateTrainingJob", "late-000")
 
 
 class BrokenIndex:

@@ -110,12 +110,14 @@ class World:
         self.upstream = Upstream()
         self.lagging = LaggingIndex(self.log)
         self.index: Index = self.lagging
+        self.near_bytes = 0
         self.restart()
 
     def restart(self) -> None:
         self.watcher = TuningWatcher(
             self.log, self.index, self.state, self.upstream, self.clock, POLL_S
         )
+        self.watcher.near_bytes = self.near_bytes
 
     def create(self, name: str) -> None:
         self.upstream.begin(name)

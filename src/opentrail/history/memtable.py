@@ -38,6 +38,11 @@ class View:
     oldest_s: int
     newest_s: int
 
+    @property
+    def newest_position(self) -> int:
+        """See ``table.Table``."""
+        return int(self.positions[-1])
+
     def newest_first(self, column: int, term: int, bounds: Bounds) -> Iterator[tuple[int, int]]:
         """See ``table.Table``. Scans from the newest position on, in pieces that grow.
 
@@ -46,17 +51,25 @@ class View:
         terms, all_rows = self.columns[column]
         wanted = np.uint64(term)
         stop, size = len(terms), _SCANNED_FIRST
+        low = self._first_from(all_rows, bounds.floor)
         held = np.empty(0, np.uint32)
-        while stop:
-            start = max(0, stop - size)
+        while stop > low:
+            start = max(low, stop - size)
             found = all_rows[start:stop][terms[start:stop] == wanted]
             if len(found):
                 held = np.concatenate((self._within(found, bounds), held))
             stop, size = start, 4 * size
             if len(held):
-                reach_s = int(self.times[: int(all_rows[stop])].max()) if stop else -TIME_MAX_S
+                more = stop > low
+                reach_s = int(self.times[: int(all_rows[stop])].max()) if more else -TIME_MAX_S
                 ready, held = self._ready(held, reach_s)
                 yield from self._newest_first(ready)
+
+    def _first_from(self, rows: Rows, floor: int) -> int:
+        """Return which of ``rows``, which ascend, is the first at or past the position ``floor``."""
+        if self.positions[0] >= floor:
+            return 0
+        return int(rows.searchsorted(np.uint32(self.positions.searchsorted(floor))))
 
     def _within(self, rows: Rows, bounds: Bounds) -> Rows:
         times, positions = self.times[rows], self.positions[rows]

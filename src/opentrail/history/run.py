@@ -161,6 +161,7 @@ class Run:
         self.newest_s = int(self.times[-1])
         events = len(self._columns[0][2])
         self.oldest_s = int(self.times[len(self.times) - events]) if events else TIME_MAX_S
+        self.newest_position = int(self.positions.max())
         self._tally = int(self.positions.min()), Tally(events, len(self.times) - events)
         """Of the rows at or past a position; retention's floor only rises."""
 

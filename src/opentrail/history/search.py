@@ -155,7 +155,7 @@ class Searcher:
         """
         floor = max(start, self._log.first())
         bounds = Bounds(-TIME_MAX_S, (TIME_MAX_S, 0), floor)
-        tables = [table for table in self._tables if int(table.rows()[1].max()) >= floor]
+        tables = [table for table in self._tables if table.newest_position >= floor]
         for table in tables:
             if isinstance(table, Run) and table.damaged(("positions", COLUMNS[0], attribute)):
                 raise Corrupt("a run is damaged", str(table.path), REBUILD_HINT)

@@ -53,6 +53,11 @@ class Table(Protocol):
         """Oldest eventTime of its rows; TIME_MAX_S when none has one."""
         ...
 
+    @property
+    def newest_position(self) -> int:
+        """Where in the log the last of its records is."""
+        ...
+
     def newest_first(self, column: int, term: int, bounds: Bounds) -> Iterator[tuple[int, int]]:
         """Yield (eventTime, position) of the rows under ``term`` within ``bounds``, descending."""
         ...
