@@ -14,6 +14,7 @@ from django.core.wsgi import get_wsgi_application
 from fastapi import Body, FastAPI, HTTPException
 from flask import Flask, request
 from starlette.applications import Starlette
+from starlette.background import BackgroundTask
 from starlette.responses import JSONResponse, PlainTextResponse, StreamingResponse
 from starlette.routing import Route
 from support.sdk_service import Service
@@ -223,6 +224,27 @@ def test_starlette_and_streams(service):
     service.asgi("POST", "/plain", b"text", headers=())
     record = service.record()
     assert record["responseElements"]["reason"] == "responseElements not JSON"
+
+
+def test_what_runs_after_the_answer_is_not_part_of_the_call(service):
+    seen = []
+
+    def later():
+        seen.append(service.record()["eventName"])
+        raise OSError("the task")
+
+    async def order(request):
+        del request
+        return JSONResponse({}, background=BackgroundTask(later))
+
+    app = Starlette(routes=[Route("/order", order, methods=["POST"])])
+    app.add_middleware(AuditMiddleware, recorder=service.trail)
+    service.app = app
+    with pytest.raises(OSError, match="the task"):
+        service.asgi("POST", "/order")
+    assert seen == ["order"]
+    assert "errorCode" not in service.record()
+    assert len(service.post.records) == 1
 
 
 def test_flask(service):

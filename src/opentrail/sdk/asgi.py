@@ -20,7 +20,7 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
 class AuditMiddleware:
-    """Records each call of the app inside, once it is answered."""
+    """Records each call of the app inside when its answer is complete."""
 
     def __init__(self, app: App, recorder: Recorder, **options: Unpack[Given]) -> None:
         """See ``Given``; ``actor`` is given the ASGI scope."""
@@ -39,14 +39,13 @@ class AuditMiddleware:
             call.exchange.failure = type(error).__name__
             raise
         finally:
-            with self._options.guard:
-                call.end()
+            call.end()
 
 
 class _Call:
     """One call under way."""
 
-    __slots__ = ("_headers", "_options", "_receive", "_scope", "_send", "exchange")
+    __slots__ = ("_ended", "_headers", "_options", "_receive", "_scope", "_send", "exchange")
 
     def __init__(self, options: Options, scope: Scope, receive: Receive, send: Send) -> None:
         self._options = options
@@ -54,6 +53,7 @@ class _Call:
         self._receive = receive
         self._send = send
         self._headers: Iterable[tuple[bytes, bytes]] = ()
+        self._ended = False
         headers: dict[bytes, bytes] = dict(scope["headers"])
         kind = headers.get(b"content-type", b"").decode("latin-1")
         bytes_max = options.body_bytes_max
@@ -77,7 +77,9 @@ class _Call:
 
     async def send(self, message: Message) -> None:
         exchange = self.exchange
+        last = False
         if message["type"] == "http.response.body":
+            last = not message.get("more_body")
             body = message.get("body")
             if body:
                 exchange.response.feed(body)
@@ -85,9 +87,19 @@ class _Call:
             exchange.status = message["status"]
             self._headers = message.get("headers", ())
         await self._send(message)
+        if last:
+            # What the app does now, background tasks for example, the caller does not wait for.
+            self.end()
 
     def end(self) -> None:
-        """Have the record sent; what the router put into the scope says which operation it was."""
+        """Have the record sent, once."""
+        if not self._ended:
+            self._ended = True
+            with self._options.guard:
+                self._record()
+
+    def _record(self) -> None:
+        """Give the record what is known now: the router has put the operation into the scope."""
         scope, exchange = self._scope, self.exchange
         for name, value in self._headers:
             if name.lower() == b"content-type":
