@@ -183,6 +183,21 @@ def test_records_are_taken_out_of_what_queues_and_log_tools_wrap_around_them(sha
     assert list(records_of(data)) == [ONE, TWO]
 
 
+def test_records_are_taken_out_of_tools_that_keep_them_as_objects():
+    there = [json.loads(text) for text in TEXTS]
+    hits = [{"_id": "1", "_source": {"@timestamp": "t", "event": each}} for each in there]
+    for shape in (
+        {"took": 1, "hits": {"total": {"value": 2}, "hits": hits}},
+        hits,
+        [{"_source": each} for each in there],
+        [{"time": 1.5, "sourcetype": "aws:cloudtrail", "event": each} for each in there],
+        [{"preview": False, "result": each} for each in there],
+    ):
+        found = list(records_of(json.dumps(shape).encode()))
+        assert [json.loads(each) for each in found if isinstance(each, bytes)] == there
+        assert len(found) == len(there)
+
+
 def test_eventbridge_in_cloudwatch_logs_and_in_a_queue():
     for wrapping in (
         {"logEvents": [{"message": bridged(TEXTS[0])}]},

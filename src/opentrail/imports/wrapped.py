@@ -3,8 +3,9 @@
 
 SQS (``Messages``, ``body``), SNS (``Sns``, ``Message``), Kinesis (``kinesis``), Firehose (``records``) and
 CloudWatch Logs (``awslogs``), whose ``data`` is in base64; one event of LookupEvents (``CloudTrailEvent``);
-exports of Splunk (``result``, ``_raw``) and Elasticsearch (``_source``), and what log shippers send there
-(``message``, ``event.original``). They lie in each other: SNS in SQS, CloudWatch Logs in Kinesis.
+exports of Splunk (``result``, ``_raw``) and Elasticsearch (``hits``, ``_source``), and what log shippers
+send there (``message``, ``event``, ``event.original``). They lie in each other: SNS in SQS, CloudWatch
+Logs in Kinesis.
 """
 
 import base64
@@ -16,10 +17,11 @@ from opentrail.imports.ungzip import NotReadable, unpacked
 
 PACKED_BYTES_MAX = 64 * 1024 * 1024
 """Of what is packed in a JSON value: CloudWatch Logs sends 1 MB at once, unpacked 6 MB."""
-AS_JSON = ("Messages", "records", "Sns", "kinesis", "awslogs", "result", "_source", "event")
+AS_JSON = ("Messages", "records", "Sns", "kinesis", "awslogs", "result", "hits", "_source", "event")
 AS_TEXT = ("CloudTrailEvent", "Message", "Body", "body", "message", "_raw", "original")
 PACKED = "data"
 NAMES = frozenset((*AS_JSON, *AS_TEXT, PACKED))
+_BEGINNING = b'{"eventVersion":'
 _RECORD = "eventTime"
 """What a record has, and none of those."""
 
@@ -29,7 +31,10 @@ _text = msgspec.json.Decoder(str).decode
 
 def may_wrap(data: bytes) -> bool:
     """Whether the JSON object ``data`` may carry records rather than be one; quick."""
-    return b'"eventTime"' not in data or b'"detail-type"' in data
+    if b'"eventTime"' not in data or b'"detail-type"' in data:
+        return True
+    # A record begins with its version as CloudTrail writes it; of another only its members tell.
+    return not data.startswith(_BEGINNING) and bool(inside(data))
 
 
 def inside(data: bytes) -> list[bytes]:
