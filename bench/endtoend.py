@@ -23,9 +23,9 @@ import msgspec
 from bench import machine
 from bench.events import REGIONS, Span, events
 from bench.intake import Server
-from bench.load import cpu_s, resident_mb, signed_request
+from bench.load import back_pid, cpu_s, resident_mb, signed_request
 from bench.lookup_data import Question
-from bench.lookup_http import TARGET, back_pid, lookup_request, wait_until_ready
+from bench.lookup_http import TARGET, lookup_request, wait_until_ready
 from opentrail.clock import iso_seconds
 from opentrail.eventlog.base import MarkKind
 from opentrail.eventlog.reader import SegmentReader

@@ -118,6 +118,15 @@ def cpu_s(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / _TICKS
 
 
+def back_pid(front_pid: int) -> int:
+    """Return the process that indexes and answers lookups, of a server."""
+    children = Path(f"/proc/{front_pid}/task/{front_pid}/children").read_text().split()
+    for child in map(int, children):
+        if b"opentrail.back" in Path(f"/proc/{child}/cmdline").read_bytes():
+            return child
+    raise RuntimeError("there is no back process")
+
+
 def measure(target: Target, request: bytes, connections: int, seconds: float) -> Figures:
     """Measure ``target`` once."""
     asyncio.run(load(target.port, request, connections, min(WARM_UP_S, seconds)))

@@ -22,7 +22,7 @@ import msgspec
 from bench import load as bench_load
 from bench import machine
 from bench.intake import Requests, Sender, Server
-from bench.load import cpu_s, signed_request
+from bench.load import back_pid, cpu_s, signed_request
 from bench.lookup_data import PAGE, Made, Question, kept_options, made
 from bench.machine import spread_percent
 from bench.peers import MINISTACK_ROW, SECONDS_MIN, peers
@@ -53,15 +53,6 @@ class Figures:
     front_us: float
     """Processor time of each process for one call; with arriving events, theirs is in it."""
     back_us: float
-
-
-def back_pid(front_pid: int) -> int:
-    """Return the process that answers."""
-    children = Path(f"/proc/{front_pid}/task/{front_pid}/children").read_text().split()
-    for child in map(int, children):
-        if b"opentrail.back" in Path(f"/proc/{child}/cmdline").read_bytes():
-            return child
-    raise RuntimeError("there is no back process")
 
 
 def lookup_request(server: Server, question: Question | None) -> bytes:
