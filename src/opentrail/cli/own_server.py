@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -15,6 +15,7 @@ from typing import IO
 from opentrail.clock import Clock
 from opentrail.config import ENV_PREFIX
 from opentrail.errors import Unavailable
+from opentrail.sandbox.process import unbroken
 
 READY_S_MAX = 30.0
 """Until OpenTrail must have said that it is ready: it takes about a second on a quiet machine."""
@@ -71,23 +72,26 @@ def own_server(config: Path) -> Iterator[Server]:
 
     At the end it is asked to stop, then made to; its other process ends with it.
     """
-    with tempfile.TemporaryFile() as output:
-        process = subprocess.Popen(  # noqa: S603 - the arguments are ours
-            [sys.executable, "-m", "opentrail.cli.main", "serve", "--config", str(config)],
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            env=_environment(),
-        )
-        try:
-            yield Server(process, output)
-        finally:
-            process.terminate()
-            try:
-                process.wait(STOP_S_MAX)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+    with tempfile.TemporaryFile() as output, ExitStack() as undo:
+        with unbroken():
+            process = subprocess.Popen(  # noqa: S603 - the arguments are ours
+                [sys.executable, "-m", "opentrail.cli.main", "serve", "--config", str(config)],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                env=_environment(),
+            )
+            undo.callback(_stop, process)
+        yield Server(process, output)
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(STOP_S_MAX)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def _environment() -> dict[str, str]:

@@ -2,10 +2,13 @@
 """A server in a process of its own, on a free port of the loopback, for demonstrations and tests."""
 
 import http.client
+import signal
 import subprocess
 import sys
 import tempfile
-from contextlib import ExitStack
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from types import TracebackType
 from typing import IO, Self
@@ -22,6 +25,7 @@ STOP_S_MAX = 5.0
 """From SIGTERM to SIGKILL."""
 OUTPUT_SHOWN_BYTES = 500
 """Of what a server wrote before it died: the end of a traceback."""
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,16 +78,44 @@ def start_sandbox(clock: Clock | None = None) -> Running:
 
 def spawn(arguments: list[str], url: str, descriptors: tuple[int, ...] = ()) -> Running:
     """Start this Python with ``arguments``; the child keeps the open ``descriptors``."""
-    with ExitStack() as held:
+    with ExitStack() as undo:
+        held = undo.enter_context(ExitStack())
         output = held.enter_context(tempfile.TemporaryFile())
-        process = subprocess.Popen(  # noqa: S603 - the arguments are ours
-            [sys.executable, *arguments],
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            pass_fds=descriptors,
-        )
-        return Running(url, process, output, held.pop_all())
+        with unbroken():
+            process = subprocess.Popen(  # noqa: S603 - the arguments are ours
+                [sys.executable, *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                pass_fds=descriptors,
+            )
+            running = Running(url, process, output, held)
+            undo.callback(running.stop)
+        undo.pop_all()
+    return running
+
+
+@contextmanager
+def unbroken() -> Iterator[None]:
+    """Have signals that end this program wait for the end of the ``with``.
+
+    One that came while a process begins would leave it running: nobody holds it yet.
+    """
+    come: list[int] = []
+    before = {number: signal.getsignal(number) for number in _ENDING}
+    # Others end the program without a word, or do not: so they do for the process that begins.
+    ours = [number for number, handler in before.items() if callable(handler)]
+    if threading.current_thread() is not threading.main_thread():
+        ours = []
+    for number in ours:
+        signal.signal(number, lambda number, _: come.append(number))
+    try:
+        yield
+    finally:
+        for number in ours:
+            signal.signal(number, before[number])
+    for ending in come:
+        signal.raise_signal(ending)
 
 
 def wait_until_ready(running: Running, path: str, clock: Clock) -> Running:
