@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Starting servers that cannot start: each says in one line why."""
 
-import signal
 import subprocess
 import sys
 
@@ -9,7 +8,7 @@ import pytest
 
 from opentrail.clock import SystemClock
 from opentrail.errors import Unavailable, UsageError
-from opentrail.sandbox.process import HOST, spawn, unbroken, wait_until_ready
+from opentrail.sandbox.process import HOST, spawn, wait_until_ready
 from opentrail.sandbox.serve import listen
 
 WITHOUT_MOTO = """
@@ -40,24 +39,3 @@ def test_without_moto_it_says_what_to_install():
     )
     assert ended.returncode == 1
     assert "UsageError: moto is not installed: pip install 'opentrail[demo]'" in ended.stderr
-
-
-def interrupted_at_the_beginning(done: list[str]) -> None:
-    with unbroken():
-        signal.raise_signal(signal.SIGINT)
-        done.append("begun")
-
-
-def test_a_signal_waits_until_what_begins_can_be_ended():
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    done: list[str] = []
-    try:
-        with pytest.raises(KeyboardInterrupt):
-            interrupted_at_the_beginning(done)
-        assert done == ["begun"]
-        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        interrupted_at_the_beginning(done)
-        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
-    finally:
-        signal.signal(signal.SIGINT, before)

@@ -31,8 +31,9 @@ CURSOR_KEY = "tuning/cursor"
 """State: the position below which no tuning job is watched any more; 8 bytes, little-endian."""
 RECORDS_AT_ONCE = 5_000
 """Records read in one step: some 20 ms, so that a stop is never waited for."""
-NEAR_BYTES = 4 << 20
-"""So much of the log is read without asking the index first: it is a few milliseconds of work."""
+NEAR_BYTES = 256 << 10
+"""So much of the log is read without asking the index first: some 1,000 records, a few milliseconds,
+as the index takes."""
 FOUND_AT_ONCE = 500
 """Records read one by one in one step, where the index says that they are: as long."""
 CURSOR_INTERVAL_S = 60.0
@@ -132,6 +133,8 @@ class TuningWatcher:
     unknown can have an event recorded twice.
     """
 
+    near_bytes = NEAR_BYTES
+
     def __init__(
         self,
         log: EventLog,
@@ -148,7 +151,6 @@ class TuningWatcher:
         self._jobs = jobs
         self._clock = clock
         self._poll_interval_s = poll_interval_s
-        self.near_bytes = NEAR_BYTES
         kept = state.get(CURSOR_KEY)
         self._kept = int.from_bytes(kept.value, "little") if kept else 0
         self._keep_due_s = 0.0

@@ -15,7 +15,7 @@ from typing import IO
 from opentrail.clock import Clock
 from opentrail.config import ENV_PREFIX
 from opentrail.errors import Unavailable
-from opentrail.sandbox.process import unbroken
+from opentrail.signals import unbroken
 
 READY_S_MAX = 30.0
 """Until OpenTrail must have said that it is ready: it takes about a second on a quiet machine."""

@@ -34,15 +34,15 @@ def may_wrap(data: bytes) -> bool:
     if b'"eventTime"' not in data or b'"detail-type"' in data:
         return True
     # A record begins with its version as CloudTrail writes it; of another only its members tell.
-    return not data.startswith(_BEGINNING) and bool(inside(data))
+    if data.startswith(_BEGINNING):
+        return False
+    members = _members_of(data)
+    return _RECORD not in members and not NAMES.isdisjoint(members)
 
 
 def inside(data: bytes) -> list[bytes]:
     """Return the documents that the JSON object ``data`` carries; none if it is a record, or odd."""
-    try:
-        members = _members(data)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return []
+    members = _members_of(data)
     if _RECORD in members:
         return []
     if "detail" in members and "detail-type" in members:
@@ -52,6 +52,13 @@ def inside(data: bytes) -> list[bytes]:
     found += [text for text in texts if text is not None]
     packed = _text_of(members[PACKED]) if PACKED in members else None
     return found if packed is None else [*found, _unpacked(packed)]
+
+
+def _members_of(data: bytes) -> dict[str, msgspec.Raw]:
+    try:
+        return _members(data)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return {}
 
 
 def _text_of(value: msgspec.Raw) -> bytes | None:

@@ -2,13 +2,10 @@
 """A server in a process of its own, on a free port of the loopback, for demonstrations and tests."""
 
 import http.client
-import signal
 import subprocess
 import sys
 import tempfile
-import threading
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
 from types import TracebackType
 from typing import IO, Self
@@ -16,6 +13,7 @@ from typing import IO, Self
 from opentrail.clock import Clock, SystemClock
 from opentrail.errors import Unavailable
 from opentrail.sandbox.serve import listen
+from opentrail.signals import unbroken
 
 HOST = "127.0.0.1"
 READY_S_MAX = 30.0
@@ -25,7 +23,6 @@ STOP_S_MAX = 5.0
 """From SIGTERM to SIGKILL."""
 OUTPUT_SHOWN_BYTES = 500
 """Of what a server wrote before it died: the end of a traceback."""
-_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,29 +90,6 @@ def spawn(arguments: list[str], url: str, descriptors: tuple[int, ...] = ()) -> 
             undo.callback(running.stop)
         undo.pop_all()
     return running
-
-
-@contextmanager
-def unbroken() -> Iterator[None]:
-    """Have signals that end this program wait for the end of the ``with``.
-
-    One that came while a process begins would leave it running: nobody holds it yet.
-    """
-    come: list[int] = []
-    before = {number: signal.getsignal(number) for number in _ENDING}
-    # Others end the program without a word, or do not: so they do for the process that begins.
-    ours = [number for number, handler in before.items() if callable(handler)]
-    if threading.current_thread() is not threading.main_thread():
-        ours = []
-    for number in ours:
-        signal.signal(number, lambda number, _: come.append(number))
-    try:
-        yield
-    finally:
-        for number in ours:
-            signal.signal(number, before[number])
-    for ending in come:
-        signal.raise_signal(ending)
 
 
 def wait_until_ready(running: Running, path: str, clock: Clock) -> Running:
