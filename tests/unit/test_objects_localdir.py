@@ -3,6 +3,8 @@
 
 import hashlib
 import os
+from collections.abc import Callable
+from typing import ClassVar
 
 import pytest
 from hypothesis import given
@@ -297,3 +299,43 @@ def test_a_bad_name(name):
 
 def test_the_parts_of_a_key():
     assert segments_of("a/b.c/") == ("a", "b.c", "")
+
+
+class Racing(LocalDir):
+    """A directory bucket where something is put when a head is read: ``before`` that, or after."""
+
+    before = True
+    waits: ClassVar[list[Callable[[], None]]] = []
+
+    def _sidecar(self, key):
+        if self.before:
+            self._put()
+        kept = super()._sidecar(key)
+        self._put()
+        return kept
+
+    def _put(self):
+        if self.waits:
+            self.waits.pop()()
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_bytes_and_head_are_of_one_put_whenever_another_comes(root, before):
+    opened(root).put("k", OLD, FIRST)
+    bucket = Racing(root, "bucket", SettableClock())
+    bucket.before = before
+    bucket.waits.append(lambda: opened(root).put("k", NEW, SECOND))
+    head, data = bucket.get("k")
+    assert (data, head.metadata) in ((OLD, FIRST.metadata), (NEW, SECOND.metadata))
+    assert head.etag == f'"{hashlib.md5(data).hexdigest()}"'
+
+
+@pytest.mark.parametrize("data", [NEW, OLD[:-1], OLD.upper()], ids=["longer", "cut", "as long"])
+def test_a_file_that_is_written_into_while_it_is_read_is_not_given(root, data):
+    bucket = opened(root)
+    bucket.put("k", OLD, FIRST)
+    os.utime(root / "k", (0, 0))  # a clock of a file system may be a coarse one
+    with bucket.opened("k") as found:
+        (root / "k").write_bytes(data)
+        with pytest.raises(Unavailable, match="changed"):
+            found.read(0, found.head.size)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The S3 read door, request by request."""
 
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -242,10 +243,10 @@ def test_bad_input(opened, path, query, status, code):
 
 @dataclass
 class OneObject:
-    """A bucket with one object of a given size; reading it gives ``kept`` bytes at most."""
+    """A bucket with one object of a given size, that can be read or not."""
 
     size: int
-    kept: int
+    fails: bool = False
     name: str = "logs"
 
     def directory(self, name):
@@ -255,14 +256,19 @@ class OneObject:
     def exists(self):
         return None
 
-    def head(self, key):
+    @contextmanager
+    def opened(self, key):
         del key
+        yield self
+
+    @property
+    def head(self):
         return Head(self.size, '"e"', 0)
 
-    def read(self, key, offset, count):
-        if self.kept < 0:
-            raise Unavailable(f"disk {key}: Input/output error")
-        return bytes(min(count, self.kept - offset))
+    def read(self, _offset, count):
+        if self.fails:
+            raise Unavailable("disk: Input/output error")
+        return bytes(count)
 
 
 def door_to(bucket: Any) -> S3Door:
@@ -272,7 +278,7 @@ def door_to(bucket: Any) -> S3Door:
 @pytest.mark.parametrize("over", [0, 1])
 def test_an_object_too_large_for_one_answer_is_read_in_ranges(over):
     size = READ_BYTES_MAX + over
-    found = door_to(OneObject(size, size))
+    found = door_to(OneObject(size))
     if over:
         assert code_of(found, "/logs/k") == (400, "EntityTooLarge")
     else:
@@ -280,11 +286,35 @@ def test_an_object_too_large_for_one_answer_is_read_in_ranges(over):
     assert answer(found, "/logs/k", headers={"range": f"bytes={over}-"})[0] == 206
 
 
-@pytest.mark.parametrize("kept", [-1, 5], ids=["a disk that fails", "a file cut meanwhile"])
-def test_what_cannot_be_read_is_a_503_that_names_no_file(kept):
-    found = door_to(OneObject(10, kept))
+def test_what_cannot_be_read_is_a_503_that_names_no_file():
+    found = door_to(OneObject(10, fails=True))
     assert code_of(found, "/logs/secret-name") == (503, "ServiceUnavailable")
     assert b"disk" not in answer(found, "/logs/secret-name")[2]
+
+
+class Replaced(LocalDir):
+    """A directory bucket whose object somebody puts something else in the place of, once it is open."""
+
+    def directory(self, name):
+        del name
+        return self
+
+    @contextmanager
+    def opened(self, key):
+        with super().opened(key) as found:
+            other = self.path.with_name("other")
+            other.write_bytes(b"of another length and content")
+            other.replace(self.path / key)
+            yield found
+
+
+@pytest.mark.parametrize(("range_", "part"), [("", DATA), ("bytes=2-4", DATA[2:5])])
+def test_an_object_that_is_replaced_while_it_is_read_is_the_one_that_was(tmp_path, range_, part):
+    bucket = Replaced(tmp_path / "logs", "logs", SettableClock())
+    bucket.put("k", DATA, Put())
+    _, headers, body = answer(door_to(bucket), "/logs/k", headers={"range": range_})
+    assert (headers[b"ETag"], headers[b"Content-Length"]) == (ETAG.encode(), b"%d" % len(part))
+    assert body == part
 
 
 def test_a_bucket_that_is_elsewhere_is_denied():

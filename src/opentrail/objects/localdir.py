@@ -9,6 +9,7 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from opentrail.clock import Clock
@@ -18,6 +19,36 @@ from opentrail.objects import beneath, sidecar
 from opentrail.objects.base import Head, Listed, Put
 from opentrail.objects.names import OBJECT_BYTES_MAX, no_such_bucket, no_such_key, segments_of
 from opentrail.objects.sidecar import Sidecar
+
+OPENED_MAX = 2
+"""An object is opened again if it was replaced between its bytes and its head."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """An object of a directory bucket, opened."""
+
+    head: Head
+    _fd: int = -1
+    """-1: it has no bytes."""
+    _file_ns: int = 0
+    """Modification time of the file when ``head`` was made."""
+
+    def read(self, offset: int, count: int) -> bytes:
+        """Return ``count`` bytes from ``offset``, both within the object.
+
+        Raises: Unavailable: somebody wrote into its file meanwhile. OSError.
+        """
+        if self._fd < 0:
+            return b""
+        data = sidecar.read_at(self._fd, offset, count)
+        file = os.fstat(self._fd)
+        if len(data) != count or (file.st_size, file.st_mtime_ns) != (
+            self.head.size,
+            self._file_ns,
+        ):
+            raise Unavailable("an object was changed while it was read")
+        return data
 
 
 class LocalDir:
@@ -71,22 +102,38 @@ class LocalDir:
 
     def get(self, key: str) -> tuple[Head, bytes]:
         """See ``Bucket``. Raises: ClientError EntityTooLarge: more than OBJECT_BYTES_MAX."""
-        with self._seam(), self._opened(key) as (fd, head):
-            if head.size > OBJECT_BYTES_MAX:
+        with self.opened(key) as found:
+            if found.head.size > OBJECT_BYTES_MAX:
                 raise ClientError(
                     "EntityTooLarge", f"{key} is longer than {OBJECT_BYTES_MAX} bytes"
                 )
-            return head, b"" if fd is None else sidecar.read_at(fd, 0, head.size)
-
-    def read(self, key: str, offset: int, count: int) -> bytes:
-        """Return ``count`` bytes of an object from ``offset``. Raises: ClientError NoSuchKey."""
-        with self._seam(), self._opened(key) as (fd, _):
-            return b"" if fd is None else sidecar.read_at(fd, offset, count)
+            return found.head, found.read(0, found.head.size)
 
     def head(self, key: str) -> Head:
         """See ``Bucket``."""
-        with self._seam(), self._opened(key) as (_, head):
-            return head
+        with self.opened(key) as found:
+            return found.head
+
+    @contextmanager
+    def opened(self, key: str) -> Iterator[Opened]:
+        """Yield an object's head and bytes, of one file, whatever takes its name meanwhile.
+
+        Raises: ClientError NoSuchKey. Unavailable.
+        """
+        segments = segments_of(key)
+        with self._seam():
+            self.exists()
+            if not segments[-1]:
+                kept = self._sidecar(key)
+                if kept is None or not self._place(segments).is_dir():
+                    raise no_such_key()
+                yield Opened(sidecar.as_head(kept))
+                return
+            fd, kept = self._file(key, segments)
+            try:
+                yield Opened(sidecar.head_of(fd, kept), fd, os.fstat(fd).st_mtime_ns)
+            finally:
+                os.close(fd)
 
     def list(self, prefix: str, after: str = "", limit: int = 1000) -> Iterator[Listed]:
         """See ``Bucket``."""
@@ -160,24 +207,26 @@ class LocalDir:
         finally:
             os.close(fd)
 
-    @contextmanager
-    def _opened(self, key: str) -> Iterator[tuple[int | None, Head]]:
-        """Yield a descriptor of the object's bytes (None: it has none) and its head."""
-        segments = segments_of(key)
-        self.exists()
-        kept = self._sidecar(key)
-        if not segments[-1]:
-            if kept is None or not self._place(segments).is_dir():
-                raise no_such_key()
-            yield None, sidecar.as_head(kept)
-            return
-        fd = beneath.open_file(self._path, segments)
-        if fd is None:
-            raise no_such_key()
-        try:
-            yield fd, sidecar.head_of(fd, kept)
-        finally:
+    def _file(self, key: str, segments: tuple[str, ...]) -> tuple[int, Sidecar | None]:
+        """Return a descriptor of an object's bytes, and what is kept of it.
+
+        The bytes first: a put writes the head before it, so one that does not fit is of a put that
+        may be done by now. Raises: ClientError NoSuchKey. OSError.
+        """
+        for tries_left in reversed(range(OPENED_MAX)):
+            fd = beneath.open_file(self._path, segments)
+            if fd is None:
+                break
+            try:
+                kept = self._sidecar(key)
+                fits = kept is None or kept.fits(os.fstat(fd))
+            except BaseException:
+                os.close(fd)
+                raise
+            if fits or not tries_left:
+                return fd, kept
             os.close(fd)
+        raise no_such_key()
 
     def _sidecar(self, key: str) -> Sidecar | None:
         try:

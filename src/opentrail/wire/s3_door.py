@@ -7,6 +7,7 @@ is not offered here, is AccessDenied.
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 from urllib.parse import parse_qsl, unquote
@@ -28,6 +29,19 @@ _SDK_PARAMETERS = frozenset(("x-id",))
 """Put there by SDKs to say the operation; S3 does not look at it."""
 
 
+class OpenedObject(Protocol):
+    """An object that is being read, whatever takes its place meanwhile."""
+
+    @property
+    def head(self) -> Head:
+        """What is kept of it beside its bytes."""
+        ...
+
+    def read(self, offset: int, count: int) -> bytes:
+        """Return ``count`` bytes from ``offset``. Raises: Unavailable: it was changed meanwhile."""
+        ...
+
+
 class DirectoryBucket(Bucket, Protocol):
     """A bucket that can be read in parts."""
 
@@ -35,8 +49,8 @@ class DirectoryBucket(Bucket, Protocol):
         """Return if the bucket is there. Raises: ClientError NoSuchBucket."""
         ...
 
-    def read(self, key: str, offset: int, count: int) -> bytes:
-        """Return ``count`` bytes of an object from ``offset``. Raises: ClientError NoSuchKey."""
+    def opened(self, key: str) -> AbstractContextManager[OpenedObject]:
+        """Yield an object: head and bytes are of the same moment. Raises: ClientError NoSuchKey."""
         ...
 
 
@@ -138,28 +152,26 @@ class S3Door:
 
     def head_object(self, call: _Call) -> tuple[int, Headers, bytes]:
         """HeadObject."""
-        head = self._find(call)
-        part = s3_object.part_of(head, call.request.headers)
-        return part.status, s3_object.headers_of(head, part), b""
+        with self._opened(call) as found:
+            part = s3_object.part_of(found.head, call.request.headers)
+            return part.status, s3_object.headers_of(found.head, part), b""
 
     def get_object(self, call: _Call) -> tuple[int, Headers, bytes]:
         """GetObject. Raises: ClientError EntityTooLarge: ask for ranges."""
-        head = self._find(call)
-        part = s3_object.part_of(head, call.request.headers)
-        if part.count > READ_BYTES_MAX:
-            message = f"Ask for ranges of at most {READ_BYTES_MAX} bytes."
-            raise ClientError("EntityTooLarge", message)
-        data = b""
-        if part.status != NOT_MODIFIED:
-            data = call.bucket.read(call.key, part.offset, part.count)
-            if len(data) != part.count:  # the file was cut meanwhile
-                raise Unavailable(f"{call.key} changed while it was read")
-        return part.status, s3_object.headers_of(head, part), data
+        with self._opened(call) as found:
+            part = s3_object.part_of(found.head, call.request.headers)
+            if part.count > READ_BYTES_MAX:
+                message = f"Ask for ranges of at most {READ_BYTES_MAX} bytes."
+                raise ClientError("EntityTooLarge", message)
+            data = b"" if part.status == NOT_MODIFIED else found.read(part.offset, part.count)
+            return part.status, s3_object.headers_of(found.head, part), data
 
-    def _find(self, call: _Call) -> Head:
-        """Return the object's head; who may not list does not learn that there is none."""
+    @contextmanager
+    def _opened(self, call: _Call) -> Iterator[OpenedObject]:
+        """Yield the object; who may not list does not learn that there is none."""
         try:
-            return call.bucket.head(call.key)
+            with call.bucket.opened(call.key) as found:
+                yield found
         except ClientError as error:
             arn = f"arn:aws:s3:::{call.bucket.name}"
             policies = call.request.principal.policies
