@@ -3,10 +3,11 @@
 
 import os
 import socket
+import subprocess
 from pathlib import Path
 
 import pytest
-from support.server import OpenTrail, run
+from support.server import PROGRAM, OpenTrail, clean_environment, run, wait_until
 
 
 def complaint(*arguments: str, home: Path, environment: dict[str, str] | None = None) -> str:
@@ -125,3 +126,39 @@ def test_a_read_only_data_directory(tmp_path: Path) -> None:
     line = complaint("serve", "--data", str(data), "--listen", "127.0.0.1:0", home=tmp_path)
     assert line.startswith(f"cannot write to the data directory {data}: ")
     assert "mend its permissions" in line
+
+
+CLOSED = 'exec "$0" "$@" <&- >&- 2>&-'
+"""A shell's program: the command without standard input, output and error, as supervisors may."""
+
+
+def listens(port: int) -> bool:
+    with socket.socket() as asking:
+        return asking.connect_ex(("127.0.0.1", port)) == 0
+
+
+def test_closed_standard_descriptors_are_no_files_of_the_log(tmp_path: Path) -> None:
+    """Of both processes: what is printed as an error would else be written into a segment."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    server = OpenTrail(tmp_path / "data", port=port)
+    home = clean_environment(tmp_path)
+    with subprocess.Popen(["sh", "-c", CLOSED, *server.command()], env=home) as process:
+        wait_until(lambda: listens(port))
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+        wait_until(children.read_text)
+        for pid in (process.pid, int(children.read_text())):
+            opened = [(Path("/proc") / str(pid) / "fd" / number).readlink() for number in "012"]
+            assert set(opened) == {Path(os.devnull)}
+        process.terminate()
+        assert process.wait(30) == 0
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["coverage", "--json"], ["fsck", "--data", "x"]])
+def test_closed_standard_descriptors_change_no_exit_code(
+    tmp_path: Path, arguments: list[str]
+) -> None:
+    closed = subprocess.run(
+        ["sh", "-c", CLOSED, PROGRAM, *arguments], env=clean_environment(tmp_path), check=False
+    )
+    assert closed.returncode == run(*arguments, home=tmp_path).returncode

@@ -2,6 +2,7 @@
 """``opentrail``: the commands, and what becomes of their errors."""
 
 import difflib
+import fcntl
 import importlib
 import os
 import sys
@@ -98,6 +99,7 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command line."""
+    _open_standard_files()
     try:
         cli.main(standalone_mode=False)
     except click.exceptions.Abort:
@@ -116,6 +118,21 @@ def main() -> None:
         click.echo(f"opentrail: {where}{error.strerror}", err=True)
         _drop_output()
         sys.exit(EXIT_UNAVAILABLE)
+
+
+def _open_standard_files() -> None:
+    """Have descriptors 0, 1 and 2 be what every program takes them for.
+
+    Whoever closed one (``<&-``, ``>&-``, some supervisors) gets /dev/null: the next file that is
+    opened, a segment of the log, say, would else have the number that errors are printed to.
+    """
+    for number, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
+        try:
+            os.fstat(number)
+        except OSError:  # the lowest free number is the one that was asked for
+            nowhere = os.open(os.devnull, os.O_RDWR)
+            fcntl.fcntl(nowhere, fcntl.F_SETFD, 0)  # back's and a command's too
+            setattr(sys, name, os.fdopen(nowhere, mode, encoding="utf-8", closefd=False))
 
 
 @contextmanager
