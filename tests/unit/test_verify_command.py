@@ -13,6 +13,7 @@ from support.open_buckets import SettableClock
 from support.s3_server import ACCOUNT, READER, door, serving
 from support.signed_bucket import START, TRAIL, SignedBucket, Signer
 from support.signed_state import IT, write_state
+from support.terminal import lines_of, on_terminal
 
 from opentrail.cli.verify import command
 from opentrail.errors import OpenTrailError, UsageError
@@ -106,6 +107,17 @@ def test_an_empty_directory(data, tmp_path, keys):
     (tmp_path / "empty").mkdir()
     code, output = run(data, str(tmp_path / "empty"), "--public-keys", keys)
     assert (code, output.splitlines()[0]) == (2, "No digests found")
+
+
+def test_a_terminal_sees_how_far_it_is_while_processes_read(data, trail, keys, tmp_path):
+    (data / "buckets" / "logs" / trail.logs[0]).write_bytes(gzip.compress(b"{}"))
+    given = ("verify", here(data), "--public-keys", keys, "--data", str(data), "--jobs", "2")
+    shown = on_terminal(*given, home=tmp_path, columns=200)
+    assert "0 log files" in shown
+    lines = lines_of(shown)
+    assert lines[-1] == "verdict: INVALID"
+    (row,) = (line for line in lines if "hash value" in line)
+    assert row.split()[:3] == ["Log", "file", "INVALID"]
 
 
 def test_a_copy_without_metadata(data, trail, keys, tmp_path):

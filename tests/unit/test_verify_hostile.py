@@ -3,7 +3,9 @@
 
 import gzip
 import json
+import multiprocessing
 import os
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,13 +16,14 @@ from hypothesis import strategies as st
 from support.signed_bucket import ACCOUNT, HOUR, START
 from support.verified_world import HOURS, RING, World
 
+from opentrail.cli.verify_table import with_bar
 from opentrail.errors import Unavailable
 from opentrail.objects.base import Put
 from opentrail.objects.readdir import ReadDir
 from opentrail.trails.digestfile import HASH_ALGORITHM, LogFileEntry
 from opentrail.trails.examine import Examiner
 from opentrail.trails.ungzip import LOG_BYTES_MAX
-from opentrail.trails.verdict import KeyRing, Verdict, overall
+from opentrail.trails.verdict import Finding, KeyRing, Verdict, overall
 from opentrail.trails.workers import Here, Processes, examined
 
 END = START + HOURS * HOUR
@@ -253,3 +256,28 @@ def test_a_process_that_dies_is_no_verdict(world):
             pool.begin(die, [1])()
     finally:
         pool.close()
+
+
+def how_it_began(_examiner, items):
+    return [type(multiprocessing.current_process()).__name__ for _ in items]
+
+
+def test_processes_are_not_forked_beside_a_thread_that_began_later(world):
+    pool = Processes(Opener(world.root, RING), 1, 1)
+    done = threading.Event()
+    thread = threading.Thread(target=done.wait)
+    thread.start()
+    try:
+        assert pool.begin(how_it_began, [1])() == ["SpawnProcess"]
+    finally:
+        pool.close()
+        done.set()
+        thread.join()
+
+
+def test_the_bar_begins_no_thread(monkeypatch):
+    monkeypatch.setenv("TERM", "xterm")
+    before = threading.active_count()
+    finding = Finding("Log file", "s3://logs/x", Verdict.VALID)
+    with with_bar(iter([finding]), 1) as findings:
+        assert (list(findings), threading.active_count()) == ([finding], before)

@@ -22,6 +22,9 @@ from opentrail.trails.verdict import Finding, Verdict
 
 _STYLES = {Verdict.VALID: "green", Verdict.INVALID: "red", Verdict.UNKNOWN: "yellow"}
 
+DRAWN_EACH_S = 0.1
+"""The bar is drawn so often; drawing it takes longer than looking at a small file."""
+
 
 class InTable:
     """A table for people, at the end."""
@@ -58,13 +61,18 @@ def with_bar(findings: Iterator[Finding], digests: int) -> Iterator[Iterator[Fin
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
         TextColumn("{task.fields[logs]} log files"),
     )  # fmt: skip
-    with Progress(*columns, console=console, transient=True) as bar:
+    # Without a thread that draws: processes are forked meanwhile.
+    with Progress(*columns, console=console, transient=True, auto_refresh=False) as bar:
         yield _counted(findings, bar, bar.add_task("digests", total=digests, logs=0))
 
 
 def _counted(findings: Iterator[Finding], bar: Progress, task: TaskID) -> Iterator[Finding]:
-    logs = 0
+    logs, drawn_s = 0, bar.get_time()
     for finding in findings:
         logs += finding.kind == "Log file"
-        bar.update(task, advance=finding.kind.endswith("igest file"), logs=logs)
+        now_s = bar.get_time()
+        is_due = now_s >= drawn_s + DRAWN_EACH_S
+        drawn_s = now_s if is_due else drawn_s
+        advance = finding.kind.endswith("igest file")
+        bar.update(task, advance=advance, logs=logs, refresh=is_due)
         yield finding

@@ -58,21 +58,30 @@ class Here:
 
 
 class Processes:
-    """Processes of our own. ``opener`` makes what each looks with; it is called there."""
+    """Processes of our own, which begin with the first task. Used by one thread.
+
+    ``opener`` makes what each looks with; it is called there.
+    """
 
     def __init__(self, opener: Callable[[], Examiner], jobs: int, threads: int) -> None:
         self.tasks_max = AHEAD * jobs
-        alone = threading.active_count() == 1
-        # A fork of a process with threads may inherit a lock that nobody will release.
-        method = "fork" if sys.platform == "linux" and alone else "spawn"
-        self._pool = ProcessPoolExecutor(
-            jobs, multiprocessing.get_context(method), _open, (opener, threads)
-        )
+        self._jobs = jobs
+        self._begun_with = (opener, threads)
+        self._begun: ProcessPoolExecutor | None = None
+
+    def _pool(self) -> ProcessPoolExecutor:
+        """Return the processes; the first task, which follows at once, forks or spawns them."""
+        if self._begun is None:
+            # A fork of a process with threads may inherit a lock that nobody will release.
+            alone = sys.platform == "linux" and threading.active_count() == 1
+            how = multiprocessing.get_context("fork" if alone else "spawn")
+            self._begun = ProcessPoolExecutor(self._jobs, how, _open, self._begun_with)
+        return self._begun
 
     def begin(self, job: Job[ItemT, ResultT], items: Sequence[ItemT]) -> Later[ResultT]:
         """See ``Workers``. Raises: Unavailable: a process died."""
         with _alive():
-            future = self._pool.submit(_run, job, items)
+            future = self._pool().submit(_run, job, items)
 
         def result() -> list[ResultT]:
             with _alive():
@@ -82,7 +91,8 @@ class Processes:
 
     def close(self) -> None:
         """End them; what was not begun is not done."""
-        self._pool.shutdown(cancel_futures=True)
+        if self._begun is not None:
+            self._begun.shutdown(cancel_futures=True)
 
 
 @contextmanager
