@@ -228,6 +228,8 @@ def test_a_deny_of_one_account_is_no_leave_to_see_all():
     ("body", "code"),
     [
         ({"query": "(EventName=X"}, "InvalidQueryStatementException"),
+        ({"query": "EventName:X"}, "InvalidQueryStatementException"),
+        ({"query": "EventName = "}, "InvalidQueryStatementException"),
         ({"maxResults": 0}, "InvalidMaxResultsException"),
         ({"maxResults": 1001}, "InvalidMaxResultsException"),
         ({"nextToken": "x"}, "InvalidNextTokenException"),

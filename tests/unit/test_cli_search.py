@@ -322,11 +322,6 @@ def test_a_query_that_cannot_be_understood_is_one_line(home):
     assert done.stderr.count("\n") == 1
 
 
-def test_values_of_two_words_need_no_second_quotes(home):
-    assert numbers(home, "userIdentity.userName=not there", "EventName=CreateModel") == []
-    assert numbers(home, 'errorCode="AccessDenied"') == [3]
-
-
 @pytest.mark.parametrize("form", ["ndjson", "json", "csv"])
 def test_all_is_every_record_in_the_logs_order(home, form):
     done = run("search", "--all", "--format", form, home=home)

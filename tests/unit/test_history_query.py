@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from support.history_oracle import record
 
 from opentrail.errors import UsageError
-from opentrail.history.conditions import Event, Everything
+from opentrail.history.conditions import Event, Everything, Text
 from opentrail.history.derive import derive
 from opentrail.history.query import DEPTH_MAX, QUERY_CHARS_MAX, parse
 
@@ -92,6 +92,12 @@ def holds(query: str) -> bool:
         "not (EventName=X or Username=bob)",
         "not not Username=alice",
         "NOT EventName=X AND Username=alice OR EventName=Y",
+        "EventName = CreateModel",
+        "EventName= CreateModel and Username =alice",
+        "EventName != X and errorMessage ~ 'not AUTHORIZED'",
+        "(EventName\t=\nCreateModel)",
+        "Username and not ResourceType",
+        'EventName="and" or EventName=or or Username=alice',
     ],
 )
 def test_holds(query: str):
@@ -104,7 +110,7 @@ def test_holds(query: str):
     [
         "EventName=createmodel",
         "EventName=Create",
-        "EventName=",
+        'EventName=""',
         "Username=bob",
         "sourceIPAddress=11.0.0.0/8",
         "sourceIPAddress=::/0",
@@ -129,7 +135,11 @@ def test_does_not_hold(query: str):
     [
         ("(EventName=X", "not closed"),
         ("EventName=X)", "not opened"),
-        ("EventName=X or", "ends where a condition"),
+        ("EventName=X or", 'follow or: .*; "or" in quotes is a text'),
+        ("EventName=X AND", "follow AND: write FIELD=VALUE"),
+        ("EventName=X and not", "follow not: "),
+        ('EventName="X"Y', "no blank behind a condition"),
+        ("userAgent=curl(8)", "brackets or quotes in it goes in quotes"),
         ("and EventName=X", "no condition"),
         ("not", "ends where a condition"),
         ("()", "no condition"),
@@ -178,6 +188,11 @@ def test_networks_in_records_are_found_as_text_too():
     assert not parse("requestParameters.cidrIp!=0.0.0.0/0").holds(event(data))
 
 
+@pytest.mark.parametrize("query", ["arn:aws:s3:::x/y", "AWS::SageMaker::Model", "10:30", "'a<b'"])
+def test_what_only_looks_like_another_language_is_a_text(query: str):
+    assert parse(query) == Text(query.strip("'"))
+
+
 def test_an_odd_record_breaks_no_search():
     odd = event(b'{"eventTime":"2026-01-31T10:00:00Z","n":' + b"1" * 400 + b',"eventName":[1]}')
     for query in ("EventName=X", "n=1", "requestParameters.x=1", "errorCode", "text"):
@@ -196,6 +211,29 @@ def test_an_odd_record_breaks_no_search():
         ("eventTime >= 2023", "--since"),
         ("EventName in (A, B)", "joined by or"),
         ("EventName=~Create", "anything"),
+        ("EventName =~ Create", "anything"),
+        ("EventName ~= Create", "anything"),
+        ("EventName => Create", "--since"),
+        ("EventName === X", "FIELD=VALUE"),
+        ("EventName=", "no value: write EventName=VALUE"),
+        ("EventName = ", 'EventName="" for none'),
+        ("EventName= and Username=x", "no value"),
+        ("EventName=(A or B)", "no value"),
+        ("EventName=X or = Y", "a field stands before ="),
+        ("EventName:X", "not a colon: EventName=X"),
+        ('eventName: "X"', "not a colon: eventName=VALUE"),
+        ("requestParameters.bucketName:logs", "not a colon"),
+        ("user:ada", "user=ada"),
+        ("bucketName like X%", "FIELD=Create"),
+        ("errorCode is not null", "FIELD alone"),
+        ("EventName contains X", "FIELD~text"),
+        ("select * where x", "FIELD=VALUE"),
+        ("errorCode != null", "FIELD alone asks whether"),
+        ("-EventName=X", "begins with a letter"),
+        ("$.eventName=X", "begins with a letter"),
+        ("Create*", "in a value only"),
+        ("EventName='X", "a quote stands around the whole"),
+        ('requestParameters={"a":1}', "a quote stands around the whole"),
     ],
 )
 def test_what_other_languages_write_is_no_text_to_look_for(query: str, instead: str):

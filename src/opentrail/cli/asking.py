@@ -14,7 +14,8 @@ from opentrail.cli.options import settings_of
 from opentrail.cli.times import seconds_of
 from opentrail.errors import UsageError
 from opentrail.eventlog.reader import SegmentReader
-from opentrail.history.conditions import Condition, Is, all_of, any_of
+from opentrail.history.conditions import Condition, Is, all_of, any_of, fields_of
+from opentrail.history.other_languages import JOINS, names_field
 from opentrail.history.query import parse
 from opentrail.history.search import Question
 from opentrail.history.table import TIME_MAX_S
@@ -103,9 +104,10 @@ def times(command: _Command) -> _Command:
 
 def question_of(query: tuple[str, ...], asked: Asked) -> Question:
     """Return what a command line asks for. Raises: UsageError."""
-    text = _text(query)
-    category = asked.category or ("all" if _CATEGORY_NAMED.search(text) else "management")
-    parts: list[Condition] = [parse(text)]
+    parts: list[Condition] = [parse(" ".join(query))]
+    for argument in query:
+        _refuse_ambiguous(argument)
+    category = asked.category or ("all" if "Category" in fields_of(parts[0]) else "management")
     for key, name in _FILTERS.items():
         value: str | None = getattr(asked, key)
         if value is not None:
@@ -124,21 +126,26 @@ def question_of(query: tuple[str, ...], asked: Asked) -> Question:
     )
 
 
-_CATEGORY_NAMED = re.compile(r"\b(?:event)?category\s*[!=~]", re.IGNORECASE)
-_ONE_VALUE = re.compile(r"([A-Za-z][\w.:/-]*)(!=|=|!~|~)([^\"()=~]*\s[^\"()=~]*)")
-_JOINS = re.compile(r"\s(?:and|or|not)\s", re.IGNORECASE)
+_UNQUOTED = re.compile(r"([A-Za-z][\w.:/-]*)\s*(!=|==?|!~|~)\s*([^\"'()=~]*[^\"'()=~\s])\s*")
+_WORD = r"(?!(?:and|or|not)\b)\S+"
+_JOINED = re.compile(rf"\S+(?:\s+(?:and|or)(?:\s+not)*\s+{_WORD})*", re.IGNORECASE)
 
 
-def _text(query: tuple[str, ...]) -> str:
-    """Return the query as one text. A shell took the quotes of ``field="two words"``: put them back."""
-    return " ".join(map(_requoted, query))
+def _refuse_ambiguous(argument: str) -> None:
+    """Refuse what may be one value: a shell takes the quotes of ``field="is not there"``.
 
-
-def _requoted(argument: str) -> str:
-    found = _ONE_VALUE.fullmatch(argument)
-    if found is None or _JOINS.search(argument):
-        return argument
-    return f'{found[1]}{found[2]}"{found[3]}"'
+    Raises: UsageError.
+    """
+    found = _UNQUOTED.fullmatch(argument)
+    if found is None or _JOINED.fullmatch(found[3]):
+        return
+    field, _, value = found.groups()
+    behind = (word for word in value.split()[1:] if word.lower() not in JOINS)
+    if not all(map(names_field, behind)):
+        raise UsageError(
+            f"{argument} may be one value or several conditions: write '{field}{found[2]}\"{value}\"' "
+            "with these quotes, or join the conditions by and"
+        )
 
 
 def open_log(config: Path | None, asked: Asked) -> tuple[Path, SegmentReader]:

@@ -294,6 +294,11 @@ def field_name(field: str) -> str:
     return _OWN.get(lower) or _RECORD_NAMES.get(lower) or field
 
 
+def is_own(word: str) -> bool:
+    """Return whether ``word`` is one of ``OWN_NAMES``, in any case of letters."""
+    return word.lower() in _OWN
+
+
 def _network(value: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
     try:
         return ipaddress.ip_network(value, strict=False)

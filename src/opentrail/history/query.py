@@ -9,7 +9,7 @@
     "AKIAIOSFODNN7EXAMPLE"                      the text is anywhere in the record
 
 Conditions that stand side by side are joined by and; or binds less; brackets group. Quotes are "…", in which
-a backslash takes the next character as it is, or '…'.
+a backslash takes the next character as it is, or '…'. There may be blanks around =, !=, ~ and !~.
 """
 
 import re
@@ -17,7 +17,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from opentrail.errors import UsageError
-from opentrail.event.record import FIELD_ORDER
 from opentrail.history.conditions import (
     Condition,
     Everything,
@@ -28,6 +27,12 @@ from opentrail.history.conditions import (
     any_of,
     condition,
     field_name,
+)
+from opentrail.history.other_languages import (
+    JOINS,
+    instead_of_condition,
+    instead_of_word,
+    names_field,
 )
 
 QUERY_CHARS_MAX = 10_000
@@ -40,25 +45,14 @@ _QUOTED = r""""(?:[^"\\]|\\.)*"|'[^']*'(?![^\s()])"""
 _TOKEN = re.compile(
     rf"""\s*(?:
       (?P<bracket>[()])
-    | (?P<field>[A-Za-z][\w.:/-]*)(?P<operator>!=|==?|!~|~)(?P<value>{_QUOTED}|[^\s()]*)
+    | (?P<field>[A-Za-z][\w.:/-]*)\s*(?P<operator>!=|==?|!~|~)(?P<gap>\s*)(?P<value>{_QUOTED}|[^\s()]*)
     | (?P<quoted>{_QUOTED})
     | (?P<word>[^\s()"]+)
     )""",
     re.VERBOSE,
 )
-_OTHERWISE = (
-    (re.compile(r"&&?|\|\|?|!\S*"), "and, or, not are written as words"),
-    (
-        re.compile(r"[A-Za-z][\w.]*[<>].*|[<>]=?(?=\s|$)", re.DOTALL),
-        "values are not compared by < and >: --since and --until say from when to when",
-    ),
-    (
-        re.compile(r"[A-Za-z][\w.]*=~.*", re.DOTALL),
-        "~ alone asks for a text, and * in a value stands for anything",
-    ),
-    (re.compile(r"in(?=\s*\()", re.IGNORECASE), "alternatives are joined by or: (a=1 or a=2)"),
-)
-"""What other languages write, and what stands for it here; it would be a text that nothing has."""
+_ENDS = re.compile(r"\s|\)|\Z")
+"""What may follow a condition."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,39 +82,35 @@ def _tokens(text: str) -> Iterator[_Token]:
 
 def _token(found: re.Match[str], text: str) -> _Token:
     at = found.start(found.lastgroup or 0)
-    _refuse_other_languages(found, text)
     kind = found["bracket"] or (found["word"] or "").lower()
-    if kind in ("(", ")", "and", "or", "not"):
+    if kind in ("(", ")", *JOINS):
         return _Token(kind, at)
+    _refuse_other_languages(found, text)
+    if not _ENDS.match(text, found.end()):
+        what = "no blank behind a condition (a value with brackets or quotes in it goes in quotes)"
+        raise UsageError(_where(text, found.start(), what))
     if found["field"]:
         value = _unquoted(found["value"], text, at)
         operator = found["operator"].replace("==", "=")
         return _Token("is", at, condition(found["field"], operator, value))
-    if found["word"] and _known(found["word"]):
+    if found["word"] and names_field(found["word"]):
         return _Token("is", at, There(field_name(found["word"])))
     return _Token("is", at, Text(_unquoted(found["quoted"] or found["word"], text, at)))
 
 
 def _refuse_other_languages(found: re.Match[str], text: str) -> None:
     """Refuse what another language's query has there. Raises: UsageError."""
-    start = found.start(found.lastgroup or 0) if found["word"] else found.start("field")
-    if start < 0:
-        return
-    for pattern, instead in _OTHERWISE:
-        written = pattern.match(text, start)
-        # Of a word the whole; what follows it only says what it is.
-        if written is not None and written.end() >= found.end():
-            said = f"in a query {instead}; what is meant as a text goes in quotes"
-            raise UsageError(f"{said}: …{text[start : start + 40]}")
-
-
-_TOP = frozenset(name.lower() for name in FIELD_ORDER)
-
-
-def _known(word: str) -> bool:
-    """Whether a bare word is the name of a field rather than a text to look for."""
-    first = word.lower().split(".", 1)[0]
-    return first in _TOP
+    word, field, value = found["word"], found["field"], found["value"]
+    instead = None
+    if word:
+        instead = instead_of_word(word)
+    elif field and not re.fullmatch(_QUOTED, value, re.DOTALL):
+        parted = bool(found["gap"])
+        instead = instead_of_condition(field, found["operator"], value, parted=parted)
+    if instead is not None:
+        start = found.start("word" if word else "field")
+        said = f"in a query {instead}; what is meant as a text goes in quotes"
+        raise UsageError(f"{said}: …{text[start : start + 40]}")
 
 
 def _unquoted(text: str, query: str, at: int) -> str:
@@ -177,7 +167,11 @@ class _Parser:
 
     def _inner(self) -> Condition:
         if self._next == len(self._tokens):
-            raise UsageError("the query ends where a condition should follow")
+            last = self._text[self._tokens[-1].at :].strip()
+            raise UsageError(
+                f"the query ends where a condition should follow {last}: write FIELD=VALUE or a text "
+                f'behind it; "{last}" in quotes is a text'
+            )
         token = self._tokens[self._next]
         self._next += 1
         if token.kind == "not":
@@ -190,7 +184,7 @@ class _Parser:
             return found
         if token.condition is None:
             self._next -= 1
-            raise self._wrong("no condition")
+            raise self._wrong("no condition, as FIELD=VALUE or a text,")
         return token.condition
 
     def _at(self, *kinds: str) -> bool:

@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What other languages write in a query, and what stands for it here. Pure.
+
+Taken as it stands it would be a text that no record has, or all have: an answer that nobody asked for.
+"""
+
+import re
+
+from opentrail.event.record import FIELD_ORDER
+from opentrail.history.conditions import field_name, is_own
+
+JOINS = frozenset({"and", "or", "not"})
+
+_AS_WORDS = "and, or, not are written as words"
+_CONDITIONS = "conditions are FIELD=VALUE, FIELD!=VALUE, FIELD=Create*, FIELD~text and FIELD alone"
+_ORDER = (
+    "values are not compared by < and >: --since and --until (over HTTP startTime and endTime) "
+    "say from when to when"
+)
+_PATTERNS = "~ alone asks for a text, and * in a value stands for anything"
+_QUOTE = "a quote stands around the whole of a value or text"
+
+_WORDS = (
+    (re.compile(r"&&?|\|\|?|!\S*"), _AS_WORDS),
+    (re.compile(r"[A-Za-z][\w.]*[<>].*|[<>]=?\d*"), _ORDER),
+    (re.compile(r"in", re.IGNORECASE), "alternatives are joined by or: (a=1 or a=2)"),
+    (
+        re.compile(
+            r"(?:not_?)?(?:i?like|rlike|regexp?|matches|contains|between|exists)|is|isnot|eq|ne|equals"
+            r"|(?:starts|begins|ends)_?with|select|where",
+            re.IGNORECASE,
+        ),
+        _CONDITIONS,
+    ),
+    (re.compile(r".*[=~].*"), f"{_CONDITIONS}; a field begins with a letter"),
+    (re.compile(r".*\*.*"), "* stands for anything in a value only: FIELD=Create*"),
+    (re.compile(r"'.*"), _QUOTE),
+)
+"""Bare words, and what is written instead."""
+_VALUES = (
+    (re.compile(r"~.*"), _PATTERNS),
+    (re.compile(r"[<>].*"), _ORDER),
+    (re.compile(r"[=!].*"), _CONDITIONS),
+    (re.compile(r"'.*|[^\"].*\".*", re.DOTALL), _QUOTE),
+    (
+        re.compile(r"null", re.IGNORECASE),
+        "FIELD alone asks whether it is there, not FIELD for none",
+    ),
+)
+"""Values without quotes, and what is written instead."""
+_TOP = frozenset(name.lower() for name in FIELD_ORDER)
+
+
+def names_field(word: str) -> bool:
+    """Return whether a bare word is the name of a field rather than a text to look for."""
+    return is_own(word) or word.lower().split(".", 1)[0] in _TOP
+
+
+def instead_of_word(word: str) -> str | None:
+    """Return what is written instead of a bare ``word``; None: it is a field or a text."""
+    return _colon(word) or _first(_WORDS, word)
+
+
+def instead_of_condition(field: str, operator: str, value: str, *, parted: bool) -> str | None:
+    """Return what is written instead of ``field operator value``; None: it is a condition.
+
+    ``value`` has no quotes around it; ``parted``: there are blanks before it.
+    """
+    if field.lower() in JOINS:
+        return f"a field stands before {operator}"
+    if not value or (parted and value.lower() in JOINS):
+        return f'{field}{operator} has no value: write {field}{operator}VALUE, or {field}{operator}"" for none'
+    if "~" in operator and value.startswith("="):
+        return _PATTERNS
+    return _colon(field) or _first(_VALUES, value)
+
+
+def _colon(word: str) -> str | None:
+    """Return what is written instead of ``EventName:X``. ARNs, types and tags have colons, too."""
+    field, colon, value = word.partition(":")
+    if not colon or not (names_field(field) or field_name(field) != field):
+        return None
+    return f"a value stands behind =, not a colon: {field}={value or 'VALUE'}"
+
+
+def _first(table: tuple[tuple[re.Pattern[str], str], ...], text: str) -> str | None:
+    return next((instead for pattern, instead in table if pattern.fullmatch(text)), None)

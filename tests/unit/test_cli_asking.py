@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is asked on a command line: never silently something else than what was meant."""
+
+import json
+
+import pytest
+from support.data_directories import data_directory, record
+from support.server import run
+
+RECORDS = [
+    record(0),
+    record(1, eventName="DescribeModel"),
+    record(2, errorCode="AccessDenied"),
+    record(3, eventName="PutRecord", eventCategory="Data", managementEvent=False),
+]
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    home = tmp_path_factory.mktemp("asking")
+    data_directory(home / "opentrail-data", RECORDS)
+    return home
+
+
+def numbers(home, *arguments: str) -> list[int]:
+    """Return which records a search finds, in its order."""
+    done = run("search", *arguments, "--format", "ndjson", home=home)
+    assert done.returncode == (0 if done.stdout else 1), done.stderr
+    return [int(json.loads(line)["eventID"][-12:]) for line in done.stdout.splitlines()]
+
+
+def test_blanks_around_an_operator_change_nothing(home):
+    for query in (["EventName= DescribeModel"], ["EventName", "=", "DescribeModel"]):
+        assert numbers(home, *query) == [1]
+        assert run("search", "--count", *query, home=home).stdout == "1\n"
+    assert numbers(home, "Category = Data") == [3]
+    assert numbers(home, "EventName=CreateModel errorCode") == [2]
+    assert numbers(home, "requestParameters.category=x or errorCode") == [2]
+
+
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ("EventName=CreateModel or", "ends where a condition should follow or"),
+        ("EventName= ", "EventName= has no value"),
+        ("EventName:CreateModel", "EventName=CreateModel"),
+        ("EventName like Create%", "FIELD=Create*"),
+        ("errorMessage~not authorized", """'errorMessage~"not authorized"'"""),
+        ("errorMessage~is not authorized", """'errorMessage~"is not authorized"'"""),
+        ("EventName!=CreateModel fraud", "several conditions"),
+    ],
+)
+@pytest.mark.parametrize("command", [["search"], ["search", "--count"], ["tail"], ["expect"]])
+def test_what_may_mean_something_else_is_refused(home, command, query, said):
+    done = run(*command, query, home=home)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert said in done.stderr
+    assert done.stderr.count("\n") == 1
