@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A directory bucket: what it refuses, what it makes of others' files, what a crash leaves."""
 
+import errno
 import hashlib
 import os
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from support.brittle_files import BrittleFiles, Fault, Killed
 from support.open_buckets import NOW_MS, SettableClock
 
 from opentrail.errors import ClientError, Unavailable
+from opentrail.objects import beneath
 from opentrail.objects.base import Put
 from opentrail.objects.localdir import LocalDir
 from opentrail.objects.names import KEY_BYTES_MAX, SEGMENT_BYTES_MAX, check_name, segments_of
@@ -339,3 +341,16 @@ def test_a_file_that_is_written_into_while_it_is_read_is_not_given(root, data):
         (root / "k").write_bytes(data)
         with pytest.raises(Unavailable, match="changed"):
             found.read(0, found.head.size)
+
+
+def test_a_file_that_may_not_be_read_is_not_left_out_of_a_listing(root, monkeypatch):
+    bucket = opened(root)
+    bucket.put("a", OLD, FIRST)
+    bucket.put("b", OLD, FIRST)
+
+    def refused(_root, _segments):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(beneath, "open_file", refused)
+    with pytest.raises(ClientError, match="AccessDenied"):
+        list(bucket.list(""))

@@ -160,6 +160,65 @@ def table(tmp_path, upstream=None, **settings):
 
 
 @pytest.mark.usefixtures("alone")
+class Pages(Client):
+    """Answers one page after another."""
+
+    def __init__(self, *pages):
+        super().__init__({})
+        self.pages = list(pages)
+
+    def list_objects_v2(self, **arguments):
+        self.asked = arguments
+        return self.pages.pop(0) if len(self.pages) > 1 else self.pages[0]
+
+
+def page(*keys, **said):
+    modified = dt.datetime.fromtimestamp(0, dt.UTC)
+    items = [{"Key": key, "Size": 1, "LastModified": modified, "ETag": '"e"'} for key in keys]
+    return {"Contents": items, "IsTruncated": False, "KeyCount": len(keys), **said}
+
+
+def more(*keys, token="t"):
+    return page(*keys, IsTruncated=True, NextContinuationToken=token)
+
+
+def test_a_listing_is_read_to_its_end():
+    client = Pages(more("a", "b", token="1"), more(token="2"), page("c"))
+    assert [each.key for each in S3Bucket(client, "b").list("", limit=9)] == ["a", "b", "c"]
+    assert client.asked["ContinuationToken"] == "2"
+
+
+@pytest.mark.parametrize(
+    "pages",
+    [
+        [more("a", token="")],
+        [more("a"), more("b")],
+        [more("a"), page("a")],
+        [page("b", "a")],
+        [page("a", KeyCount=2)],
+        [{"Contents": [], "KeyCount": 0}],
+        [{"Contents": [{"Key": "a"}], "IsTruncated": False}],
+    ],
+    ids=[
+        "no token",
+        "one token for ever",
+        "again",
+        "in no order",
+        "cut short",
+        "no end",
+        "no size",
+    ],
+)
+def test_a_listing_that_is_not_whole_or_in_order_is_none(pages):
+    with pytest.raises(Unavailable):
+        list(S3Bucket(Pages(*pages), "b").list("", limit=9))
+
+
+def test_a_listing_from_a_key_on_does_not_begin_before():
+    with pytest.raises(Unavailable):
+        list(S3Bucket(Pages(page("a", "c")), "b").list("", "b"))
+
+
 def test_an_endpoint_that_is_not_there_leaves_the_outcome_unknown(tmp_path):
     bucket = table(tmp_path, Upstream("http://127.0.0.1:9", "", "AKIATEST", "secret")).find("abc")
     with pytest.raises(Unavailable, match="Could not connect"):

@@ -136,7 +136,7 @@ class LocalDir:
                 os.close(fd)
 
     def list(self, prefix: str, after: str = "", limit: int = 1000) -> Iterator[Listed]:
-        """See ``Bucket``."""
+        """See ``Bucket``. Raises: ClientError AccessDenied: a file may not be read; it is not left out."""
         with self._seam():
             self.exists()
             for key in beneath.keys(self._path, prefix, after):
@@ -144,7 +144,9 @@ class LocalDir:
                     return
                 try:
                     head = self.head(key)
-                except ClientError:
+                except ClientError as error:
+                    if error.code == "AccessDenied":
+                        raise
                     continue  # a directory that is no object, or a file that went meanwhile
                 limit -= 1
                 yield Listed(key, head.size, head.etag, head.modified_ms)

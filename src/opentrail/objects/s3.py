@@ -23,6 +23,9 @@ from opentrail.objects.names import OBJECT_BYTES_MAX
 PAGE_KEYS = 1000
 """As many as S3 gives at once."""
 
+_ENDPOINT = "the bucket's endpoint"
+_CHECK_PRODUCT = "it does not answer ListObjectsV2 as S3 does"
+
 Answer = Mapping[str, object]
 
 
@@ -91,9 +94,10 @@ class _Item(msgspec.Struct, frozen=True, rename="pascal"):
     etag: str = msgspec.field(name="ETag")
 
 
-class _Page(msgspec.Struct, frozen=True, rename="pascal"):
+class _Page(msgspec.Struct, frozen=True, rename="pascal", kw_only=True):
     contents: list[_Item] = []
-    is_truncated: bool = False
+    is_truncated: bool
+    key_count: int | None = None
     next_continuation_token: str = ""
 
 
@@ -161,8 +165,13 @@ class S3Bucket:
         return msgspec.convert(answer, _ObjectAnswer).head()
 
     def list(self, prefix: str, after: str = "", limit: int = 1000) -> Iterator[Listed]:
-        """See ``Bucket``. One request for every PAGE_KEYS objects."""
+        """See ``Bucket``. One request for every PAGE_KEYS objects.
+
+        Raises: Unavailable, too, for a listing that is not whole or not in order: who reads it would
+        take what it leaves out for missing.
+        """
         where: dict[str, object] = {"StartAfter": after} if after else {}
+        last = after
         while limit > 0:
             answer = _call(
                 self._client.list_objects_v2,
@@ -171,13 +180,16 @@ class S3Bucket:
                 MaxKeys=min(limit, PAGE_KEYS),
                 **where,
             )
-            page = msgspec.convert(answer, _Page)
+            page = _page_of(answer)
             for item in page.contents[:limit]:
+                if item.key <= last:
+                    raise Unavailable(f"{_ENDPOINT} lists keys out of their order", _CHECK_PRODUCT)
+                last = item.key
                 limit -= 1
                 yield Listed(item.key, item.size, item.etag, _ms(item.last_modified))
             if not page.is_truncated:
                 return
-            where = {"ContinuationToken": page.next_continuation_token}
+            where = _behind(page, where)
 
     def acl_readable(self) -> None:
         """See ``Bucket``."""
@@ -192,6 +204,25 @@ class S3Bucket:
             "SSEKMSKeyId": how.kms_key_id,
             **({"SSEKMSEncryptionContext": context} if how.kms_context else {}),
         }
+
+
+def _page_of(answer: Answer) -> _Page:
+    """Return a page of a listing. Raises: Unavailable: it is not a whole one."""
+    try:
+        page = msgspec.convert(answer, _Page)
+    except msgspec.ValidationError as error:
+        raise Unavailable(f"{_ENDPOINT} answered a listing that cannot be read") from error
+    if page.key_count not in (None, len(page.contents)):
+        raise Unavailable(f"{_ENDPOINT} answered a listing that was cut short")
+    return page
+
+
+def _behind(page: _Page, before: Mapping[str, object]) -> dict[str, object]:
+    """Return where a page goes on. Raises: Unavailable: nothing new says so."""
+    token = page.next_continuation_token
+    if token in ("", before.get("ContinuationToken")):
+        raise Unavailable(f"{_ENDPOINT} does not say where its listing goes on", _CHECK_PRODUCT)
+    return {"ContinuationToken": token}
 
 
 def _ms(when: datetime) -> int:
@@ -250,7 +281,7 @@ CALL_ERRORS = (driver.ClientError, driver.BotoCoreError, ResponseParserError)
 
 def mapped(
     error: driver.ClientError | driver.BotoCoreError | ResponseParserError,
-    who: str = "the bucket's endpoint",
+    who: str = _ENDPOINT,
 ) -> ClientError | Unavailable:
     """Return what a caller is to see of botocore's ``error``; ``who`` was called.
 
