@@ -16,9 +16,8 @@ from opentrail.cli.tail import POLL_S, hit_of
 from opentrail.cli.times import duration_s
 from opentrail.clock import Clock, SystemClock
 from opentrail.history.beside import searcher_beside
-from opentrail.history.conditions import fields_of
 from opentrail.history.follow import Follower
-from opentrail.history.known_fields import unknown
+from opentrail.history.hints import hints
 from opentrail.history.search import Hit, Question
 
 SINCE_DEFAULT = "1m"
@@ -67,9 +66,8 @@ def command(
         click.echo(f"{len(hits)} of {times} events came within {within_s:g} s", err=True)
         _, log = open_log(config, asked)
         searcher = searcher_beside(data / "history", log)
-        strange = unknown(searcher, list(fields_of(question.condition)))
-        if strange:
-            click.echo(strange, err=True)
+        for hint in hints(searcher, question.condition):
+            click.echo(hint.text, err=True)
         sys.exit(EXIT_NO)
 
 

@@ -22,9 +22,9 @@ from opentrail.clock import iso_seconds
 from opentrail.errors import UsageError
 from opentrail.event.safe import safe
 from opentrail.history.beside import searcher_beside
-from opentrail.history.conditions import field_name, fields_of
-from opentrail.history.known_fields import unknown
-from opentrail.history.search import Question, Searcher, Span
+from opentrail.history.conditions import field_name
+from opentrail.history.hints import hints, unknown
+from opentrail.history.search import Question, Searcher
 
 LIMIT_DEFAULT = 50
 """As many as one page of LookupEvents has."""
@@ -104,9 +104,7 @@ def command(config: Path | None, query: tuple[str, ...], form: str, **flags: obj
         click.echo(f"{searcher.read:,} records read", err=True)
     if searcher.damage is not None:
         raise searcher.damage
-    if not matched:
-        click.echo(_nothing(searcher, question), err=True)
-        sys.exit(EXIT_NO)
+    _tell(searcher, question, matched)
 
 
 class _Asked(Asked, kw_only=True):
@@ -144,10 +142,12 @@ def _counted(searcher: Searcher, question: Question, top: str | None, form: str)
     for hit in searcher.all(question):
         matched += 1
         counts.update(hit.event.values(field_name(field)) or (None,))
-    strange = unknown(searcher, [field]) if set(counts) == {None} else ""
-    if strange:
-        raise UsageError(strange)
+    strange = unknown(searcher, field) if set(counts) == {None} else None
+    if strange is not None and strange.whole:
+        raise UsageError(strange.text)
     _write_top(counts.most_common(number), form)
+    if strange is not None:
+        click.echo(strange.text, err=True)
     return matched
 
 
@@ -173,15 +173,20 @@ def _explained(searcher: Searcher, question: Question) -> str:
     return f"{searcher.way(question).said()}; {searcher.behind_bytes():,} bytes of log behind the index"
 
 
+def _tell(searcher: Searcher, question: Question, matched: int) -> None:
+    """Say what may be wrong with the question; end with EXIT_NO where nothing ``matched``."""
+    if not matched:
+        click.echo(_nothing(searcher, question), err=True)
+    for hint in hints(searcher, question.condition, matched=bool(matched)):
+        click.echo(hint.text, err=True)
+    if not matched:
+        sys.exit(EXIT_NO)
+
+
 def _nothing(searcher: Searcher, question: Question) -> str:
     span = searcher.span()
     if not span.events:
         return "0 of 0 events: the log is empty"
-    strange = unknown(searcher, list(fields_of(question.condition)))
-    return f"{_none_of(span, question)}\n{strange}".rstrip()
-
-
-def _none_of(span: Span, question: Question) -> str:
     there = f"{iso_seconds(span.oldest_s * 1000)} to {iso_seconds(span.newest_s * 1000)}"
     said = f"0 of {span.events:,} events match; the log has events from {there}"
     if question.start_s > span.newest_s:

@@ -16,10 +16,10 @@ from opentrail.cli.options import Command, data_options
 from opentrail.cli.search_forms import line, shown
 from opentrail.eventlog.base import Entry
 from opentrail.history.beside import searcher_beside
-from opentrail.history.conditions import Event, fields_of
+from opentrail.history.conditions import Event
 from opentrail.history.derive import derive
 from opentrail.history.follow import Follower
-from opentrail.history.known_fields import unknown
+from opentrail.history.hints import hints
 from opentrail.history.search import Hit, Question
 
 POLL_S = 0.05
@@ -117,9 +117,8 @@ def _begin(
     for hit in found:
         click.echo(show(hit))
     sys.stdout.flush()
-    strange = "" if found else unknown(searcher, list(fields_of(question.condition)))
-    if strange:
-        click.echo(strange, err=True)
+    for hint in hints(searcher, question.condition, matched=bool(found)):
+        click.echo(hint.text, err=True)
     if searcher.damage is not None:
         raise searcher.damage
 

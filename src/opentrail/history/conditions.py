@@ -136,6 +136,8 @@ class Like:
 
     field: str
     pattern: re.Pattern[str]
+    text: str
+    """As it was given."""
 
     def holds(self, event: Event) -> bool:
         """See ``Condition``."""
@@ -273,10 +275,10 @@ def condition(field: str, operator: str, value: str) -> Condition:
     if operator.startswith("!"):
         return Not(condition(field, operator[1:], value))
     if operator == "~":
-        return Like(name, re.compile(re.escape(value), re.IGNORECASE))
+        return Like(name, re.compile(re.escape(value), re.IGNORECASE), value)
     if "*" in value:
         pattern = ".*".join(map(re.escape, value.split("*")))
-        return Like(name, re.compile(rf"\A{pattern}\Z", re.DOTALL))
+        return Like(name, re.compile(rf"\A{pattern}\Z", re.DOTALL), value)
     if "/" in value and (network := _network(value)) is not None:
         return Within(name, network, value)
     if _LIKE_NETWORK.fullmatch(value):

@@ -10,7 +10,8 @@ import msgspec
 
 from opentrail.clock import Clock
 from opentrail.errors import ClientError, Corrupt, UsageError
-from opentrail.history.conditions import Condition, Event, Is, all_of, any_of
+from opentrail.history.conditions import Condition, Event, Everything, Is, all_of, any_of
+from opentrail.history.hints import hints
 from opentrail.history.query import parse
 from opentrail.history.search import Question, Searcher
 from opentrail.history.table import TIME_MAX_S
@@ -49,6 +50,8 @@ class SearchResponse(msgspec.Struct, frozen=True, omit_defaults=True):
     records: list[msgspec.Raw] = msgspec.field(name="Records")
     next_token: str | None = msgspec.field(name="nextToken", default=None)
     """There may be more; a page may be empty and have one."""
+    hints: list[str] = []
+    """What the query may have misspelt, when it found nothing at all."""
 
 
 class Asked(msgspec.Struct, frozen=True):
@@ -96,7 +99,9 @@ class SearchDoor:
             headers.append((NEXT_TOKEN, token.encode()))
         if form is PAGE:
             records = [msgspec.Raw(event.data) for event in events]
-            body = msgspec.json.encode(SearchResponse(records, token))
+            nothing = not records and token is None and request.next_token is None
+            told = self._hints(asked, request) if nothing else []
+            body = msgspec.json.encode(SearchResponse(records, token, told))
         elif form.render is not None:
             body = form.render(events)
         else:
@@ -133,6 +138,12 @@ class SearchDoor:
             raise searcher.damage
         reached = searcher.reached
         return events, self._token(parameters, reached) if reached else None
+
+    def _hints(self, asked: Asked, request: SearchRequest) -> list[str]:
+        """Return what the query may have misspelt, by the events only that the caller may see."""
+        visible = _visible(Everything(), asked.accounts)
+        found = hints(self._searcher(READS_MAX), parse(request.query), visible)
+        return [hint.text for hint in found]
 
     def _token(self, parameters: bytes, place: tuple[int, int] | None) -> str | None:
         return None if place is None else seal(self._token_key, parameters, place)

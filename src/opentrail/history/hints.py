@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a query may have misspelt: fields that no event has, values in another case of letters.
+
+Only the newest events are looked at, and what is said says so: older ones may have what these lack.
+"""
+
+import difflib
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from opentrail.event.record import FIELD_ORDER
+from opentrail.event.safe import safe
+from opentrail.history.conditions import (
+    OWN_NAMES,
+    And,
+    Condition,
+    Event,
+    Everything,
+    Is,
+    Like,
+    Not,
+    Or,
+    There,
+    field_name,
+    fields_of,
+)
+from opentrail.history.search import Question, Searcher
+
+LOOKED_AT = 10_000
+"""Newest events that are looked at: some 0.3 s at most."""
+NAMES_MAX = 10_000
+"""Names of fields that are compared with a misspelt one: records may have any number of them."""
+DEPTH_MAX = 6
+"""Of a field's path; deeper ones are rare, and nobody types them."""
+ALIKE = 0.6
+"""How alike a name must be to be offered; difflib's own default."""
+
+_TYPED = re.compile(r"[A-Za-z][\w.:/-]*")
+"""Names that a query can have. Records have others, with anything in them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hint:
+    """Something that may be misspelt."""
+
+    text: str
+    """Safe for a terminal."""
+    whole: bool
+    """Whether every event was looked at."""
+
+
+@dataclass(slots=True)
+class _Newest:
+    """What the newest events say of some fields and values."""
+
+    missing: list[str]
+    """Fields that none of them has."""
+    unlike: list[Is | Like]
+    """Conditions that hold for none of them."""
+    seen: int = 0
+    whole: bool = False
+    names: dict[str, None] = field(default_factory=dict)
+    """Names of their fields, while any is missing."""
+    alike: dict[Condition, str] = field(default_factory=dict)
+    """A condition -> a value that it would hold for, but for the case of letters."""
+
+    def look_at(self, event: Event) -> None:
+        """Add one event."""
+        self.seen += 1
+        self.missing = [name for name in self.missing if not There(name).holds(event)]
+        if self.missing and len(self.names) < NAMES_MAX:
+            self.names |= dict.fromkeys(_paths(event.fields(), "", DEPTH_MAX))
+        self.unlike = [each for each in self.unlike if not each.holds(event)]
+        for each in self.unlike:
+            if each not in self.alike:
+                values = event.values(each.field)
+                found = next((value for value in values if _alike(each, value)), None)
+                if found is not None:
+                    self.alike[each] = found
+
+
+def hints(
+    searcher: Searcher,
+    condition: Condition,
+    visible: Condition | None = None,
+    *,
+    matched: bool = False,
+) -> list[Hint]:
+    """Return what may be misspelt in ``condition``: of the events that ``visible`` holds for, or all.
+
+    ``matched``: it holds for some, and then only what that does not prove is looked at.
+    """
+    fields = _unproven(condition) if matched else fields_of(condition)
+    values = [] if matched else list(_values(condition))
+    return _hints(searcher, list(fields), values, visible or Everything())
+
+
+def unknown(searcher: Searcher, name: str) -> Hint | None:
+    """Return what is wrong with a field's name if no event has it."""
+    return next(iter(_hints(searcher, [name], [], Everything())), None)
+
+
+def _hints(
+    searcher: Searcher, fields: Sequence[str], values: list[Is | Like], visible: Condition
+) -> list[Hint]:
+    strange = dict.fromkeys(name for name in map(field_name, fields) if not _named(name))
+    newest = _Newest(list(strange), values)
+    if strange or values:
+        _look(searcher, newest, visible)
+    if not newest.seen:
+        return []
+    none = "no event" if newest.whole else f"none of the newest {newest.seen:,} events"
+    texts = [f"{none} has the field {name}{_meant(name, newest)}" for name in newest.missing]
+    texts += [
+        f"{none} has {each.field}={_value(each)}; did you mean {each.field}={found}?"
+        for each, found in newest.alike.items()
+        if each in newest.unlike and isinstance(each, Is | Like)
+    ]
+    return [Hint(safe(text), newest.whole) for text in texts]
+
+
+def _look(searcher: Searcher, newest: _Newest, visible: Condition) -> None:
+    for hit in searcher.newest(Question(visible), LOOKED_AT + 1):
+        if newest.seen == LOOKED_AT or not (newest.missing or newest.unlike):
+            return
+        newest.look_at(hit.event)
+    newest.whole = searcher.reached is None and searcher.damage is None
+
+
+def _values(condition: Condition) -> Iterator[Is | Like]:
+    """Yield the conditions on values that must not hold for no event: those not under a not."""
+    if isinstance(condition, Is | Like):
+        yield condition
+    elif isinstance(condition, And | Or):
+        for part in condition.parts:
+            yield from _values(part)
+
+
+def _unproven(condition: Condition) -> Iterator[str]:
+    """Yield the fields that an event for which ``condition`` holds need not have."""
+    if isinstance(condition, Not | Or):
+        yield from fields_of(condition)
+    elif isinstance(condition, And):
+        for part in condition.parts:
+            yield from _unproven(part)
+
+
+def _alike(condition: Is | Like, value: str) -> bool:
+    if isinstance(condition, Is):
+        return value.lower() in (
+            condition.value.lower(),
+            f"{condition.value.lower()}.amazonaws.com",
+        )
+    return re.search(condition.pattern.pattern, value, re.IGNORECASE | re.DOTALL) is not None
+
+
+def _value(condition: Is | Like) -> str:
+    return condition.value if isinstance(condition, Is) else condition.text
+
+
+def _named(name: str) -> bool:
+    """Whether ``name`` is one that events have by their form, whether or not these here do."""
+    return name in OWN_NAMES or name.lower() in {known.lower() for known in FIELD_ORDER}
+
+
+def _meant(name: str, newest: _Newest) -> str:
+    names = (*OWN_NAMES, *FIELD_ORDER, *filter(_TYPED.fullmatch, newest.names))
+    lower = name.lower()
+    by_lower = {known.lower(): known for known in names}
+    within = [known for known in by_lower if not lower.startswith(f"{known}.")]
+    near = difflib.get_close_matches(lower, within, n=1, cutoff=ALIKE)
+    return f"; did you mean {by_lower[near[0]]}?" if near else ""
+
+
+def _paths(value: object, before: str, depth: int) -> Iterator[str]:
+    if isinstance(value, Mapping) and depth:
+        for name, inner in value.items():
+            yield f"{before}{name}"
+            yield from _paths(inner, f"{before}{name}.", depth - 1)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _paths(inner, before, depth)
