@@ -182,6 +182,12 @@ def test_an_odd_value_hides_no_field(odd: bytes):
     assert not parse("not errorCode").holds(event(data))
 
 
+def test_half_a_character_changes_no_other_value():
+    data = DATA.replace(b'"fraud"', b'"fra\\ud83dud"').replace(b":7}", b":7.50}")
+    for query in ("requestParameters.tags.value=7.5", "requestParameters.tags.value=fra\ufffdud"):
+        assert parse(query).holds(event(data))
+
+
 def test_networks_in_records_are_found_as_text_too():
     data = record(1, requestParameters={"cidrIp": "0.0.0.0/0"})
     assert parse("requestParameters.cidrIp=0.0.0.0/0").holds(event(data))

@@ -13,6 +13,7 @@ from support.log_files import HandClock
 from opentrail.errors import ClientError
 from opentrail.history.conditions import Event
 from opentrail.history.derive import derive
+from opentrail.history.parquet import parquet_stream
 from opentrail.history.rows import HEADER, as_csv, cells_of, table_row
 from opentrail.wire import search_forms
 from opentrail.wire.search_forms import FORMS, ParquetDownloads
@@ -55,6 +56,19 @@ def test_a_record_is_the_last_cell_as_it_is():
     one = event("curl/8")
     assert cells_of(one.data, one.derived)[-1].encode() == one.data
     assert cells_of(b"no event \xff", None) == [*[""] * (len(HEADER) - 1), "no event \ufffd"]
+
+
+def test_half_a_character_is_replaced_in_columns_and_kept_in_the_record():
+    data = event("x").data.replace(b'"x"', b'"x\\ud83dy"')
+    derived = derive(data)
+    assert derived is not None
+    cells = cells_of(data, derived)
+    stream = parquet_stream(HEADER)
+    file = pq.ParquetFile(io.BytesIO(stream.add([cells]) + stream.end())).read()
+    assert file.column("eventName").to_pylist() == ["x\ufffdy"]
+    assert file.column("userAgent").to_pylist() == ["x\ufffdy"]
+    assert file.column("record").to_pylist() == [data.decode()]
+    assert [row[-1].encode() for row in csv.reader([as_csv([cells]).decode()])] == [data]
 
 
 class TestParquetDownloads:

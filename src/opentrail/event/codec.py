@@ -72,9 +72,14 @@ def fields(data: bytes, where: str = "record") -> Fields:
         return _decode_fields(data)
     except _UNREADABLE as error:
         with contextlib.suppress(*_UNREADABLE):
-            return _decode_fields(_LONE_SURROGATE.sub(_replaced, data))
+            return _decode_fields(whole_characters(data))
         hint = "a record is one JSON object"
         raise Corrupt(f"not a CloudTrail record: {error}", where, hint) from error
+
+
+def whole_characters(data: bytes) -> bytes:
+    """Return the JSON text ``data`` with U+FFFD for halves of characters, as ``fields`` reads them."""
+    return _LONE_SURROGATE.sub(_replaced, data)
 
 
 def _replaced(escape: re.Match[bytes]) -> bytes:

@@ -5,12 +5,14 @@ import ipaddress
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
 import msgspec
 
 from opentrail.errors import UsageError
+from opentrail.event.codec import whole_characters
 from opentrail.history.derive import ATTRIBUTES, Derived
 
 _decode = msgspec.json.Decoder().decode
@@ -69,9 +71,15 @@ class Event:
 
 
 def _patient(data: bytes) -> object:
-    """Return a record with odd numbers or bytes in it, its numbers as text; {} of one too odd."""
+    """Return a record with half a character in it, or with odd numbers or bytes, its numbers as text.
+
+    {} of one too odd.
+    """
+    whole = whole_characters(data)
+    with suppress(msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return _decode(whole)
     try:
-        found: object = json.loads(data.decode("utf-8", "replace"), parse_int=str, parse_float=str)
+        found: object = json.loads(whole.decode("utf-8", "replace"), parse_int=str, parse_float=str)
     except (ValueError, RecursionError):
         return {}
     return found
