@@ -138,6 +138,25 @@ def test_what_cannot_be_read_is_listed_and_the_rest_is_imported(folder: Path, tm
     assert "no readable eventTime" in reasons["bad.json"]
 
 
+def test_a_bad_record_costs_only_itself(made: list[bytes], tmp_path: Path):
+    half = made[0].replace(b'"eventSource"', rb'"later":"\ud83d","eventSource"')
+    bad = made[1].replace(b'"eventSource"', b'"later":NaN,"eventSource"')
+    for name, form in (("a.json", b'{"Records":[%b]}'), ("b.json", b"[%b]"), ("c.json", b"%b")):
+        some = b",".join([made[2], half, bad, made[3]])
+        (tmp_path / name).write_bytes(
+            form % (some if name < "c" else some.replace(b"},{", b"}\n{"))
+        )
+    found = summary(str(tmp_path), "--data", str(tmp_path / "data"), home=tmp_path, code=1)
+    assert (found["imported"], found["duplicates"], found["quarantined"]) == (3, 6, 3)
+    assert records(tmp_path / "data") == Counter([made[2], half, made[3]])
+    lines = (tmp_path / "data" / "quarantine.ndjson").read_text().splitlines()
+    for line in map(json.loads, lines):
+        assert line["record"] == 2
+        at = line["position"]
+        assert Path(line["file"]).read_bytes()[at : at + len(bad)] == bad
+        assert "JSON is malformed" in line["reason"]
+
+
 def test_a_directory_in_use_and_a_path_that_is_not_there(tmp_path: Path):
     with servers.OpenTrail(tmp_path / "data"):
         done = servers.run("import", str(tmp_path), "--data", "data", home=tmp_path)

@@ -210,6 +210,10 @@ def test_requests_have_bounds(server: OpenTrail):
         assert (found.imported, found.duplicates) == (1, [3])
         assert [each.index for each in found.refused] == [1, 2]
         assert {each.reason for each in found.refused} == {importing.NOT_ONE_LINE}
+        half = new.replace(b"Twice", rb"Half\ud83d")
+        found = post(b"[" + b",".join([half, new.replace(b'"Twice"', b"NaN"), new]) + b"]")
+        assert (found.imported, found.duplicates) == (1, [2])
+        assert [each.index for each in found.refused] == [1]
 
 
 def test_a_server_that_is_away_is_waited_for_and_not_for_ever(monkeypatch: pytest.MonkeyPatch):

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from opentrail.eventlog.base import RECORD_BYTES_MAX
-from opentrail.imports.unpack import Unread, plain_records, records_of
+from opentrail.imports.split import Unread
+from opentrail.imports.unpack import plain_records, records_of
 
 ONE = b'{"eventVersion":"1.08","eventTime":"2026-01-31T10:00:00Z","n":70.0,"eventID":"1"}'
 TWO = b'{ "eventVersion": "1.0",  "x": [1e3, "\\u00e9"], "eventTime": "2014-03-06T17:10:34Z"}'
@@ -122,14 +123,9 @@ def test_a_record_on_several_lines_is_put_on_one_and_nothing_else_changes():
     ]
 
 
-def test_records_that_another_key_would_hide_are_said():
-    found = list(records_of(b'{"Records":[' + ONE + b'],"Records":[' + TWO + b"]}"))
-    assert found[0] == TWO
-    assert isinstance(found[1], Unread)
-    assert "more than once" in found[1].reason
-
-
-HIDING = {
+TWICE = {
+    "in a log file": b'{"Records":[' + ONE + b'],"Records":[' + TWO + b"]}",
+    "by an escape": b'{"Records":[' + ONE + b'],"Rec\\u006frds":[' + TWO + b"]}",
     "beside an odd number": b'{"Records":['
     + ONE
     + b'],"x":'
@@ -139,14 +135,90 @@ HIDING = {
     + b"]}",
     "beside odd bytes": b'{"Records":[' + ONE + b'],"x":"\xff","Records":[' + TWO + b"]}",
     "behind a mark": b'\xef\xbb\xbf{"Records":[' + ONE + b'],"Records":[' + TWO + b"]}",
-    "in a line": b'{"Records":[' + ONE + b'],"Records":[' + TWO + b"]}\n" + ONE,
+    "in a line": b'{"Records":[' + ONE + b'],"Records":[' + TWO + b']}\n{"Records":[]}',
     "in another envelope": b'{"Records":[' + ONE + b'],"detail-type":"x","detail":' + TWO + b"}",
+    "in a text": b'{"message":"{}","message":'
+    + json.dumps([json.loads(ONE)]).encode()
+    + b',"body":'
+    + json.dumps(TEXTS[1]).encode()
+    + b"}",
 }
 
 
-@pytest.mark.parametrize("shape", list(HIDING))
-def test_no_record_is_hidden_in_an_odd_file(shape: str):
-    assert any(isinstance(each, Unread) for each in records_of(HIDING[shape]))
+@pytest.mark.parametrize("shape", list(TWICE))
+def test_no_record_is_hidden_by_another_list_of_the_same_name(shape: str):
+    found = records_of(TWICE[shape])
+    assert [json.loads(each) for each in found if isinstance(each, bytes)] == [
+        json.loads(ONE),
+        json.loads(TWO),
+    ]
+
+
+GOOD = b'{"eventTime":"2026-01-31T10:00:00Z","x":%b}'
+HALF = {
+    "half a character": GOOD % rb'"\ud83d"',
+    "the other half": GOOD % rb'"\\\uDE00 "',
+    "a name": rb'{"eventTime":"2026-01-31T10:00:00Z","\ud83d":1}',
+}
+BAD = {
+    "no number": GOOD % b"NaN",
+    "infinite": GOOD % b"[-Infinity]",
+    "a control character": GOOD % b'"a\tb"',
+    "a leading zero": GOOD % b"01",
+    "an escape": GOOD % rb'"\q"',
+    "a comma too many": GOOD % b"[1,]",
+    "a value too many": GOOD % b'1 {"y":2}',
+    "nested too deeply": GOOD % (b"[" * 3000 + b"]" * 3000),
+}
+LISTS = {
+    "a log file": b'{"Records":[%b,%b,%b]}',
+    "a log file on lines": b'{"Records": [\n  %b,\n  %b,\n  %b\n]}\n',
+    "a list": b"[%b,%b,%b]",
+    "a list with blanks": b" [ %b , %b , %b ] ",
+    "lines": b"%b\n%b\n%b\n",
+    "joined": b"%b%b%b",
+    "log files on lines": b'{"Records":[%b,%b]}\n{"Records":[%b]}\n',
+    "EventBridge": b'[{"detail":%b},{"detail":%b},{"detail":%b}]',
+    "cut short": b'{"Records":[%b,%b,%b,{"event',
+}
+
+
+@pytest.mark.parametrize("shape", list(LISTS))
+@pytest.mark.parametrize("half", list(HALF))
+def test_a_record_with_half_a_character_keeps_its_bytes(shape: str, half: str):
+    data = LISTS[shape] % (ONE, HALF[half], TWO)
+    found = [each for each in records_of(data) if isinstance(each, bytes)]
+    assert found == [ONE, HALF[half], TWO]
+
+
+@pytest.mark.parametrize("shape", list(LISTS))
+@pytest.mark.parametrize("bad", list(BAD))
+def test_a_bad_record_costs_only_itself_and_is_said_with_its_place(shape: str, bad: str):
+    data = LISTS[shape] % (ONE, BAD[bad], TWO)
+    found = list(records_of(data))
+    assert [found[0], found[2]] == [ONE, TWO]
+    assert isinstance(found[1], Unread)
+    assert found[1].position == data.index(BAD[bad])
+    assert len(found) == 3 + (shape == "cut short")
+
+
+def test_half_a_character_on_several_lines_is_put_on_one():
+    pretty = b'{\n "eventTime" : "2026-01-31T10:00:00Z",\r\n "x": "a  \\" \\ud83d" }'
+    (found,) = records_of(b"[" + pretty + b"]")
+    assert found == b'{"eventTime":"2026-01-31T10:00:00Z","x":"a  \\" \\ud83d"}'
+
+
+def test_half_a_character_in_a_text_in_a_text_is_an_escape_again():
+    half = HALF["half a character"]
+    for text in (json.dumps(half.decode()), '"' + half.decode().replace('"', r"\"") + '"'):
+        assert list(records_of(b'{"message":' + text.encode() + b"}")) == [half]
+
+
+def test_a_text_that_is_not_utf_8_is_said_and_not_changed():
+    (found,) = records_of(b'{"message":"' + ONE.replace(b'"', rb"\"") + b'\xff"}')
+    assert found == Unread(11, "the text is not UTF-8")
+    odd = b'{"message":"\xff","event":' + ONE + b"}"
+    assert list(records_of(odd)) == [ONE]
 
 
 def packed(data: bytes) -> str:
@@ -219,9 +291,10 @@ def test_a_record_is_never_opened_whatever_its_fields_are_called():
 
 
 def test_what_wraps_no_record_is_itself():
-    for odd in ({"message": "hello"}, {"Messages": [{"Body": "1"}]}, {"records": [{"data": "?"}]}):
+    for odd in ({"message": "hello"}, {"Body": "1"}, {"data": "?"}, {"event": {"message": "{}"}}):
         data = json.dumps(odd, separators=(",", ":")).encode()
         assert list(records_of(data)) == [data]
+        assert list(records_of(b'{"Messages":[' + data + b"]}")) == [data]
     large = b'{"body":"' + b"x" * RECORD_BYTES_MAX + b'"}'
     (found,) = records_of(large)
     assert isinstance(found, Unread)
@@ -232,10 +305,6 @@ def test_what_is_damaged_beside_a_wrapped_record_is_said():
     found = list(records_of(both))
     assert ONE in found
     assert any(isinstance(each, Unread) for each in found)
-    twice = b'{"message":"{}","message":' + json.dumps(TEXTS[0]).encode() + b"}"
-    record, hidden = records_of(twice)
-    assert record == ONE
-    assert isinstance(hidden, Unread)
 
 
 def test_envelopes_in_each_other_end_somewhere():
@@ -286,7 +355,7 @@ def test_damage_between_records_is_said_with_its_place():
     found = list(records_of(data))
     assert found[0] == ONE
     assert isinstance(found[1], Unread)
-    assert found[1].position == 12 + len(ONE)
+    assert found[1].position == 13 + len(ONE)
 
 
 def test_the_largest_record_is_taken_and_a_larger_one_is_not():

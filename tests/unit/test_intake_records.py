@@ -242,6 +242,27 @@ def test_a_broken_line_is_told_alone_and_a_broken_list_as_a_whole():
         assert caught.value.code == "InvalidRequestException"
 
 
+@pytest.mark.parametrize(
+    "bad", [b"NaN", rb'"\ud83d"', b'"a\tb"', b"[1,]", b"[" * 2000 + b"]" * 2000]
+)
+@pytest.mark.parametrize("form", [b"[%b , %b,\n%b]", b'{"Records":[%b,%b,%b]}'])
+def test_a_bad_record_in_a_list_refuses_no_others(bad: bytes, form: bytes):
+    odd = ONE.replace(b'"requestParameters":', b'"later":%b,"requestParameters":' % bad, 1)
+    assert odd != ONE
+    assert apart(form % (ONE, odd, ONE)) == [ONE, odd, ONE]
+    with pytest.raises(Rejection):
+        check(odd, NOW_S)
+
+
+def test_a_list_with_a_bad_record_is_taken_apart_within_bounds():
+    brackets = intake_body.BRACKETS_MAX - 1
+    odd = b'[{"a":NaN,"b":[' + b"[]," * (brackets - 3) + b"[]]},1]"
+    assert len(apart(odd)) == 2
+    for body in (odd.replace(b"[]]", b"[],{}]"), b"[" + b"1," * brackets + b"1,{1}]"):
+        with pytest.raises(ClientError, match="not a JSON array"):
+            apart(body)
+
+
 def test_an_array_of_millions_is_not_taken_apart():
     commas = intake_body.COMMAS_MAX + 2
     for element, status in ((b"1", 400), (b"{}", 413)):

@@ -19,7 +19,7 @@ from opentrail.event.safe import safe
 from opentrail.imports.contents import begun, found_in
 from opentrail.imports.paths import Wanted
 from opentrail.imports.sources import LeftOut, local
-from opentrail.imports.unpack import Unread
+from opentrail.imports.split import Unread
 
 _decode = msgspec.json.Decoder(dict[str, object]).decode
 

@@ -36,8 +36,12 @@ _LONE_SURROGATE = re.compile(
     rb"\\(?:u[dD][89abAB]..\\u[dD][c-fC-F]..|(u[dD][89a-fA-F]..)|.)", re.DOTALL
 )
 """Every escape of a JSON text, that a backslash behind a backslash begins none."""
+_HALF = re.compile(rb"\\u[dD][89a-fA-F]")
+"""What may be half a character; quick."""
+_BLANKS = re.compile(rb'("[^"\\]*+(?:\\.[^"\\]*+)*+")|[ \t\r\n]++', re.DOTALL)
+"""White space of a JSON text, and its strings, that no space within one is taken for it."""
 _BOOLEANS = {b"true": True, b"false": False, b'"true"': True, b'"false"': False}
-_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """What msgspec raises: bad JSON, a value of another type, bytes that are not UTF-8, deep nesting."""
 
 
@@ -50,7 +54,7 @@ def decode(data: bytes, where: str = "record") -> Record:
     """
     try:
         return _decode_record(data)
-    except _UNREADABLE:
+    except UNREADABLE:
         return _patient(fields(data, where))
 
 
@@ -58,7 +62,7 @@ def user_identity(data: bytes) -> UserIdentity:
     """Return the typed fields of a ``userIdentity`` alone: what ``decode`` makes of it."""
     try:
         return _decode_identity(data)
-    except _UNREADABLE:
+    except UNREADABLE:
         return _user_identity(_members(data))
 
 
@@ -70,9 +74,10 @@ def fields(data: bytes, where: str = "record") -> Fields:
     """
     try:
         return _decode_fields(data)
-    except _UNREADABLE as error:
-        with contextlib.suppress(*_UNREADABLE):
-            return _decode_fields(whole_characters(data))
+    except UNREADABLE as error:
+        if _HALF.search(data):
+            with contextlib.suppress(*UNREADABLE):
+                return _decode_fields(whole_characters(data))
         hint = "a record is one JSON object"
         raise Corrupt(f"not a CloudTrail record: {error}", where, hint) from error
 
@@ -105,8 +110,9 @@ def minify(data: bytes) -> bytes:
         return data
     try:
         return msgspec.json.format(data, indent=-1)
-    except _UNREADABLE as error:
-        raise Corrupt(f"not JSON: {error}", "record", "a record is one JSON object") from error
+    except UNREADABLE:
+        fields(data)  # half a character is no harm
+        return _BLANKS.sub(rb"\1", data)
 
 
 def _patient(parts: Fields) -> Record:
@@ -165,14 +171,14 @@ def _object(parts: Fields, name: str) -> Fields:
 def _members(data: bytes | msgspec.Raw) -> Fields:
     try:
         return _decode_fields(data)
-    except _UNREADABLE:
+    except UNREADABLE:
         return {}
 
 
 def _text(parts: Fields, name: str) -> str:
     try:
         return _decode_text(parts.get(name, ABSENT))
-    except _UNREADABLE:
+    except UNREADABLE:
         return ""
 
 

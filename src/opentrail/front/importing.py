@@ -22,6 +22,7 @@ from opentrail.capture.intake_body import unpacked
 from opentrail.capture.reply import Client
 from opentrail.clock import Clock
 from opentrail.errors import ClientError, Unavailable
+from opentrail.event.parts import whole
 from opentrail.eventlog.base import RECORD_BYTES_MAX, Draft, Origin
 from opentrail.front.intake import PUT_OTHERS, resource_of
 from opentrail.front.own_event import OwnCall, OwnEvents
@@ -37,6 +38,8 @@ BODY_BYTES_MAX = 4 * 1024 * 1024
 """Of a request, unpacked: sixteen of the largest records."""
 RECORDS_MAX = 2_000
 """Of a request: more would keep all calls that pass waiting for tens of milliseconds."""
+BRACKETS_MAX = 100_000
+"""Of a request in which a record is bad: four times what real records have; a tenth of a second."""
 WAITING_MAX = 8
 """Requests whose bodies are on their way, at once: 32 MiB that wait in memory."""
 NO_EVENT = "not a CloudTrail event: no readable eventTime"
@@ -184,10 +187,13 @@ def _records_in(data: bytes) -> list[bytes]:
     if len(data) > BODY_BYTES_MAX:
         raise _too_long()
     try:
-        records = [bytes(raw) for raw in _split(data or b"[]")]
+        records = list(map(bytes, _split(data or b"[]")))
     except _UNREADABLE as error:
-        message = f"The body is not a JSON array of records: {error}"
-        raise ClientError("InvalidRequestException", message) from None
+        apart = whole(data, BRACKETS_MAX)
+        if apart is None:
+            message = f"The body is not a JSON array of records: {error}"
+            raise ClientError("InvalidRequestException", message) from None
+        records = apart  # one that is bad refuses no others
     if len(records) > RECORDS_MAX:
         raise _too_long()
     return records

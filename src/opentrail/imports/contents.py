@@ -6,33 +6,25 @@ have 50 MB at most, but one that somebody joined: lines, or one very long list o
 """
 
 import codecs
-import json
 import re
 from collections.abc import Iterable, Iterator
 from itertools import chain
 
+from opentrail.event.parts import past_blanks, value_end
+from opentrail.imports.split import Split, Unread, Value, lines
 from opentrail.imports.ungzip import NotReadable, unpacked
-from opentrail.imports.unpack import (
-    Found,
-    Unread,
-    lines,
-    opened,
-    plain_records,
-    records,
-    records_of,
-)
+from opentrail.imports.unpack import Found, opened, plain_records, records_of
 
 WHOLE_BYTES_MAX = 64 * 1024 * 1024
 """Unpacked."""
 VALUE_BYTES_MAX = 4 * 1024 * 1024
 """Of one record in a larger file: sixteen times the largest, as it may be indented."""
-_OPENED = re.compile(r'\s*(?:\{\s*"Records"\s*:\s*)?\[\s*')
-_BETWEEN = re.compile(r"\s*,\s*")
-_ENDS = {True: re.compile(r"\s*\]\s*\}\s*"), False: re.compile(r"\s*\]\s*")}
+_OPENED = re.compile(rb'\s*(?:\{\s*"Records"\s*:\s*)?\[\s*')
+_BETWEEN = re.compile(rb"\s*,\s*")
+_ENDS = {True: re.compile(rb"\s*\]\s*\}\s*"), False: re.compile(rb"\s*\]\s*")}
 """The end of a list, that of a log file or a bare one."""
 _LOOKED_AT = 64
-"""Characters between two records, at most."""
-_decode = json.JSONDecoder(parse_int=str, parse_float=str).raw_decode
+"""Bytes between two records, at most."""
 
 
 def begun(stored: Iterable[bytes]) -> Iterator[bytes]:
@@ -48,7 +40,7 @@ def begun(stored: Iterable[bytes]) -> Iterator[bytes]:
     return chain((first,), pieces)
 
 
-def found_in(pieces: Iterator[bytes]) -> list[bytes] | Iterator[bytes | Unread]:
+def found_in(pieces: Iterator[bytes]) -> list[bytes] | Iterator[Found]:
     """Return what a file of these unpacked ``pieces`` has: records, and what is none.
 
     A list when it is a log file as CloudTrail makes them, with nothing odd in it. Raises: as
@@ -78,7 +70,7 @@ def _raise(error: NotReadable) -> bytes:
     raise error
 
 
-def _unless_damaged(found: Iterator[bytes | Unread]) -> Iterator[bytes | Unread]:
+def _unless_damaged(found: Iterator[Found]) -> Iterator[Found]:
     """Yield what is ``found`` up to where the file cannot be unpacked, and say that, once."""
     last: Unread | None = None
     try:
@@ -103,30 +95,28 @@ def _drained(pieces: list[bytes]) -> Iterator[bytes]:
         yield pieces.pop()
 
 
-def _large(pieces: Iterator[bytes]) -> Iterator[Found]:
+def _large(pieces: Iterator[bytes]) -> Iterator[Split]:
     """Read a large file. Raises: NotReadable."""
     first = b""
     while len(first) < VALUE_BYTES_MAX and (piece := next(pieces, b"")):
         first += piece
     first = first.removeprefix(codecs.BOM_UTF8)
-    text = first.decode("latin-1")
-    opened = _OPENED.match(text)
-    if opened is None or _first_line_is_whole(text):
+    if _OPENED.match(first) is None or _first_line_is_whole(first):
         yield from _large_lines(chain((first,), pieces))
     else:
-        yield from _Window(text, pieces).records()
+        yield from _Window(first, pieces).values()
 
 
-def _first_line_is_whole(text: str) -> bool:
-    """Whether ``text`` begins with one JSON value, and then a line ends."""
-    try:
-        _, end = _decode(text, len(text) - len(text.lstrip()))
-    except (ValueError, RecursionError):
+def _first_line_is_whole(data: bytes) -> bool:
+    """Whether ``data`` begins with one JSON value, and then a line ends."""
+    at = past_blanks(data, 0)
+    end = value_end(data, at)
+    if end is None or b"\n" in data[at:end]:
         return False
-    return "\n" not in text[:end].lstrip() and text[end : end + 2].lstrip("\r").startswith("\n")
+    return data[end : end + 2].lstrip(b"\r").startswith(b"\n")
 
 
-def _large_lines(pieces: Iterator[bytes]) -> Iterator[Found]:
+def _large_lines(pieces: Iterator[bytes]) -> Iterator[Split]:
     """Read whole lines, a piece's at a time."""
     rest, start = b"", 0
     for piece in pieces:
@@ -140,60 +130,57 @@ def _large_lines(pieces: Iterator[bytes]) -> Iterator[Found]:
 
 
 class _Window:
-    """The part of one long list of records that is being read. As Latin-1 a character is a byte."""
+    """The part of one long list of records that is being read."""
 
-    def __init__(self, text: str, pieces: Iterator[bytes]) -> None:
-        self._text = text
+    def __init__(self, data: bytes, pieces: Iterator[bytes]) -> None:
+        self._data = data
         self._at = 0
         self._pieces = pieces
         self._before = 0
         """Bytes of the file before the window."""
 
-    def records(self) -> Iterator[Found]:
-        """Yield the records of all lists. Raises: NotReadable."""
-        while (opened := _OPENED.match(self._text, self._at)) is not None:
+    def values(self) -> Iterator[Split]:
+        """Yield what is in all lists. Raises: NotReadable."""
+        while (opened := _OPENED.match(self._data, self._at)) is not None:
             self._at = opened.end()
             yield from self._list()
-            ended = _ENDS["{" in opened[0]].match(self._text, self._at)
+            ended = _ENDS[b"{" in opened[0]].match(self._data, self._at)
             if ended is None:
                 break
             self._at = ended.end()
             self._look_ahead()
-            if self._at == len(self._text):
+            if self._at == len(self._data):
                 return
         yield Unread(self._before + self._at, "the file is damaged from here on")
 
-    def _list(self) -> Iterator[Found]:
-        """Yield the records of one list, up to where it ends, or is damaged. Raises: NotReadable."""
+    def _list(self) -> Iterator[Split]:
+        """Yield what is in one list, up to where it ends, or is damaged. Raises: NotReadable."""
         while (end := self._value_end()) is not None:
-            value = self._text[self._at : end].encode("latin-1")
-            yield from records([value], self._before + self._at)
+            yield Value(self._before + self._at, self._data[self._at : end])
             self._at = end
             self._look_ahead()
-            between = _BETWEEN.match(self._text, self._at)
+            between = _BETWEEN.match(self._data, self._at)
             if between is None:
                 return
             self._at = between.end()
 
     def _look_ahead(self) -> None:
         """See to it that what comes between two values is in the window. Raises: NotReadable."""
-        while len(self._text) - self._at < _LOOKED_AT and self._more():
+        while len(self._data) - self._at < _LOOKED_AT and self._more():
             pass
 
     def _value_end(self) -> int | None:
         """Return where the next value ends; None when there is none. Raises: NotReadable."""
-        while True:
-            try:
-                return _decode(self._text, self._at)[1]
-            except (ValueError, RecursionError):
-                if len(self._text) - self._at > VALUE_BYTES_MAX or not self._more():
-                    return None
+        while (end := value_end(self._data, self._at)) is None:
+            if len(self._data) - self._at > VALUE_BYTES_MAX or not self._more():
+                return None
+        return end
 
     def _more(self) -> bool:
         """Let the window reach further; False at the file's end. Raises: NotReadable."""
         piece = next(self._pieces, b"")
         if piece:
-            self._text = self._text[self._at :] + piece.decode("latin-1")
+            self._data = self._data[self._at :] + piece
             self._before += self._at
             self._at = 0
         return bool(piece)

@@ -17,8 +17,8 @@ from opentrail.errors import ClientError, Unavailable
 from opentrail.history.derive import derive
 from opentrail.imports.contents import found_in
 from opentrail.imports.paths import Wanted
+from opentrail.imports.split import Unread
 from opentrail.imports.ungzip import NotReadable
-from opentrail.imports.unpack import Unread
 from opentrail.state.base import Change, State
 
 BATCH_RECORDS = 4096

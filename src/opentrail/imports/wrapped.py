@@ -1,71 +1,80 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What queues, streams and log tools wrap around the records that they carry. Pure.
+"""What records travel in: services' envelopes, queues, streams and log tools. Pure.
 
-SQS (``Messages``, ``body``), SNS (``Sns``, ``Message``), Kinesis (``kinesis``), Firehose (``records``) and
-CloudWatch Logs (``awslogs``), whose ``data`` is in base64; one event of LookupEvents (``CloudTrailEvent``);
-exports of Splunk (``result``, ``_raw``) and Elasticsearch (``hits``, ``_source``), and what log shippers
-send there (``message``, ``event``, ``event.original``). They lie in each other: SNS in SQS, CloudWatch
-Logs in Kinesis.
+Each is a member of a JSON object, by whose name it is known; its value is a list, an object, or a text that
+has them. They lie in each other: SNS in SQS, CloudWatch Logs in Kinesis.
 """
 
 import base64
 import binascii
+import re
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
+from opentrail.errors import Corrupt
+from opentrail.event import codec, parts
 from opentrail.imports.ungzip import NotReadable, unpacked
 
 PACKED_BYTES_MAX = 64 * 1024 * 1024
 """Of what is packed in a JSON value: CloudWatch Logs sends 1 MB at once, unpacked 6 MB."""
-AS_JSON = ("Messages", "records", "Sns", "kinesis", "awslogs", "result", "hits", "_source", "event")
-AS_TEXT = ("CloudTrailEvent", "Message", "Body", "body", "message", "_raw", "original")
-PACKED = "data"
-NAMES = frozenset((*AS_JSON, *AS_TEXT, PACKED))
-_BEGINNING = b'{"eventVersion":'
-_RECORD = "eventTime"
+RECORD = "eventTime"
 """What a record has, and none of those."""
+LOG_FILE = "Records"
+PACKED = "data"
+"""In base64, and gzipped if CloudWatch Logs made it."""
+CARRIERS = frozenset(
+    (
+        *(LOG_FILE, "detail"),  # a log file, EventBridge
+        *("logEvents", "events", "message", "awslogs"),  # CloudWatch Logs; log shippers
+        *("Events", "CloudTrailEvent"),  # LookupEvents
+        *("Messages", "Body", "body", "Sns", "Message"),  # SQS, SNS
+        *("kinesis", "records", PACKED),  # Kinesis, Firehose
+        *("result", "_raw"),  # Splunk
+        *("hits", "_source", "event", "original"),  # Elasticsearch, and its Common Schema
+    )
+)
+_DOCUMENT = re.compile(rb"\s*(?:[{\[]|\d{4}-\d\d-\d\dT\S*\s+\{)")
 
-_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_ASKS = ("messageType", b'"CONTROL_MESSAGE"')
+"""CloudWatch Logs asks whether anybody listens."""
 _text = msgspec.json.Decoder(str).decode
 
 
-def may_wrap(data: bytes) -> bool:
-    """Whether the JSON object ``data`` may carry records rather than be one; quick."""
-    if b'"eventTime"' not in data or b'"detail-type"' in data:
-        return True
-    # A record begins with its version as CloudTrail writes it; of another only its members tell.
-    if data.startswith(_BEGINNING):
+def is_record(data: bytes) -> bool:
+    """Whether ``data`` is a record, rather than something that may carry some."""
+    try:
+        return data.startswith(b"{") and is_meant(codec.fields(data))
+    except Corrupt:
         return False
-    members = _members_of(data)
-    return _RECORD not in members and not NAMES.isdisjoint(members)
 
 
-def inside(data: bytes) -> list[bytes]:
-    """Return the documents that the JSON object ``data`` carries; none if it is a record, or odd."""
-    members = _members_of(data)
-    if _RECORD in members:
-        return []
-    if "detail" in members and "detail-type" in members:
-        return [bytes(members["detail"])]
-    found = [bytes(members[name]) for name in AS_JSON if name in members]
-    texts = (_text_of(members[name]) for name in AS_TEXT if name in members)
-    found += [text for text in texts if text is not None]
-    packed = _text_of(members[PACKED]) if PACKED in members else None
-    return found if packed is None else [*found, _unpacked(packed)]
+def is_meant(names: Iterable[str]) -> bool:
+    """Whether an object with these ``names`` is a record, or were one if it were JSON."""
+    there = frozenset(names)
+    return RECORD in there and LOG_FILE not in there
 
 
-def _members_of(data: bytes) -> dict[str, msgspec.Raw]:
+def asks(members: Sequence[tuple[str, parts.Part]]) -> bool:
+    """Whether they are those of a message of CloudWatch Logs without records."""
+    return any((name, value) == _ASKS for name, (_, value) in members)
+
+
+def text_of(name: str, value: bytes) -> bytes | None:
+    """Return what the JSON string ``value`` of the member ``name`` holds; b"" if no JSON is in it.
+
+    None: it may be JSON, but is not UTF-8, so that a record in it would not be as it was.
+    """
     try:
-        return _members(data)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return {}
-
-
-def _text_of(value: msgspec.Raw) -> bytes | None:
-    try:
-        return _text(value).encode()
-    except (msgspec.MsgspecError, UnicodeError):
-        return None
+        text = _text(value).encode()
+    except UnicodeDecodeError:
+        return None if _DOCUMENT.match(value, 1) else b""
+    except msgspec.DecodeError:
+        # Half a character in it is an escape again, as it was when the record was a JSON text.
+        text = parts.text_of(value).encode("utf-8", "backslashreplace")
+    if name == PACKED:
+        text = _unpacked(text)
+    return text if _DOCUMENT.match(text) else b""
 
 
 def _unpacked(packed: bytes) -> bytes:
