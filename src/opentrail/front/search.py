@@ -5,6 +5,7 @@ Who reads evidence leaves a trace, as LookupEvents does: each search that a know
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import msgspec
@@ -53,8 +54,14 @@ class _Search:
     key: AccessKey | None = None
     asked: dict[str, object] | None = None
     sent: int = 0
-    """Records that were sent."""
+    """Records that were sent, or went into a file on its way."""
     accounts: tuple[str, ...] = field(default=())
+    gone: bool = False
+    """Whether the client is."""
+
+    def leave(self) -> None:
+        """Note that the client is gone: between two pieces of a file there may be many pages."""
+        self.gone = True
 
 
 class SearchHttp:
@@ -124,26 +131,33 @@ class SearchHttp:
             3. send pages
             4. append how many records were sent, however it ended
         An error after 2 breaks the connection off: what came is not all.
-        Raises: ClientError. Unavailable: nothing was sent yet. ClientGone.
+        Raises: ClientError. Unavailable: nothing was sent yet.
         """
         asked = Asked(b"", search.accounts, form.name, search.request_id)
         request["maxResults"] = msgspec.Raw(b"%d" % RESULTS_MAX)
-        first = await self._search(
-            msgspec.structs.replace(asked, body=msgspec.json.encode(request))
-        )
-        _check(first)
-        await self._tell(search, EVENT_NAME, None)
-        client.begin(HTTP_OK, form.headers())
-        gone = whole = False
+        whole = False
         try:
+            first = await self._search(
+                msgspec.structs.replace(asked, body=msgspec.json.encode(request))
+            )
+            _check(first)
+            await self._tell(search, EVENT_NAME, None)
+            client.begin(HTTP_OK, form.headers())
+            client.on_gone(search.leave)
             whole = await self._send_all(search, (asked, request, form), first, client)
-        except ClientGone:
-            gone = True
+        finally:
+            if not whole:
+                await self._drop(asked)
         told = await self._ended(search, whole=whole)
         if whole and told:
             client.end()
-        elif not gone:
+        elif not search.gone:
             client.break_off()
+
+    async def _drop(self, asked: Asked) -> None:
+        """Have back forget a file that nobody waits for: another may be made in its place."""
+        with suppress(Unavailable):  # then back is gone, and all its files; or it drops idle ones
+            await self._search(msgspec.structs.replace(asked, dropped=True))
 
     async def _ended(self, search: _Search, *, whole: bool) -> bool:
         """Append how many records were sent; False: the log refuses."""
@@ -160,17 +174,19 @@ class SearchHttp:
         page: ApiResponse,
         client: Client,
     ) -> bool:
-        """Send all pages; False when one cannot be had. Raises: ClientGone."""
+        """Send all pages; False when one cannot be had, or the client is gone."""
         asked, request, form = what
         piece = form.before
-        while True:
+        while not search.gone:
             if page.body:
                 piece += (form.between if search.sent else b"") + page.body
             token = dict(page.headers).get(NEXT_TOKEN)
             piece += form.after if token is None else b""
-            if piece:  # an empty one would end a chunked body
-                await client.send(piece)
+            # Counted first: who breaks off behind them may have read them.
             search.sent += _number(page, RECORDS)
+            if piece and not await _sent(client, piece):
+                search.leave()
+                return False
             if token is None:
                 return True
             piece = b""
@@ -182,6 +198,7 @@ class SearchHttp:
                 return False
             if page.status != HTTP_OK:
                 return False
+        return False
 
     async def _refuse(self, search: _Search, client: Client, error: ClientError) -> None:
         """Answer with ``error``; what a known key asked for in vain has an event, too."""
@@ -246,6 +263,15 @@ def _visible(key: AccessKey) -> tuple[str, ...]:
         raise refusals.in_protocol(refusals.access_denied(key.arn, SEARCH), "rest-json")
     everybody = authorize_everywhere(key.policies, SEARCH_OTHERS, EVERY_ACCOUNT)
     return () if everybody else (key.account,)
+
+
+async def _sent(client: Client, piece: bytes) -> bool:
+    """Send a piece, which is not empty: such a one would end a chunked body. False: client gone."""
+    try:
+        await client.send(piece)
+    except ClientGone:
+        return False
+    return True
 
 
 def _number(answer: ApiResponse, name: bytes) -> int:

@@ -64,6 +64,8 @@ class Asked(msgspec.Struct, frozen=True):
     """How a page is written: of ``search_forms.FORMS``."""
     download: str = ""
     """Its name, which all pages of it share."""
+    dropped: bool = False
+    """Nobody waits for it any more: there is no page to find."""
 
 
 _request = msgspec.json.Decoder(SearchRequest).decode
@@ -80,6 +82,9 @@ class SearchDoor:
 
     def handle(self, asked: Asked) -> ApiResponse:
         """Return one page. Raises: nothing: errors are answers, too."""
+        if asked.dropped:
+            self._parquet.drop(asked.download)
+            return ApiResponse(200, [], b"")
         try:
             return self._answer(asked, _decoded(asked.body))
         except ClientError as error:

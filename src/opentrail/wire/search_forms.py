@@ -110,9 +110,13 @@ class ParquetDownloads:
             data = download.stream.add(download.rows)
             download.rows.clear()
         if last:
-            del self._open[name]
+            self.drop(name)
             data += download.stream.end()
         return data
+
+    def drop(self, name: str) -> None:
+        """Forget the file ``name``, if there is such a one: its room is free."""
+        self._open.pop(name, None)
 
     def _begun(self, name: str) -> _Download:
         now_ms = self._clock.now_ms()
