@@ -85,4 +85,4 @@ def uuid_bytes(text: str) -> bytes:
 def iso_seconds(epoch_ms: int) -> str:
     """Return ``epoch_ms`` as CloudTrail writes times: UTC, whole seconds, ``2023-07-10T12:27:45Z``."""
     when = dt.datetime.fromtimestamp(epoch_ms // 1000, tz=dt.UTC)
-    return when.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return f"{when.replace(tzinfo=None).isoformat()}Z"

@@ -235,6 +235,8 @@ def test_a_deny_of_one_account_is_no_leave_to_see_all():
         ({"nextToken": "x"}, "InvalidNextTokenException"),
         ({"limit": 1}, "SerializationException"),
         ({"startTime": 1e300}, "InvalidTimeRangeException"),
+        ({"endTime": 1_769_853_600_000}, "InvalidTimeRangeException"),
+        ({"startTime": 2.5, "endTime": 2.4}, "InvalidTimeRangeException"),
         ({"query": "x" * 20_000}, "InvalidQueryStatementException"),
         ({"query": "x" * 70_000}, "RequestEntityTooLargeException"),
     ],

@@ -29,6 +29,17 @@ def numbers(home, *arguments: str) -> list[int]:
     return [int(json.loads(line)["eventID"][-12:]) for line in done.stdout.splitlines()]
 
 
+@pytest.mark.parametrize(
+    ("since", "until"), [("2026-02-01", "2026-01-31"), ("now", "2h"), ("1769853601", "1769853600")]
+)
+def test_an_end_before_its_beginning_is_a_mistake(home, since, until):
+    for more in ([], ["--count"]):
+        done = run("search", "--since", since, "--until", until, *more, home=home)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert f"--since {since} is after --until {until}" in done.stderr
+    assert numbers(home, "--since", since, "--until", since) in ([], [1])
+
+
 def test_blanks_around_an_operator_change_nothing(home):
     for query in (["EventName= DescribeModel"], ["EventName", "=", "DescribeModel"]):
         assert numbers(home, *query) == [1]

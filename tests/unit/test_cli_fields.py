@@ -104,6 +104,18 @@ def test_no_answer_and_a_reader_that_left_are_not_the_same(home):
     os.close(theirs)
 
 
+@pytest.mark.parametrize("command", [[], ["no-such"], ["search", "("], ["search", "EventName=X"]])
+def test_where_nobody_reads_an_error_its_code_is_the_same(home, command):
+    ours, theirs = os.pipe()
+    os.close(ours)
+    environment = clean_environment(home)
+    done = subprocess.run(
+        [PROGRAM, *command], stdout=theirs, stderr=theirs, env=environment, cwd=home, check=False
+    )
+    assert done.returncode == (141 if "EventName=X" in command else 2)
+    os.close(theirs)
+
+
 def test_following_ends_with_its_reader_although_nothing_comes(home):
     with subprocess.Popen(
         [PROGRAM, "tail", "-f", "-n", "1"],

@@ -4,6 +4,7 @@
 import pytest
 
 from opentrail.cli.times import duration_s, seconds_of
+from opentrail.clock import iso_seconds
 from opentrail.errors import UsageError
 
 NOW_S = 1_769_900_000.5
@@ -55,6 +56,17 @@ def test_nothing_said():
 def test_no_times(text):
     with pytest.raises(UsageError, match="is no time"):
         seconds_of(text, 0, Clock())
+
+
+@pytest.mark.parametrize("text", ["1769853600000", "9" * 5000])
+def test_milliseconds_are_no_seconds(text):
+    with pytest.raises(UsageError, match="not milliseconds"):
+        seconds_of(text, 0, Clock())
+
+
+def test_early_years_have_four_digits():
+    text = "0007-01-31T10:00:00Z"
+    assert iso_seconds(int(seconds_of(text, 0)) * 1000) == text
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("5s", 5), ("0.5s", 0.5), ("2m", 120), ("3", 3)])

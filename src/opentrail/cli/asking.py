@@ -119,11 +119,13 @@ def question_of(query: tuple[str, ...], asked: Asked) -> Question:
     ):
         if values:
             parts.append(any_of([Is(name, value) for value in values]))
-    return Question(
-        all_of(parts),
-        math.ceil(seconds_of(asked.since, -TIME_MAX_S)),
-        math.floor(seconds_of(asked.until, TIME_MAX_S - 1)),
-    )
+    since_s = seconds_of(asked.since, -TIME_MAX_S)
+    until_s = seconds_of(asked.until, TIME_MAX_S - 1)
+    if since_s > until_s:
+        raise UsageError(
+            f"--since {asked.since} is after --until {asked.until}: no time is between"
+        )
+    return Question(all_of(parts), math.ceil(since_s), math.floor(until_s))
 
 
 _UNQUOTED = re.compile(r"([A-Za-z][\w.:/-]*)\s*(!=|==?|!~|~)\s*([^\"'()=~]*[^\"'()=~\s])\s*")

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NoReturn, TextIO
 
 import click
 
@@ -105,19 +106,24 @@ def main() -> None:
     except click.exceptions.Abort:
         sys.exit(130)
     except click.exceptions.NoArgsIsHelpError as error:
-        error.show()
-        sys.exit(error.exit_code)
+        _end(error.format_message(), error.exit_code)
     except click.ClickException as error:
-        click.echo(f"opentrail: {error.format_message()}{_help_for(error)}", err=True)
-        sys.exit(error.exit_code)
+        _end(f"opentrail: {error.format_message()}{_help_for(error)}", error.exit_code)
     except OpenTrailError as error:
-        click.echo(f"opentrail: {error}", err=True)
-        sys.exit(exit_code(error))
+        _end(f"opentrail: {error}", exit_code(error))
     except OSError as error:  # a file that may not be read, an output that is full
         where = f"{error.filename}: " if error.filename else ""
-        click.echo(f"opentrail: {where}{error.strerror}", err=True)
-        _drop_output()
-        sys.exit(EXIT_UNAVAILABLE)
+        _drop(sys.stdout)
+        _end(f"opentrail: {where}{error.strerror}", EXIT_UNAVAILABLE)
+
+
+def _end(why: str, code: int) -> NoReturn:
+    """Say why, if anybody reads that, and end with ``code``."""
+    try:
+        click.echo(why, err=True)
+    except BrokenPipeError:
+        _drop(sys.stderr)
+    sys.exit(code)
 
 
 def _open_standard_files() -> None:
@@ -141,14 +147,15 @@ def _reader_may_go() -> Iterator[None]:
     try:
         yield
     except BrokenPipeError:
-        _drop_output()
+        _drop(sys.stdout)
+        _drop(sys.stderr)  # the two may be one pipe
         sys.exit(EXIT_PIPE)
 
 
-def _drop_output() -> None:
+def _drop(output: TextIO) -> None:
     """Let what is still buffered go nowhere: Python would complain once more at its exit."""
     with Path(os.devnull).open("wb") as nowhere:
-        os.dup2(nowhere.fileno(), sys.stdout.fileno())
+        os.dup2(nowhere.fileno(), output.fileno())
 
 
 def _help_for(error: click.ClickException) -> str:

@@ -9,6 +9,8 @@ from opentrail.errors import UsageError
 
 EPOCH_DIGITS_MIN = 9
 """From 1973 on. 20260131 and 2026 are dates: taken as seconds they would be days of 1970."""
+EPOCH_DIGITS_MAX = 11
+"""Until the year 5138. Milliseconds have more: taken as seconds they would be after every event."""
 FORMS = "2h, yesterday, 2026-01-31, 2026-01-31T10:00:00Z or epoch seconds"
 _AGO = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,3})?)\s*(s|m|h|d|w)(?: ago)?")
 _YEAR = re.compile(r"[0-9]{4}", re.ASCII)
@@ -26,14 +28,20 @@ def seconds_of(text: str | None, otherwise: int, clock: Clock | None = None) -> 
     if text is None:
         return otherwise
     plain = text.strip().lower()
-    if plain.isdecimal() and (len(plain) >= EPOCH_DIGITS_MIN or not int(plain)):
-        return int(plain)
+    if plain.isdecimal() and (len(plain) >= EPOCH_DIGITS_MIN or plain == "0"):
+        return _epoch(plain)
     now_s = (clock or SystemClock()).now_ms() / 1000
     if found := _AGO.fullmatch(plain):
         return now_s - float(found[1]) * _UNITS_S[found[2]]
     if plain in _DAYS:
         return now_s // 86_400 * 86_400 - _DAYS[plain] * 86_400
     return now_s if plain == "now" else _iso(text.strip())
+
+
+def _epoch(plain: str) -> int:
+    if len(plain) > EPOCH_DIGITS_MAX:
+        raise UsageError(f"{plain} is past the year 9999: write seconds, not milliseconds")
+    return int(plain)
 
 
 def _iso(text: str) -> float:

@@ -37,7 +37,7 @@ _READS = re.compile(
 )
 """First words of the names of reading operations, for records from before ``readOnly`` existed."""
 
-_FIRST_S, _LAST_S = -62_135_596_800, 253_402_300_799
+FIRST_S, LAST_S = -62_135_596_800, 253_402_300_799
 """The years 1 to 9999 in UTC: what can be written as a time again."""
 
 _TIMES_CACHED = 4096
@@ -134,7 +134,7 @@ def epoch_s(text: str) -> int | None:
     except ValueError:
         return None
     time_s = int((when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp() // 1)
-    return time_s if _FIRST_S <= time_s <= _LAST_S else None
+    return time_s if FIRST_S <= time_s <= LAST_S else None
 
 
 def category_of(read: Indexed) -> str:

@@ -11,6 +11,7 @@ import msgspec
 from opentrail.clock import Clock
 from opentrail.errors import ClientError, Corrupt, UsageError
 from opentrail.history.conditions import Condition, Event, Everything, Is, all_of, any_of
+from opentrail.history.derive import FIRST_S, LAST_S
 from opentrail.history.hints import hints
 from opentrail.history.query import parse
 from opentrail.history.search import Question, Searcher
@@ -164,9 +165,13 @@ def _decoded(body: bytes) -> SearchRequest:
     if not 1 <= request.max_results <= RESULTS_MAX:
         message = f"maxResults is from 1 to {RESULTS_MAX}."
         raise ClientError("InvalidMaxResultsException", message)
-    for name, time_s in (("startTime", request.start_time), ("endTime", request.end_time)):
-        if time_s is not None and not abs(time_s) < TIME_MAX_S:
-            raise ClientError("InvalidTimeRangeException", f"{name} is no time.")
+    start_s, end_s = request.start_time, request.end_time
+    for name, time_s in (("startTime", start_s), ("endTime", end_s)):
+        if time_s is not None and not FIRST_S <= time_s < LAST_S + 1:
+            message = f"{name} is in epoch seconds, of the years 1 to 9999."
+            raise ClientError("InvalidTimeRangeException", message)
+    if start_s is not None and end_s is not None and start_s > end_s:
+        raise ClientError("InvalidTimeRangeException", "startTime is after endTime.")
     return request
 
 
