@@ -6,6 +6,7 @@ import json
 import subprocess
 import time
 from collections import Counter
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,8 @@ from support.server import PROGRAM, clean_environment
 from bench.events import Span, events
 from opentrail.eventlog.base import Origin
 from opentrail.eventlog.reader import SegmentReader
+from opentrail.state.base import Change
+from opentrail.state.sqlite import SqliteState
 
 START_MS = 1_769_853_600_000
 """2026-01-31T10:00:00Z."""
@@ -155,6 +158,30 @@ def test_a_bad_record_costs_only_itself(made: list[bytes], tmp_path: Path):
         at = line["position"]
         assert Path(line["file"]).read_bytes()[at : at + len(bad)] == bad
         assert "JSON is malformed" in line["reason"]
+
+
+def test_what_a_newer_reader_may_read_is_read_again(made: list[bytes], tmp_path: Path):
+    data, logs = tmp_path / "data", tmp_path / "logs"
+    logs.mkdir()
+    action = b'{"index":{"_index":"cloudtrail"}}'
+    for name, last in (("good.json", made[1]), ("bad.json", b'{"eventTime":NaN}')):
+        (logs / name).write_bytes(b"\n".join([action, made[0], action, last]))
+    found = summary(str(logs), "--data", str(data), home=tmp_path, code=1)
+    assert (found["imported"], found["duplicates"], found["quarantined"]) == (2, 1, 1)
+    assert found["beside"] == 4
+    (line,) = map(json.loads, (data / "quarantine.ndjson").read_text().splitlines())
+    assert (Path(line["file"]).name, line["record"]) == ("bad.json", 1)
+
+    again = summary(str(logs), "--data", str(data), home=tmp_path)
+    assert (again["files"], again["files_before"]) == (0, 2)
+    with closing(SqliteState.open(data / "state.db")) as state:
+        older = [
+            Change(entry.key, entry.value.replace(b'"reader":1', b'"reader":0'), entry.version)
+            for entry in state.scan("import/")
+        ]
+        state.commit(older)
+    again = summary(str(logs), "--data", str(data), home=tmp_path, code=1)
+    assert (again["files"], again["files_before"], again["duplicates"]) == (1, 1, 1)
 
 
 def test_a_directory_in_use_and_a_path_that_is_not_there(tmp_path: Path):

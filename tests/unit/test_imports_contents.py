@@ -13,6 +13,7 @@ from opentrail.imports import contents, ungzip
 from opentrail.imports.contents import begun, found_in
 from opentrail.imports.split import Unread
 from opentrail.imports.ungzip import NotReadable, unpacked
+from opentrail.imports.unpack import Found
 
 ONE = b'{"eventVersion":"1.08","eventTime":"2026-01-31T10:00:00Z","n":70.0,"eventID":"1"}'
 TWO = b'{ "eventVersion": "1.0",  "x": [1e3, "\\u00e9"], "eventTime": "2014-03-06T17:10:34Z"}'
@@ -62,7 +63,7 @@ class TestUnpacked:
             next(pieces)
 
 
-def found(data: bytes, size: int = PIECE) -> list[bytes | Unread]:
+def found(data: bytes, size: int = PIECE) -> list[Found]:
     stored = (data[at : at + size] for at in range(0, len(data), size))
     return list(found_in(begun(stored)))
 

@@ -19,7 +19,7 @@ from opentrail.event.safe import safe
 from opentrail.imports.contents import begun, found_in
 from opentrail.imports.paths import Wanted
 from opentrail.imports.sources import LeftOut, local
-from opentrail.imports.split import Unread
+from opentrail.imports.split import NoRecord
 
 _decode = msgspec.json.Decoder(dict[str, object]).decode
 
@@ -64,7 +64,9 @@ def _records(paths: tuple[Path, ...], read: _Files) -> Iterator[dict[str, object
         for file in local(path, Wanted(), LeftOut()):
             read.files += 1
             for data in found_in(begun(file.pieces())):
-                record = None if isinstance(data, Unread) else _object(data)
+                record = _object(data) if isinstance(data, bytes) else None
+                if isinstance(data, NoRecord):
+                    continue
                 if record is None:
                     read.unread += 1
                 else:

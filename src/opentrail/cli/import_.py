@@ -239,6 +239,7 @@ def _show_text(summary: Summary, out: LeftOut, data: Path) -> None:
         ("", f"{summary.imported:,} imported"),
         ("", _some(summary.duplicates, "there already")),
         ("", _some(summary.outside, "not asked for")),
+        ("", _some(summary.beside, "lines of tools beside them, not counted")),
         ("", _some(summary.quarantined, f"could not be read: {data / QUARANTINE}")),
     )
     for title, text in rows:

@@ -6,7 +6,7 @@ Records of many files go together: one append and one note in state serve them a
 
 import hashlib
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Protocol
@@ -17,8 +17,9 @@ from opentrail.errors import ClientError, Unavailable
 from opentrail.history.derive import derive
 from opentrail.imports.contents import found_in
 from opentrail.imports.paths import Wanted
-from opentrail.imports.split import Unread
+from opentrail.imports.split import NoRecord, Unread
 from opentrail.imports.ungzip import NotReadable
+from opentrail.imports.unpack import Found
 from opentrail.state.base import Change, State
 
 BATCH_RECORDS = 4096
@@ -26,6 +27,8 @@ BATCH_BYTES = 6 * 1024 * 1024
 """Of one append: below what the log takes at once (8 MiB), so that a batch never has to be split."""
 BATCH_FILES = 1000
 """That end in one batch: small ones, or without records. An interruption has them read again."""
+READER = 1
+"""Raise it whenever more can be read: files of which something could not are read again then."""
 LISTED_MAX = 1000
 """Of what cannot be read in one file: a file that is something else may have millions of lines."""
 
@@ -95,8 +98,12 @@ class Done(msgspec.Struct, frozen=True, kw_only=True):
     outside: int = 0
     """Records that were not asked for, by account, region or time."""
     quarantined: int = 0
+    beside: int = 0
+    """What tools write beside records, and is none."""
     asked: str = ""
     """What was asked for: another question reads the file again."""
+    reader: int = 0
+    """``READER`` of then: a newer one may read what could not be read."""
 
 
 @dataclass(slots=True, eq=False)
@@ -108,6 +115,7 @@ class _File:
     duplicates: int = 0
     outside: int = 0
     quarantined: int = 0
+    beside: int = 0
     listed: list[Quarantined] = field(default_factory=list)
     failed: bool = False
     """Whether it could not be read to its end, so that it must be read again."""
@@ -137,7 +145,9 @@ class _File:
             duplicates=self.duplicates,
             outside=self.outside,
             quarantined=self.quarantined,
+            beside=self.beside,
             asked=asked,
+            reader=READER,
         )
 
 
@@ -228,7 +238,8 @@ class Importer:
             return None
         done = msgspec.json.decode(entry.value, type=Done)
         same = done.version == source.version and done.asked == self._asked
-        return done if same else None
+        read = not done.quarantined or done.reader == READER
+        return done if same and read else None
 
     def take(self, source: Source, pieces: Iterator[bytes]) -> None:
         """Import what the file of the unpacked ``pieces`` holds.
@@ -243,13 +254,7 @@ class Importer:
         if isinstance(found, list) and self._wanted == Wanted():
             self._add_all(file, found)
         else:
-            for number, each in enumerate(found):
-                if isinstance(each, Unread):
-                    file.note(number, each.reason, each.position)
-                elif self._takes(each):
-                    self._add(file, number, (each,), len(each))
-                else:
-                    file.outside += 1
+            self._add_each(file, found)
         self._batch.ended.append(file)
         if len(self._batch.ended) == BATCH_FILES:
             self._turn()
@@ -267,6 +272,20 @@ class Importer:
         return derived is None or self._wanted.takes(
             derived.account, derived.region, derived.event_time_s
         )
+
+    def _add_each(self, file: _File, found: Iterable[Found]) -> None:
+        number = 0
+        for each in found:
+            if isinstance(each, NoRecord):
+                file.beside += 1
+                continue
+            if isinstance(each, Unread):
+                file.note(number, each.reason, each.position)
+            elif self._takes(each):
+                self._add(file, number, (each,), len(each))
+            else:
+                file.outside += 1
+            number += 1
 
     def _add_all(self, file: _File, records: list[bytes]) -> None:
         size = sum(map(len, records))

@@ -48,6 +48,8 @@ class Summary:
     duplicates: int = 0
     outside: int = 0
     quarantined: int = 0
+    beside: int = 0
+    """What tools write beside records: counted here, and not in ``records``."""
     failures: list[Quarantined] = field(default_factory=list)
     """The first few of what was quarantined."""
 
@@ -61,6 +63,7 @@ class Summary:
         self.duplicates += done.duplicates
         self.outside += done.outside
         self.quarantined += done.quarantined
+        self.beside += done.beside
         self.records += done.imported + done.duplicates + done.outside + done.quarantined
 
 

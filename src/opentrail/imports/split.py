@@ -32,6 +32,14 @@ class Unread:
 
 
 @dataclass(frozen=True, slots=True)
+class NoRecord:
+    """What a tool writes beside records: nothing is lost with it."""
+
+    position: int
+    """As in ``Unread``."""
+
+
+@dataclass(frozen=True, slots=True)
 class Value:
     """A JSON value, which is whole by its brackets."""
 

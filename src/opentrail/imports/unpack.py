@@ -16,9 +16,9 @@ from opentrail.event import codec
 from opentrail.event.parts import elements, members
 from opentrail.eventlog.base import RECORD_BYTES_MAX
 from opentrail.imports import wrapped
-from opentrail.imports.split import Split, Unread, Value, values
+from opentrail.imports.split import NoRecord, Split, Unread, Value, values
 
-Found = bytes | Unread
+Found = bytes | Unread | NoRecord
 
 
 class _LogFile(msgspec.Struct):
@@ -100,12 +100,12 @@ def _carried(value: Split) -> Iterable[Found] | None:
 def _wrapped(value: Value) -> Iterable[Found] | None:
     """Return what the object ``value`` has for records; None: nothing."""
     parts = members(value.data)
-    if wrapped.asks(parts):
-        return ()
+    if wrapped.is_beside(parts):
+        return (NoRecord(value.position),)
     if wrapped.is_meant(name for name, _ in parts):
         return (_itself(value),)  # it is not JSON, else it were a record
     carriers = [each for each in parts if each[0] in wrapped.CARRIERS]
-    inside = (_inside(value.inside(*part), name) for name, part in carriers)
+    inside = [_inside(value.inside(*part), name) for name, part in carriers]
     found = [each for each in inside if each is not None]
     return chain.from_iterable(found) if found else None
 

@@ -21,7 +21,7 @@ PACKED_BYTES_MAX = 64 * 1024 * 1024
 RECORD = "eventTime"
 """What a record has, and none of those."""
 LOG_FILE = "Records"
-PACKED = "data"
+PACKED = frozenset(("data", "Data"))
 """In base64, and gzipped if CloudWatch Logs made it."""
 CARRIERS = frozenset(
     (
@@ -29,15 +29,25 @@ CARRIERS = frozenset(
         *("logEvents", "events", "message", "awslogs"),  # CloudWatch Logs; log shippers
         *("Events", "CloudTrailEvent"),  # LookupEvents
         *("Messages", "Body", "body", "Sns", "Message"),  # SQS, SNS
-        *("kinesis", "records", PACKED),  # Kinesis, Firehose
-        *("result", "_raw"),  # Splunk
-        *("hits", "_source", "event", "original"),  # Elasticsearch, and its Common Schema
+        *("kinesis", "records", *PACKED),  # Kinesis, Firehose
+        *("result", "results", "_raw", "event"),  # Splunk, and what is sent to it
+        *("responses", "hits", "_source", "doc"),  # Elasticsearch
+        *("event", "original", "message"),  # its Common Schema
     )
 )
+"""Of each, whatever it holds: a list, an object, or either as a text."""
+_ACTIONS = frozenset(("index", "create", "update", "delete"))
+_OF_ACTIONS = frozenset(
+    (
+        *("_index", "_id", "_type", "_routing", "_parent", "_version", "_version_type"),
+        *("_retry_on_conflict", "routing", "version", "version_type", "retry_on_conflict"),
+        *("if_seq_no", "if_primary_term", "pipeline", "require_alias", "require_data_stream"),
+    )
+)
+"""What Elasticsearch is told of the document in the next line (API reference, "Bulk"), now or before."""
 _DOCUMENT = re.compile(rb"\s*(?:[{\[]|\d{4}-\d\d-\d\dT\S*\s+\{)")
 
 _ASKS = ("messageType", b'"CONTROL_MESSAGE"')
-"""CloudWatch Logs asks whether anybody listens."""
 _text = msgspec.json.Decoder(str).decode
 
 
@@ -55,9 +65,16 @@ def is_meant(names: Iterable[str]) -> bool:
     return RECORD in there and LOG_FILE not in there
 
 
-def asks(members: Sequence[tuple[str, parts.Part]]) -> bool:
-    """Whether they are those of a message of CloudWatch Logs without records."""
-    return any((name, value) == _ASKS for name, (_, value) in members)
+def is_beside(members: Sequence[tuple[str, parts.Part]]) -> bool:
+    """Whether an object with these ``members`` is what tools write beside records.
+
+    CloudWatch Logs' question whether anybody listens, and the action lines of Elasticsearch's bulk API.
+    """
+    values = [(name, value) for name, (_, value) in members]
+    if len(values) != 1 or values[0][0] not in _ACTIONS or not values[0][1].startswith(b"{"):
+        return _ASKS in values
+    told = parts.members(values[0][1])
+    return all(name in _OF_ACTIONS and value[:1] not in b"{[" for name, (_, value) in told)
 
 
 def text_of(name: str, value: bytes) -> bytes | None:
@@ -72,7 +89,7 @@ def text_of(name: str, value: bytes) -> bytes | None:
     except msgspec.DecodeError:
         # Half a character in it is an escape again, as it was when the record was a JSON text.
         text = parts.text_of(value).encode("utf-8", "backslashreplace")
-    if name == PACKED:
+    if name in PACKED:
         text = _unpacked(text)
     return text if _DOCUMENT.match(text) else b""
 

@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Records are taken out of whatever they travel in, with their bytes; what is none is said."""
+
+import base64
+import gzip
+import json
+
+import pytest
+
+from opentrail.eventlog.base import RECORD_BYTES_MAX
+from opentrail.imports.split import NoRecord, Unread
+from opentrail.imports.unpack import plain_records, records_of
+
+ONE = b'{"eventVersion":"1.08","eventTime":"2026-01-31T10:00:00Z","n":70.0,"eventID":"1"}'
+TWO = b'{ "eventVersion": "1.0",  "x": [1e3, "\\u00e9"], "eventTime": "2014-03-06T17:10:34Z"}'
+TEXTS = [ONE.decode(), TWO.decode()]
+MESSAGES = [{"id": "1", "timestamp": 1, "message": text} for text in TEXTS]
+
+
+def packed(data: bytes) -> str:
+    return base64.b64encode(gzip.compress(data)).decode()
+
+
+def bridged(text: str) -> str:
+    return json.dumps({"detail-type": "AWS API Call via CloudTrail", "detail": json.loads(text)})
+
+
+NOTICES = [{"Type": "Notification", "TopicArn": "t", "Message": text} for text in TEXTS]
+LOGS = json.dumps({"messageType": "DATA_MESSAGE", "logEvents": MESSAGES}).encode()
+WRAPPED: dict[str, object] = {
+    "events of LookupEvents alone": [{"EventId": "1", "CloudTrailEvent": text} for text in TEXTS],
+    "SNS": NOTICES,
+    "SQS, what receive-message prints": {"Messages": [{"Body": text} for text in TEXTS]},
+    "SQS, what a function gets": {
+        "Records": [{"body": text, "eventSource": "aws:sqs"} for text in TEXTS]
+    },
+    "SNS in SQS": {"Messages": [{"Body": json.dumps(notice)} for notice in NOTICES]},
+    "SNS, what a function gets": {"Records": [{"Sns": notice} for notice in NOTICES]},
+    "CloudWatch Logs in Kinesis": {"Records": [{"kinesis": {"data": packed(LOGS)}}]},
+    "Firehose": {"invocationId": "1", "records": [{"data": packed(LOGS)}]},
+    "Splunk": [{"result": {"_raw": text}} for text in TEXTS],
+    "Elasticsearch": [{"_source": {"event": {"original": text}}} for text in TEXTS],
+    "a log shipper": [{"message": text} for text in TEXTS],
+    "what is sent to Splunk": [{"time": 1.5, "event": text} for text in TEXTS],
+    "a search of Splunk": {"preview": False, "results": [{"_raw": text} for text in TEXTS]},
+    "searches of Elasticsearch": {
+        "took": 1,
+        "responses": [
+            {"hits": {"total": {"value": 1}, "hits": [{"_source": {"message": text}}]}}
+            for text in TEXTS
+        ]
+        + [{"hits": {"total": {"value": 0}, "hits": []}}],
+    },
+    "Kinesis, what get-records prints": {
+        "Records": [{"Data": base64.b64encode(each).decode()} for each in (ONE, TWO)]
+    },
+    "texts beside another": [
+        {"message": "AwsApiCall by me", "event": {"action": "x", "original": text}}
+        for text in TEXTS
+    ],
+    "objects beside texts": [
+        {"message": text, "event": {"kind": "event", "original": "none"}} for text in TEXTS
+    ],
+}
+
+
+@pytest.mark.parametrize("shape", list(WRAPPED))
+def test_records_are_taken_out_of_what_queues_and_log_tools_wrap_around_them(shape: str):
+    data = json.dumps(WRAPPED[shape], separators=(",", ":")).encode()
+    assert plain_records(data) is None
+    assert list(records_of(data)) == [ONE, TWO]
+
+
+def test_records_are_taken_out_of_tools_that_keep_them_as_objects():
+    there = [json.loads(text) for text in TEXTS]
+    hits = [{"_id": "1", "_source": {"@timestamp": "t", "event": each}} for each in there]
+    for shape in (
+        {"took": 1, "hits": {"total": {"value": 2}, "hits": hits}},
+        hits,
+        [{"_source": each} for each in there],
+        [{"time": 1.5, "sourcetype": "aws:cloudtrail", "event": each} for each in there],
+        [{"preview": False, "result": each} for each in there],
+        {"results": there},
+        [{"message": each} for each in there],
+        {"logEvents": [{"message": each} for each in there]},
+        {"Messages": [{"Body": each} for each in there]},
+        {"Records": [{"body": {"Message": each}} for each in there]},
+        {"Events": [{"EventId": "1", "CloudTrailEvent": each} for each in there]},
+        [{"kinesis": {"data": {"events": [{"message": each}]}}} for each in there],
+    ):
+        found = list(records_of(json.dumps(shape).encode()))
+        assert [json.loads(each) for each in found if isinstance(each, bytes)] == there
+        assert len(found) == len(there)
+
+
+def test_eventbridge_in_cloudwatch_logs_and_in_a_queue():
+    for wrapping in (
+        {"logEvents": [{"message": bridged(TEXTS[0])}]},
+        {"Messages": [{"Body": json.dumps({"Message": bridged(TEXTS[0])})}]},
+    ):
+        (found,) = records_of(json.dumps(wrapping).encode())
+        assert found == json.dumps(json.loads(ONE)).encode()
+
+
+def test_a_control_message_of_cloudwatch_logs_holds_no_record():
+    asks = {"messageType": "CONTROL_MESSAGE", "logEvents": [{"message": "CWL CONTROL MESSAGE: x"}]}
+    assert list(records_of(json.dumps(asks).encode())) == [NoRecord(0)]
+
+
+BULK = (
+    b'{"index":{"_index":"cloudtrail","_id":"{1"}}\n%b\n{ "create" : {} }\n{"message":%b}\n'
+    b'{"delete":{"_id":"2","routing":"a"}}\n{"update":{"_id":"1","retry_on_conflict":3}}\n{"doc":%b}\n'
+)
+
+
+def test_action_lines_of_elasticsearch_are_no_records_and_no_loss():
+    found = list(records_of(BULK % (ONE, json.dumps(TEXTS[1]).encode(), ONE)))
+    assert [each for each in found if isinstance(each, bytes)] == [ONE, TWO, ONE]
+    places = [each.position for each in found if isinstance(each, NoRecord)]
+    assert places[0] == 0
+    assert len(places) == 4
+    assert len(found) == 7
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        b'{"index":{"a":1}}',
+        b'{"index":{"_id":{"a":1}}}',
+        b'{"index":{},"create":{}}',
+        b'{"index":1}',
+    ],
+)
+def test_what_only_looks_like_an_action_line_is_said(odd: bytes):
+    assert list(records_of(odd)) == [odd]
+
+
+def test_a_record_is_never_opened_whatever_its_fields_are_called():
+    odd = {"eventTime": "2026-01-31T10:00:00Z", "body": ONE.decode(), "detail-type": "x"}
+    data = json.dumps(odd, separators=(",", ":")).encode()
+    assert list(records_of(data)) == [data]
+
+
+def test_what_wraps_no_record_is_itself():
+    for odd in ({"message": "hello"}, {"Body": "1"}, {"data": "?"}, {"event": {"message": "{}"}}):
+        data = json.dumps(odd, separators=(",", ":")).encode()
+        assert list(records_of(data)) == [data]
+        assert list(records_of(b'{"Messages":[' + data + b"]}")) == [data]
+    large = b'{"body":"' + b"x" * RECORD_BYTES_MAX + b'"}'
+    (found,) = records_of(large)
+    assert isinstance(found, Unread)
+
+
+def test_what_is_damaged_beside_a_wrapped_record_is_said():
+    both = b'{"message":' + json.dumps(TEXTS[0]).encode() + b',"body":"{bad"}'
+    found = list(records_of(both))
+    assert ONE in found
+    assert any(isinstance(each, Unread) for each in found)
+
+
+def test_envelopes_in_each_other_end_somewhere():
+    text = json.dumps({"body": TEXTS[0]}, separators=(",", ":")).encode()
+    assert list(records_of(b'{"event":' + text + b"}")) == [ONE]
+    deep = b'{"event":' * 20 + text + b"}" * 20
+    assert list(records_of(deep)) == [deep]
