@@ -14,6 +14,7 @@ from opentrail.aws.address import upstream_target
 from opentrail.capture.arrival import Arrival, RequestBody
 from opentrail.capture.reply import Client, reply
 from opentrail.capture.upstream import Upstreams, UpstreamSettings
+from opentrail.front.ops import Operations
 from opentrail.front.server import Server
 
 
@@ -49,7 +50,7 @@ async def main() -> None:
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         print(sock.getsockname()[1], flush=True)
-        await Server(app, app).serve(sock, asyncio.Event())
+        await Server(Operations(()), app).serve(sock, asyncio.Event())
 
 
 if __name__ == "__main__":

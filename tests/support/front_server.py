@@ -34,6 +34,9 @@ class App:
         self.paths.append(arrival.head.path)
         await self.answering(arrival, body, client)
 
+    def begin(self, arrival: Arrival, body: RequestBody, client: Client) -> None:
+        """See ``server.Operator``: all is handled."""
+
     def abandoned(self) -> None:
         """See ``server.App``."""
         self.gone += 1

@@ -2,7 +2,6 @@
 """Heads end where they end, however the network splits what a client sends."""
 
 import asyncio
-from collections.abc import Coroutine
 from typing import Any
 
 import pytest
@@ -66,14 +65,14 @@ class Calls:
         self.got: list[tuple[str, bytes | None]] = []
         self.tasks: list[asyncio.Task[None]] = []
 
-    async def handle(self, exchange: Exchange) -> None:
+    def begin(self, exchange: Exchange) -> None:
+        self.tasks.append(asyncio.ensure_future(self.answer(exchange)))
+
+    async def answer(self, exchange: Exchange) -> None:
         body = RequestBody(exchange.stream, exchange.announced)
         body.begin()
         self.got.append((exchange.path, await body.whole(1000)))
         exchange.answer(200, [], b"")
-
-    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        self.tasks.append(asyncio.ensure_future(work))
 
     def opened(self, connection: Connection) -> bool:
         return connection is not None

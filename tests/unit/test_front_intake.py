@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Sequence
 from contextlib import closing
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from support.sent_records import record
@@ -14,8 +14,12 @@ from support.signed_requests import KEY_ID, SECRET, Signer
 
 from opentrail.access.key_table import KeyTable
 from opentrail.access.keys import AccessKey, IdentityType
+from opentrail.capture.arrival import Arrival, RequestBody
+from opentrail.capture.headers import Headers
 from opentrail.capture.intake import PLACED_AT_ONCE
 from opentrail.capture.intake_senders import Senders
+from opentrail.capture.reply import Client
+from opentrail.capture.stream import Stream
 from opentrail.clock import Clock, SystemClock, SystemIds, iso_seconds
 from opentrail.errors import Unavailable
 from opentrail.eventlog.base import Draft, Origin
@@ -45,8 +49,40 @@ def sent(number: int = 1, **fields: object) -> dict[str, object]:
     return record(eventID=f"id-{number}", eventTime=NOW, **fields)
 
 
+def body_of(data: bytes) -> RequestBody:
+    """Return the body of a request, all of which is here."""
+    stream = Stream(asyncio.ReadTransport(), len(data))
+    stream.feed(data)
+    stream.end()
+    body = RequestBody(stream, len(data))
+    body.begin()
+    return body
+
+
+class Told:
+    """A client that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.answers: list[IntakeAnswer] = []
+
+    def answer(self, status: int, headers: Headers, body: bytes, *, last: bool = False) -> None:
+        assert not last
+        self.answers.append(
+            IntakeAnswer(status, body, dict(headers).get(b"x-amzn-errortype", b"").decode())
+        )
+
+
+@pytest.fixture(autouse=True, params=["list", "line"])
+def form(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One record alone is answered in another way than several: all must hold of both."""
+    monkeypatch.setattr(Door, "form", request.param)
+
+
 class Door:
     """A door over a real log, whose commits can be held back or fail."""
+
+    form = "list"
+    """How a record that is alone is sent."""
 
     def __init__(
         self, tmp_path, *policies: str, verify: bool = True, clock: Clock | None = None
@@ -73,19 +109,30 @@ class Door:
             verify=verify,
         )
         self.reader = SegmentReader(tmp_path / "log")
-        for _ in self.room.load(self.reader):
+        for _ in self.room.before.load(self.reader):
             pass
 
-    async def append(self, drafts: Sequence[Draft]) -> list[int]:
+    def append(self, drafts: Sequence[Draft]) -> asyncio.Future[list[int]]:
+        return asyncio.ensure_future(self.appended(drafts))
+
+    async def appended(self, drafts: Sequence[Draft]) -> list[int]:
         await self.go_on.wait()
         if self.failing:
             raise Unavailable(self.failing)
         return self.log.append(drafts)
 
     async def send(self, *records: object, body: bytes = b"", **signer: Any) -> IntakeAnswer:
-        body = body or json.dumps(records).encode()
+        alone = self.form == "line" and len(records) == 1
+        body = body or json.dumps(records[0] if alone else records).encode()
         signed = Signer(**{"service": "opentrail", **signer}).sign(url=URL, body=body)
-        return await self.room.answer(signed.head, "", body, "192.0.2.7")
+        client = cast(Client, told := Told())
+        arrival = Arrival(signed.head, [], "192.0.2.7")
+        begun = self.room.begin(arrival, body_of(body), client)
+        if begun is None:
+            return await self.room.answer(signed.head, "", body, "192.0.2.7")
+        await asyncio.wait([begun])
+        (answer,) = told.answers
+        return answer
 
     def entries(self, origin: Origin) -> list[dict[str, Any]]:
         return [json.loads(each.data) for each in self.reader.entries(0) if each.origin is origin]
@@ -289,11 +336,11 @@ def test_a_log_that_takes_the_place_of_another_is_read_instead(tmp_path):
     async def main():
         with closing(Door(tmp_path / "old", "OpenTrailSendAccess")) as door:
             await door.send(*(sent(number) for number in range(1200)))
-            old = door.room.load(SegmentReader(tmp_path / "old" / "log"))
+            old = door.room.before.load(SegmentReader(tmp_path / "old" / "log"))
             next(old)
             mine = door.log
             with closing(Door(tmp_path / "new", "OpenTrailSendAccess")) as other:
-                assert list(door.room.load(SegmentReader(tmp_path / "new" / "log"))) == []
+                assert list(door.room.before.load(SegmentReader(tmp_path / "new" / "log"))) == []
                 assert list(old) == []
                 door.log = other.log
                 assert verdicts(await door.send(sent(1))) == ["accepted"]
@@ -306,7 +353,7 @@ def test_no_record_is_taken_before_all_that_came_in_is_known(tmp_path):
     async def main():
         with closing(Door(tmp_path, "OpenTrailSendAccess")) as door:
             await door.send(*(sent(number) for number in range(600)))
-            steps = door.room.load(SegmentReader(tmp_path / "log"))
+            steps = door.room.before.load(SegmentReader(tmp_path / "log"))
             next(steps)
             assert (await door.send(sent(1))).status == 503
             assert list(steps) == [None, None]
@@ -349,5 +396,5 @@ def test_what_did_not_come_in_is_passed_over_in_small_pieces(tmp_path):
     with closing(Door(tmp_path)) as door:
         for _ in range(20):
             door.log.append([Draft(Origin.CAPTURE, os.urandom(4000).hex().encode())] * 4)
-        assert 3 <= len(list(door.room.load(SegmentReader(tmp_path / "log")))) <= 8
+        assert 3 <= len(list(door.room.before.load(SegmentReader(tmp_path / "log")))) <= 8
         assert door.room.ready

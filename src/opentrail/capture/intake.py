@@ -13,7 +13,7 @@ from typing import Protocol, TypeVar
 import msgspec
 
 from opentrail.access.keys import is_account
-from opentrail.capture.intake_body import Text, split
+from opentrail.capture.intake_body import BLANKS, Text, split
 from opentrail.capture.intake_columns import columns_of
 from opentrail.capture.intake_record import Checked, Rejection, check
 from opentrail.capture.intake_window import Window, exact_key_of, having, key_of, keys_of
@@ -70,11 +70,10 @@ class Batch:
         """Return whether every record was rejected, for one and the same reason."""
         return not self.drafts and all(verdict.error_code == code for verdict in self.verdicts)
 
-    def counted(self) -> dict[str, int]:
+    def counted(self) -> tuple[int, int, int]:
         """Return how many records were accepted, duplicates and rejected."""
-        accepted = len(self.drafts)
-        rejected = len(self.verdicts) - accepted - self.duplicates
-        return {"accepted": accepted, "duplicate": self.duplicates, "rejected": rejected}
+        accepted, duplicates = len(self.drafts), self.duplicates
+        return accepted, duplicates, len(self.verdicts) - accepted - duplicates
 
 
 class Intake:
@@ -96,13 +95,19 @@ class Intake:
         before its end.
         """
         try:
-            if text.single:  # to look at one record is quicker than to look at all that there are
-                self._take_each(batch, split(text), may_write, now_ms // 1000)
-            else:
-                yield from self._take(batch, text, may_write, now_ms // 1000)
+            yield from self._take(batch, text, may_write, now_ms // 1000)
         except BaseException:
             self._leave(batch)  # else its records would be taken for ones that are being written
             raise
+
+    def take_one(
+        self, batch: Batch, data: bytes, may_write: Callable[[str], bool], now_ms: int
+    ) -> None:
+        """Take one record as ``take`` does: to look at one is quicker than to look at all there are.
+
+        Raises: Corrupt.
+        """
+        self._take_each(batch, [data.rstrip(BLANKS)], may_write, now_ms // 1000)
 
     def _take(
         self, batch: Batch, text: Text, may_write: Callable[[str], bool], now_s: int
@@ -200,9 +205,13 @@ class Intake:
         self.window.note(batch.keys, positions, now_ms)
         batch.durable = True
         self._leave(batch)
-        for verdict, number in batch.counted().items():
-            if number:
-                self._counts.intake(verdict, number)
+        accepted, duplicates, rejected = batch.counted()
+        if accepted:
+            self._counts.intake("accepted", accepted)
+        if duplicates:
+            self._counts.intake("duplicate", duplicates)
+        if rejected:
+            self._counts.intake("rejected", rejected)
         if batch.conflicts:
             self._counts.intake("conflict", batch.conflicts)
 
@@ -259,7 +268,4 @@ _encode = msgspec.json.Encoder().encode
 
 def answer_of(batch: Batch) -> bytes:
     """Return what the sender is told, as JSON."""
-    counted = batch.counted()
-    return _encode(
-        _Answer(counted["accepted"], counted["duplicate"], counted["rejected"], batch.verdicts)
-    )
+    return _encode(_Answer(*batch.counted(), batch.verdicts))

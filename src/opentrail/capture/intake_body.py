@@ -7,6 +7,7 @@ RFC 1952 (gzip); NDJSON is one JSON text a line.
 
 import re
 import zlib
+from collections.abc import Mapping
 
 import msgspec
 
@@ -33,7 +34,7 @@ BRACKETS_MAX = 10 * RECORDS_MAX
 _GZIP = 31
 """zlib's window bits for the largest window with a gzip header."""
 _GZIP_MAGIC = b"\x1f\x8b"
-_BLANKS = b" \t\r\n"
+BLANKS = b" \t\r\n"
 _BOM = b"\xef\xbb\xbf"
 """Says that what follows is UTF-8 (RFC 8259, 8.1: it may be ignored). It is of no record."""
 _CONTAINER = re.compile(rb'\{[ \t\r\n]*"Records"[ \t\r\n]*:')
@@ -115,10 +116,14 @@ class Text(msgspec.Struct, frozen=True, gc=False):
     lines: bool = False
     """Whether it is lines."""
 
-    @property
-    def single(self) -> bool:
-        """Whether it is but one line."""
-        return self.lines and self.data.find(b"\n") < 0
+
+def is_one_record(body: bytes, headers: Mapping[str, str]) -> bool:
+    """Whether a body is, at first sight, one record on one line: then it needs no taking apart.
+
+    ``headers``: the request's. Whether it is JSON is not looked at.
+    """
+    one = body.startswith(b"{") and body.find(b"\n") < 0 and "content-encoding" not in headers
+    return one and len(body) <= BODY_BYTES_MAX and _CONTAINER.match(body) is None
 
 
 def read(body: bytes, content_type: str = "") -> Text:
@@ -131,7 +136,7 @@ def read(body: bytes, content_type: str = "") -> Text:
         message = "The body is gzipped: say so with Content-Encoding: gzip."
         raise ClientError("InvalidRequestException", message)
     kind = content_type.partition(";")[0].strip().lower() if content_type else ""
-    text = body.removeprefix(_BOM).strip(_BLANKS)
+    text = body.removeprefix(_BOM).strip(BLANKS)
     if kind in _NDJSON_TYPES:
         return Text(text, lines=True)
     if text.startswith(b"["):
@@ -141,8 +146,8 @@ def read(body: bytes, content_type: str = "") -> Text:
         # What follows the list makes it no list: a second "Records" is refused, not lost.
         if not text.endswith(b"}"):
             raise ClientError("InvalidRequestException", "The body is cut short.")
-        return Text(text[container.end() : -1].strip(_BLANKS))
-    if text.find(b"\n") < 0 or _is_json(text.partition(b"\n")[0].strip(_BLANKS)):
+        return Text(text[container.end() : -1].strip(BLANKS))
+    if text.find(b"\n") < 0 or _is_json(text.partition(b"\n")[0].strip(BLANKS)):
         return Text(text, lines=True)
     if not _is_json(text):
         raise ClientError(
@@ -176,7 +181,7 @@ def _lines(text: bytes) -> list[bytes]:
     if len(text) > LINES_MAX and text.count(b"\n") > LINES_MAX:
         raise ClientError("RequestEntityTooLargeException", "The request has too many lines.", 413)
     lines = text.split(b"\n") if text.find(b"\n") >= 0 else [text]
-    stripped = [line.strip(_BLANKS) for line in lines]
+    stripped = [line.strip(BLANKS) for line in lines]
     return [line for line in stripped if line]
 
 

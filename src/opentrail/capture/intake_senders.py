@@ -122,6 +122,11 @@ class Senders:
         known.sender = sender
         return self._next(known, now_ms)
 
+    def is_time(self, sender: Sender, now_ms: int) -> bool:
+        """Whether ``tell`` would have an event for records of ``sender``."""
+        known = self._known.get(_name(sender))
+        return known is None or known.is_over(now_ms)
+
     def count(self, sender: Sender, sums: Sums) -> None:
         """Count records that came without an event, or of which none was accepted."""
         known = self._known.get(_name(sender))

@@ -6,8 +6,7 @@ RFC 9112 through llhttp (httptools), which refuses what two servers could read d
 
 import asyncio
 from collections import deque
-from collections.abc import Coroutine
-from typing import Any, Protocol, cast
+from typing import Protocol, cast
 
 import httptools
 
@@ -32,8 +31,8 @@ _VERSIONS = frozenset({"1.0", "1.1"})
 class Calls(Protocol):
     """Where the requests of all connections go; ``front.server.Server`` is it."""
 
-    def handle(self, exchange: "Exchange") -> Coroutine[Any, Any, None]:
-        """Answer a request."""
+    def begin(self, exchange: "Exchange") -> None:
+        """Have a request answered, not before whoever calls this is done."""
         ...
 
     def abandoned(self, exchange: "Exchange") -> None:
@@ -46,10 +45,6 @@ class Calls(Protocol):
 
     def closed(self, connection: "Connection") -> None:
         """Forget a connection."""
-        ...
-
-    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        """Run ``work`` as a task of its own."""
         ...
 
     @property
@@ -199,7 +194,7 @@ class Connection(asyncio.Protocol):
 
     def _start(self, exchange: Exchange) -> None:
         self._current = exchange
-        self._calls.spawn(self._calls.handle(exchange))
+        self._calls.begin(exchange)
 
     def takes_more(self, exchange: Exchange) -> bool:
         """Whether another request can follow ``exchange``."""

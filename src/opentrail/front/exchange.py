@@ -158,4 +158,7 @@ class Exchange:
 
 
 def _has_length(headers: Headers) -> bool:
-    return b"content-length" in [name.lower() for name, _ in headers]
+    for name, _ in headers:
+        if name == b"content-length" or name.lower() == b"content-length":
+            return True
+    return False

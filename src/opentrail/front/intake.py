@@ -3,10 +3,11 @@
 
 import asyncio
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine
 from contextlib import closing
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -18,14 +19,12 @@ from opentrail.aws.request import RequestHead
 from opentrail.aws.route import parse_credential
 from opentrail.capture.arrival import Arrival, ClientGone, RequestBody
 from opentrail.capture.intake import Batch, Intake, answer_of
-from opentrail.capture.intake_body import BODY_BYTES_MAX, read, too_long, unpacked
+from opentrail.capture.intake_body import BODY_BYTES_MAX, is_one_record, read, too_long, unpacked
 from opentrail.capture.intake_senders import Sender
-from opentrail.capture.intake_window import WINDOW_MS, Window
 from opentrail.capture.reply import Client
 from opentrail.clock import Clock
 from opentrail.errors import ClientError, Corrupt, Unavailable
-from opentrail.eventlog.base import Entry, Origin
-from opentrail.eventlog.reader import SegmentReader
+from opentrail.front.intake_before import Before
 from opentrail.front.metrics import Metrics
 from opentrail.front.senders import SentRecords
 from opentrail.front.signer import signer
@@ -40,20 +39,9 @@ ALLOWED_CACHED = 1024
 """Decisions that are kept: senders and accounts are few."""
 LONG_MAX = 16
 """Requests longer than the 256 KB that come whole, at once: 128 MiB that wait in memory."""
-LOADED_AT_ONCE = 250
-"""Records noted between two looks at whatever else there is to do: 1 ms."""
-LOADED_BYTES_AT_ONCE = 64 * 1024
-"""Bytes of the log looked through meanwhile, where few or none of its records were sent to us: the
-records of some 250 calls, 1 ms if each is a frame of its own."""
-LOADING_REST = 4
-"""While calls pass, reading rests this many times as long as it worked: it takes a fifth of the loop."""
-LOADED_SEGMENTS_MAX = 8
-"""Segments of the log that are read at start to know what came in: two million records, some ten
-seconds, in which only the intake has to wait."""
 
 
-@dataclass(frozen=True, slots=True)
-class IntakeAnswer:
+class IntakeAnswer(msgspec.Struct, frozen=True, gc=False):
     """What the sender is told."""
 
     status: int
@@ -65,6 +53,10 @@ class IntakeAnswer:
 def resource_of(account: str) -> str:
     """Return the resource that policies name to allow records of ``account``."""
     return f"arn:aws:opentrail::{account}:records"
+
+
+_JSON = (b"content-type", b"application/json")
+_REFUSED = (ClientError, Unavailable, Corrupt)
 
 
 class IntakeDoor:
@@ -90,67 +82,23 @@ class IntakeDoor:
         self._clock = clock
         self._refusing = refusing
         self._verify = verify
-        self._log: SegmentReader | None = None
-        self._intake = Intake(Window(self._read), metrics)
+        self.before = Before(clock)
+        self._intake = Intake(self.before.window, metrics)
         self._long = 0
         self.busy = 0
         """Requests that are being answered."""
         self._awaited: dict[Batch, asyncio.Event] = {}
         """Batches that others wait for, until they are over."""
-        self._not_ready = "it is starting; try again"
 
     @property
     def ready(self) -> bool:
         """Whether it is known what came in before; else senders are told to come back."""
-        return not self._not_ready
-
-    def _read(self, position: int) -> bytes | None:
-        assert self._log is not None, "nothing is found before there is a log"
-        try:
-            return self._log.read(position).data
-        except KeyError:
-            return None
+        return not self.before.unknown
 
     def open(self, data: Path, calls: Callable[[], int] = lambda: 0) -> None:
-        """Read the log of the directory ``data`` from now on; the loop has its turns meanwhile.
-
-        ``calls``: how many are under way, which go before.
-        """
-        steps = self.load(SegmentReader(data / "log"))
-        loop, time_s = asyncio.get_running_loop(), self._clock.monotonic
-
-        def step() -> None:
-            began_s = time_s()
-            for _ in steps:
-                rest_s = (time_s() - began_s) * LOADING_REST if calls() else 0.0
-                loop.call_later(rest_s, step)
-                return
-
-        step()
-
-    def load(self, log: SegmentReader) -> Iterator[None]:
-        """Read ``log`` from now on; yield between pieces of work, until all of the window is known.
-
-        Until then senders are told to come back.
-        """
-        if self._log is not None:
-            self._log.close()
-        self._log = log
-        self._not_ready = "it is still reading what came in before; try again"
-        window = self._intake.window
-        window.clear()
+        """Take records for the log of the directory ``data`` from now on; see ``Before.open``."""
         self._sent.clear()
-        try:
-            start = log.since(self._clock.now_ms() - WINDOW_MS, LOADED_SEGMENTS_MAX)
-            for piece in _pieces(start, log.of_origin(Origin.INTAKE, start, log.durable_end())):
-                window.load(piece)
-                yield
-                if self._log is not log:
-                    return  # another log is being read by now
-        except Corrupt as error:
-            self._not_ready = f"what came in before cannot be read: {error}"
-        else:
-            self._not_ready = ""
+        self.before.open(data, calls)
 
     async def handle(self, arrival: Arrival, body: RequestBody, client: Client) -> None:
         """Answer one request, as ``front.server.App`` does."""
@@ -195,11 +143,7 @@ class IntakeDoor:
     def _send(
         self, client: Client, answer: IntakeAnswer, *more: tuple[bytes, bytes], last: bool = False
     ) -> None:
-        headers = [
-            (b"content-type", b"application/json"),
-            (b"content-length", b"%d" % len(answer.body)),
-            *more,
-        ]
+        headers = [_JSON, (b"content-length", b"%d" % len(answer.body)), *more]
         if answer.code:
             headers.append((b"x-amzn-errortype", answer.code.encode()))
         client.answer(answer.status, headers, answer.body, last=last)
@@ -212,6 +156,56 @@ class IntakeDoor:
         age_ms = self._clock.now_ms() - since_ms if since_ms else 0
         self._metrics.intake_window_s = max(age_ms, 0) / 1000
 
+    def begin(
+        self, arrival: Arrival, body: RequestBody, client: Client
+    ) -> asyncio.Future[Any] | None:
+        """Begin to answer a request of one record, as ``handle`` does, without a task of its own.
+
+        That would take as long as the record. The answer is sent when the future ends. None: nothing
+        was done, and ``handle`` must be awaited.
+        """
+        head, data = arrival.head, body.here
+        if not body.done or head.method != "POST" or not is_one_record(data, head.headers):
+            return None
+        now_ms = self._clock.now_ms()
+        batch = Batch()
+        try:
+            key = self._admit(head, arrival.repeated, data, now_ms)
+            self._intake.take_one(batch, data, _may_write(key), now_ms)
+            self._check_allowed(batch, key)
+        except _REFUSED as error:
+            self._send(client, self._refused(error))
+            return _ended()
+        self.busy += 1
+        sender = Sender(key, arrival.source_ip, head.headers.get("user-agent", ""))
+        appended = self._sent.begin(batch.drafts, sender, now_ms) if batch.drafts else None
+        if appended is None:
+            return asyncio.get_running_loop().create_task(self._finish_one(batch, sender, client))
+        appended.add_done_callback(partial(self._appended, batch, sender, client))
+        return appended
+
+    def _appended(
+        self, batch: Batch, sender: Sender, client: Client, appended: asyncio.Future[list[int]]
+    ) -> None:
+        """Do step 4 of ``_answer`` for one record that is new."""
+        self.busy -= 1
+        error = appended.exception()
+        if error is None:
+            self._intake.settle(batch, appended.result(), self._clock.now_ms())
+            self._sent.count(sender, batch.counted())
+        else:
+            self._intake.give_up(batch)
+        self._end(batch)
+        self._send(client, self._refused(error) if error else IntakeAnswer(200, answer_of(batch)))
+
+    async def _finish_one(self, batch: Batch, sender: Sender, client: Client) -> None:
+        """Do steps 3 and 4 for one record that came in before, or that whose sender goes with."""
+        try:
+            answer = await self._or_refused(self._finish(batch, sender))
+        finally:
+            self.busy -= 1
+        self._send(client, answer)
+
     async def answer(
         self, head: RequestHead, repeated: str, body: bytes, source_ip: str
     ) -> IntakeAnswer:
@@ -221,19 +215,36 @@ class IntakeDoor:
         """
         self.busy += 1
         try:
-            return await self._answer(head, repeated, body, source_ip)
-        except ClientError as error:
-            self._metrics.intake_refused(error.code)
-            return _error(error)
-        except Unavailable as error:
-            self._metrics.intake_refused("ServiceUnavailable")
-            return _error(ClientError("ServiceUnavailable", f"OpenTrail: {error.message}.", 503))
-        except Corrupt:
-            self._metrics.intake_refused("InternalFailure")
-            message = "A stored record does not check out; run opentrail fsck on the server."
-            return _error(ClientError("InternalFailure", message, 500))
+            return await self._or_refused(self._answer(head, repeated, body, source_ip))
         finally:
             self.busy -= 1
+
+    async def _or_refused(self, work: Coroutine[Any, Any, IntakeAnswer]) -> IntakeAnswer:
+        try:
+            return await work
+        except _REFUSED as error:
+            return self._refused(error)
+
+    def _refused(self, error: BaseException) -> IntakeAnswer:
+        """Return what is told of an error, and count it."""
+        if isinstance(error, Corrupt):
+            message = "A stored record does not check out; run opentrail fsck on the server."
+            error = ClientError("InternalFailure", message, 500)
+        elif isinstance(error, Unavailable):
+            error = ClientError("ServiceUnavailable", f"OpenTrail: {error.message}.", 503)
+        assert isinstance(error, ClientError), error
+        self._metrics.intake_refused(error.code)
+        return _error(error)
+
+    def _admit(
+        self, head: RequestHead, repeated: str, body: bytes, now_ms: int
+    ) -> AccessKey | None:
+        """Return whose request it is; None where nobody is asked. Raises: ClientError. Unavailable."""
+        key = signer(head, repeated, body, self._keys, now_ms) if self._verify else None
+        why = self._refusing() or self.before.unknown
+        if why:
+            raise Unavailable(f"no records are taken now: {why}")
+        return key
 
     async def _answer(
         self, head: RequestHead, repeated: str, body: bytes, source_ip: str
@@ -250,10 +261,7 @@ class IntakeDoor:
         nothing, sends it again. After: the same, and all of it is known.
         """
         now_ms = self._clock.now_ms()
-        key = signer(head, repeated, body, self._keys, now_ms) if self._verify else None
-        why = self._refusing() or self._not_ready
-        if why:
-            raise Unavailable(f"no records are taken now: {why}")
+        key = self._admit(head, repeated, body, now_ms)
         data = unpacked(body, head.headers.get("content-encoding", ""))
         text = read(data, head.headers.get("content-type", ""))
         batch = Batch()
@@ -261,10 +269,22 @@ class IntakeDoor:
             with closing(self._intake.take(batch, text, _may_write(key), now_ms)) as pieces:
                 for _ in pieces:
                     await _turn()
-            if key is not None and batch.all_rejected("AccountNotAllowed"):
-                denied = refusals.access_denied(key.arn, PUT_RECORDS)
-                raise refusals.in_protocol(denied, "rest-json")
-            await self._append(batch, Sender(key, source_ip, head.headers.get("user-agent", "")))
+            self._check_allowed(batch, key)
+            sender = Sender(key, source_ip, head.headers.get("user-agent", ""))
+            return await self._finish(batch, sender)
+        finally:
+            self._end(batch)
+
+    def _check_allowed(self, batch: Batch, key: AccessKey | None) -> None:
+        """Refuse a request of which nothing is the sender's to write. Raises: ClientError."""
+        if key is not None and batch.all_rejected("AccountNotAllowed"):
+            denied = refusals.access_denied(key.arn, PUT_RECORDS)
+            raise refusals.in_protocol(denied, "rest-json")
+
+    async def _finish(self, batch: Batch, sender: Sender) -> IntakeAnswer:
+        """Do steps 3 and 4 of ``_answer``."""
+        try:
+            await self._append(batch, sender)
         finally:
             self._end(batch)
         for other in batch.relies_on:
@@ -297,28 +317,18 @@ class IntakeDoor:
             raise Unavailable("it is not known what became of the records; send them again")
 
 
+def _ended() -> asyncio.Future[None]:
+    ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    ended.set_result(None)
+    return ended
+
+
 async def _turn() -> None:
     """Return once the event loop has done whatever else there was to do."""
     loop = asyncio.get_running_loop()
     turn: asyncio.Future[None] = loop.create_future()
     loop.call_soon(turn.set_result, None)
     await turn
-
-
-def _pieces(start: int, frames: Iterator[tuple[int, list[Entry]]]) -> Iterator[list[Entry]]:
-    """Yield what ``frames`` bring from ``start`` on, in pieces that take about as long each."""
-    piece: list[Entry] = []
-    for end, found in frames:
-        piece += found
-        while len(piece) >= LOADED_AT_ONCE:
-            yield piece[:LOADED_AT_ONCE]
-            del piece[:LOADED_AT_ONCE]
-            start = end
-        if end - start >= LOADED_BYTES_AT_ONCE:
-            yield piece
-            piece, start = [], end
-    if piece:
-        yield piece
 
 
 def _may_write(key: AccessKey | None) -> Callable[[str], bool]:

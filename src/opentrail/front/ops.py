@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """What lies under /_opentrail/: health, metrics, reset, the intake, the search. Browsers are kept out."""
 
+import asyncio
 import functools
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from ipaddress import ip_address
+from typing import Any
 from urllib.parse import unquote
 
 from opentrail.aws.request import RequestHead
@@ -24,12 +26,14 @@ RESET_HEADER = "x-opentrail-reset"
 """A browser cannot send it across origins without asking first, and is refused when it asks."""
 
 
-ADDRESS_CHARS_MAX = 64
-"""Longer than every IPv6 address, with its zone."""
+ADDRESS_CHARS_MAX = 72
+"""Longer than every IPv6 address, with its zone, in brackets and with a port."""
 ADDRESSES_CACHED = 256
 """Addresses by which this server is asked: a machine has a few."""
 Door = Callable[[Arrival, RequestBody, Client], Awaitable[None]]
 """Answers one request, body and all."""
+QuickDoor = Callable[[Arrival, RequestBody, Client], asyncio.Future[Any] | None]
+"""Begins to answer a request, whose answer is sent when the future ends; None: only a ``Door`` can."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,14 +86,25 @@ class Operations:
         self._hosts = frozenset(host.lower() for host in hosts) | {"localhost"}
         self._endpoints: Mapping[str, Endpoint] = {}
         self._doors: Mapping[str, Door] = {}
+        self._quick_doors: Mapping[str, QuickDoor] = {}
 
-    def open_doors(self, doors: Mapping[str, Door]) -> None:
-        """Have ``doors``, by path, answer what is sent to them, from now on."""
+    def open_doors(self, doors: Mapping[str, Door], quick: Mapping[str, QuickDoor]) -> None:
+        """Have ``doors``, by path, answer what is sent to them, from now on; the ``quick`` ones first."""
         self._doors = doors
+        self._quick_doors = quick
 
     def offer(self, endpoints: Mapping[str, Endpoint]) -> None:
         """Answer ``endpoints``, by name, from now on."""
         self._endpoints = endpoints
+
+    def begin(
+        self, arrival: Arrival, body: RequestBody, client: Client
+    ) -> asyncio.Future[Any] | None:
+        """Begin to answer one request, as a quick door does."""
+        door = self._quick_doors.get(arrival.head.path)
+        if door is None or self._refused(arrival.head) is not None:
+            return None
+        return door(arrival, body, client)
 
     async def handle(self, arrival: Arrival, body: RequestBody, client: Client) -> None:
         """Answer one request."""
@@ -134,15 +149,24 @@ class Operations:
         return None
 
     def _known(self, host: str) -> bool:
-        name = host.rsplit(":", 1)[0] if not host.endswith("]") else host
-        name = name.strip("[]").lower()
-        return name in self._hosts or (len(name) <= ADDRESS_CHARS_MAX and _is_address(name))
+        if len(host) > ADDRESS_CHARS_MAX:
+            return _name(host) in self._hosts
+        name, address = _named(host)
+        return address or name in self._hosts
+
+
+def _name(host: str) -> str:
+    """Return a Host without its port."""
+    name = host.rsplit(":", 1)[0] if not host.endswith("]") else host
+    return name.strip("[]").lower()
 
 
 @functools.lru_cache(maxsize=ADDRESSES_CACHED)
-def _is_address(name: str) -> bool:
+def _named(host: str) -> tuple[str, bool]:
+    """Return a Host without its port, and whether it is an address."""
+    name = _name(host)
     try:
         ip_address(name)
     except ValueError:
-        return False
-    return True
+        return name, False
+    return name, True

@@ -214,7 +214,9 @@ class Front:
             backend.known, commit.append, self.durable_end, self.refusing, lambda: self.log.log_id
         )
         doors = own_doors(self._settings, self.keys, self._clock, self._ids, backend, rooms)
-        operations.open_doors({INTAKE_PATH: self._intake.handle, **doors})
+        operations.open_doors(
+            {INTAKE_PATH: self._intake.handle, **doors}, {INTAKE_PATH: self._intake.begin}
+        )
         operations.offer(self._endpoints(commit, backend, server))
         stopped = asyncio.Event()
         stop_on_signals(stopped.set)

@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """Appends what was sent to us, and says in the log who sent it."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+import asyncio
+from collections.abc import Callable, Sequence
 
 from opentrail.capture.intake_senders import Sender, Senders, Sums, Telling
 from opentrail.clock import Clock
 from opentrail.eventlog.base import Draft
 
-Append = Callable[[Sequence[Draft]], Awaitable[list[int]]]
-"""Appends; durable when it returns."""
+Append = Callable[[Sequence[Draft]], asyncio.Future[list[int]]]
+"""Appends; durable when the future ends, whose exception is Unavailable."""
+Counted = tuple[int, int, int]
+"""How many records were accepted, duplicates and rejected."""
 
 
 class SentRecords:
@@ -20,22 +23,33 @@ class SentRecords:
         self._senders = senders
         self._clock = clock
 
-    async def append(
-        self, drafts: Sequence[Draft], sender: Sender, counted: Mapping[str, int]
-    ) -> list[int]:
+    async def append(self, drafts: Sequence[Draft], sender: Sender, counted: Counted) -> list[int]:
         """Append the records of one request; return their positions when they are durable.
 
-        ``counted``: how many were accepted, duplicates and rejected. If it is time to say so, who
-        sent them is in the same append: a crash leaves both or neither. Raises: Unavailable.
+        If it is time to say so, who sent them is in the same append: a crash leaves both or
+        neither. Raises: Unavailable.
         """
         now_ms = self._clock.now_ms()
-        sums = Sums(1, counted["accepted"], counted["duplicate"], counted["rejected"], now_ms)
+        sums = Sums(1, *counted, now_ms)
         telling = self._senders.tell(sender, sums, now_ms) if drafts else None
         if telling is not None:
             return (await self._told(telling, sums, drafts))[:-1]
         positions = await self._append(drafts) if drafts else []
         self._senders.count(sender, sums)
         return positions
+
+    def begin(
+        self, drafts: Sequence[Draft], sender: Sender, now_ms: int
+    ) -> asyncio.Future[list[int]] | None:
+        """Begin to append records; once they are durable, ``count`` them.
+
+        None: it is time to say who sends, which ``append`` does.
+        """
+        return None if self._senders.is_time(sender, now_ms) else self._append(drafts)
+
+    def count(self, sender: Sender, counted: Counted) -> None:
+        """Count the records of one request, which ``begin`` has appended."""
+        self._senders.count(sender, Sums(1, *counted, self._clock.now_ms()))
 
     async def _told(self, telling: Telling, own: Sums, drafts: Sequence[Draft]) -> list[int]:
         positions: list[int] | None = None

@@ -9,6 +9,7 @@ import signal
 import socket
 import ssl
 from collections.abc import Callable, Coroutine, Sequence
+from functools import partial
 from typing import Any, Protocol
 
 from opentrail.capture.arrival import Arrival, Network, RequestBody, arrive
@@ -51,12 +52,25 @@ class App(Protocol):
         ...
 
 
+class Operator(App, Protocol):
+    """What answers what lies under /_opentrail/."""
+
+    def begin(
+        self, arrival: Arrival, body: RequestBody, client: Client
+    ) -> asyncio.Future[Any] | None:
+        """Begin to answer a call without a task, if that can be: else it is to be handled.
+
+        The answer is sent when the future ends.
+        """
+        ...
+
+
 class Server:
     """Takes connections, and hands each request to the app whose it is."""
 
     def __init__(
         self,
-        operations: App,
+        operations: Operator,
         gateway: App,
         trusted_proxies: Sequence[str] = (),
         connections_max: int = CONNECTIONS_MAX,
@@ -70,7 +84,7 @@ class Server:
         self._shutdown_timeout_s = shutdown_timeout_s
         self._loop = asyncio.get_running_loop()
         self._connections: set[Connection] = set()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Future[Any]] = set()
         self._sock: socket.socket | None = None
         self._certificate: Certificate | None = None
         self._listening: asyncio.Server | None = None
@@ -81,24 +95,51 @@ class Server:
 
     # For the connections
 
-    async def handle(self, exchange: Exchange) -> None:
-        """See ``connection.Calls``."""
+    def begin(self, exchange: Exchange) -> None:
+        """See ``connection.Calls``. The loop does it: the parser is still at work on what came."""
+        if exchange.path.startswith(PREFIX):
+            self._loop.call_soon(self._operate, exchange)
+        else:
+            self._spawn(self._handle(self._gateway, exchange, *self._arrived(exchange)))
+
+    def _arrived(self, exchange: Exchange) -> tuple[Arrival, RequestBody]:
         body = RequestBody(exchange.stream, exchange.announced)
         body.begin()
         start = (exchange.method, exchange.path, exchange.query)
         arrival = arrive(start, exchange.headers, exchange.peer, self._trusted, exchange.tls)
+        return arrival, body
+
+    def _operate(self, exchange: Exchange) -> None:
+        """Answer what lies under /_opentrail/, without a task if that can be."""
+        arrival, body = self._arrived(exchange)
         try:
-            await self._app(exchange).handle(arrival, body, exchange)
+            begun = self._operations.begin(arrival, body, exchange)
+        except Exception:
+            exchange.break_off()
+            raise
+        if begun is None:
+            self._spawn(self._handle(self._operations, exchange, arrival, body))
+        else:
+            self._tasks.add(begun)
+            begun.add_done_callback(partial(self._operated, exchange))
+
+    def _operated(self, exchange: Exchange, begun: asyncio.Future[Any]) -> None:
+        self._tasks.discard(begun)
+        if not exchange.answered:
+            exchange.break_off()
+
+    async def _handle(
+        self, app: App, exchange: Exchange, arrival: Arrival, body: RequestBody
+    ) -> None:
+        try:
+            await app.handle(arrival, body, exchange)
         finally:
             if not exchange.answered:
                 exchange.break_off()
 
-    def _app(self, exchange: Exchange) -> App:
-        return self._operations if exchange.path.startswith(PREFIX) else self._gateway
-
     def abandoned(self, exchange: Exchange) -> None:
         """See ``connection.Calls``."""
-        self._app(exchange).abandoned()
+        (self._operations if exchange.path.startswith(PREFIX) else self._gateway).abandoned()
 
     def opened(self, connection: Connection) -> bool:
         """See ``connection.Calls``."""
@@ -112,8 +153,8 @@ class Server:
         """See ``connection.Calls``."""
         self._connections.discard(connection)
 
-    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        """See ``connection.Calls``."""
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run ``work`` as a task of its own."""
         task = self._loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._ended)
