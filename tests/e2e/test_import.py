@@ -184,6 +184,30 @@ def test_what_a_newer_reader_may_read_is_read_again(made: list[bytes], tmp_path:
     assert (again["files"], again["files_before"], again["duplicates"]) == (1, 1, 1)
 
 
+def test_pipes_are_read_and_archives_are_named(made: list[bytes], tmp_path: Path):
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs" / "a.tar.gz").write_bytes(b"")
+    command = [PROGRAM, "import", "/dev/stdin", "logs", "--data", "data", "--json"]
+    for duplicates in (0, 2):
+        done = subprocess.run(
+            command,
+            input=gzip.compress(b"\n".join(made[:2])),
+            cwd=tmp_path,
+            env=clean_environment(tmp_path),
+            capture_output=True,
+            check=False,
+        )
+        assert done.returncode == 1, done.stderr
+        found = json.loads(done.stdout)
+        assert (found["files"], found["records"], found["duplicates"]) == (1, 2, duplicates)
+        assert found["bytes"] > 100
+        assert [Path(each).name for each in found["left_out"]["archives"]] == ["a.tar.gz"]
+    shown = servers.run("import", "logs", "--data", "data", home=tmp_path)
+    assert shown.returncode == 1
+    assert "1 archives, of which nothing was read: unpack them first" in shown.stdout
+    assert "logs/a.tar.gz" in shown.stderr
+
+
 def test_a_directory_in_use_and_a_path_that_is_not_there(tmp_path: Path):
     with servers.OpenTrail(tmp_path / "data"):
         done = servers.run("import", str(tmp_path), "--data", "data", home=tmp_path)

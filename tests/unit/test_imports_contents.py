@@ -2,12 +2,18 @@
 """Files of any size and however packed: their records, in bounded memory, and where they end early."""
 
 import base64
+import bz2
 import gzip
+import io
 import json
+import lzma
 import os
+import tarfile
+import zipfile
 from collections.abc import Iterator
 
 import pytest
+import zstandard
 
 from opentrail.imports import contents, ungzip
 from opentrail.imports.contents import begun, found_in
@@ -157,3 +163,33 @@ def test_what_was_unpacked_before_the_damage_is_kept_and_the_damage_said_once():
 def test_a_log_file_is_read_the_fast_way():
     assert isinstance(found_in(begun([gzip.compress(LIST)])), list)
     assert found(gzip.compress(LIST), 1 << 20) == RECORDS
+
+
+def archive(kind: str) -> bytes:
+    made = io.BytesIO()
+    if kind == "zip":
+        with zipfile.ZipFile(made, "w") as zipped:
+            zipped.writestr("a.json", LIST)
+    else:
+        with tarfile.open(fileobj=made, mode="w") as tarred:
+            member = tarfile.TarInfo("a.json")
+            member.size = len(LIST)
+            tarred.addfile(member, io.BytesIO(LIST))
+    return gzip.compress(made.getvalue()) if kind == "tar.gz" else made.getvalue()
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar", "tar.gz"])
+def test_of_an_archive_nothing_is_read_and_that_is_said_once(kind: str):
+    assert found(archive(kind), 1 << 20) == [
+        Unread(
+            0,
+            f"it is a {kind.partition('.')[0]} archive, of which nothing was read: unpack it first",
+        )
+    ]
+
+
+@pytest.mark.parametrize("pack", [bz2.compress, lzma.compress, zstandard.compress])
+def test_what_is_packed_otherwise_is_said(pack):
+    (said,) = found(pack(LIST), 1 << 20)
+    assert isinstance(said, Unread)
+    assert "packed by" in said.reason

@@ -2,10 +2,13 @@
 """Which files are left out by their path alone, and which must be read."""
 
 import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
-from opentrail.imports.paths import Wanted, is_digest, left_out, may_hold_records
+from opentrail.errors import UsageError
+from opentrail.imports.paths import Wanted, is_archive, is_digest, left_out, may_hold_records
 from opentrail.imports.sources import LeftOut, local
 
 A, B = "111122223333", "444455556666"
@@ -60,6 +63,23 @@ def test_names_that_are_read(name: str):
     assert may_hold_records(name)
 
 
+ARCHIVES = ["a.tar", "a.tar.gz", "a.TGZ", "a.zip", "a.json.zip", "a.7z", "a.json.zst", "a.tar.bz2"]
+
+
+@pytest.mark.parametrize("name", ARCHIVES)
+def test_archives_are_told_by_name(tmp_path, name: str):
+    (tmp_path / name).write_bytes(b"{}")
+    out = LeftOut()
+    assert list(local(tmp_path, Wanted(), out)) == []
+    assert out == LeftOut(archives=[str(tmp_path.resolve() / name)])
+    assert len(list(local(tmp_path / name, Wanted(), out))) == 1
+
+
+@pytest.mark.parametrize("name", ["a.json.gz", "a.star", "tar.json", "tgz", "a.zip.d.json"])
+def test_what_is_no_archive(name: str):
+    assert not is_archive(name)
+
+
 @pytest.mark.parametrize("name", ["a.csv", "a.parquet", "README.md", "json", "a.json.zip"])
 def test_names_that_are_not(name: str):
     assert not may_hold_records(name)
@@ -98,3 +118,15 @@ def test_what_cannot_be_read_in_a_folder_ends_nothing(tmp_path):
 def test_a_named_file_is_read_whatever_its_name(tmp_path):
     (tmp_path / "records").write_bytes(b"")
     assert len(list(local(tmp_path / "records", Wanted(), LeftOut()))) == 1
+
+
+def test_a_pipe_that_is_named_is_read_and_a_device_refused(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (found,) = local(tmp_path / "pipe", Wanted(), LeftOut())
+    with ThreadPoolExecutor(1) as pool:
+        writing = pool.submit((tmp_path / "pipe").write_bytes, b"{}")
+        assert list(found.pieces()) == [b"{}"]
+        assert writing.result() == found.size == 2
+    assert found.version == ""
+    with pytest.raises(UsageError, match="neither a file"):
+        list(local(Path("/dev/null"), Wanted(), LeftOut()))

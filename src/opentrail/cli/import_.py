@@ -40,7 +40,7 @@ from opentrail.imports.paths import Wanted
 from opentrail.imports.run import Summary, import_all
 from opentrail.imports.sink_log import LogSink
 from opentrail.imports.sink_server import ServerSink
-from opentrail.imports.sources import BucketObject, LeftOut, LocalFile, in_bucket, local
+from opentrail.imports.sources import BucketObject, LeftOut, LocalFile, Pipe, in_bucket, local
 from opentrail.objects.base import Bucket
 from opentrail.state.sqlite import SqliteState
 
@@ -113,7 +113,7 @@ def command(paths: tuple[str, ...], data: str, form: str, **flags: str | tuple[s
     into = _into_server if server else _into_log
     summary = into(Path(data), files, wanted, server)
     _FORMS[form](summary, out, Path(data))
-    if summary.quarantined or summary.files_failed or out.folders:
+    if summary.quarantined or summary.files_failed or out.folders or out.archives:
         sys.exit(EXIT_NO)
 
 
@@ -121,7 +121,7 @@ def _text(flag: str | tuple[str, ...] | None) -> str | None:
     return flag if isinstance(flag, str) else None
 
 
-_File = LocalFile | BucketObject
+_File = LocalFile | Pipe | BucketObject
 
 
 def _files(
@@ -235,6 +235,7 @@ def _show_text(summary: Summary, out: LeftOut, data: Path) -> None:
         ("", _some(out.links, "links, not followed")),
         ("", _some(summary.files_failed, "could not be read")),
         ("", _some(len(out.folders), "folders that could not be read")),
+        ("", _some(len(out.archives), "archives, of which nothing was read: unpack them first")),
         ("records", f"{summary.records:,}"),
         ("", f"{summary.imported:,} imported"),
         ("", _some(summary.duplicates, "there already")),
@@ -245,8 +246,8 @@ def _show_text(summary: Summary, out: LeftOut, data: Path) -> None:
     for title, text in rows:
         if text:
             click.echo(f"{title:<9}{text}")
-    for folder in out.folders[:FOLDERS_SHOWN]:
-        click.secho(f"  {safe(folder)}", fg="red", err=True)
+    for path in (*out.folders[:FOLDERS_SHOWN], *out.archives[:FOLDERS_SHOWN]):
+        click.secho(f"  {safe(path)}", fg="red", err=True)
     for each in summary.failures:
         where = f"{each.file}, record {each.record}"
         click.secho(f"  {safe(where)}: {safe(each.reason)}", fg="red", err=True)

@@ -43,7 +43,7 @@ class Source(Protocol):
 
     @property
     def version(self) -> str:
-        """Changes when the file does."""
+        """Changes when the file does; "" if that cannot be known."""
         ...
 
     def pieces(self) -> Iterator[bytes]:
@@ -317,7 +317,7 @@ class Importer:
         notes = {
             self._key(file.source): msgspec.json.encode(what)
             for file, what in done
-            if not file.failed
+            if not file.failed and what.version
         }
         if notes:
             self._state.commit([Change(key, value, None) for key, value in notes.items()])

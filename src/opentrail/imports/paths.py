@@ -20,6 +20,9 @@ _NAME = re.compile(
 )
 _DIGEST = re.compile(r"(?:\A|/)[0-9]{12}_CloudTrail-Digest_[^/]*\Z")
 _READ = re.compile(r"\.(?:json|jsonl|ndjson|log|txt)(?:\.gz)?\Z|\.gz\Z", re.IGNORECASE)
+_ARCHIVE = re.compile(
+    r"\.(?:tar|zip|7z|rar)(?:\.[a-z0-9]{1,4})?\Z|\.(?:t[gbx]z2?|bz2|xz|zst|lz4|br)\Z", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,11 @@ def is_digest(path: str) -> bool:
 def may_hold_records(path: str) -> bool:
     """Return whether a file met in a folder is one to read, by how its name ends."""
     return _READ.search(path) is not None
+
+
+def is_archive(path: str) -> bool:
+    """Return whether a file met in a folder has to be unpacked first, by how its name ends."""
+    return _ARCHIVE.search(path) is not None
 
 
 def left_out(path: str, wanted: Wanted) -> bool:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from opentrail.errors import UsageError
 from opentrail.imports.importer import shown
-from opentrail.imports.paths import Wanted, is_digest, left_out, may_hold_records
+from opentrail.imports.paths import Wanted, is_archive, is_digest, left_out, may_hold_records
 from opentrail.objects.base import Bucket
 from opentrail.objects.names import OWN_FOLDER
 
@@ -30,6 +30,23 @@ class LocalFile:
         """See ``Source``."""
         with Path(self.name).open("rb") as file:
             while piece := file.read(READ_BYTES):
+                yield piece
+
+
+@dataclass(slots=True)
+class Pipe:
+    """What another program writes: an ``importer.Source`` that can be read once, and is never known again."""
+
+    name: str
+    size: int = 0
+    """Read so far."""
+    version: str = ""
+
+    def pieces(self) -> Iterator[bytes]:
+        """See ``Source``."""
+        with Path(self.name).open("rb") as file:
+            while piece := file.read(READ_BYTES):
+                self.size += len(piece)
                 yield piece
 
 
@@ -63,6 +80,8 @@ class LeftOut:
     """No log files, by their name; or no files at all (pipes, devices)."""
     links: int = 0
     """Met in a folder: they are not followed, so that nothing is read twice or for ever."""
+    archives: list[str] = field(default_factory=list)
+    """Met in a folder or bucket: of these nothing is read."""
     folders: list[str] = field(default_factory=list)
     """Folders that cannot be read, and why."""
 
@@ -75,6 +94,8 @@ class LeftOut:
             self.digests += 1
         elif left_out(path, wanted):
             self.pruned += 1
+        elif not named and is_archive(path):
+            self.archives.append(shown(path))
         elif not named and not may_hold_records(path):
             self.other += 1
         else:
@@ -82,16 +103,21 @@ class LeftOut:
         return False
 
 
-def local(path: Path, wanted: Wanted, out: LeftOut) -> Iterator[LocalFile]:
+def local(path: Path, wanted: Wanted, out: LeftOut) -> Iterator[LocalFile | Pipe]:
     """Yield the files at and under ``path`` that may hold records, in the order of their names.
 
-    Links are followed only where ``path`` itself is one. Raises: UsageError: nothing is there.
+    Links are followed only where ``path`` itself is one. Raises: UsageError: nothing is there that can
+    be read.
     """
     if path.is_file():
         if out.takes(str(path), wanted, named=True):
             yield _local_file(path.resolve())
     elif path.is_dir():
         yield from _under(path.resolve(), wanted, out)
+    elif path.is_fifo():
+        yield Pipe(str(path))
+    elif path.exists():
+        raise UsageError(f"{path} is neither a file, a directory nor a pipe: it cannot be imported")
     else:
         raise UsageError(f"there is no file or directory {path}")
 
@@ -126,5 +152,6 @@ def _local_file(path: Path) -> LocalFile:
 def in_bucket(bucket: Bucket, prefix: str, wanted: Wanted, out: LeftOut) -> Iterator[BucketObject]:
     """Yield the objects under ``prefix`` that may hold records. Raises: ClientError. Unavailable."""
     for listed in bucket.list(prefix, limit=LISTING_KEYS_MAX):
-        if listed.size and out.takes(listed.key, wanted):
-            yield BucketObject(bucket, listed.key, listed.size, f"{listed.size}-{listed.etag}")
+        found = BucketObject(bucket, listed.key, listed.size, f"{listed.size}-{listed.etag}")
+        if listed.size and out.takes(found.name, wanted):
+            yield found

@@ -18,6 +18,16 @@ LAYERS_MAX = 2
 EMPTY_MAX = 3
 """Turns in which a member that has not ended gives nothing: then its bytes are no gzip data."""
 _MAGIC = b"\x1f\x8b"
+_OTHERS = (
+    (0, b"PK\x03\x04", "a zip archive"),
+    (0, b"PK\x05\x06", "a zip archive"),
+    (257, b"ustar", "a tar archive"),
+    (0, b"7z\xbc\xaf\x27\x1c", "a 7z archive"),
+    (0, b"BZh", "packed by bzip2"),
+    (0, b"\xfd7zXZ\x00", "packed by xz"),
+    (0, b"\x28\xb5\x2f\xfd", "packed by zstd"),
+)
+"""Where a file says that it has to be unpacked, and what it is."""
 _Damaged = cast("type[Exception]", igzip_lib.error)
 
 
@@ -35,10 +45,18 @@ def unpacked(stored: Iterable[bytes], layers: int = LAYERS_MAX) -> Iterator[byte
     while len(first) < len(_MAGIC) and (more := next(pieces, b"")):
         first += more
     if not layers or not first.startswith(_MAGIC):
+        _refuse_others(first)
         yield first
         yield from pieces
     else:
         yield from unpacked(_members(first, pieces), layers - 1)
+
+
+def _refuse_others(first: bytes) -> None:
+    """Raise NotReadable if a file that begins with ``first`` is one from which nothing can be taken."""
+    for at, magic, what in _OTHERS:
+        if first.startswith(magic, at):
+            raise NotReadable(f"it is {what}, of which nothing was read: unpack it first")
 
 
 def _members(data: bytes, stored: Iterator[bytes]) -> Iterator[bytes]:
