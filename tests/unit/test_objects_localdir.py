@@ -18,6 +18,7 @@ from opentrail.objects import beneath
 from opentrail.objects.base import Put
 from opentrail.objects.localdir import LocalDir
 from opentrail.objects.names import KEY_BYTES_MAX, SEGMENT_BYTES_MAX, check_name, segments_of
+from opentrail.objects.opened import Opening
 
 OLD, NEW = b"old bytes", b"bytes that are new"
 FIRST, SECOND = Put(metadata={"signature": "1"}), Put(metadata={"signature": "2"})
@@ -303,16 +304,16 @@ def test_the_parts_of_a_key():
     assert segments_of("a/b.c/") == ("a", "b.c", "")
 
 
-class Racing(LocalDir):
-    """A directory bucket where something is put when a head is read: ``before`` that, or after."""
+class Racing(Opening):
+    """Opens objects where something is put when a head is read: ``before`` that, or after."""
 
     before = True
     waits: ClassVar[list[Callable[[], None]]] = []
 
-    def _sidecar(self, key):
+    def kept(self, key):
         if self.before:
             self._put()
-        kept = super()._sidecar(key)
+        kept = super().kept(key)
         self._put()
         return kept
 
@@ -324,10 +325,12 @@ class Racing(LocalDir):
 @pytest.mark.parametrize("before", [True, False])
 def test_bytes_and_head_are_of_one_put_whenever_another_comes(root, before):
     opened(root).put("k", OLD, FIRST)
-    bucket = Racing(root, "bucket", SettableClock())
-    bucket.before = before
-    bucket.waits.append(lambda: opened(root).put("k", NEW, SECOND))
-    head, data = bucket.get("k")
+    opening = Racing(root)
+    opening.before = before
+    opening.waits.append(lambda: opened(root).put("k", NEW, SECOND))
+    with opening.opened("k") as found:
+        head, data = found.head, found.read(0, found.head.size)
+    opening.close()
     assert (data, head.metadata) in ((OLD, FIRST.metadata), (NEW, SECOND.metadata))
     assert head.etag == f'"{hashlib.md5(data).hexdigest()}"'
 
@@ -348,9 +351,9 @@ def test_a_file_that_may_not_be_read_is_not_left_out_of_a_listing(root, monkeypa
     bucket.put("a", OLD, FIRST)
     bucket.put("b", OLD, FIRST)
 
-    def refused(_root, _segments):
+    def refused(_folders, _segments):
         raise PermissionError(errno.EACCES, "Permission denied")
 
-    monkeypatch.setattr(beneath, "open_file", refused)
+    monkeypatch.setattr(beneath.Folders, "open_file", refused)
     with pytest.raises(ClientError, match="AccessDenied"):
         list(bucket.list(""))

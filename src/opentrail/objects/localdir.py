@@ -9,7 +9,6 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from opentrail.clock import Clock
@@ -17,38 +16,9 @@ from opentrail.durable import OS_FILES, Files, make_dir, publish, replace_file
 from opentrail.errors import ClientError, Unavailable
 from opentrail.objects import beneath, sidecar
 from opentrail.objects.base import Head, Listed, Put
-from opentrail.objects.names import OBJECT_BYTES_MAX, no_such_bucket, no_such_key, segments_of
+from opentrail.objects.names import OBJECT_BYTES_MAX, no_such_bucket, segments_of
+from opentrail.objects.opened import Opened, Opening
 from opentrail.objects.sidecar import Sidecar
-
-OPENED_MAX = 2
-"""An object is opened again if it was replaced between its bytes and its head."""
-
-
-@dataclass(frozen=True, slots=True)
-class Opened:
-    """An object of a directory bucket, opened."""
-
-    head: Head
-    _fd: int = -1
-    """-1: it has no bytes."""
-    _file_ns: int = 0
-    """Modification time of the file when ``head`` was made."""
-
-    def read(self, offset: int, count: int) -> bytes:
-        """Return ``count`` bytes from ``offset``, both within the object.
-
-        Raises: Unavailable: somebody wrote into its file meanwhile. OSError.
-        """
-        if self._fd < 0:
-            return b""
-        data = sidecar.read_at(self._fd, offset, count)
-        file = os.fstat(self._fd)
-        if len(data) != count or (file.st_size, file.st_mtime_ns) != (
-            self.head.size,
-            self._file_ns,
-        ):
-            raise Unavailable("an object was changed while it was read")
-        return data
 
 
 class LocalDir:
@@ -120,33 +90,19 @@ class LocalDir:
 
         Raises: ClientError NoSuchKey. Unavailable.
         """
-        segments = segments_of(key)
-        with self._seam():
-            self.exists()
-            if not segments[-1]:
-                kept = self._sidecar(key)
-                if kept is None or not self._place(segments).is_dir():
-                    raise no_such_key()
-                yield Opened(sidecar.as_head(kept))
-                return
-            fd, kept = self._file(key, segments)
-            try:
-                yield Opened(sidecar.head_of(fd, kept), fd, os.fstat(fd).st_mtime_ns)
-            finally:
-                os.close(fd)
+        with self._opening() as opening, opening.opened(key) as found:
+            yield found
 
     def list(self, prefix: str, after: str = "", limit: int = 1000) -> Iterator[Listed]:
         """See ``Bucket``. Raises: ClientError AccessDenied: a file may not be read; it is not left out."""
-        with self._seam():
-            self.exists()
+        with self._opening() as opening:
             for key in beneath.keys(self._path, prefix, after):
                 if limit <= 0:
                     return
                 try:
-                    head = self.head(key)
-                except ClientError as error:
-                    if error.code == "AccessDenied":
-                        raise
+                    with opening.opened(key) as found:
+                        head = found.head
+                except ClientError:
                     continue  # a directory that is no object, or a file that went meanwhile
                 limit -= 1
                 yield Listed(key, head.size, head.etag, head.modified_ms)
@@ -194,7 +150,11 @@ class LocalDir:
 
     def _same(self, key: str, segments: tuple[str, ...], data: bytes, how: Put) -> bool:
         """Return whether the object is there already, byte for byte."""
-        kept = self._sidecar(key)
+        opening = Opening(self._path)
+        try:
+            kept = opening.kept(key)
+        finally:
+            opening.close()
         if kept is None:
             return False
         if sidecar.sidecar_of(key, data, how, kept.modified_ms, kept.file_ns) != kept:
@@ -209,38 +169,16 @@ class LocalDir:
         finally:
             os.close(fd)
 
-    def _file(self, key: str, segments: tuple[str, ...]) -> tuple[int, Sidecar | None]:
-        """Return a descriptor of an object's bytes, and what is kept of it.
-
-        The bytes first: a put writes the head before it, so one that does not fit is of a put that
-        may be done by now. Raises: ClientError NoSuchKey. OSError.
-        """
-        for tries_left in reversed(range(OPENED_MAX)):
-            fd = beneath.open_file(self._path, segments)
-            if fd is None:
-                break
+    @contextmanager
+    def _opening(self) -> Iterator[Opening]:
+        """Yield what opens objects. Raises: ClientError NoSuchBucket, too."""
+        with self._seam():
+            self.exists()
+            opening = Opening(self._path)
             try:
-                kept = self._sidecar(key)
-                fits = kept is None or kept.fits(os.fstat(fd))
-            except BaseException:
-                os.close(fd)
-                raise
-            if fits or not tries_left:
-                return fd, kept
-            os.close(fd)
-        raise no_such_key()
-
-    def _sidecar(self, key: str) -> Sidecar | None:
-        try:
-            fd = beneath.open_file(self._path, sidecar.place_of(key))
-        except FileNotFoundError:
-            return None
-        if fd is None:
-            return None
-        try:
-            return sidecar.decode(sidecar.read_at(fd, 0, sidecar.SIDECAR_BYTES_MAX), key)
-        finally:
-            os.close(fd)
+                yield opening
+            finally:
+                opening.close()
 
     @contextmanager
     def _seam(self) -> Iterator[None]:
