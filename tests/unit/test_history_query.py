@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a query means: each operator on each kind of field, and where it cannot be understood."""
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support.history_oracle import record
 
 from opentrail.errors import UsageError
-from opentrail.history.conditions import Event, Everything, Text
+from opentrail.history.conditions import Event, Everything, Like, Text
 from opentrail.history.derive import derive
 from opentrail.history.query import DEPTH_MAX, QUERY_CHARS_MAX, parse
 
@@ -180,6 +182,32 @@ def test_an_odd_value_hides_no_field(odd: bytes):
     for query in ("errorCode=AccessDenied", "errorCode", "not errorMessage"):
         assert parse(query).holds(event(data))
     assert not parse("not errorCode").holds(event(data))
+
+
+def test_asterisks_take_no_time():
+    data = DATA.replace(b"fraud", b"a" * 100_000)
+    assert not parse(f"requestParameters.tags.value={'*a' * 1000}*b").holds(event(data))
+    assert parse(f"requestParameters.tags.value={'*a' * 1000}*").holds(event(data))
+
+
+@given(
+    value=st.text("ab\n.", max_size=8),
+    parts=st.lists(st.text("ab\n.", max_size=3), min_size=2, max_size=5),
+)
+def test_asterisks_are_what_a_pattern_of_anything_finds(value: str, parts: list[str]):
+    pattern = ".*".join(map(re.escape, parts))
+    assert Like("x", tuple(parts)).fits(value) is bool(re.fullmatch(pattern, value, re.DOTALL))
+
+
+def test_an_asterisk_itself():
+    for value, query in (("s3:*", r"s3:\*"), ("s3:Get*", r"s3:G*\*"), ("a\nb", "a\\\nb")):
+        data = record(1, requestParameters={"action": value})
+        assert parse(f'requestParameters.action="{query}"').holds(event(data))
+    data = record(1, requestParameters={"action": "s3:GetObject"})
+    assert not parse(r'requestParameters.action="s3:\*"').holds(event(data))
+    assert not parse(r'requestParameters.action="s3:G*\*"').holds(event(data))
+    assert parse("requestParameters.action~s3:G").holds(event(data))
+    assert not parse("requestParameters.action~s3:*").holds(event(data))
 
 
 def test_half_a_character_changes_no_other_value():

@@ -152,11 +152,11 @@ def _alike(condition: Is | Like, value: str) -> bool:
             condition.value.lower(),
             f"{condition.value.lower()}.amazonaws.com",
         )
-    return re.search(condition.pattern.pattern, value, re.IGNORECASE | re.DOTALL) is not None
+    return Like("", tuple(map(str.lower, condition.parts))).fits(value.lower())
 
 
 def _value(condition: Is | Like) -> str:
-    return condition.value if isinstance(condition, Is) else condition.text
+    return condition.value if isinstance(condition, Is) else "*".join(condition.parts)
 
 
 def _named(name: str) -> bool:

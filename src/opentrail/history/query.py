@@ -9,7 +9,7 @@
     "AKIAIOSFODNN7EXAMPLE"                      the text is anywhere in the record
 
 Conditions that stand side by side are joined by and; or binds less; brackets group. Quotes are "…", in which
-a backslash takes the next character as it is, or '…'. There may be blanks around =, !=, ~ and !~.
+a backslash takes the next character as it is (an asterisk, too), or '…'. There may be blanks around =, !=, ~ and !~.
 """
 
 import re
@@ -49,7 +49,7 @@ _TOKEN = re.compile(
     | (?P<quoted>{_QUOTED})
     | (?P<word>[^\s()"]+)
     )""",
-    re.VERBOSE,
+    re.VERBOSE | re.DOTALL,
 )
 _ENDS = re.compile(r"\s|\)|\Z")
 """What may follow a condition."""
@@ -90,9 +90,9 @@ def _token(found: re.Match[str], text: str) -> _Token:
         what = "no blank behind a condition (a value with brackets or quotes in it goes in quotes)"
         raise UsageError(_where(text, found.start(), what))
     if found["field"]:
-        value = _unquoted(found["value"], text, at)
+        parts = _parts(found["value"], text, at)
         operator = found["operator"].replace("==", "=")
-        return _Token("is", at, condition(found["field"], operator, value))
+        return _Token("is", at, condition(found["field"], operator, parts))
     if found["word"] and names_field(found["word"]):
         return _Token("is", at, There(field_name(found["word"])))
     return _Token("is", at, Text(_unquoted(found["quoted"] or found["word"], text, at)))
@@ -114,13 +114,24 @@ def _refuse_other_languages(found: re.Match[str], text: str) -> None:
 
 
 def _unquoted(text: str, query: str, at: int) -> str:
+    return "*".join(_parts(text, query, at))
+
+
+def _parts(text: str, query: str, at: int) -> list[str]:
+    """Return what stands between a value's asterisks; behind a backslash in "…" they are text."""
     if re.fullmatch(r"'[^']*'", text):
-        return text[1:-1]
+        return text[1:-1].split("*")
     if not text.startswith('"'):
-        return text
+        return text.split("*")
     if len(text) < len('""') or not text.endswith('"'):
         raise UsageError(_where(query, at, "a quote that does not end"))
-    return re.sub(r"\\(.)", r"\1", text[1:-1])
+    parts = [""]
+    for escaped, plain in re.findall(r"\\(.)|([^\\])", text[1:-1], re.DOTALL):
+        if plain == "*":
+            parts.append("")
+        else:
+            parts[-1] += escaped or plain
+    return parts
 
 
 def _where(text: str, at: int, what: str) -> str:
