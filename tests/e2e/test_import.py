@@ -3,6 +3,8 @@
 
 import gzip
 import json
+import os
+import signal
 import subprocess
 import time
 from collections import Counter
@@ -206,6 +208,53 @@ def test_pipes_are_read_and_archives_are_named(made: list[bytes], tmp_path: Path
     assert shown.returncode == 1
     assert "1 archives, of which nothing was read: unpack them first" in shown.stdout
     assert "logs/a.tar.gz" in shown.stderr
+
+
+def test_interrupted_it_says_what_is_done_and_how_to_go_on(made: list[bytes], tmp_path: Path):
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs" / "a.json").write_bytes(b'{"Records":[' + b",".join(made[:5000]) + b"]}")
+    os.mkfifo(tmp_path / "pipe")  # nobody writes: that is when it is interrupted
+    command = [PROGRAM, "import", "logs", "pipe", "--data", "data", "--json"]
+    running = subprocess.Popen(
+        command,
+        cwd=tmp_path,
+        env=clean_environment(tmp_path),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with (tmp_path / "pipe").open("wb"):
+        servers.wait_until((tmp_path / "data" / "quarantine.ndjson").exists)
+        time.sleep(0.3)
+        running.send_signal(signal.SIGINT)
+    said, hint = running.communicate(timeout=20)
+    assert running.returncode == 130
+    assert hint == "interrupted: what is counted is done; run the same again to go on\n"
+    found = json.loads(said)
+    assert found["files"] + found["files_left"] == 2
+    again = summary("logs", "--data", "data", home=tmp_path)
+    assert again["files_before"] + again["files"] == 1
+    assert records(tmp_path / "data") == Counter(made[:5000])
+
+
+def test_an_earlier_quarantine_is_mentioned(tmp_path: Path):
+    (tmp_path / "a.json").write_bytes(b'{"a":1}\n{"b":1}\n')
+    assert servers.run("import", "a.json", home=tmp_path).returncode == 1
+    done = servers.run("import", "a.json", home=tmp_path)
+    assert done.returncode == 0
+    said = "earlier  2 that could not be read: opentrail-import/quarantine.ndjson\n"
+    assert done.stdout.endswith(said)
+    assert summary("a.json", home=tmp_path)["quarantined_before"] == 2
+
+
+def test_what_cannot_be_is_refused(tmp_path: Path):
+    (tmp_path / "file").touch()
+    done = servers.run("import", "file", "--data", "file/data", home=tmp_path)
+    assert (done.returncode, "file/data cannot be made: Not a dir" in done.stderr) == (2, True)
+    times = ("--from", "2026-02-01", "--to", "2026-01-31")
+    done = servers.run("import", "file", *times, home=tmp_path)
+    assert (done.returncode, "--from 2026-02-01 is later than" in done.stderr) == (2, True)
+    assert not (tmp_path / "opentrail-import").exists()
 
 
 def test_a_directory_in_use_and_a_path_that_is_not_there(tmp_path: Path):

@@ -10,6 +10,8 @@ EXIT_UNAVAILABLE = 3
 """Something that is needed did not answer."""
 EXIT_CORRUPT = 4
 """Stored data does not check out."""
+EXIT_INTERRUPTED = 130
+"""By Ctrl-C; what a shell says of a program that SIGINT ended."""
 EXIT_PIPE = 141
 """Whoever read the output is gone; what a shell says of a program that SIGPIPE ended."""
 

@@ -26,11 +26,12 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
-from opentrail.cli.exits import EXIT_NO
+from opentrail.cli.exits import EXIT_INTERRUPTED, EXIT_NO
 from opentrail.cli.options import Command
 from opentrail.cli.times import seconds_of
 from opentrail.clock import SystemClock, SystemIds
 from opentrail.durable import make_dir
+from opentrail.errors import Unavailable, UsageError
 from opentrail.event.safe import safe
 from opentrail.eventlog.segments import Segments
 from opentrail.history.alone import hold
@@ -48,6 +49,7 @@ DATA_DEFAULT = "opentrail-import"
 """A directory of its own: what was imported does not mix with what a server here records."""
 QUARANTINE = "quarantine.ndjson"
 FOLDERS_SHOWN = 20
+INTERRUPTED = "interrupted: what is counted is done; run the same again to go on"
 WINDOW_S = 1 << 40
 """All of it is looked at for duplicates, however old."""
 _SCHEME = "s3://"
@@ -101,20 +103,37 @@ def command(paths: tuple[str, ...], data: str, form: str, **flags: str | tuple[s
       opentrail search --data opentrail-import --event-name ConsoleLogin
       opentrail import ./AWSLogs --server http://127.0.0.1:4540
     """
-    wanted = Wanted(
-        frozenset(flags["accounts"]),
-        frozenset(flags["regions"]),
-        math.ceil(seconds_of(_text(flags["start"]), 0)),
-        math.floor(seconds_of(_text(flags["end"]), 1 << 60)),
-    )
-    out = LeftOut()
+    wanted, out, summary = _wanted(flags), LeftOut(), Summary()
     files = list(_files(paths, wanted, out, str(flags["endpoint_url"]), str(flags["profile"])))
     server = str(flags["server"])
     into = _into_server if server else _into_log
-    summary = into(Path(data), files, wanted, server)
+    try:
+        into(Path(data), files, wanted, server, summary)
+    except (KeyboardInterrupt, Unavailable) as error:
+        done = summary.files + summary.files_before + summary.files_failed
+        summary.files_left = len(files) - done
+        _FORMS[form](summary, out, Path(data))
+        if isinstance(error, Unavailable):
+            raise
+        click.secho(INTERRUPTED, fg="red", err=True)
+        sys.exit(EXIT_INTERRUPTED)
     _FORMS[form](summary, out, Path(data))
     if summary.quarantined or summary.files_failed or out.folders or out.archives:
         sys.exit(EXIT_NO)
+
+
+def _wanted(flags: dict[str, str | tuple[str, ...]]) -> Wanted:
+    """Return what is to be imported. Raises: UsageError: no time is between the two given."""
+    start, end = _text(flags["start"]), _text(flags["end"])
+    wanted = Wanted(
+        frozenset(flags["accounts"]),
+        frozenset(flags["regions"]),
+        math.ceil(seconds_of(start, 0)),
+        math.floor(seconds_of(end, 1 << 60)),
+    )
+    if wanted.start_s > wanted.end_s:
+        raise UsageError(f"--from {start} is later than --to {end}: no time is between")
+    return wanted
 
 
 def _text(flag: str | tuple[str, ...] | None) -> str | None:
@@ -137,37 +156,48 @@ def _files(
             yield from local(Path(path), wanted, out)
 
 
-def _into_log(data: Path, files: list[_File], wanted: Wanted, _: str) -> Summary:
-    """Import ``files`` into the log of ``data``. Raises: UsageError: a server has it."""
-    make_dir(data)
+def _make(data: Path) -> None:
+    """Make the data directory. Raises: UsageError."""
+    try:
+        make_dir(data)
+    except OSError as error:
+        advice = "choose another with --data"
+        why = f"the data directory {data} cannot be made: {error.strerror}; {advice}"
+        raise UsageError(why) from error
+
+
+def _into_log(data: Path, files: list[_File], wanted: Wanted, _: str, summary: Summary) -> None:
+    """Import ``files`` into the log of ``data``. Raises: UsageError: a server has it. Unavailable."""
+    _make(data)
     clock = SystemClock()
     with closing(Segments.open(data, clock, SystemIds())) as log:
         if log.damage is not None:
             raise log.damage
         alone = hold(data / "history")
         state = SqliteState.open(data / "state.db")
-        with closing(alone), closing(state), _Quarantine(data) as quarantine:
+        with closing(alone), closing(state), _Quarantine(data, summary) as quarantine:
             history = History.open(data / "history", log, clock, WINDOW_S)
             while history.step():
                 pass
             with LogSink(log, history) as sink, _Bar(files) as bar:
                 importer = partial(Importer, sink, state, wanted)
-                summary = import_all(files, importer, quarantine.add, bar.told)
+                import_all(files, importer, quarantine.add, partial(bar.told, summary), summary)
             while history.step():
                 pass
-    return summary
 
 
-def _into_server(data: Path, files: list[_File], wanted: Wanted, server: str) -> Summary:
+def _into_server(
+    data: Path, files: list[_File], wanted: Wanted, server: str, summary: Summary
+) -> None:
     """Import ``files`` into the log of a server. Raises: UsageError. ClientError. Unavailable."""
     sink: ServerSink = _far().server_sink(server)
     with sink:
-        make_dir(data)
+        _make(data)
         # Not the state of a server that may have this very directory.
         state = SqliteState.open(data / "imports.db")
-        with closing(state), _Quarantine(data) as quarantine, _Bar(files) as bar:
+        with closing(state), _Quarantine(data, summary) as quarantine, _Bar(files) as bar:
             importer = partial(Importer, sink, state, wanted, place=f"import/{sink.log_id}")
-            return import_all(files, importer, quarantine.add, bar.told)
+            import_all(files, importer, quarantine.add, partial(bar.told, summary), summary)
 
 
 def _far() -> ModuleType:
@@ -178,8 +208,11 @@ def _far() -> ModuleType:
 class _Quarantine:
     """The list of what could not be read: appended to, one JSON object a line."""
 
-    def __init__(self, data: Path) -> None:
+    def __init__(self, data: Path, summary: Summary) -> None:
+        """``summary`` is told how many there are of earlier imports."""
         self._file = (data / QUARANTINE).open("ab")
+        with (data / QUARANTINE).open("rb") as before:
+            summary.quarantined_before = sum(1 for _ in before)
 
     def __enter__(self) -> Self:
         return self
@@ -226,6 +259,7 @@ class _Bar:
 
 
 def _show_text(summary: Summary, out: LeftOut, data: Path) -> None:
+    quarantine = data / QUARANTINE
     rows = (
         ("files", f"{summary.files:,} read, {summary.bytes / 2**20:,.1f} MiB"),
         ("", _some(summary.files_before, "imported before, unchanged")),
@@ -233,6 +267,7 @@ def _show_text(summary: Summary, out: LeftOut, data: Path) -> None:
         ("", _some(out.digests, "digests")),
         ("", _some(out.other, "with other names")),
         ("", _some(out.links, "links, not followed")),
+        ("", _some(summary.files_left, "not done yet")),
         ("", _some(summary.files_failed, "could not be read")),
         ("", _some(len(out.folders), "folders that could not be read")),
         ("", _some(len(out.archives), "archives, of which nothing was read: unpack them first")),
@@ -241,7 +276,8 @@ def _show_text(summary: Summary, out: LeftOut, data: Path) -> None:
         ("", _some(summary.duplicates, "there already")),
         ("", _some(summary.outside, "not asked for")),
         ("", _some(summary.beside, "lines of tools beside them, not counted")),
-        ("", _some(summary.quarantined, f"could not be read: {data / QUARANTINE}")),
+        ("", _some(summary.quarantined, f"could not be read: {quarantine}")),
+        ("earlier", _some(summary.quarantined_before, f"that could not be read: {quarantine}")),
     )
     for title, text in rows:
         if text:

@@ -14,7 +14,7 @@ from typing import NoReturn, TextIO
 import click
 
 from opentrail import __version__
-from opentrail.cli.exits import EXIT_PIPE, EXIT_UNAVAILABLE, exit_code
+from opentrail.cli.exits import EXIT_INTERRUPTED, EXIT_PIPE, EXIT_UNAVAILABLE, exit_code
 from opentrail.cli.options import write_plain
 from opentrail.errors import OpenTrailError
 
@@ -104,7 +104,7 @@ def main() -> None:
     try:
         cli.main(standalone_mode=False)
     except click.exceptions.Abort:
-        sys.exit(130)
+        sys.exit(EXIT_INTERRUPTED)
     except click.exceptions.NoArgsIsHelpError as error:
         _end(error.format_message(), error.exit_code)
     except click.ClickException as error:

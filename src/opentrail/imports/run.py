@@ -39,6 +39,8 @@ class Summary:
     """Read now."""
     files_before: int = 0
     """Imported before and unchanged: not read again."""
+    files_left: int = 0
+    """Not done: the import was ended before."""
     files_failed: int = 0
     """Could not be fetched."""
     bytes: int = 0
@@ -48,6 +50,8 @@ class Summary:
     duplicates: int = 0
     outside: int = 0
     quarantined: int = 0
+    quarantined_before: int = 0
+    """Lines that earlier imports left in the list of what could not be read."""
     beside: int = 0
     """What tools write beside records: counted here, and not in ``records``."""
     failures: list[Quarantined] = field(default_factory=list)
@@ -74,19 +78,19 @@ def import_all(
     files: Iterable[_File],
     importer: Callable[[Told], Importer],
     quarantine: Callable[[list[Quarantined]], None],
-    told: Callable[[Summary, _File], None],
-) -> Summary:
-    """Import ``files`` by the ``importer``; call ``told`` when each is done.
+    told: Callable[[_File], None],
+    summary: Summary,
+) -> None:
+    """Import ``files`` by the ``importer``; call ``told`` when each is done, and counted in ``summary``.
 
-    Raises: Unavailable: the sink refuses. Corrupt.
+    Raises: Unavailable: the sink refuses. Corrupt. What is counted then is done.
     """
-    summary = Summary()
 
     def note(taken: Taken) -> None:
         file = cast("_File", taken.source)
         summary.count(taken, file.size)
         _note(summary, quarantine, taken.unread)
-        told(summary, file)
+        told(file)
 
     into = importer(note)
     for file, reading in _fetched(_not_done(files, into, summary)):
@@ -96,11 +100,10 @@ def import_all(
             unread = [Quarantined(shown(file.name), 0, f"cannot be read: {error}")]
             summary.files_failed += 1
             _note(summary, quarantine, unread)
-            told(summary, file)
+            told(file)
         else:
             into.take(file, pieces)
     into.finish()
-    return summary
 
 
 def _not_done(files: Iterable[_File], importer: Importer, summary: Summary) -> Iterator[_File]:
