@@ -239,12 +239,18 @@ def test_interrupted_it_says_what_is_done_and_how_to_go_on(made: list[bytes], tm
 
 def test_an_earlier_quarantine_is_mentioned(tmp_path: Path):
     (tmp_path / "a.json").write_bytes(b'{"a":1}\n{"b":1}\n')
+    (tmp_path / "opentrail-import").mkdir()
+    quarantine = tmp_path / "opentrail-import" / "quarantine.ndjson"
+    quarantine.write_bytes(b'{"file":')  # the power failed
     assert servers.run("import", "a.json", home=tmp_path).returncode == 1
+    half, *lines = quarantine.read_bytes().splitlines()
+    assert half == b'{"file":'
+    assert [json.loads(line)["record"] for line in lines] == [0, 1]
     done = servers.run("import", "a.json", home=tmp_path)
     assert done.returncode == 0
-    said = "earlier  2 that could not be read: opentrail-import/quarantine.ndjson\n"
+    said = "earlier  3 that could not be read: opentrail-import/quarantine.ndjson\n"
     assert done.stdout.endswith(said)
-    assert summary("a.json", home=tmp_path)["quarantined_before"] == 2
+    assert summary("a.json", home=tmp_path)["quarantined_before"] == 3
 
 
 def test_what_cannot_be_is_refused(tmp_path: Path):

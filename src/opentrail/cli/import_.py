@@ -30,7 +30,7 @@ from opentrail.cli.exits import EXIT_INTERRUPTED, EXIT_NO
 from opentrail.cli.options import Command
 from opentrail.cli.times import seconds_of
 from opentrail.clock import SystemClock, SystemIds
-from opentrail.durable import make_dir
+from opentrail.durable import OS_FILES, make_dir
 from opentrail.errors import Unavailable, UsageError
 from opentrail.event.safe import safe
 from opentrail.eventlog.segments import Segments
@@ -210,9 +210,16 @@ class _Quarantine:
 
     def __init__(self, data: Path, summary: Summary) -> None:
         """``summary`` is told how many there are of earlier imports."""
-        self._file = (data / QUARANTINE).open("ab")
-        with (data / QUARANTINE).open("rb") as before:
-            summary.quarantined_before = sum(1 for _ in before)
+        path = data / QUARANTINE
+        self._file = path.open("a+b")
+        OS_FILES.sync_dir(data)
+        self._file.seek(0)
+        ended = True
+        for line in self._file:
+            summary.quarantined_before += 1
+            ended = line.endswith(b"\n")
+        # A line of which the end is missing, as the power failed, must not spoil the next.
+        self._file.write(b"" if ended else b"\n")
 
     def __enter__(self) -> Self:
         return self
@@ -221,10 +228,11 @@ class _Quarantine:
         self._file.close()
 
     def add(self, unread: list[Quarantined]) -> None:
-        """Add what is in ``unread``."""
+        """Add what is in ``unread``, durably. Raises: OSError."""
         lines = (msgspec.json.encode(each) for each in unread)
         self._file.write(b"\n".join(chain(lines, (b"",))))
         self._file.flush()
+        OS_FILES.sync(self._file.fileno())
 
 
 class _Bar:

@@ -211,8 +211,9 @@ class Taken:
     """Whether it could not be read to its end, and is read again the next time."""
 
 
-Told = Callable[[Taken], None]
-"""Called for each file when it is done, in their order."""
+Told = Callable[[list[Taken]], None]
+"""Called with files whose records are in the log, in their order, before state says that they are done:
+what of them could not be read must be listed then, as they are not read again."""
 
 
 class Importer:
@@ -245,9 +246,11 @@ class Importer:
         """Import what the file of the unpacked ``pieces`` holds.
 
             1. take the records in that are not there    (durable, a batch at a time)
-            2. note in state that the file is done
-        Both may happen with a later file, and with ``finish``. A crash before 2 has the file read
-        again, and every record of it is then a duplicate. Raises: Unavailable. Corrupt.
+            2. tell what could not be read
+            3. note in state that the file is done
+        All may happen with a later file, and with ``finish``. A crash before 3 has the file read
+        again: every record of it is then a duplicate, and told twice is what could not be read.
+        Raises: Unavailable. Corrupt. OSError: as telling does.
         """
         file = _File(source)
         found = found_in(file.read(pieces))
@@ -319,10 +322,9 @@ class Importer:
             for file, what in done
             if not file.failed and what.version
         }
+        self._told([Taken(file.source, what, file.listed, file.failed) for file, what in done])
         if notes:
             self._state.commit([Change(key, value, None) for key, value in notes.items()])
-        for file, what in done:
-            self._told(Taken(file.source, what, file.listed, file.failed))
 
     def _key(self, source: Source) -> str:
         name = source.name.encode("utf-8", "surrogateescape")

@@ -83,14 +83,15 @@ def import_all(
 ) -> None:
     """Import ``files`` by the ``importer``; call ``told`` when each is done, and counted in ``summary``.
 
-    Raises: Unavailable: the sink refuses. Corrupt. What is counted then is done.
+    Raises: Unavailable: the sink refuses. Corrupt. OSError: ``quarantine`` does. What is counted then is done.
     """
 
-    def note(taken: Taken) -> None:
-        file = cast("_File", taken.source)
-        summary.count(taken, file.size)
-        _note(summary, quarantine, taken.unread)
-        told(file)
+    def note(taken: list[Taken]) -> None:
+        _note(summary, quarantine, [unread for each in taken for unread in each.unread])
+        for each in taken:
+            file = cast("_File", each.source)
+            summary.count(each, file.size)
+            told(file)
 
     into = importer(note)
     for file, reading in _fetched(_not_done(files, into, summary)):

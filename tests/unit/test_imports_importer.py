@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What cannot be read of a file is told before the file counts as done: else a crash would hide it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+from support.log_files import Fault
+from support.memory_state import MemoryState
+
+from opentrail.errors import Unavailable
+from opentrail.imports.contents import begun
+from opentrail.imports.importer import Importer, Outcome, Taken
+from opentrail.imports.paths import Wanted
+
+RECORD = b'{"eventTime":"2026-01-31T10:00:00Z"}'
+
+
+@dataclass
+class File:
+    data: bytes
+    name: str = "a.json"
+    version: str = "1"
+
+    def pieces(self) -> Iterator[bytes]:
+        yield self.data
+
+
+class AllTaken:
+    """A sink that takes everything."""
+
+    def prepare(self, records: list[bytes]) -> None:
+        """Do nothing."""
+
+    def begin(self) -> None:
+        """Do nothing."""
+
+    def finish(self) -> Outcome:
+        return Outcome()
+
+
+def test_what_cannot_be_read_is_told_before_the_file_is_done():
+    state = MemoryState()
+    told: list[Taken] = []
+    file = File(RECORD + b"\n{bad\n")
+    importer = Importer(AllTaken(), state, Wanted(), told.extend)
+    importer.take(file, begun(file.pieces()))
+    state.fault = Fault.LOST
+    with pytest.raises(Unavailable):
+        importer.finish()
+    assert [len(each.unread) for each in told] == [1]
+    assert importer.done(file) is None
+    importer.take(file, begun(file.pieces()))
+    importer.finish()
+    assert [len(each.unread) for each in told] == [1, 1]
+    assert importer.done(file) == told[1].done
+
+
+def test_what_cannot_be_known_again_is_never_done():
+    told: list[Taken] = []
+    importer = Importer(AllTaken(), MemoryState(), Wanted(), told.extend)
+    file = File(RECORD, version="")
+    importer.take(file, begun(file.pieces()))
+    importer.finish()
+    assert told[0].done.imported == 1
+    assert importer.done(file) is None
