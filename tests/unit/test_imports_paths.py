@@ -99,6 +99,16 @@ def test_a_folder_is_read_in_order_without_links_and_what_is_ours(tmp_path):
     assert out == LeftOut(other=1, links=2)
 
 
+def test_the_directory_that_takes_the_records_is_not_read(tmp_path, monkeypatch):
+    (tmp_path / "into").mkdir()
+    for name in ("a.json", "into/quarantine.ndjson"):
+        (tmp_path / name).touch()
+    monkeypatch.chdir(tmp_path)
+    for path in (Path(), tmp_path):
+        names = [file.name for file in local(path, Wanted(), LeftOut(), Path("into"))]
+        assert names == [str(tmp_path.resolve() / "a.json")]
+
+
 def test_what_cannot_be_read_in_a_folder_ends_nothing(tmp_path):
     (tmp_path / "a.json").write_bytes(b"{}")
     (tmp_path / "b").mkdir()

@@ -104,7 +104,8 @@ def command(paths: tuple[str, ...], data: str, form: str, **flags: str | tuple[s
       opentrail import ./AWSLogs --server http://127.0.0.1:4540
     """
     wanted, out, summary = _wanted(flags), LeftOut(), Summary()
-    files = list(_files(paths, wanted, out, str(flags["endpoint_url"]), str(flags["profile"])))
+    where = (str(flags["endpoint_url"]), str(flags["profile"]))
+    files = [file for path in paths for file in _files(path, wanted, out, Path(data), where)]
     server = str(flags["server"])
     into = _into_server if server else _into_log
     try:
@@ -144,16 +145,18 @@ _File = LocalFile | Pipe | BucketObject
 
 
 def _files(
-    paths: tuple[str, ...], wanted: Wanted, out: LeftOut, endpoint: str, profile: str
+    path: str, wanted: Wanted, out: LeftOut, into: Path, where: tuple[str, str]
 ) -> Iterator[_File]:
-    """Yield what there is to read. Raises: UsageError. ClientError. Unavailable."""
-    for path in paths:
-        if path.startswith(_SCHEME):
-            name, _, prefix = path.removeprefix(_SCHEME).partition("/")
-            bucket: Bucket = _far().bucket(name, endpoint, profile)
-            yield from in_bucket(bucket, prefix, wanted, out)
-        else:
-            yield from local(Path(path), wanted, out)
+    """Yield what there is to read at ``path``; ``where``: endpoint and profile.
+
+    Raises: UsageError. ClientError. Unavailable.
+    """
+    if path.startswith(_SCHEME):
+        name, _, prefix = path.removeprefix(_SCHEME).partition("/")
+        bucket: Bucket = _far().bucket(name, *where)
+        yield from in_bucket(bucket, prefix, wanted, out)
+    else:
+        yield from local(Path(path), wanted, out, into)
 
 
 def _make(data: Path) -> None:

@@ -103,17 +103,20 @@ class LeftOut:
         return False
 
 
-def local(path: Path, wanted: Wanted, out: LeftOut) -> Iterator[LocalFile | Pipe]:
+def local(
+    path: Path, wanted: Wanted, out: LeftOut, into: Path | None = None
+) -> Iterator[LocalFile | Pipe]:
     """Yield the files at and under ``path`` that may hold records, in the order of their names.
 
-    Links are followed only where ``path`` itself is one. Raises: UsageError: nothing is there that can
-    be read.
+    Links are followed only where ``path`` itself is one. ``into``: the directory that takes the records,
+    in which are none to read. Raises: UsageError: nothing is there that can be read.
     """
     if path.is_file():
         if out.takes(str(path), wanted, named=True):
             yield _local_file(path.resolve())
     elif path.is_dir():
-        yield from _under(path.resolve(), wanted, out)
+        own = None if into is None else into.resolve()
+        yield from _under(path.resolve(), wanted, out, own)
     elif path.is_fifo():
         yield Pipe(str(path))
     elif path.exists():
@@ -122,7 +125,7 @@ def local(path: Path, wanted: Wanted, out: LeftOut) -> Iterator[LocalFile | Pipe
         raise UsageError(f"there is no file or directory {path}")
 
 
-def _under(folder: Path, wanted: Wanted, out: LeftOut) -> Iterator[LocalFile]:
+def _under(folder: Path, wanted: Wanted, out: LeftOut, own: Path | None) -> Iterator[LocalFile]:
     try:
         entries = sorted(os.scandir(folder), key=lambda each: each.name)
     except OSError as error:
@@ -132,8 +135,8 @@ def _under(folder: Path, wanted: Wanted, out: LeftOut) -> Iterator[LocalFile]:
         if entry.is_symlink():
             out.links += 1
         elif entry.is_dir(follow_symlinks=False):
-            if entry.name != OWN_FOLDER:
-                yield from _under(Path(entry.path), wanted, out)
+            if entry.name != OWN_FOLDER and Path(entry.path) != own:
+                yield from _under(Path(entry.path), wanted, out, own)
         elif not entry.is_file(follow_symlinks=False):
             out.other += 1
         elif out.takes(entry.path, wanted):
