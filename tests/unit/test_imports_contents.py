@@ -15,7 +15,7 @@ from collections.abc import Iterator
 import pytest
 import zstandard
 
-from opentrail.imports import contents, ungzip
+from opentrail.imports import contents, ungzip, window
 from opentrail.imports.contents import begun, found_in
 from opentrail.imports.split import Unread
 from opentrail.imports.ungzip import NotReadable, unpacked
@@ -78,7 +78,8 @@ def found(data: bytes, size: int = PIECE) -> list[Found]:
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is large is small, so that tests are quick."""
     monkeypatch.setattr(contents, "WHOLE_BYTES_MAX", 400)
-    monkeypatch.setattr(contents, "VALUE_BYTES_MAX", 1000)
+    monkeypatch.setattr(window, "VALUE_BYTES_MAX", 1000)
+    monkeypatch.setattr(window, "_AHEAD", 60)
 
 
 RECORDS = [b'{"eventTime":"2026-01-31T10:00:00Z","n":%d}' % number for number in range(40)]
@@ -93,6 +94,24 @@ LARGE = {
     "a list": b"[" + b",".join(RECORDS) + b"]",
     "log files, joined": b'{"Records":[' + b",".join(RECORDS[:20]) + b']}{"Records":['
     + b",".join(RECORDS[20:]) + b"]}",
+    "records on many lines, joined": b"\n".join(
+        json.dumps(json.loads(each), indent=1).encode() for each in RECORDS
+    ),
+    "records on one line, joined": b"".join(RECORDS),
+    "lists on many lines, joined": b"[\n" + b",\n".join(RECORDS[:20]) + b"\n]\n[\n"
+    + b",\n".join(RECORDS[20:]) + b"\n]\n",
+    "LookupEvents": json.dumps(
+        {"Events": [{"EventId": "1", "CloudTrailEvent": each.decode()} for each in RECORDS], "NextToken": "t]}"},
+        indent=4,
+    ).encode(),
+    "CloudWatch Logs": json.dumps(
+        {"messageType": "DATA_MESSAGE", "subscriptionFilters": ["a", "b"], "logEvents":
+            [{"message": each.decode()} for each in RECORDS]}
+    ).encode(),
+    "Elasticsearch": json.dumps(
+        {"took": 1, "timed_out": False, "_shards": {"total": 1}, "hits": {"total": {"value": 40}, "max_score":
+            None, "hits": [{"_source": {"message": each.decode()}} for each in RECORDS]}, "x": [1]}
+    ).encode(),
     "log files, a line each": b"".join(
         b'{"Records":[' + b",".join(RECORDS[at : at + 5]) + b"]}\n" for at in range(0, 40, 5)
     ),
@@ -105,6 +124,28 @@ LARGE = {
 def test_every_record_of_a_large_file_is_read(shape: str, size: int):
     assert len(LARGE[shape]) > contents.WHOLE_BYTES_MAX
     assert found(LARGE[shape], size) == RECORDS
+
+
+@pytest.mark.usefixtures("small")
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be", "utf-32"])
+@pytest.mark.parametrize("size", [7, 50, 401, 100_000])
+def test_a_large_file_may_be_in_another_encoding(encoding: str, size: int):
+    for shape in ("lines", "a log file", "records on many lines, joined"):
+        data = LARGE[shape].decode().encode(encoding)
+        assert found(data, size) == RECORDS
+        *_, last = found(data[:-1], size)
+        assert isinstance(last, Unread)
+
+
+@pytest.mark.usefixtures("small")
+def test_what_is_too_large_and_no_list_is_not_looked_into():
+    inside = b"[%b]" % b",".join(RECORDS)
+    for odd in (
+        b'{"eventTime":"2026-01-31T10:00:00Z","events":%b}' % inside,
+        b'{"eventVersion":"1.0","requestParameters":{"records":%b}}' % inside,
+        b'{"events":{"a":%b}}' % inside,
+    ):
+        assert not [each for each in found(odd) if isinstance(each, bytes)]
 
 
 @pytest.mark.usefixtures("small")
@@ -139,7 +180,7 @@ def test_damage_in_a_large_file_is_said_with_its_place():
     at = LIST.index(RECORDS[30])
     *records, last = found(LIST[:at] + b"oops" + LIST[at + 4 :])
     assert records == RECORDS[:30]
-    assert last == Unread(at, "the file is damaged from here on")
+    assert last == Unread(at, "the file is damaged from here on, or cut short")
 
 
 @pytest.mark.usefixtures("small")

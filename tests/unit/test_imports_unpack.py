@@ -76,10 +76,24 @@ def test_files_of_other_encodings_are_read(encoding: str):
         assert list(records_of(data)) == [ONE, TWO]
 
 
-def test_what_is_no_utf_16_is_said():
-    (found,) = records_of(b'\xff\xfe{\0"')
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_half_a_character_in_utf_16_is_an_escape(encoding: str):
+    text = ONE.decode().replace('"1"}', '"\ud83d"}')
+    (found,) = records_of(text.encode(encoding, "surrogatepass"))
+    assert found == ONE.replace(b'"1"}', rb'"\ud83d"}')
+
+
+def test_what_is_no_utf_16_or_ends_within_a_character_is_said():
+    whole = b"\xff\xfe" + ONE.decode().encode("utf-16-le")
+    assert list(records_of(whole + b"{")) == [
+        ONE,
+        Unread(len(whole) + 1, "its utf-16 ends within a character"),
+    ]
+    (found,) = records_of(whole[:-1])
+    assert found == Unread(0, "not JSON, or cut short")
+    (found,) = records_of(b"\xff\xfe\0\0" + b"\xff" * 8)
     assert isinstance(found, Unread)
-    assert "UTF-16" in found.reason
+    assert "not the utf-32 that it seems to be" in found.reason
 
 
 def test_only_a_log_file_with_nothing_odd_in_it_is_plain():

@@ -17,6 +17,7 @@ from opentrail.event.parts import elements, members
 from opentrail.eventlog.base import RECORD_BYTES_MAX
 from opentrail.imports import wrapped
 from opentrail.imports.split import NoRecord, Split, Unread, Value, values
+from opentrail.imports.ungzip import NotReadable
 
 Found = bytes | Unread | NoRecord
 
@@ -62,21 +63,48 @@ _BARE = {b"{\0": "utf-16-le", b"[\0": "utf-16-le", b"\0{": "utf-16-be", b"\0[": 
 
 def records_of(data: bytes) -> Iterator[Found]:
     """Yield every record of an unpacked file, and what is none. Nothing is dropped unsaid."""
-    try:
-        text = _as_utf8(data)
-    except UnicodeDecodeError as error:
-        yield Unread(error.start, f"not the UTF-16 or UTF-32 that it seems to be: {error.reason}")
+    encoding = encoding_of(data)
+    if not encoding:
+        text = data.removeprefix(codecs.BOM_UTF8)
+        yield from opened(values(text, len(data) - len(text)))
         return
-    yield from opened(values(text, len(data) - len(text) if data.endswith(text) else 0))
+    decoder = Decoder(encoding)
+    last: Found = b""
+    try:
+        for last in opened(values(decoder.utf8(data), 0)):
+            yield last
+        decoder.end()
+    except NotReadable as error:
+        if not isinstance(last, Unread):  # else the same has been said
+            yield Unread(len(data), str(error))
 
 
-def _as_utf8(data: bytes) -> bytes:
-    """Return what a file holds in UTF-8, without a mark. Raises: UnicodeDecodeError."""
-    for mark, encoding in _MARKS:
-        if data.startswith(mark):
-            return data.decode(encoding).encode()
-    encoding = _BARE.get(data[:2], "")
-    return data.decode(encoding).encode() if encoding else data.removeprefix(codecs.BOM_UTF8)
+def encoding_of(data: bytes) -> str:
+    """Return which encoding a file has that begins with ``data``; "": UTF-8."""
+    marked = (encoding for mark, encoding in _MARKS if data.startswith(mark))
+    return next(marked, _BARE.get(data[:2], ""))
+
+
+class Decoder:
+    """Makes UTF-8 of another encoding, a piece at a time."""
+
+    def __init__(self, encoding: str) -> None:
+        self._encoding = encoding
+        # Half a character is an escape then, which says the same in JSON.
+        self._decoder = codecs.getincrementaldecoder(encoding)("surrogatepass")
+
+    def utf8(self, piece: bytes) -> bytes:
+        """Return the next piece in UTF-8. Raises: NotReadable."""
+        try:
+            return self._decoder.decode(piece).encode("utf-8", "backslashreplace")
+        except UnicodeDecodeError as error:
+            why = f"not the {self._encoding} that it seems to be: {error.reason}"
+            raise NotReadable(why) from error
+
+    def end(self) -> None:
+        """Raise NotReadable if the last character is cut in two."""
+        if self._decoder.getstate()[0]:
+            raise NotReadable(f"its {self._encoding} ends within a character")
 
 
 def opened(found: Iterable[Split]) -> Iterator[Found]:
