@@ -24,7 +24,7 @@ from opentrail.trails.digestfile import HASH_ALGORITHM, LogFileEntry
 from opentrail.trails.examine import Examiner
 from opentrail.trails.ungzip import LOG_BYTES_MAX
 from opentrail.trails.verdict import Finding, KeyRing, Verdict, overall
-from opentrail.trails.workers import Here, Processes, examined
+from opentrail.trails.workers import GROW_S, Growing, Here, Processes, Threads, examined
 
 END = START + HOURS * HOUR
 FOLDER = f"AWSLogs/{ACCOUNT}/CloudTrail/us-east-1/2023/11/14/"
@@ -230,12 +230,20 @@ def nowhere(_name):
     return None
 
 
-@pytest.mark.parametrize("threads", [1, 3])
-def test_processes_find_what_one_does(world, threads):
+def growing(opener):
+    return Growing(Here(opener()), Processes(opener, 2), 10**9)
+
+
+@pytest.mark.parametrize(
+    "begun",
+    [lambda opener: Processes(opener, 2), lambda opener: Threads(opener(), 3), growing],
+    ids=["processes", "threads", "growing"],
+)
+def test_many_find_what_one_does(world, begun):
     world.rewrite(world.trail.logs[1], b"x")
     opener = Opener(world.root, RING)
     here = Here(opener())
-    pool = Processes(opener, 2, threads)
+    pool = begun(opener)
     try:
         keys = world.trail.digests * 5
         assert list(examined(pool, keys)) == list(examined(here, keys))
@@ -250,7 +258,7 @@ def die(_examiner, _items):
 
 
 def test_a_process_that_dies_is_no_verdict(world):
-    pool = Processes(Opener(world.root, RING), 2, 1)
+    pool = Processes(Opener(world.root, RING), 2)
     try:
         with pytest.raises(Unavailable, match="has died"):
             pool.begin(die, [1])()
@@ -263,7 +271,7 @@ def how_it_began(_examiner, items):
 
 
 def test_processes_are_not_forked_beside_a_thread_that_began_later(world):
-    pool = Processes(Opener(world.root, RING), 1, 1)
+    pool = Processes(Opener(world.root, RING), 1)
     done = threading.Event()
     thread = threading.Thread(target=done.wait)
     thread.start()
@@ -273,6 +281,24 @@ def test_processes_are_not_forked_beside_a_thread_that_began_later(world):
         pool.close()
         done.set()
         thread.join()
+
+
+def slow(examiner, items):
+    time.sleep(GROW_S)
+    return examiner.logs(items)
+
+
+def test_processes_begin_when_there_is_much_to_do(world):
+    opener = Opener(world.root, RING)
+    pool = Growing(Here(opener()), Processes(opener, 2), HOURS + 1)
+    try:
+        list(examined(pool, world.trail.digests))
+        pool.begin(Examiner.logs, entries_of(world))()
+        assert pool.begin(how_it_began, [1])() != ["ForkProcess"]
+        pool.begin(slow, entries_of(world))()
+        assert pool.begin(how_it_began, [1])() == ["ForkProcess"]
+    finally:
+        pool.close()
 
 
 def test_the_bar_begins_no_thread(monkeypatch):

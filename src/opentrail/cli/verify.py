@@ -24,10 +24,10 @@ from opentrail.trails.receipt import judge, links, made_s, read_receipt, trail_o
 from opentrail.trails.survey import END_ANY, Asked, Survey, survey
 from opentrail.trails.verdict import Finding, KeyRing, Verdict, read_key_ring
 from opentrail.trails.verify import Expected, Files, verify
-from opentrail.trails.workers import Here, Processes, Workers
+from opentrail.trails.workers import Growing, Here, Processes, Threads, Workers
 
-PARALLEL_DIGESTS_MIN = 3
-"""With fewer, processes would take longer to begin than the work does."""
+THREADS_S3, THREADS_MAX = 8, 32
+"""For each job at an S3 endpoint, which may be far away and answer late; and of all jobs."""
 _file = click.Path(dir_okay=False, path_type=Path)
 
 
@@ -60,7 +60,9 @@ _file = click.Path(dir_okay=False, path_type=Path)
     "--against-log", is_flag=True, help="Compare the files with the log of the server here too."
 )
 @click.option(
-    "--jobs", type=click.IntRange(1, 256), help="Processes.  [default: one for each core]"
+    "--jobs",
+    type=click.IntRange(1, 256),
+    help="Processes; at S3 eight threads each.  [default: one for each core]",
 )
 @click.option("--verbose", is_flag=True, help="Show valid files too.")
 @click.option(
@@ -225,12 +227,13 @@ def _workers(
 ) -> Iterator[Workers]:
     cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count()
     count = jobs or cores or 1
-    processes = None
-    if count > 1 and found.count >= PARALLEL_DIGESTS_MIN:
-        processes = Processes(target.opening, count, target.opening.threads)
+    workers: Workers = Here(examiner)
+    if target.opening.directory is None:
+        workers = Threads(examiner, min(count * THREADS_S3, THREADS_MAX))
+    elif count > 1:
+        workers = Growing(Here(examiner), Processes(target.opening, count), found.count)
     try:
-        yield processes or Here(examiner)
+        yield workers
     finally:
+        workers.close()
         examiner.source.close()
-        if processes is not None:
-            processes.close()

@@ -32,8 +32,6 @@ from opentrail.trails.verdict import KeyRing
 from opentrail.trails.verify import Expected
 
 _SCHEME = "s3://"
-THREADS_S3 = 8
-"""In each process: an endpoint far away answers late, and botocore keeps ten connections."""
 STATE = "the server's state"
 
 
@@ -79,11 +77,6 @@ class Opening:
         if self.directory is not None:
             source = ReadDir(self.directory, name or self.directory.name, self.base)
         return Examiner(source, elsewhere, self.ring, self.bucket, self.with_metadata)
-
-    @property
-    def threads(self) -> int:
-        """How many files a process is to read at once."""
-        return THREADS_S3 if self.directory is None else 1
 
     def _open(self) -> Bucket:
         name = self.lies_in or self.bucket

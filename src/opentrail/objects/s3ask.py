@@ -137,6 +137,9 @@ class S3Ask:
         self._is_secret = url.scheme == "https"
         self._root = url.path.rstrip("/")
         self._mine = threading.local()
+        self._open: set[socket.socket] = set()
+        """All threads' connections."""
+        self._changing = threading.Lock()
 
     def ask(self, path: str, query: str, bytes_max: int) -> Answer | None:
         """Return what is answered to a GET of ``path`` (from "/" on) with ``query``.
@@ -149,16 +152,16 @@ class S3Ask:
         except (OSError, httptools.HttpParserError, httptools.HttpParserUpgrade):
             answer = None
         if answer is None or not answer.is_kept:
-            self.close()
+            self._drop()
         return answer
 
     def _asked(self, request: bytes, bytes_max: int) -> Answer | None:
         kept: socket.socket | None = getattr(self._mine, "connection", None)
-        if kept is not None:
+        if kept is not None and kept.fileno() >= 0:
             answer = self._over(kept, request, bytes_max)
             if answer is not None:
                 return answer
-            self.close()  # it was closed meanwhile
+            self._drop()  # it was closed meanwhile
         return self._over(self._connect(), request, bytes_max)
 
     def _over(self, connection: socket.socket, request: bytes, bytes_max: int) -> Answer | None:
@@ -209,20 +212,36 @@ class S3Ask:
 
     def _connect(self) -> socket.socket:
         connection = socket.create_connection(self._address, TIMEOUT_S)
-        self._mine.connection = connection
+        self._keep(connection)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if self._is_secret:
             trusted = ssl.create_default_context(cafile=self._where.ca or None)
             connection = trusted.wrap_socket(connection, server_hostname=self._address[0])
-            self._mine.connection = connection
+            self._keep(connection)
         return connection
 
+    def _keep(self, connection: socket.socket | None) -> None:
+        """Let the calling thread have this connection, and no other any more."""
+        kept: socket.socket | None = getattr(self._mine, "connection", None)
+        self._mine.connection = connection
+        with self._changing:
+            if kept is not None:
+                self._open.discard(kept)
+            if connection is not None:
+                self._open.add(connection)
+
+    def _drop(self) -> None:
+        kept: socket.socket | None = getattr(self._mine, "connection", None)
+        if kept is not None:
+            kept.close()
+            self._keep(None)
+
     def close(self) -> None:
-        """Let go of the calling thread's connection; the next call makes another."""
-        connection: socket.socket | None = getattr(self._mine, "connection", None)
-        if connection is not None:
-            connection.close()
-            self._mine.connection = None
+        """Let go of all threads' connections; the next call of each makes another."""
+        with self._changing:
+            for connection in self._open:
+                connection.close()
+            self._open.clear()
 
 
 @functools.lru_cache(maxsize=8)

@@ -73,7 +73,7 @@ class S3Get:
         return answer
 
     def close(self) -> None:
-        """Let go of the calling thread's connection; the next call makes another."""
+        """Let go of all connections; the next call makes another."""
         self._endpoint.close()
 
 

@@ -4,6 +4,7 @@
 Source: CloudTrail User Guide, "Custom implementations of CloudTrail log file integrity validation".
 """
 
+import functools
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -27,6 +28,8 @@ from opentrail.trails.keys import SIGNATURE_ALGORITHM
 from opentrail.trails.ungzip import NotOneMember, sha256_of, unpacked
 from opentrail.trails.verdict import SIGNED_LATE_S, TIME_MAX, KeyRing, Verdict
 
+FOLDERS_CACHED = 1024
+"""A digest's log files lie in a few."""
 GENERATED_NAME = "backfill-generation-timestamp"
 GENERATED_SPAN_S = 3600
 """A backfill digest is signed within an hour of that time: what ``validate-logs`` asks keys for."""
@@ -34,6 +37,8 @@ _decode = msgspec.json.Decoder(Digest).decode
 
 Judged = tuple[Verdict, str]
 """A verdict and the reason for it; "" when it is valid."""
+_AS_LISTED: Judged = (Verdict.VALID, "")
+"""One for all: handed over from process to process it is sent once."""
 
 
 class Source(Protocol):
@@ -57,7 +62,7 @@ class Source(Protocol):
         ...
 
     def close(self) -> None:
-        """Let go of what the calling thread holds."""
+        """Let go of what is held open, when nobody reads."""
         ...
 
 
@@ -134,7 +139,7 @@ class Examiner:
             return error.verdict, str(error)
         if found != entry.hash_value:
             return Verdict.INVALID, "hash value doesn't match"
-        return Verdict.VALID, ""
+        return _AS_LISTED
 
     def logs(self, entries: Sequence[LogFileEntry]) -> list[Judged]:
         """Return what is to be said of each. Raises: Unavailable."""
@@ -264,8 +269,11 @@ def window_of(digest: Digest) -> tuple[int, int]:
 
 def is_at_home(place: Place, entry: LogFileEntry) -> bool:
     """Return whether a log file lies where those of the account and region of ``place`` do."""
-    its = log_name(entry.s3_object)
-    return its is not None and (place.account, place.region) == (
-        its.place.account,
-        its.place.region,
-    )
+    return _home_of(entry.s3_object.rpartition("/")[0]) == (place.account, place.region)
+
+
+@functools.lru_cache(maxsize=FOLDERS_CACHED)
+def _home_of(folder: str) -> tuple[str, str] | None:
+    """Return account and region of the log files in ``folder``; None: none are there."""
+    its = log_name(f"{folder}/x")
+    return None if its is None else (its.place.account, its.place.region)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is to be verified, and what of it lies in the bucket, by name."""
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass, field, replace
 
 from opentrail.errors import ClientError
@@ -130,9 +130,14 @@ def _is_stray(key: str, asked: Asked) -> bool:
     return place is not None and asked.holds(replace(place, account=place.account or asked.account))
 
 
-def log_names(source: Source, folder: str) -> Iterator[LogName]:
-    """Yield the log files in a folder that ``survey`` found. Raises: ClientError. Unavailable."""
+def log_names(source: Source, folder: str, listed: Container[int]) -> Iterator[LogName]:
+    """Yield the log files in a folder that ``survey`` found, but for those that are ``listed``.
+
+    ``listed`` has the ``hash`` of their keys. Raises: ClientError. Unavailable.
+    """
     for key in source.keys(folder):
+        if hash(key) in listed:
+            continue
         log = log_name(key)
         if log is not None and not (key.endswith("/") and _is_empty(source, key)):
             yield log

@@ -68,7 +68,7 @@ class Coverage:
 def uncovered(
     names: Iterable[LogName], covered: Coverage, bucket: str, now_s: int
 ) -> Iterator[Finding]:
-    """Yield what is to be said of the files ``names`` that no digest of their place lists.
+    """Yield what is to be said of files ``names``, which no digest of their place lists.
 
     Of a stretch of time without digests one finding is made, not one for each file.
     """
@@ -76,8 +76,6 @@ def uncovered(
     patience_s = PATIENCE_WINDOWS * int(statistics.median(e - s for s, e in covered.windows))
     counts: Counter[int] = Counter()
     for name in names:
-        if hash(name.key) in covered.listed:
-            continue
         if name.minute_s < 0:
             yield misnamed(name.key, bucket)
             continue
@@ -125,7 +123,7 @@ def _told(counts: Counter[int], spans: list[Span], now_s: int) -> Iterator[Findi
 def undigested_files(
     names: Iterable[LogName], place: Place, window_s: int, now_s: int, covered: Coverage
 ) -> Iterator[Finding]:
-    """Yield what is to be said of log files where there is no valid digest at all."""
+    """Yield what is to be said of log files, in no digest, where there is no valid one at all."""
     old_s, early_s = (
         now_s - PATIENCE_WINDOWS * window_s - MINUTE_S,
         now_s + PATIENCE_WINDOWS * window_s,
@@ -133,7 +131,6 @@ def undigested_files(
     count = sum(
         not old_s < name.minute_s <= early_s or covered.known.holds(name.minute_s, in_window=False)
         for name in names
-        if hash(name.key) not in covered.listed
     )
     if count:
         where = f"{place.account} {place.region}"

@@ -8,14 +8,15 @@ lists in ``uncovered``; here they are put together, place by place.
 
 import statistics
 from collections import defaultdict, deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 
 from opentrail.trails.bucketkeys import ChainName, DigestName, LogName, Place, digest_name, log_name
 from opentrail.trails.chain import NO_DIGESTS, WINDOW_S, Chain, Hole, Link, LogFiles, span_of
 from opentrail.trails.digestfile import LogFileEntry
-from opentrail.trails.examine import Examiner, Judged
+from opentrail.trails.examine import Examined, Examiner, Judged
+from opentrail.trails.looked import Check, looked_at
 from opentrail.trails.survey import END_ANY, Asked, Survey, log_names
 from opentrail.trails.uncovered import (
     MINUTE_S,
@@ -30,7 +31,7 @@ from opentrail.trails.uncovered import (
     undigested_files,
 )
 from opentrail.trails.verdict import COVERED, NOTE, Finding, Verdict
-from opentrail.trails.workers import BATCH, Later, Workers, examined
+from opentrail.trails.workers import Workers, examined
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +83,8 @@ def verify(
     ``now_s``: seconds since 1970 UTC. ``unlisted``: files in no digest are looked for.
     Raises: ClientError: NoSuchBucket. Unavailable.
     """
-    yield from _Run(files, expected, asked, now_s).findings(unlisted=unlisted)
+    run = _Run(files, expected, asked, now_s)
+    yield from looked_at(files.workers, run.findings(unlisted=unlisted))
 
 
 class _Run:
@@ -105,9 +107,9 @@ class _Run:
         self._backfilled: dict[ChainName, list[Span]] = {}
         """Of the place that is looked at: windows of digests that came late, which fill holes."""
 
-    def findings(self, *, unlisted: bool) -> Iterator[Finding]:
-        """Yield all that is found. Raises: as ``verify``."""
-        yield from _waiting(self._files, self._expected)
+    def findings(self, *, unlisted: bool) -> Iterator[Finding | Check]:
+        """Yield all that is found, and the log files to look at. Raises: as ``verify``."""
+        yield from map(Check, self._expected.waiting)
         bucket = self._files.examiner.bucket_name
         places = {chain.place for chain in self._chains if self._asked.takes(chain)}
         if unlisted:
@@ -115,21 +117,25 @@ class _Run:
             yield from (misnamed(key, bucket) for key in self._files.found.strays)
         undigested: list[tuple[Place, Coverage]] = []
         waiting = {hash(entry.s3_object) for entry in self._expected.waiting}
+        chains = [name for name in self._chains if unlisted or self._asked.takes(name)]
+        chains = [name for name in chains if name.place in places]
+        keys = (each.key for name in chains for each in self._in_time(name))
+        digests = examined(self._files.workers, keys)  # of the next chain, too, meanwhile
         for place in sorted(places):
             covered = Coverage({*waiting, *self._expected.others}, known=self._known(place))
-            for name in self._chains:
-                if name.place == place and (unlisted or self._asked.takes(name)):
-                    yield from self._chain(name, covered)
+            for name in chains:
+                if name.place == place:
+                    yield from self._chain(name, digests, covered)
             yield from self._told_holes()
             self._windows += [end - start for start, end in covered.windows]
             if covered.windows and unlisted:
-                logs = self._logs(place, covered)
+                logs = self._logs(place, covered.windows, covered.listed)
                 yield from uncovered(logs, covered, bucket, self._now_s)
             elif unlisted:
                 undigested.append((place, covered))
         for place, covered in undigested:
             window_s = int(statistics.median(self._windows or [WINDOW_S]))
-            logs = self._logs(place, Coverage())
+            logs = self._logs(place, [], covered.listed)
             yield from undigested_files(logs, place, window_s, self._now_s, covered)
 
     def _known(self, place: Place) -> Known:
@@ -138,18 +144,27 @@ class _Run:
         there = {(each.trail, each.home_region) for each in self._chains if each.place == place}
         return known if there <= known.trails else UNKNOWN_YET
 
-    def _chain(self, name: ChainName, covered: Coverage) -> Iterator[Finding]:
-        """Yield what is to be said of a chain; of one that is not asked for nothing is."""
-        asked, digests = self._asked, self._files.found.digests
-        there = digests.get(name, [])
-        names = [each for each in there if asked.is_in_time(each.end_s)]
+    def _in_time(self, name: ChainName) -> list[DigestName]:
+        """Return the digests of a chain that are of the time asked for."""
+        there = self._files.found.digests.get(name, [])
+        return [each for each in there if self._asked.is_in_time(each.end_s)]
+
+    def _chain(
+        self, name: ChainName, digests: Iterator[Examined], covered: Coverage
+    ) -> Iterator[Finding | Check]:
+        """Yield what is to be said of a chain; of one that is not asked for nothing is.
+
+        ``digests``: its own come next.
+        """
+        asked, there = self._asked, self._files.found.digests.get(name, [])
+        names = self._in_time(name)
         chain = Chain(names, self._ends[name], self._files.examiner, asked, covered)
         chain.vouched_s = self._expected.vouched_s(name)
         later = [each for each in there if each.end_s > asked.end_s]
         if later:
             chain.witness(self._files.examiner.digest(later[-1].key))
         wanted = asked.takes(name)
-        findings = _checked(self._files.workers, chain, names, self._expected if wanted else None)
+        findings = self._walked(chain.walk(islice(digests, len(names))))
         if wanted:
             yield from findings
             if name.backfill:
@@ -162,6 +177,14 @@ class _Run:
                 yield Finding("Period", span, Verdict.UNKNOWN, NO_DIGESTS)
         else:  # another trail's files are not ours to doubt
             deque(findings, maxlen=0)
+
+    def _walked(self, items: Iterator[Finding | LogFiles]) -> Iterator[Finding | Check]:
+        for item in items:
+            if isinstance(item, Finding):
+                yield item
+                continue
+            for entry, doubt in zip(item.entries, item.doubts, strict=True):
+                yield Check(entry, doubt or _underived(entry, self._expected), item.verdict)
 
     def _told_holes(self) -> Iterator[Finding]:
         """Say what no digest is about, unless a backfill digest is."""
@@ -186,81 +209,23 @@ class _Run:
             span = span_of(until_s, min(self._asked.end_s, self._now_s))
             yield Finding("Period", span, Verdict.UNKNOWN, NO_DIGESTS)
 
-    def _logs(self, place: Place, covered: Coverage) -> Iterator[LogName]:
+    def _logs(
+        self, place: Place, windows: Sequence[Span], listed: Container[int]
+    ) -> Iterator[LogName]:
         """Yield the log files of a place that are of the time asked for, or of none, by their names.
 
-        A file's digest comes up to one window later. Raises: ClientError. Unavailable.
+        Without those that are ``listed``. A file's digest comes up to one window later.
+        Raises: ClientError. Unavailable.
         """
         early_s = self._now_s + PATIENCE_WINDOWS * WINDOW_S
         last_s = self._asked.end_s
         if last_s != END_ANY:
-            last_s = max((end for _, end in covered.windows), default=last_s) - MINUTE_S
+            last_s = max((end for _, end in windows), default=last_s) - MINUTE_S
         for folder in sorted(self._files.found.folders.get(place, ())):
-            for log in log_names(self._files.examiner.source, folder):
+            for log in log_names(self._files.examiner.source, folder, listed):
                 asked_for = self._asked.start_s <= log.minute_s <= last_s
                 if asked_for or log.minute_s < 0 or log.minute_s > early_s:
                     yield log
-
-
-def _waiting(files: Files, expected: Expected) -> Iterator[Finding]:
-    entries = expected.waiting
-    for first in range(0, len(entries), BATCH):
-        batch = entries[first : first + BATCH]
-        later = files.workers.begin(Examiner.logs, batch)
-        yield from _Task(batch, [None] * len(batch), Verdict.VALID, later).findings()
-
-
-@dataclass(frozen=True, slots=True)
-class _Task:
-    """Log files that are being looked at."""
-
-    entries: Sequence[LogFileEntry]
-    doubts: Sequence[Judged | None]
-    verdict: Verdict
-    """Of their digest."""
-    later: Later[Judged]
-
-    def findings(self) -> Iterator[Finding]:
-        """Yield what is to be said of them, when it is known. Raises: Unavailable."""
-        for entry, doubt, judged in zip(self.entries, self.doubts, self.later(), strict=True):
-            verdict, reason = judged
-            if verdict is Verdict.VALID and doubt is not None:
-                verdict, reason = doubt
-            elif verdict is Verdict.VALID and self.verdict is not Verdict.VALID:
-                verdict, reason = self.verdict, "as its digest says, which cannot be verified"
-            yield Finding("Log file", f"s3://{entry.s3_bucket}/{entry.s3_object}", verdict, reason)
-
-
-def _checked(
-    workers: Workers, chain: Chain, names: Sequence[DigestName], expected: Expected | None
-) -> Iterator[Finding]:
-    """Yield what is to be said of a chain, in its order, while more of it is being looked at.
-
-    ``expected`` None: its log files are not looked at.
-    """
-    waiting: deque[Finding | _Task] = deque()
-    tasks = 0
-    for item in chain.walk(examined(workers, [name.key for name in names])):
-        if isinstance(item, Finding):
-            waiting.append(item)
-        elif expected is not None:
-            for first in range(0, len(item.entries), BATCH):
-                waiting.append(_begin(workers, item, first, expected))
-                tasks += 1
-        while waiting and (tasks >= workers.tasks_max or isinstance(waiting[0], Finding)):
-            tasks -= isinstance(waiting[0], _Task)
-            yield from _said(waiting.popleft())
-    for each in waiting:
-        yield from _said(each)
-
-
-def _begin(workers: Workers, item: LogFiles, first: int, expected: Expected) -> _Task:
-    entries = item.entries[first : first + BATCH]
-    doubts = item.doubts[first : first + BATCH]
-    also = [
-        doubt or _underived(entry, expected) for entry, doubt in zip(entries, doubts, strict=True)
-    ]
-    return _Task(entries, also, item.verdict, workers.begin(Examiner.logs, entries))
 
 
 def _underived(entry: LogFileEntry, expected: Expected) -> Judged | None:
@@ -275,21 +240,7 @@ def _underived(entry: LogFileEntry, expected: Expected) -> Judged | None:
 
 def as_derived(files: Files, derived: Iterable[LogFileEntry]) -> Iterator[Finding]:
     """Yield whether the bucket has each file as the log gives it. Raises: Unavailable."""
-    waiting: deque[_Task] = deque()
-    entries = iter(derived)
-    while batch := tuple(islice(entries, BATCH)):
-        later = files.workers.begin(Examiner.logs, batch)
-        waiting.append(_Task(batch, [None] * len(batch), Verdict.VALID, later))
-        if len(waiting) >= files.workers.tasks_max:
-            yield from map(_of_the_log, waiting.popleft().findings())
-    for task in waiting:
-        yield from map(_of_the_log, task.findings())
-
-
-def _of_the_log(finding: Finding) -> Finding:
-    reason = finding.reason.replace("hash value doesn't match", "is not what the log gives")
-    return replace(finding, kind="Logged file", reason=reason)
-
-
-def _said(item: Finding | _Task) -> Iterator[Finding]:
-    return iter((item,)) if isinstance(item, Finding) else item.findings()
+    checks = (Check(entry, kind="Logged file") for entry in derived)
+    for finding in looked_at(files.workers, checks):
+        reason = finding.reason.replace("hash value doesn't match", "is not what the log gives")
+        yield replace(finding, reason=reason)

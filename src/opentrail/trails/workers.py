@@ -1,32 +1,37 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Lets several processes, each with several threads, read and judge files at once.
+"""Lets several processes or threads read and judge files at once.
 
-Processes, because Python runs in one core at a time; threads, because an S3 endpoint far away answers
-late. Results come in order, and no more than some work is under way: memory does not grow with the
-bucket.
+Processes, because Python runs in one core at a time; threads, because an S3 endpoint answers late, and
+what inflates and hashes does not hold Python up. Results come in order, and no more than some work is
+under way: memory does not grow with the bucket.
 """
 
 import multiprocessing
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from itertools import chain
+from itertools import islice
 from typing import Protocol, TypeVar
 
+from opentrail.clock import SystemClock
 from opentrail.errors import Unavailable
 from opentrail.trails.examine import Examined, Examiner
 
 ItemT = TypeVar("ItemT")
 ResultT = TypeVar("ResultT")
 
-BATCH = 16
-"""Files for one task: handing them over costs less than looking at them."""
 AHEAD = 4
 """Tasks under way or done for each worker: none waits for work, none piles up results."""
+TASK_S = 0.02
+"""A task is to take so long: handing it over takes a quarter of a millisecond."""
+BATCH_FIRST, BATCH_MAX = 4, 512
+"""Files for one task, as long as nobody knows how long one takes, and at most."""
+GROW_S = 0.1
+"""With less to do, processes would take longer to begin than the work does."""
 
 Job = Callable[[Examiner, Sequence[ItemT]], list[ResultT]]
 Later = Callable[[], list[ResultT]]
@@ -35,11 +40,22 @@ Later = Callable[[], list[ResultT]]
 class Workers(Protocol):
     """Who looks at files."""
 
-    tasks_max: int
-    """More than so many tasks are not begun before the first is done."""
+    @property
+    def tasks_max(self) -> int:
+        """More than so many tasks are not begun before the first is done."""
+        ...
+
+    @property
+    def batch(self) -> int:
+        """How many files are one task."""
+        ...
 
     def begin(self, job: Job[ItemT, ResultT], items: Sequence[ItemT]) -> Later[ResultT]:
         """Begin a task; what is returned waits for its results. It raises: Unavailable."""
+        ...
+
+    def close(self) -> None:
+        """End; what was not begun is not done."""
         ...
 
 
@@ -47,6 +63,7 @@ class Here:
     """The caller itself."""
 
     tasks_max = 1
+    batch = BATCH_FIRST
 
     def __init__(self, examiner: Examiner) -> None:
         self._examiner = examiner
@@ -56,17 +73,53 @@ class Here:
         results = job(self._examiner, items)
         return lambda: results
 
+    def close(self) -> None:
+        """See ``Workers``."""
 
-class Processes:
+
+class _Sized:
+    """Lets tasks take ``TASK_S`` each, by how long others took."""
+
+    def __init__(self, workers: int) -> None:
+        self.tasks_max = AHEAD * workers
+        self.batch = BATCH_FIRST
+
+    def _results(self, future: "Future[tuple[list[ResultT], float]]", count: int) -> list[ResultT]:
+        results, took_s = future.result()
+        if count == self.batch:
+            fitting = int(count * TASK_S / max(took_s, TASK_S / BATCH_MAX))
+            self.batch = min(max(fitting, count // 2, 1), count * 2, BATCH_MAX)
+        return results
+
+
+class Threads(_Sized):
+    """Threads of this process."""
+
+    def __init__(self, examiner: Examiner, threads: int) -> None:
+        super().__init__(threads)
+        self._examiner = examiner
+        self._pool = ThreadPoolExecutor(threads)
+
+    def begin(self, job: Job[ItemT, ResultT], items: Sequence[ItemT]) -> Later[ResultT]:
+        """See ``Workers``."""
+        future = self._pool.submit(_timed, self._examiner, job, items)
+        return lambda: self._results(future, len(items))
+
+    def close(self) -> None:
+        """See ``Workers``."""
+        self._pool.shutdown(cancel_futures=True)
+
+
+class Processes(_Sized):
     """Processes of our own, which begin with the first task. Used by one thread.
 
     ``opener`` makes what each looks with; it is called there.
     """
 
-    def __init__(self, opener: Callable[[], Examiner], jobs: int, threads: int) -> None:
-        self.tasks_max = AHEAD * jobs
+    def __init__(self, opener: Callable[[], Examiner], jobs: int) -> None:
+        super().__init__(jobs)
         self._jobs = jobs
-        self._begun_with = (opener, threads)
+        self._opener = opener
         self._begun: ProcessPoolExecutor | None = None
 
     def _pool(self) -> ProcessPoolExecutor:
@@ -75,7 +128,7 @@ class Processes:
             # A fork of a process with threads may inherit a lock that nobody will release.
             alone = sys.platform == "linux" and threading.active_count() == 1
             how = multiprocessing.get_context("fork" if alone else "spawn")
-            self._begun = ProcessPoolExecutor(self._jobs, how, _open, self._begun_with)
+            self._begun = ProcessPoolExecutor(self._jobs, how, _open, (self._opener,))
         return self._begun
 
     def begin(self, job: Job[ItemT, ResultT], items: Sequence[ItemT]) -> Later[ResultT]:
@@ -85,14 +138,69 @@ class Processes:
 
         def result() -> list[ResultT]:
             with _alive():
-                return future.result()
+                return self._results(future, len(items))
 
         return result
 
     def close(self) -> None:
-        """End them; what was not begun is not done."""
+        """See ``Workers``."""
         if self._begun is not None:
             self._begun.shutdown(cancel_futures=True)
+
+
+class Growing:
+    """The caller itself, and ``processes`` from when more than ``GROW_S`` of work seems to be left."""
+
+    def __init__(self, here: Here, processes: Processes, digests: int) -> None:
+        """``digests``: how many there are."""
+        self._here, self._processes = here, processes
+        self._now: Workers = here
+        self._clock = SystemClock()
+        self._digests = digests
+        self._read = self._listed = self._logs = 0
+        """Digests that were read, log files that they list, log files that were looked at."""
+        self._spent_s = 0.0
+
+    @property
+    def tasks_max(self) -> int:
+        """See ``Workers``."""
+        return self._now.tasks_max
+
+    @property
+    def batch(self) -> int:
+        """See ``Workers``."""
+        return self._now.batch
+
+    def begin(self, job: Job[ItemT, ResultT], items: Sequence[ItemT]) -> Later[ResultT]:
+        """See ``Workers``."""
+        if self._now is not self._here:
+            return self._now.begin(job, items)
+        began_s = self._clock.monotonic()
+        results = self._here.begin(job, items)()
+        self._spent_s += self._clock.monotonic() - began_s
+        for each in results:
+            self._count(each)
+        if self._spent_s + self._left_s() > GROW_S:
+            self._now = self._processes
+        return lambda: results
+
+    def _count(self, result: object) -> None:
+        if not isinstance(result, Examined):
+            self._logs += 1
+            return
+        self._read += 1
+        self._listed += len(result.digest.log_files) if result.digest is not None else 0
+
+    def _left_s(self) -> float:
+        """Return how long the rest seems to take, if the digests to come are like those before."""
+        if not self._read or not self._logs:
+            return 0
+        logs = self._listed * self._digests / self._read
+        return max(logs - self._logs, 0) * self._spent_s / self._logs
+
+    def close(self) -> None:
+        """See ``Workers``."""
+        self._processes.close()
 
 
 @contextmanager
@@ -103,26 +211,33 @@ def _alive() -> Iterator[None]:
         raise Unavailable("a process that reads files has died", "try --jobs 1") from error
 
 
-_mine: list[tuple[Examiner, ThreadPoolExecutor | None]] = []
+_mine: list[Examiner] = []
 """In a process of the pool: what it looks with."""
 
 
-def _open(opener: Callable[[], Examiner], threads: int) -> None:
-    _mine.append((opener(), ThreadPoolExecutor(threads) if threads > 1 else None))
+def _open(opener: Callable[[], Examiner]) -> None:
+    _mine.append(opener())
 
 
-def _run(job: Job[ItemT, ResultT], items: Sequence[ItemT]) -> list[ResultT]:
-    examiner, threads = _mine[0]
-    if threads is None:
-        return job(examiner, items)
-    return list(chain.from_iterable(threads.map(lambda item: job(examiner, [item]), items)))
+def _run(job: Job[ItemT, ResultT], items: Sequence[ItemT]) -> tuple[list[ResultT], float]:
+    return _timed(_mine[0], job, items)
 
 
-def examined(workers: Workers, keys: Sequence[str]) -> Iterator[Examined]:
+def _timed(
+    examiner: Examiner, job: Job[ItemT, ResultT], items: Sequence[ItemT]
+) -> tuple[list[ResultT], float]:
+    """Return what a job finds, and in how many seconds."""
+    clock = SystemClock()
+    began_s = clock.monotonic()
+    return job(examiner, items), clock.monotonic() - began_s
+
+
+def examined(workers: Workers, keys: Iterable[str]) -> Iterator[Examined]:
     """Yield what is to be said of each digest, in order. Raises: Unavailable."""
     begun: deque[Later[Examined]] = deque()
-    for first in range(0, len(keys), BATCH):
-        begun.append(workers.begin(Examiner.digests, keys[first : first + BATCH]))
+    left = iter(keys)
+    while batch := list(islice(left, workers.batch)):
+        begun.append(workers.begin(Examiner.digests, batch))
         if len(begun) >= workers.tasks_max:
             yield from begun.popleft()()
     while begun:
