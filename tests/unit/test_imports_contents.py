@@ -78,7 +78,8 @@ def found(data: bytes, size: int = PIECE) -> list[Found]:
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is large is small, so that tests are quick."""
     monkeypatch.setattr(contents, "WHOLE_BYTES_MAX", 400)
-    monkeypatch.setattr(window, "VALUE_BYTES_MAX", 1000)
+    for module in (window, contents):
+        monkeypatch.setattr(module, "VALUE_BYTES_MAX", 1000)
     monkeypatch.setattr(window, "_AHEAD", 60)
 
 
@@ -175,12 +176,51 @@ def test_of_a_large_file_that_is_cut_what_lies_before_the_cut_is_kept(cut: int):
     assert len(records) >= (len(LIST[:cut]) - 12) // 46 - 1
 
 
+VERSIONED = [
+    b'{"eventVersion":"1.08","eventTime":"2026-01-31T10:00:00Z","n":"%d"}' % number
+    for number in range(40)
+]
+WHOLE = b'{"Records":[' + b",".join(VERSIONED) + b"]}"
+DAMAGE = [b"oops ", b'"', b"}", b"{", b"]", b"[", b"\0" * 70, b"\n", b'","', b'{"a":[']
+
+
+def is_json(data: bytes) -> bool:
+    try:
+        json.loads(data)
+    except ValueError:
+        return False
+    return True
+
+
+LARGER = contents.WHOLE_BYTES_MAX
+
+
 @pytest.mark.usefixtures("small")
-def test_damage_in_a_large_file_is_said_with_its_place():
-    at = LIST.index(RECORDS[30])
-    *records, last = found(LIST[:at] + b"oops" + LIST[at + 4 :])
-    assert records == RECORDS[:30]
-    assert last == Unread(at, "the file is damaged from here on, or cut short")
+@pytest.mark.parametrize("whole", [400, LARGER])
+@pytest.mark.parametrize("size", [50, 401, 100_000])
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_damage_in_a_list_costs_one_record_and_is_said_with_its_place(
+    damage: bytes, size: int, whole: int, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(contents, "WHOLE_BYTES_MAX", whole)
+    at = WHOLE.index(VERSIONED[30])
+    last = len(VERSIONED[30]) - 1
+    for begin, end in ((0, 40), (0, 1), (60, 61), (last - 1, last), (last, last + 1)):
+        data = WHOLE[: at + begin] + damage + WHOLE[at + end :]
+        if is_json(data):
+            continue  # nobody can tell
+        here = [each for each in found(data, size) if isinstance(each, bytes)]
+        assert here == VERSIONED[:30] + VERSIONED[31:]
+        said = [each.position for each in found(data, size) if isinstance(each, Unread)]
+        assert at <= said[0] <= at + 120
+
+
+@pytest.mark.usefixtures("small")
+def test_damage_in_records_on_many_lines_costs_only_one():
+    texts = [json.dumps(json.loads(each), indent=1).encode() for each in RECORDS]
+    texts[20] = texts[20].replace(b"}", b"")
+    here = [each for each in found(b"\n".join(texts), 401) if isinstance(each, bytes)]
+    assert here == RECORDS[:20] + RECORDS[21:]
 
 
 @pytest.mark.usefixtures("small")
@@ -199,6 +239,14 @@ def test_what_was_unpacked_before_the_damage_is_kept_and_the_damage_said_once():
         assert len(records) >= 2
         assert isinstance(last, Unread)
         assert last.reason == "its gzip data is cut short"
+
+
+def test_what_is_bad_before_damaged_gzip_data_is_said_besides():
+    packed = gzip.compress(RECORDS[0] + b"\n[NaN]\n") + b"junk"
+    record, bad, junk = found(packed, 1000)
+    assert record == RECORDS[0]
+    assert isinstance(bad, Unread)
+    assert junk == Unread(0, "what follows its gzip data is none")
 
 
 def test_a_log_file_is_read_the_fast_way():

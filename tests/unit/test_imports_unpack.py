@@ -90,7 +90,7 @@ def test_what_is_no_utf_16_or_ends_within_a_character_is_said():
         Unread(len(whole) + 1, "its utf-16 ends within a character"),
     ]
     (found,) = records_of(whole[:-1])
-    assert found == Unread(0, "not JSON, or cut short")
+    assert found == Unread(0, "not JSON, or cut short", open=True)
     (found,) = records_of(b"\xff\xfe\0\0" + b"\xff" * 8)
     assert isinstance(found, Unread)
     assert "not the utf-32 that it seems to be" in found.reason
@@ -313,3 +313,33 @@ def test_a_damaged_log_file_loses_nothing_before_the_damage(seed: int):
     found = list(records_of(bytes(whole)))
     if at > 12 + len(ONE):
         assert found[0] == ONE
+
+
+FALSE = b'{"a":[{},' + ONE + b"]}"
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        b'{"eventTime":"2026-01-31T10:00:00Z","x":NaN,"y":%b}' % FALSE,
+        b'{"eventTime":"2026-01-31T10:00:00Z","x":"\t","y":%b}' % FALSE,
+        b'{"eventTime":"2026-01-31T10:00:00Z","x":%b,"y":%b}' % (b"[" * 3000 + b"]" * 3000, FALSE),
+    ],
+)
+def test_what_a_bad_record_has_in_it_is_never_taken_for_a_record(bad: bytes):
+    (found,) = records_of(b'{"Records":[' + bad + b"]}")
+    assert isinstance(found, Unread)
+
+
+def test_what_a_damaged_line_has_in_it_is_never_taken_for_a_record():
+    bad = b'{"eventTime":"2026-01-31T10:00:00Z","x":"y"z","y":%b}' % FALSE
+    for data in (bad, bad + b"\n", TWO + b"\n" + bad):
+        assert ONE not in records_of(data)
+
+
+def test_log_files_of_which_one_is_cut_short_are_read_where_they_are_joined():
+    cut = b'{"Records":[' + TWO + b',{"eventVersion":"1.08","x":"'
+    whole = b'{"Records":[' + ONE + b"," + TWO + b"]}"
+    found = list(records_of(cut + whole))
+    assert [each for each in found if isinstance(each, bytes)] == [TWO, ONE, TWO]
+    assert any(isinstance(each, Unread) for each in found)

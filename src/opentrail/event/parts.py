@@ -8,6 +8,7 @@ RFC 8259, sections 2 to 7.
 
 import json
 import re
+import sys
 from collections.abc import Iterator
 
 import msgspec
@@ -23,6 +24,8 @@ _SIMPLE = re.compile(_TEXT + rb"|(?:null|true|false|-?[0-9][0-9.eE+-]*+)(?![\w.]
 _TO_BRACKET = re.compile(rb'[^"\[\]{}]*+(?:' + _TEXT + rb'[^"\[\]{}]*+)*+([\[\]{}])')
 _PLAIN = re.compile(rb'[^"\[\]{},]*+')
 _BLANKS = re.compile(rb"[ \t\r\n]*+")
+_WORD = re.compile(rb"(?:" + _TEXT + rb"|[\w.+-]++)(?=[ \t\r\n]*+[,\]])")
+_QUOTE = ord('"')
 _COMMA = re.compile(rb"[ \t\r\n]*+,?[ \t\r\n]*+")
 _NAME = re.compile(rb"(" + _TEXT + rb")[ \t\r\n]*+:[ \t\r\n]*+")
 
@@ -45,18 +48,16 @@ def past_comma(data: bytes, at: int) -> int:
     return at if found is None else found.end()
 
 
-def _plain_end(data: bytes, at: int, last: int) -> int:
-    found = _PLAIN.match(data, at, last)
-    return at if found is None else found.end()
+def value_end(data: bytes, at: int, last: int = sys.maxsize) -> int | None:
+    """Return where the value that begins at ``at`` ends, whatever is in it, before ``last``.
 
-
-def value_end(data: bytes, at: int) -> int | None:
-    """Return where the value that begins at ``at`` ends, whatever is in it; None: it does not, or is none."""
+    None: it does not, or is none.
+    """
     if data[at : at + 1] not in (b"{", b"["):
         simple = _SIMPLE.match(data, at)
         return None if simple is None else simple.end()
     depth = 0
-    while depth <= NESTING_MAX and (found := _TO_BRACKET.match(data, at)) is not None:
+    while depth <= NESTING_MAX and (found := _TO_BRACKET.match(data, at, last)) is not None:
         at = found.end()
         depth += 1 if found[1] in b"[{" else -1
         if not depth:
@@ -84,7 +85,10 @@ def whole(array: bytes, brackets_max: int) -> list[bytes] | None:
 
 
 def elements(array: bytes) -> Iterator[Part]:
-    """Yield the elements of ``array``, which is whole by its brackets, and what else is between commas."""
+    """Yield the elements of ``array``, which is whole by its brackets, and what else is between commas.
+
+    Where something is that can be neither, all that follows is the last.
+    """
     try:
         found = _list(array)
     except UNREADABLE:
@@ -96,8 +100,10 @@ def elements(array: bytes) -> Iterator[Part]:
         at = past_comma(array, at + len(element))
     last = len(array) - 1
     while at < last:
-        end = value_end(array, at) or _plain_end(array, at, last)
-        end = end if at < end <= last else last
+        word = _WORD.match(array, at)
+        end = value_end(array, at) if word is None else word.end()
+        # A text that nothing separates from the next lost a quote: the others' are wrong, too.
+        end = last if end is None or (word is None and array[at] == _QUOTE) else min(end, last)
         yield at, array[at:end].rstrip()
         at = past_comma(array, end)
 
@@ -113,6 +119,11 @@ def members(data: bytes) -> list[tuple[str, Part]]:
         if named is not None:
             found.append((text_of(named[1]), (at + named.end(), part[named.end() :])))
     return found
+
+
+def is_object(data: bytes) -> bool:
+    """Whether all that stands between the commas of ``data`` has a name, as members do."""
+    return all(_NAME.match(part) is not None for _, part in _parted(data))
 
 
 def text_of(string: bytes) -> str:
@@ -162,7 +173,8 @@ def _parted(data: bytes) -> Iterator[Part]:
 def _part_end(data: bytes, at: int, last: int) -> int:
     """Return where the next comma stands that is not within an element; ``last`` if none does."""
     while True:
-        at = _plain_end(data, at, last)
+        found = _PLAIN.match(data, at, last)
+        at = at if found is None else found.end()
         if at >= last or data[at : at + 1] == b",":
             return min(at, last)
         end = value_end(data, at)

@@ -11,7 +11,7 @@ from itertools import chain
 
 from opentrail.event.parts import past_blanks, value_end
 from opentrail.imports import window
-from opentrail.imports.split import Split, Unread, lines
+from opentrail.imports.split import VALUE_BYTES_MAX, Split, Unread, lines
 from opentrail.imports.ungzip import NotReadable, unpacked
 from opentrail.imports.unpack import (
     Decoder,
@@ -76,7 +76,7 @@ def _unless_damaged(found: Iterator[Found]) -> Iterator[Found]:
         for each in found:
             if last is not None:
                 yield last
-            last = each if isinstance(each, Unread) else None
+            last = each if isinstance(each, Unread) and each.open else None
             if last is None:
                 yield each
     except NotReadable as error:
@@ -97,7 +97,7 @@ def _drained(pieces: list[bytes]) -> Iterator[bytes]:
 def _large(pieces: Iterator[bytes]) -> Iterator[Split]:
     """Read a large file. Raises: NotReadable."""
     first = b""
-    while len(first) < window.VALUE_BYTES_MAX and (piece := next(pieces, b"")):
+    while len(first) < VALUE_BYTES_MAX and (piece := next(pieces, b"")):
         first += piece
     encoding = encoding_of(first)
     if encoding:

@@ -11,13 +11,20 @@ from dataclasses import dataclass
 import msgspec
 
 from opentrail.event.codec import UNREADABLE
-from opentrail.event.parts import past_blanks, value_end
+from opentrail.event.parts import is_object, past_blanks, value_end
+from opentrail.imports import wrapped
 
 LAYERS_MAX = 16
 """Of lists and what wraps records, in each other: CloudWatch Logs through Kinesis has eight."""
 _OPENED = re.compile(rb'\s*\{\s*"Records"\s*:\s*\[\s*')
 _BETWEEN = re.compile(rb"\s*,\s*|\s*\]\s*\}\s*")
 _TIMED = re.compile(rb"\d{4}-\d\d-\d\dT\S*\s+\{")
+NEXT = re.compile(rb'(?:,|"Records"\s*:\s*\[)\s*(?=\{\s*"eventVersion"\s*:)')
+"""Where a record begins in a list, surely."""
+TRIES_MAX = 100
+"""So often what seems to be the next record may be none: each costs a look at VALUE_BYTES_MAX."""
+VALUE_BYTES_MAX = 4 * 1024 * 1024
+"""Of one record: sixteen times the largest, as it may be indented."""
 _BRACKETS = frozenset(b"{[")
 _raw = msgspec.json.Decoder(msgspec.Raw).decode
 
@@ -29,6 +36,8 @@ class Unread:
     position: int
     """Where it begins, in bytes of the unpacked file."""
     reason: str
+    open: bool = False
+    """Whether it is the file's end that it lacks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +57,12 @@ class Value:
     data: bytes
     layers: int = LAYERS_MAX
     """How many may be opened that are in each other."""
+    listed: bool = False
+    """Whether others like it follow."""
 
-    def inside(self, offset: int, data: bytes) -> "Value":
+    def inside(self, offset: int, data: bytes, *, listed: bool = False) -> "Value":
         """Return ``data``, which is at ``offset`` in this value."""
-        return Value(self.position + offset, data, self.layers - 1)
+        return Value(self.position + offset, data, self.layers - 1, listed)
 
 
 Split = Value | Unread
@@ -87,13 +98,17 @@ def _joined(data: bytes, start: int, layers: int) -> Iterator[Split]:
     at = past_blanks(data, 0)
     while at < len(data):
         end = value_end(data, at) if data[at] in _BRACKETS else None
+        opened = _OPENED.match(data, at)
+        if opened is not None and (end is None or not is_object(data[at:end])):
+            yield from _salvaged(data, opened.end(), start, layers)
+            return
         if end is None:
-            opened = _OPENED.match(data, at)
-            if opened is not None:
-                yield from _salvaged(data, opened.end(), start, layers)
-                return
-            yield Unread(start + at, "not JSON, or cut short")
+            cut = data[at] in _BRACKETS
+            yield Unread(start + at, "not JSON, or cut short" if cut else "not JSON", open=cut)
             newline = data.find(b"\n", at)
+            if _OPENED.match(data):
+                rest = data[at:] if newline < 0 else data[at:newline]
+                yield from torn(Value(start + at, rest, layers))
             if newline >= 0:
                 yield from lines(data[newline + 1 :], start + newline + 1, layers)
             return
@@ -102,22 +117,39 @@ def _joined(data: bytes, start: int, layers: int) -> Iterator[Split]:
 
 
 def _salvaged(data: bytes, at: int, start: int, layers: int) -> Iterator[Split]:
-    """Yield the records of a damaged log file that lie before the damage."""
+    """Yield the records of a damaged log file, but for those that the damage hides."""
     while at < len(data):
         end = value_end(data, at)
-        if end is None:
-            yield Unread(start + at, "the file is damaged from here on, or cut short")
-            return
-        yield Value(start + at, data[at:end], layers - 1)
-        between = _BETWEEN.match(data, end)
+        between = None if end is None else _BETWEEN.match(data, end)
+        if end is not None:
+            yield Value(start + at, data[at:end], layers - 1, listed=True)
         if between is None:
-            yield Unread(start + end, "the file is damaged from here on: no comma or end follows")
+            rest = end or at
+            yield Unread(start + rest, "the file is damaged here, or cut short", open=end is None)
+            yield from torn(Value(start + rest, data[rest:], layers))
             return
         at = between.end()
         if b"]" in between[0]:
             yield from _joined(data[at:], start + at, layers)
             return
-    yield Unread(start + len(data), "the file is cut short")
+    yield Unread(start + len(data), "the file is cut short", open=True)
+
+
+def torn(value: Value) -> Iterator[Value]:
+    """Yield the records that begin in ``value``, of which the beginning is damaged.
+
+    Where a quote or a bracket is lost, the records behind seem to be a part of the one that lost it. Only
+    what follows the end of a record, as one does in a list, is taken for one: not what is within one.
+    """
+    at, tries = 0, 0
+    while tries < TRIES_MAX and (found := NEXT.search(value.data, at)) is not None:
+        end = value_end(value.data, found.end(), found.end() + VALUE_BYTES_MAX)
+        record = value.data[found.end() : end]
+        if end is None or not wrapped.is_record(record):
+            at, tries = found.end(), tries + 1
+        else:
+            yield value.inside(found.end(), record)
+            at = end - 1
 
 
 def lines(data: bytes, start: int, layers: int = LAYERS_MAX) -> Iterator[Split]:

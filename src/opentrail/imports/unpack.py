@@ -6,6 +6,7 @@ values behind each other or one a line, and what records travel in (``wrapped``)
 """
 
 import codecs
+import json
 from collections.abc import Iterable, Iterator
 from itertools import chain
 
@@ -16,7 +17,7 @@ from opentrail.event import codec
 from opentrail.event.parts import elements, members
 from opentrail.eventlog.base import RECORD_BYTES_MAX
 from opentrail.imports import wrapped
-from opentrail.imports.split import NoRecord, Split, Unread, Value, values
+from opentrail.imports.split import NEXT, NoRecord, Split, Unread, Value, torn, values
 from opentrail.imports.ungzip import NotReadable
 
 Found = bytes | Unread | NoRecord
@@ -113,15 +114,15 @@ def opened(found: Iterable[Split]) -> Iterator[Found]:
 
 
 def _or_itself(value: Split, carried: Iterable[Found] | None) -> Iterable[Found]:
-    return (_itself(value),) if carried is None else carried
+    return _itself(value) if carried is None else carried
 
 
 def _carried(value: Split) -> Iterable[Found] | None:
     """Return what ``value`` has for records; None: it is no list, no record, and wraps none."""
     if isinstance(value, Unread) or wrapped.is_record(value.data):
-        return (_itself(value),)
+        return _itself(value)
     if value.layers and value.data.startswith(b"["):
-        return opened(value.inside(*element) for element in elements(value.data))
+        return opened(value.inside(*each, listed=True) for each in elements(value.data))
     return _wrapped(value) if value.layers and value.data.startswith(b"{") else None
 
 
@@ -131,7 +132,7 @@ def _wrapped(value: Value) -> Iterable[Found] | None:
     if wrapped.is_beside(parts):
         return (NoRecord(value.position),)
     if wrapped.is_meant(name for name, _ in parts):
-        return (_itself(value),)  # it is not JSON, else it were a record
+        return _itself(value)  # it is not JSON, else it were a record
     carriers = [each for each in parts if each[0] in wrapped.CARRIERS]
     inside = [_inside(value.inside(*part), name) for name, part in carriers]
     found = [each for each in inside if each is not None]
@@ -154,18 +155,33 @@ def _inside(value: Value, name: str) -> Iterable[Found] | None:
     return (Unread(at, each.reason) if isinstance(each, Unread) else each for each in found)
 
 
-def _itself(value: Split) -> Found:
+def _itself(value: Split) -> Iterable[Found]:
     """Return ``value`` as a record, on one line, unless it can be none."""
     if isinstance(value, Unread):
-        return value
-    data = value.data
-    if not data.startswith(b"{"):
-        return Unread(value.position, "not a JSON object")
+        return (value,)
+    data, wrong = value.data, ""
     try:
+        wrong = "" if data.startswith(b"{") else "not a JSON object"
         codec.fields(data)
         data = codec.minify(data)
     except Corrupt as error:
-        return Unread(value.position, error.message)
-    if len(data) > RECORD_BYTES_MAX:
-        return Unread(value.position, f"larger than a record can be ({RECORD_BYTES_MAX} bytes)")
-    return data
+        wrong = wrong or error.message
+    if not wrong and len(data) > RECORD_BYTES_MAX:
+        wrong = f"larger than a record can be ({RECORD_BYTES_MAX} bytes)"
+    if not wrong:
+        return (data,)
+    others = opened(torn(value)) if value.listed and _is_torn(data) else ()
+    return chain((Unread(value.position, wrong),), others)
+
+
+def _is_torn(data: bytes) -> bool:
+    """Whether an element of a list does not end where it seems to: a quote is lost, or a bracket."""
+    if NEXT.search(data) is None:
+        return False
+    try:
+        json.loads(data.decode("utf-8", "replace"), strict=False, parse_int=str)
+    except RecursionError:
+        return False
+    except ValueError:
+        return True
+    return False

@@ -10,10 +10,16 @@ from collections.abc import Iterator
 
 from opentrail.event.parts import past_blanks, past_comma, text_of, value_end
 from opentrail.imports import wrapped
-from opentrail.imports.split import Split, Unread, Value
+from opentrail.imports.split import (
+    NEXT,
+    TRIES_MAX,
+    VALUE_BYTES_MAX,
+    Split,
+    Unread,
+    Value,
+    values,
+)
 
-VALUE_BYTES_MAX = 4 * 1024 * 1024
-"""Of one record: sixteen times the largest, as it may be indented."""
 _AHEAD = 64 * 1024
 """Bytes between two lists, and after the last one, at most."""
 _TEXT = rb'"[^"\\\n]*+(?:\\[^\n][^"\\\n]*+)*+"'
@@ -23,7 +29,9 @@ _INTO = re.compile(
     rb"\s*+(?:(\[)|\{(?:" + _NAME + _SHORT + rb",)*+\s*+(" + _TEXT + rb")\s*+:\s*+(?=[\[{]))"
 )
 """Into a list, or into the member of an object in which one is, past what is short."""
-_OUT = re.compile(rb"(?:\s*+,?" + _NAME + _SHORT + rb")*+\s*+[\]}]")
+_OUT = re.compile(rb"(?:\s*+,?" + _NAME + _SHORT + rb")*+\s*+([\]}])")
+_AGAIN = re.compile(rb"\n(?=[{\[])|" + NEXT.pattern)
+"""Where a value begins that is no part of another, as values are printed; or the next of a list."""
 _NAMES = re.compile(rb"(" + _TEXT + rb")\s*+:")
 _DEPTH_MAX = 8
 """Of lists and objects around a list."""
@@ -50,6 +58,7 @@ class Window:
         self._at = 0
         self._pieces = pieces
         self._before = before
+        self._tries = 0
 
     def values(self) -> Iterator[Split]:
         """Yield all values; of those that are too large the elements of the list in them.
@@ -59,57 +68,88 @@ class Window:
         while self._has_more():
             end = self._value_end()
             if end is not None:
-                yield self._taken(end)
-                continue
-            depth = self._entered()
-            if depth:
-                yield from self._elements()
-            if not depth or not self._left(depth):
-                yield Unread(
-                    self._before + self._at, "the file is damaged from here on, or cut short"
-                )
+                value = self._taken(end)
+                yield from values(value.data, value.position)
+            elif closing := self._entered():
+                yield from self._list(closing)
+            else:
+                yield self._damage()
+                self._go_to(_AGAIN)
+
+    def _list(self, closing: bytes) -> Iterator[Split]:
+        """Yield the elements of one list, but for those that damage hides; ``closing`` ends it."""
+        yield from self._elements()
+        while not self._left(closing):
+            yield self._damage()
+            self._go_to(NEXT)
+            if not self._has_more():
                 return
+            yield from self._elements()
+
+    def _damage(self) -> Unread:
+        return Unread(self._before + self._at, "the file is damaged here, or cut short")
+
+    def _go_to(self, place: re.Pattern[bytes]) -> None:
+        """Go to where something surely begins again; to the file's end if there is no such place."""
+        self._tries += 1
+        if self._tries > TRIES_MAX:
+            self._pieces = iter(())
+            self._at = len(self._data)
+        while (found := place.search(self._data, self._at)) is None:
+            # It may be in two pieces.
+            self._at = max(self._at, len(self._data) - _AHEAD)
+            if not self._more():
+                self._at = len(self._data)
+                return
+        self._at = found.end()
 
     def _elements(self) -> Iterator[Split]:
         """Yield the elements of one list, up to where it ends, or is damaged."""
         while (end := self._value_end()) is not None:
-            yield self._taken(end)
+            yield self._taken(end, listed=True)
             self._look_ahead()
             self._at = past_comma(self._data, self._at)
 
-    def _taken(self, end: int) -> Value:
+    def _taken(self, end: int, *, listed: bool = False) -> Value:
         at, self._at = self._at, end
-        return Value(self._before + at, self._data[at:end])
+        return Value(self._before + at, self._data[at:end], listed=listed)
 
     def _has_more(self) -> bool:
-        """Go past blanks; return whether there is something else."""
+        """Go past blanks, and a comma behind damage; return whether there is something else."""
+        past = past_comma if self._tries else past_blanks
         while True:
-            self._at = past_blanks(self._data, self._at)
+            self._at = past(self._data, self._at)
             if self._at < len(self._data):
                 return True
             if not self._more():
                 return False
 
-    def _entered(self) -> int:
-        """Go into the list that is the next value, or in it; return how deep: 0 if there is none."""
-        for depth in range(1, _DEPTH_MAX + 1):
-            into = _INTO.match(self._data, self._at)
-            if into is None or not opens(self._data, self._at):
-                return 0
-            self._at = into.end()
-            if into[1]:
-                self._at = past_blanks(self._data, self._at)
-                return depth
-        return 0
+    def _entered(self) -> bytes:
+        """Go into the list that is the next value, or in it.
 
-    def _left(self, depth: int) -> bool:
+        Return the brackets that close the list and what is around it; none if there is no list.
+        """
+        closing, at = b"", self._at
+        while len(closing) < _DEPTH_MAX and opens(self._data, at):
+            into = _INTO.match(self._data, at)
+            assert into is not None
+            at = past_blanks(self._data, into.end())
+            if into[1]:
+                self._at = at
+                return b"]" + closing
+            closing = b"}" + closing
+        return b""
+
+    def _left(self, closing: bytes) -> bool:
         """Go out of a list; return whether it ends as it began."""
         self._look_ahead()
-        for _ in range(depth):
-            out = _OUT.match(self._data, self._at)
-            if out is None:
+        at = self._at
+        for bracket in closing:
+            out = _OUT.match(self._data, at)
+            if out is None or out[1][0] != bracket:
                 return False
-            self._at = out.end()
+            at = out.end()
+        self._at = at
         return True
 
     def _look_ahead(self) -> None:
