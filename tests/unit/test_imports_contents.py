@@ -10,6 +10,7 @@ import lzma
 import os
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Iterator
 
 import pytest
@@ -277,7 +278,14 @@ def test_of_an_archive_nothing_is_read_and_that_is_said_once(kind: str):
     ]
 
 
-@pytest.mark.parametrize("pack", [bz2.compress, lzma.compress, zstandard.compress])
+def packed_thrice(data: bytes) -> bytes:
+    return gzip.compress(gzip.compress(gzip.compress(data)))
+
+
+PACKERS = [bz2.compress, lzma.compress, zlib.compress, zstandard.compress, packed_thrice]
+
+
+@pytest.mark.parametrize("pack", PACKERS)
 def test_what_is_packed_otherwise_is_said(pack):
     (said,) = found(pack(LIST), 1 << 20)
     assert isinstance(said, Unread)

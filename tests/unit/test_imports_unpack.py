@@ -49,6 +49,14 @@ SHAPES = {
     "joined in lists": b"[" + ONE + b"][" + TWO + b"]",
     "joined and then lines": ONE + TWO + b'\n{"Records":[]}\n',
     "lines with carriage returns alone": ONE + b"\r" + TWO,
+    "marks where files were joined": b"\r\n".join(
+        b'\xef\xbb\xbf{"Records":[' + each + b"]}" for each in (ONE, TWO)
+    ),
+    "marks of RFC 7464": b"\x1e" + ONE + b"\n\x1e" + TWO + b"\n",
+    "a list that was torn apart": ONE + b",\n" + TWO + b",\n",
+    "syslog": b"Jan 31 10:00:00 host app[7]: " + ONE + b"\n<13>1 - host - " + TWO + b"\n",
+    "texts on lines": b"\n".join(json.dumps(text).encode() for text in TEXTS),
+    "texts in a list": json.dumps(TEXTS).encode(),
     "CloudWatch Logs, what a function gets": json.dumps(
         {
             "awslogs": {
@@ -246,6 +254,9 @@ def test_what_is_empty_has_no_records(empty: bytes):
         (b"no json", "not JSON"),
         (b'{"Records":["text"]}', "not a JSON object"),
         (b"[1]", "not a JSON object"),
+        (b'["hello"]', "not a JSON object"),
+        (b'"hello"', "not a JSON object"),
+        (b"oops: {1} {2}", "not JSON"),
         (b"\xff\x00", "not JSON"),
     ],
 )

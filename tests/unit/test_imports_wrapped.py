@@ -41,6 +41,7 @@ WRAPPED: dict[str, object] = {
     "Splunk": [{"result": {"_raw": text}} for text in TEXTS],
     "Elasticsearch": [{"_source": {"event": {"original": text}}} for text in TEXTS],
     "a log shipper": [{"message": text} for text in TEXTS],
+    "Docker": [{"log": text + "\n", "stream": "stdout"} for text in TEXTS],
     "what is sent to Splunk": [{"time": 1.5, "event": text} for text in TEXTS],
     "a search of Splunk": {"preview": False, "results": [{"_raw": text} for text in TEXTS]},
     "searches of Elasticsearch": {
@@ -133,6 +134,15 @@ def test_action_lines_of_elasticsearch_are_no_records_and_no_loss():
 )
 def test_what_only_looks_like_an_action_line_is_said(odd: bytes):
     assert list(records_of(odd)) == [odd]
+
+
+def test_a_notification_of_s3_is_no_record():
+    notice = {"eventVersion": "2.1", "eventSource": "aws:s3", "eventTime": "2026-01-31T10:00:00Z"}
+    for shape in ({"Records": [notice]}, {"Body": json.dumps({"Records": [notice, notice]})}):
+        data = json.dumps(shape, separators=(",", ":")).encode()
+        assert plain_records(data) is None
+        reasons = {each.reason for each in records_of(data) if isinstance(each, Unread)}
+        assert reasons == {"a notification of a service, no CloudTrail record"}
 
 
 def test_a_record_is_never_opened_whatever_its_fields_are_called():

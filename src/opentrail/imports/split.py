@@ -18,7 +18,10 @@ LAYERS_MAX = 16
 """Of lists and what wraps records, in each other: CloudWatch Logs through Kinesis has eight."""
 _OPENED = re.compile(rb'\s*\{\s*"Records"\s*:\s*\[\s*')
 _BETWEEN = re.compile(rb"\s*,\s*|\s*\]\s*\}\s*")
-_TIMED = re.compile(rb"\d{4}-\d\d-\d\dT\S*\s+\{")
+_SEPARATORS = re.compile(rb"(?:[ \t\r\n,\x1e]|\xef\xbb\xbf)*+")
+"""Between values: commas of a list that was torn apart, RFC 7464's mark, the mark of a file that was joined."""
+_PREFIX = re.compile(rb'[^"{}]++(?=\{)')
+"""Before a value on its line: the time of an export of CloudWatch Logs, syslog's host."""
 NEXT = re.compile(rb'(?:,|"Records"\s*:\s*\[)\s*(?=\{\s*"eventVersion"\s*:)')
 """Where a record begins in a list, surely."""
 TRIES_MAX = 100
@@ -87,15 +90,20 @@ def _is_json(data: bytes) -> bool:
     return True
 
 
+def _past_separators(data: bytes, at: int) -> int:
+    found = _SEPARATORS.match(data, at)
+    return at if found is None else found.end()
+
+
 def _begins_with_value(data: bytes, newline: int) -> bool:
     """Whether the first JSON value of ``data`` is on several lines."""
-    end = value_end(data, past_blanks(data, 0))
+    end = value_end(data, _past_separators(data, 0))
     return newline < end if end is not None else _OPENED.match(data) is not None
 
 
 def _joined(data: bytes, start: int, layers: int) -> Iterator[Split]:
     """Read JSON values that follow each other, on one line or on many."""
-    at = past_blanks(data, 0)
+    at = _past_separators(data, 0)
     while at < len(data):
         end = value_end(data, at) if data[at] in _BRACKETS else None
         opened = _OPENED.match(data, at)
@@ -113,7 +121,7 @@ def _joined(data: bytes, start: int, layers: int) -> Iterator[Split]:
                 yield from lines(data[newline + 1 :], start + newline + 1, layers)
             return
         yield Value(start + at, data[at:end], layers)
-        at = past_blanks(data, end)
+        at = _past_separators(data, end)
 
 
 def _salvaged(data: bytes, at: int, start: int, layers: int) -> Iterator[Split]:
@@ -153,13 +161,16 @@ def torn(value: Value) -> Iterator[Value]:
 
 
 def lines(data: bytes, start: int, layers: int = LAYERS_MAX) -> Iterator[Split]:
-    """Read JSON values on lines, a time before them or not, as exports of CloudWatch Logs have it."""
+    """Read JSON values on lines, also behind what a log writes before them."""
     at = start
     for line in data.split(b"\n"):
-        brace = line.find(b"{") if _TIMED.match(line) else past_blanks(line, 0)
-        value = line[brace:].rstrip()
+        begin = past_blanks(line, 0)
+        value = line[begin:].rstrip()
+        prefix = _PREFIX.match(value)
         if value and _is_json(value):
-            yield Value(at + brace, value, layers)
+            yield Value(at + begin, value, layers)
+        elif prefix is not None and value_end(value, prefix.end()) == len(value):
+            yield Value(at + begin + prefix.end(), value[prefix.end() :], layers)
         elif value:
-            yield from _joined(value, at + brace, layers)
+            yield from _joined(value, at + begin, layers)
         at += len(line) + 1

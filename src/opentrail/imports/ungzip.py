@@ -23,6 +23,8 @@ _OTHERS = (
     (0, b"PK\x05\x06", "a zip archive"),
     (257, b"ustar", "a tar archive"),
     (0, b"7z\xbc\xaf\x27\x1c", "a 7z archive"),
+    (0, _MAGIC, "packed by gzip again and again"),
+    (0, b"x\x9c", "packed by zlib"),
     (0, b"BZh", "packed by bzip2"),
     (0, b"\xfd7zXZ\x00", "packed by xz"),
     (0, b"\x28\xb5\x2f\xfd", "packed by zstd"),

@@ -117,13 +117,20 @@ def _or_itself(value: Split, carried: Iterable[Found] | None) -> Iterable[Found]
     return _itself(value) if carried is None else carried
 
 
-def _carried(value: Split) -> Iterable[Found] | None:
-    """Return what ``value`` has for records; None: it is no list, no record, and wraps none."""
+def _carried(value: Split, name: str = "") -> Iterable[Found] | None:
+    """Return what ``value`` has for records; None: it is no list, no record, and wraps none.
+
+    ``name``: of the member that it is.
+    """
     if isinstance(value, Unread) or wrapped.is_record(value.data):
         return _itself(value)
-    if value.layers and value.data.startswith(b"["):
+    if not value.layers:
+        return None
+    if value.data.startswith(b'"'):
+        return _in_text(value, name)
+    if value.data.startswith(b"["):
         return opened(value.inside(*each, listed=True) for each in elements(value.data))
-    return _wrapped(value) if value.layers and value.data.startswith(b"{") else None
+    return _wrapped(value) if value.data.startswith(b"{") else None
 
 
 def _wrapped(value: Value) -> Iterable[Found] | None:
@@ -134,15 +141,13 @@ def _wrapped(value: Value) -> Iterable[Found] | None:
     if wrapped.is_meant(name for name, _ in parts):
         return _itself(value)  # it is not JSON, else it were a record
     carriers = [each for each in parts if each[0] in wrapped.CARRIERS]
-    inside = [_inside(value.inside(*part), name) for name, part in carriers]
+    inside = [_carried(value.inside(*part), name) for name, part in carriers]
     found = [each for each in inside if each is not None]
     return chain.from_iterable(found) if found else None
 
 
-def _inside(value: Value, name: str) -> Iterable[Found] | None:
-    """Return what ``value``, a member called ``name``, has for records, if anything."""
-    if not value.data.startswith(b'"'):
-        return _carried(value)
+def _in_text(value: Value, name: str) -> Iterable[Found] | None:
+    """Return what the text ``value`` has for records, if anything."""
     text = wrapped.text_of(name, value.data)
     if text is None:
         return (Unread(value.position, "the text is not UTF-8"),)
@@ -162,7 +167,7 @@ def _itself(value: Split) -> Iterable[Found]:
     data, wrong = value.data, ""
     try:
         wrong = "" if data.startswith(b"{") else "not a JSON object"
-        codec.fields(data)
+        wrong = wrong or wrapped.other_event(codec.fields(data))
         data = codec.minify(data)
     except Corrupt as error:
         wrong = wrong or error.message

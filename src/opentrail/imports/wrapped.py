@@ -26,7 +26,8 @@ PACKED = frozenset(("data", "Data"))
 CARRIERS = frozenset(
     (
         *(LOG_FILE, "detail"),  # a log file, EventBridge
-        *("logEvents", "events", "message", "awslogs"),  # CloudWatch Logs; log shippers
+        *("logEvents", "events", "message", "awslogs"),  # CloudWatch Logs
+        *("message", "log"),  # log shippers, Docker
         *("Events", "CloudTrailEvent"),  # LookupEvents
         *("Messages", "Body", "body", "Sns", "Message"),  # SQS, SNS
         *("kinesis", "records", *PACKED),  # Kinesis, Firehose
@@ -48,15 +49,28 @@ _OF_ACTIONS = frozenset(
 _DOCUMENT = re.compile(rb"\s*(?:[{\[]|\d{4}-\d\d-\d\dT\S*\s+\{)")
 
 _ASKS = ("messageType", b'"CONTROL_MESSAGE"')
+_NOTICE = b'"aws:'
 _text = msgspec.json.Decoder(str).decode
 
 
 def is_record(data: bytes) -> bool:
     """Whether ``data`` is a record, rather than something that may carry some."""
+    if not data.startswith(b"{"):
+        return False
     try:
-        return data.startswith(b"{") and is_meant(codec.fields(data))
+        fields = codec.fields(data)
     except Corrupt:
         return False
+    return is_meant(fields) and not other_event(fields)
+
+
+def other_event(fields: codec.Fields) -> str:
+    """Return why an object with a time is no record all the same; "" when nothing is known against it.
+
+    Source: Amazon S3 User Guide, "Event message structure": ``"eventSource":"aws:s3"``.
+    """
+    source = bytes(fields.get("eventSource", b""))
+    return "a notification of a service, no CloudTrail record" if source[:5] == _NOTICE else ""
 
 
 def is_meant(names: Iterable[str]) -> bool:
