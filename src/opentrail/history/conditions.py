@@ -4,7 +4,7 @@
 import ipaddress
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
@@ -15,7 +15,14 @@ from opentrail.errors import UsageError
 from opentrail.event.codec import whole_characters
 from opentrail.history.derive import ATTRIBUTES, Derived
 
-_decode = msgspec.json.Decoder().decode
+
+def _as_written(number: str) -> msgspec.Raw:
+    return msgspec.Raw(number.encode())
+
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(float_hook=_as_written).decode
+"""Numbers with a point or an exponent stay what they are: 1.10 is written so, and so asked for."""
 _OWN = {name.lower(): name for name in (*ATTRIBUTES, "Account", "Region", "Category")}
 """Words for what an event is found by, in any case of letters."""
 OWN_NAMES = frozenset(_OWN.values())
@@ -48,7 +55,11 @@ class Event:
         """Return the values of an attribute, or of the record's field of that path, as text."""
         if field in _OWN.values():
             return self._found_by(field)
-        return tuple(_texts(self.fields(), field.split(".")))
+        found = _at(self.fields(), field.split("."))
+        try:
+            return tuple(text for value in found for text in _texts(value))
+        except RecursionError:  # an object that is nested too deeply to be written
+            return ()
 
     def fields(self) -> object:
         """Return the record, parsed; {} of one whose odd parts cannot be."""
@@ -71,40 +82,58 @@ class Event:
 
 
 def _patient(data: bytes) -> object:
-    """Return a record with half a character in it, or with odd numbers or bytes, its numbers as text.
-
-    {} of one too odd.
-    """
+    """Return a record with half a character, or with odd numbers or bytes in it; {} of one too odd."""
     whole = whole_characters(data)
     with suppress(msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return _decode(whole)
     try:
-        found: object = json.loads(whole.decode("utf-8", "replace"), parse_int=str, parse_float=str)
+        found: object = json.loads(
+            whole.decode("utf-8", "replace"), parse_int=_as_written, parse_float=_as_written
+        )
     except (ValueError, RecursionError):
         return {}
     return found
 
 
-def _texts(value: object, path: list[str]) -> Iterator[str]:
-    """Yield what lies at ``path``; of lists, of each element. Names in any case of letters."""
-    if isinstance(value, list):
-        for each in value:
-            yield from _texts(each, path)
-    elif path and isinstance(value, dict):
-        for inner, rest in _members(value, path):
-            yield from _texts(inner, rest)
-    elif isinstance(value, str) and not path:
-        yield value
-    elif value is not None and not path:
-        yield json.dumps(value, separators=(",", ":"))
+def _at(value: object, path: list[str]) -> Iterator[object]:
+    """Yield what lies at ``path``; within lists, of each element. Names in any case of letters.
+
+    No deeper in calls for records that are: whoever nests them must not end a search.
+    """
+    waiting = [(value, path)]
+    while waiting:
+        value, path = waiting.pop()
+        if not path:
+            yield value
+        elif isinstance(value, list):
+            waiting += [(each, path) for each in reversed(value)]
+        elif isinstance(value, dict):
+            waiting += reversed(list(_members(value, path)))
+
+
+def _texts(value: object) -> Iterator[str]:
+    """Yield a value as text; of a list, each element's; nothing for null."""
+    waiting = [value]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, list):
+            waiting += reversed(value)
+        elif isinstance(value, str):
+            yield value
+        elif value is not None:
+            yield _encode(value).decode()
 
 
 def _members(value: dict[str, object], path: list[str]) -> Iterator[tuple[object, list[str]]]:
     """Yield what the path leads to, and the rest of it: names may have dots themselves."""
-    for length in range(1, len(path) + 1):
-        name = ".".join(path[:length]).lower()
-        for key, inner in value.items():
-            if key.lower() == name:
+    first, rest = path[0].lower(), path[1:]
+    for key, inner in value.items():
+        lower = key.lower()
+        if lower == first:
+            yield inner, rest
+        elif rest and "." in lower:
+            length = lower.count(".") + 1
+            if lower == ".".join(path[:length]).lower():
                 yield inner, path[length:]
 
 
@@ -193,9 +222,11 @@ class Within:
 
 def _within(value: str, network: ipaddress.IPv4Network | ipaddress.IPv6Network) -> bool:
     try:
-        return ipaddress.ip_address(value) in network
+        address = ipaddress.ip_address(value)
     except ValueError:
         return False
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return address in network or (mapped is not None and mapped in network)
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,14 +237,10 @@ class There:
 
     def holds(self, event: Event) -> bool:
         """See ``Condition``."""
-        return bool(event.values(self.field)) or self._object(event.fields())
-
-    def _object(self, value: object) -> bool:
-        for name in self.field.split("."):
-            if not isinstance(value, Mapping):
-                return False
-            value = next((v for key, v in value.items() if key.lower() == name.lower()), None)
-        return value is not None
+        if self.field in OWN_NAMES:
+            return any(event.values(self.field))
+        found = _at(event.fields(), self.field.split("."))
+        return any(value is not None for value in found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,22 +253,29 @@ class Text:
         """See ``Condition``."""
         wanted = self.text.lower()
         shown = event.data.decode("utf-8", "replace").lower()
-        if wanted in shown:
+        escapes = "\\" in shown
+        if wanted in shown and (
+            not escapes or "\\" in wanted or wanted in _ESCAPE.sub("\0", shown)
+        ):
             return True
-        # In the record's JSON the same text may be written with escapes.
-        return "\\" in shown and any(wanted in value for value in _all_texts(event.fields()))
+        # The record's JSON may write the text with escapes, whose letters are none of it.
+        return escapes and any(wanted in value for value in _all_texts(event.fields()))
+
+
+_ESCAPE = re.compile(r"\\(?:u....|.)", re.DOTALL)
 
 
 def _all_texts(value: object) -> Iterator[str]:
-    if isinstance(value, Mapping):
-        for key, inner in value.items():
-            yield str(key).lower()
-            yield from _all_texts(inner)
-    elif isinstance(value, list):
-        for each in value:
-            yield from _all_texts(each)
-    elif isinstance(value, str):
-        yield value.lower()
+    waiting = [value]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, dict):
+            yield from map(str.lower, value)
+            waiting += value.values()
+        elif isinstance(value, list):
+            waiting += value
+        elif isinstance(value, str):
+            yield value.lower()
 
 
 @dataclass(frozen=True, slots=True)
@@ -315,14 +349,14 @@ def condition(field: str, operator: str, parts: Sequence[str]) -> Condition:
         return Contains(name, re.compile(re.escape(value), re.IGNORECASE))
     if len(parts) > 1:
         return Like(name, tuple(parts))
-    if "/" in value and (network := _network(value)) is not None:
+    if ("/" in value or ":" in value) and (network := _network(value)) is not None:
         return Within(name, network, value)
     if _LIKE_NETWORK.fullmatch(value):
-        raise UsageError(f"{value} is no network: write it as 10.0.0.0/8")
+        raise UsageError(f"{value} is no network: write it as 10.0.0.0/8 or 2001:db8::/32")
     return Is(name, value)
 
 
-_LIKE_NETWORK = re.compile(r"\d+\.\d+\.\d+\.\d+/\d+")
+_LIKE_NETWORK = re.compile(r"\d+(?:\.\d+){1,3}/\d+|[\da-f]*(?::[\da-f.]*){2,}/\d+", re.IGNORECASE)
 """Nothing else in a record looks like that: one that is none was mistyped."""
 
 

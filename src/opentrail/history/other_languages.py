@@ -48,12 +48,20 @@ _VALUES = (
     ),
 )
 """Values without quotes, and what is written instead."""
-_TOP = frozenset(name.lower() for name in FIELD_ORDER)
+_TOP = {name.lower(): name for name in FIELD_ORDER}
 
 
 def names_field(word: str) -> bool:
     """Return whether a bare word is the name of a field rather than a text to look for."""
     return is_own(word) or word.lower().split(".", 1)[0] in _TOP
+
+
+def bare_field(word: str) -> str:
+    """Return the field that ``word`` alone asks for: the record's own, if it can have such a one.
+
+    ``readOnly`` is there or not, whereas the attribute ReadOnly is worked out where it is not.
+    """
+    return _TOP.get(word.lower()) or field_name(word)
 
 
 def instead_of_word(word: str) -> str | None:

@@ -26,10 +26,10 @@ from opentrail.history.conditions import (
     all_of,
     any_of,
     condition,
-    field_name,
 )
 from opentrail.history.other_languages import (
     JOINS,
+    bare_field,
     instead_of_condition,
     instead_of_word,
     names_field,
@@ -94,7 +94,7 @@ def _token(found: re.Match[str], text: str) -> _Token:
         operator = found["operator"].replace("==", "=")
         return _Token("is", at, condition(found["field"], operator, parts))
     if found["word"] and names_field(found["word"]):
-        return _Token("is", at, There(field_name(found["word"])))
+        return _Token("is", at, There(bare_field(found["word"])))
     return _Token("is", at, Text(_unquoted(found["quoted"] or found["word"], text, at)))
 
 
