@@ -60,7 +60,7 @@ def test_what_is_said_is_true_of_what_was_looked_at(monkeypatch):
     monkeypatch.setattr(module, "LOOKED_AT", 3)
     old = record(0, requestParameters={"rare": 1})
     others = [record(number) for number in range(1, 4)]
-    (hint,) = hints(searcher(old, *others), parse("requestParameters.rare=2"))
+    (hint,) = hints(searcher(old, *others), parse("requestParameters.rare=2"), most=3)
     assert "none of the newest 3 events has the field requestParameters.rare;" in hint.text
     assert not hint.whole
     assert said("requestParameters.rare=2", old, *others[:2]) == []

@@ -6,7 +6,7 @@ Only the newest events are looked at, and what is said says so: older ones may h
 
 import difflib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from opentrail.event.record import FIELD_ORDER
@@ -29,6 +29,8 @@ from opentrail.history.search import Question, Searcher
 
 LOOKED_AT = 10_000
 """Newest events that are looked at: some 0.3 s at most."""
+LOOKED_AT_FOR_PROGRAMS = 500
+"""Of those for a caller that may ask the same again every second: some 10 ms."""
 NAMES_MAX = 10_000
 """Names of fields that are compared with a misspelt one: records may have any number of them."""
 DEPTH_MAX = 6
@@ -58,6 +60,8 @@ class _Newest:
     """Fields that none of them has."""
     unlike: list[Is | Like]
     """Conditions that hold for none of them."""
+    most: int
+    """How many are looked at."""
     seen: int = 0
     whole: bool = False
     names: dict[str, None] = field(default_factory=dict)
@@ -86,27 +90,32 @@ def hints(
     visible: Condition | None = None,
     *,
     matched: bool = False,
+    most: int = LOOKED_AT,
 ) -> list[Hint]:
     """Return what may be misspelt in ``condition``: of the events that ``visible`` holds for, or all.
 
-    ``matched``: it holds for some, and then only what that does not prove is looked at.
+    ``matched``: it holds for some, and then only what that does not prove is looked at, in ``most``
+    events.
     """
     fields = _unproven(condition) if matched else fields_of(condition)
     values = [] if matched else list(_values(condition))
-    return _hints(searcher, list(fields), values, visible or Everything())
+    newest = _Newest(_strange(fields), values, most)
+    return _hints(searcher, newest, visible or Everything())
 
 
 def unknown(searcher: Searcher, name: str) -> Hint | None:
     """Return what is wrong with a field's name if no event has it."""
-    return next(iter(_hints(searcher, [name], [], Everything())), None)
+    newest = _Newest(_strange([name]), [], LOOKED_AT)
+    return next(iter(_hints(searcher, newest, Everything())), None)
 
 
-def _hints(
-    searcher: Searcher, fields: Sequence[str], values: list[Is | Like], visible: Condition
-) -> list[Hint]:
-    strange = dict.fromkeys(name for name in map(field_name, fields) if not _named(name))
-    newest = _Newest(list(strange), values)
-    if strange or values:
+def _strange(fields: Iterable[str]) -> list[str]:
+    """Return those of ``fields`` that are not known by their form."""
+    return list(dict.fromkeys(name for name in map(field_name, fields) if not _named(name)))
+
+
+def _hints(searcher: Searcher, newest: _Newest, visible: Condition) -> list[Hint]:
+    if newest.missing or newest.unlike:
         _look(searcher, newest, visible)
     if not newest.seen:
         return []
@@ -121,8 +130,8 @@ def _hints(
 
 
 def _look(searcher: Searcher, newest: _Newest, visible: Condition) -> None:
-    for hit in searcher.newest(Question(visible), LOOKED_AT + 1):
-        if newest.seen == LOOKED_AT or not (newest.missing or newest.unlike):
+    for hit in searcher.newest(Question(visible), newest.most + 1):
+        if newest.seen == newest.most or not (newest.missing or newest.unlike):
             return
         newest.look_at(hit.event)
     newest.whole = searcher.reached is None and searcher.damage is None

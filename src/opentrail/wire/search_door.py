@@ -12,7 +12,7 @@ from opentrail.clock import Clock
 from opentrail.errors import ClientError, Corrupt, UsageError
 from opentrail.history.conditions import Condition, Event, Everything, Is, all_of, any_of
 from opentrail.history.derive import FIRST_S, LAST_S
-from opentrail.history.hints import hints
+from opentrail.history.hints import LOOKED_AT_FOR_PROGRAMS, hints
 from opentrail.history.query import parse
 from opentrail.history.search import Question, Searcher
 from opentrail.history.table import TIME_MAX_S
@@ -148,7 +148,8 @@ class SearchDoor:
     def _hints(self, asked: Asked, request: SearchRequest) -> list[str]:
         """Return what the query may have misspelt, by the events only that the caller may see."""
         visible = _visible(Everything(), asked.accounts)
-        found = hints(self._searcher(READS_MAX), parse(request.query), visible)
+        condition, most = parse(request.query), LOOKED_AT_FOR_PROGRAMS
+        found = hints(self._searcher(READS_MAX), condition, visible, most=most)
         return [hint.text for hint in found]
 
     def _token(self, parameters: bytes, place: tuple[int, int] | None) -> str | None:
