@@ -115,6 +115,13 @@ def _forge_elsewhere(scene: Scene) -> None:
     SignedBucket(scene.bucket, scene.signer, region="eu-west-1").log(START + HOUR)
 
 
+def _forge_in_folder(scene: Scene) -> None:
+    """Add a log file in the folder of a day that is covered, by its name one of another year."""
+    folder = scene.logs[3].rpartition("/")[0]
+    key = f"{folder}/{ACCOUNT}_CloudTrail_{REGION}_20200101T0000Z_A.json.gz"
+    scene.bucket.put(key, gzip.compress(b"{}"), Put())
+
+
 def _forge_ahead(scene: Scene) -> None:
     SignedBucket(scene.bucket, scene.signer).log(SystemClock().now_ms() // 1000 + 86_400)
 
@@ -215,6 +222,8 @@ ATTACKS = (
     Attack("a forged log file added beside the regions' folders", _forge_beside),
     Attack("a forged log file added among the digests", _forge_among_digests),
     Attack("a forged log file added under a name that no trail gives", _forge_upper),
+    Attack("a forged log file added in a day's folder, by its name of another year",
+           _forge_in_folder),
     Attack("a forged log file added, of a time that has not come", _forge_ahead),
     Attack("a digest's list of log files changed", _change_digest),
     Attack("what a digest says of the one before it changed", _another_before),

@@ -37,7 +37,7 @@ _HOME = re.compile(
     r"(?P<root>(?:.+/)?AWSLogs/(?:o-[a-z0-9]+/)?)(?:(?P<account>[0-9]{12})/)?", re.DOTALL
 )
 _LOG_NAME = re.compile(
-    _DAY + r"(?P<account>[0-9]{12})_(?P<folder>CloudTrail[A-Za-z-]*)_(?P<region>[a-z0-9-]+)_"
+    r"(?P<day>[0-9]{4}/[0-9]{2}/[0-9]{2})/(?P<account>[0-9]{12})_(?P<folder>CloudTrail[A-Za-z-]*)_(?P<region>[a-z0-9-]+)_"
     r"(?P<minute>[0-9]{8}T[0-9]{4}Z)_[A-Za-z0-9]+\.json\.gz"
 )
 
@@ -48,6 +48,7 @@ TO_SECOND = re.compile(_SAID + "Z")
 TO_FRACTION = re.compile(_SAID + r"(?:\.[0-9]{1,6})?Z")
 _NAMED = rf"([0-9]{{4}})([0-9]{{2}})([0-9]{{2}})T{_HOUR}{_SIXTY}"
 _SECOND_NAMED, _MINUTE_NAMED = re.compile(f"{_NAMED}{_SIXTY}Z"), re.compile(f"{_NAMED}Z")
+DAY_S = 86_400
 DAYS_CACHED = 4096
 """Eleven years of days."""
 
@@ -92,6 +93,15 @@ class LogName:
     """Below which it lies, with all others like it: ``[prefix/]AWSLogs/…/<region>/``."""
     minute_s: int
     """Beginning of the minute of its delivery; -1: no log file has such a name."""
+    day_s: int = -1
+    """Beginning of the day that its folder is of: the same, or the one before or after."""
+
+    def is_of(self, start_s: int, last_s: int) -> bool:
+        """Return whether readers may take it for one of the time between, both ends included."""
+        if start_s <= self.minute_s <= last_s:
+            return True
+        alike = self.day_s <= self.minute_s < self.day_s + DAY_S
+        return not alike and self.day_s <= last_s and start_s < self.day_s + DAY_S
 
 
 def digest_name(key: str) -> DigestName | None:
@@ -115,7 +125,11 @@ def log_name(key: str) -> LogName | None:
     name = _LOG_NAME.fullmatch(found["rest"])
     if name is None or name["account"] != place.account or name["region"] != place.region:
         return LogName(key, place, folder, -1)
-    return LogName(key, place, folder, seconds_of(name["minute"], _MINUTE_NAMED))
+    minute_s = seconds_of(name["minute"], _MINUTE_NAMED)
+    day_s = _midnight_s(*map(int, name["day"].split("/")))
+    if not day_s - DAY_S <= minute_s < day_s + 2 * DAY_S:
+        return LogName(key, place, folder, -1)
+    return LogName(key, place, folder, minute_s, day_s)
 
 
 def outer_place(key: str) -> Place | None:

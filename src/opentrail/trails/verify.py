@@ -223,7 +223,7 @@ class _Run:
             last_s = max((end for _, end in windows), default=last_s) - MINUTE_S
         for folder in sorted(self._files.found.folders.get(place, ())):
             for log in log_names(self._files.examiner.source, folder, listed):
-                asked_for = self._asked.start_s <= log.minute_s <= last_s
+                asked_for = log.is_of(self._asked.start_s, last_s)
                 if asked_for or log.minute_s < 0 or log.minute_s > early_s:
                     yield log
 
