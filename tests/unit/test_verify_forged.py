@@ -2,12 +2,14 @@
 """Verifying: files that somebody put beside those that are signed, where readers find them."""
 
 import gzip
+import os
 
 import pytest
 from support.signed_bucket import ACCOUNT, HOUR, START
 from support.verified_world import World
 
 from opentrail.objects.base import Put
+from opentrail.trails.uncovered import CLOSED
 
 FORGED = gzip.compress(b'{"Records":[]}')
 REGION = f"AWSLogs/{ACCOUNT}/CloudTrail/us-east-1"
@@ -46,3 +48,52 @@ def test_a_file_in_a_days_folder_that_is_named_as_one_of_years_before(world, day
 def test_a_file_about_midnight_is_of_both_days(world, day, minute, start_s, verdicts):
     world.bucket.put(f"{REGION}/{day}/{NAMED.format(minute)}", FORGED, Put())
     assert [verdict for verdict, _ in told(world, start_s=start_s)] == verdicts
+
+
+def test_a_file_whose_path_is_longer_than_keys_are(world):
+    """Who reads a directory finds it; S3 could not hold it."""
+    folder = world.root / REGION / "2023/11/14"
+    for number in range(4):
+        folder = folder / (str(number) * 240)
+    folder.mkdir(parents=True)
+    (folder / NAMED.format("20231114T2210Z")).write_bytes(FORGED)
+    assert told(world) == [("INVALID", MISNAMED)]
+
+
+def test_folders_in_folders_without_end(world):
+    fd = os.open(world.root / REGION, os.O_RDONLY)
+    for _ in range(600):
+        os.mkdir("d", dir_fd=fd)
+        inner = os.open("d", os.O_RDONLY, dir_fd=fd)
+        os.close(fd)
+        fd = inner
+    os.close(fd)
+    assert told(world) == [("INVALID", MISNAMED)]
+
+
+@pytest.mark.parametrize(
+    ("place", "account"),
+    [
+        ("AWSLogs/999999999999", ""),
+        (f"AWSLogs/{ACCOUNT}/CloudTrail-Insight", ""),
+        (f"AWSLogs/{ACCOUNT}/CloudTrail-Insight", ACCOUNT),
+        ("AWSLogs/o-abcdefghij", ACCOUNT),
+        ("other/AWSLogs", ""),
+    ],
+)
+def test_a_link_in_the_place_of_a_folder_with_log_files(world, place, account, tmp_path):
+    (tmp_path / "behind").mkdir()
+    (world.root / place).parent.mkdir(exist_ok=True)
+    (world.root / place).symlink_to(tmp_path / "behind")
+    assert told(world, account=account) == [("UNKNOWN", CLOSED)]
+
+
+@pytest.mark.parametrize("place", ["AWSLogs/999999999999", "AWSLogs/readme", "notes"])
+def test_a_link_to_what_is_not_asked_for_or_holds_none(world, place, tmp_path):
+    (world.root / place).symlink_to(tmp_path)
+    assert told(world, account=ACCOUNT) == []
+
+
+def test_an_object_that_is_named_as_an_account_is_none(world):
+    world.bucket.put("AWSLogs/999999999999", b"", Put())
+    assert told(world) == []

@@ -81,9 +81,10 @@ def _regular(fd: int) -> int | None:
 def keys(root: Path, prefix: str, after: str) -> Iterator[str]:
     """Yield what may be keys below ``root``, in order of their UTF-8 bytes, behind ``after``.
 
-    Files, and directories with a "/" at their end. Links, special files and names that are not
-    UTF-8 (as text that they come near to) are among them, so that they hide nothing; nothing can be
-    opened there. Raises: FileNotFoundError: ``root`` is not there. OSError.
+    Files, and directories with a "/" at their end. Links, special files, names that are not UTF-8 (as
+    text that they come near to) and what is longer than keys are (of directories the path alone) are
+    among them, so that they hide nothing; nothing can be opened there.
+    Raises: FileNotFoundError: ``root`` is not there. OSError.
     """
     yield from _below(root, "", prefix, after)
 
@@ -91,8 +92,10 @@ def keys(root: Path, prefix: str, after: str) -> Iterator[str]:
 def _below(folder: Path, base: str, prefix: str, after: str) -> Iterator[str]:
     for name in _names(folder):
         key = base + name
-        if key.rstrip("/") == OWN_FOLDER or len(key.encode()) > KEY_BYTES_MAX:
+        if key.rstrip("/") == OWN_FOLDER:
             continue
+        if len(key.encode()) > KEY_BYTES_MAX:
+            key = key.rstrip("/")
         if key > after and key.startswith(prefix):
             yield key
         if key.endswith("/") and _reaches(key, prefix, after):

@@ -36,6 +36,10 @@ _LIKE_A_LOG, _DELIVERED = (
 _HOME = re.compile(
     r"(?P<root>(?:.+/)?AWSLogs/(?:o-[a-z0-9]+/)?)(?:(?P<account>[0-9]{12})/)?", re.DOTALL
 )
+_WAY = re.compile(
+    r"(?:.+/)?AWSLogs(?:/o-[a-z0-9]+)?(?:/(?P<account>[0-9]{12})(?:/CloudTrail[A-Za-z-]*)?)?",
+    re.DOTALL,
+)
 _LOG_NAME = re.compile(
     r"(?P<day>[0-9]{4}/[0-9]{2}/[0-9]{2})/(?P<account>[0-9]{12})_(?P<folder>CloudTrail[A-Za-z-]*)_(?P<region>[a-z0-9-]+)_"
     r"(?P<minute>[0-9]{8}T[0-9]{4}Z)_[A-Za-z0-9]+\.json\.gz"
@@ -157,6 +161,12 @@ def stray_place(key: str) -> Place | None:
         return None
     region = name[: delivered.start()].rpartition("_")[2]
     return Place(home["root"], home["account"] or "", region)
+
+
+def account_on_way(key: str) -> str | None:
+    """Return whose log files a folder called ``key`` would have below it: "": anybody's; None: none."""
+    found = _WAY.fullmatch(key)
+    return None if found is None else found["account"] or ""
 
 
 def seconds_of(text: str, form: re.Pattern[str]) -> int:

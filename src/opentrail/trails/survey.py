@@ -10,6 +10,7 @@ from opentrail.trails.bucketkeys import (
     DigestName,
     LogName,
     Place,
+    account_on_way,
     digest_name,
     log_name,
     outer_place,
@@ -80,6 +81,8 @@ class Survey:
     """Where log files lie: for each place, what their keys begin with."""
     strays: list[str] = field(default_factory=list)
     """Keys of objects beside those folders, where readers of log files find them; STRAYS_MAX at most."""
+    closed: list[str] = field(default_factory=list)
+    """Keys where folders with log files should be, and links are; nobody looks behind them."""
 
     @property
     def count(self) -> int:
@@ -97,6 +100,8 @@ def survey(source: Source, asked: Asked) -> Survey:
     while True:
         for key in source.keys(asked.root, after):
             folder = _noted(found, key, asked)
+            if not folder and _is_closed(source, key, asked):
+                found.closed.append(key)
             if folder and key < (behind := folder + LAST_CHARACTER):
                 after = behind
                 break
@@ -120,6 +125,17 @@ def _noted(found: Survey, key: str, asked: Asked) -> str:
     elif len(found.strays) < STRAYS_MAX and _is_stray(key, asked):
         found.strays.append(key)
     return "" if log is None else log.folder
+
+
+def _is_closed(source: Source, key: str, asked: Asked) -> bool:
+    account = account_on_way(key)
+    if account is None or (account and asked.account not in ("", account)):
+        return False
+    try:
+        source.data(key)
+    except ClientError as error:
+        return error.code == "NoSuchKey"
+    return False  # an object, odd as it is
 
 
 def _is_stray(key: str, asked: Asked) -> bool:

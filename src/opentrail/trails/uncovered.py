@@ -25,6 +25,7 @@ Other trails' files at the same place wait for windows of their own."""
 _EARLY, _WAITING, _COVERED = -1, -2, -3
 """Instead of a number of spans: of a time that has not come, too new, in one of them."""
 NOT_OURS = "is in no digest, and no trail of the server here delivered it"
+CLOSED = "is a link: what lies behind it was not looked at"
 EARLY = "of a time that has not come: a clock is wrong, or no trail put them there"
 
 Span = tuple[int, int]
@@ -145,6 +146,11 @@ def _files(count: int) -> str:
 def misnamed(key: str, bucket: str) -> Finding:
     """Return what is to be said of an object that lies among log files, and no trail put there."""
     return _file(key, bucket, "is not named as log files are")
+
+
+def closed(key: str, bucket: str) -> Finding:
+    """Return what is to be said of a link in the place of a folder."""
+    return Finding("Place", f"s3://{bucket}/{key}", Verdict.UNKNOWN, CLOSED)
 
 
 def _file(key: str, bucket: str, reason: str) -> Finding:

@@ -25,6 +25,7 @@ from opentrail.trails.uncovered import (
     Coverage,
     Known,
     Span,
+    closed,
     joined,
     misnamed,
     uncovered,
@@ -115,6 +116,7 @@ class _Run:
         if unlisted:
             places |= self._files.found.folders.keys()
             yield from (misnamed(key, bucket) for key in self._files.found.strays)
+            yield from (closed(key, bucket) for key in self._files.found.closed)
         undigested: list[tuple[Place, Coverage]] = []
         waiting = {hash(entry.s3_object) for entry in self._expected.waiting}
         chains = [name for name in self._chains if unlisted or self._asked.takes(name)]
