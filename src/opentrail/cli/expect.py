@@ -79,15 +79,18 @@ def expect(data: Path, question: Question, times: int, within_s: float, clock: C
     """
     deadline_s = clock.monotonic() + within_s
     follower = Follower(data / "log")
-    end = follower.position
+    begun = follower.position
     searcher = searcher_beside(data / "history", follower.log)
-    hits = [hit for hit in searcher.newest(question, times) if hit.position < end]
+    hits = [hit for hit in searcher.newest(question, times) if hit.position < begun]
     hits.reverse()
+    end = None
     while len(hits) < times:
+        if end is None and clock.monotonic() >= deadline_s:
+            end = follower.log.durable_end()  # others may come for ever
         entries = follower.step()
         found = (hit_of(entry, question) for entry in entries)
         hits += [hit for hit in found if hit is not None]
-        if clock.monotonic() >= deadline_s and not entries:
+        if end is not None and (not entries or follower.position >= end):
             break
         if not entries:
             threading.Event().wait(POLL_S)
