@@ -40,6 +40,48 @@ def test_an_end_before_its_beginning_is_a_mistake(home, since, until):
     assert numbers(home, "--since", since, "--until", since) in ([], [1])
 
 
+@pytest.mark.parametrize("form", ["table", "json", "ndjson", "csv", "parquet"])
+def test_what_is_not_all_says_so_in_every_form(home, tmp_path, form):
+    file = tmp_path / "events"
+    asked = ("search", "--category", "all", "--format", form, "--output", str(file))
+    done = run(*asked, "--max-results", "3", home=home)
+    assert (done.returncode, done.stdout) == (0, "")
+    assert done.stderr.startswith("the newest 3; --count says how many there are")
+    for number in ("4", "0", "9" * 30):
+        assert run(*asked, "--max-results", number, home=home).stderr == ""
+
+
+def test_no_number_is_too_large(home):
+    many = "9" * 30
+    assert run("tail", "-n", many, home=home).stdout.count("\n") == 3
+    done = run("expect", "--since", "3650d", "--within", "0", "--times", many, home=home)
+    assert (done.returncode, done.stderr) == (1, f"4 of {many} events came within 0 s\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--top", ""], "--top is FIELD"),
+        (["--top", "errorCode:0"], "N from 1"),
+        (["--top", f"errorCode:{'9' * 5000}"], "N from 1"),
+        (["--top", "errorCode", "--count"], "give one of them"),
+        (["--count", "--output", "x"], "leave out --output"),
+        (["--top", "errorCode", "--output", "x"], "leave out --output"),
+    ],
+)
+def test_what_would_be_passed_over_is_refused(home, arguments, said):
+    done = run("search", *arguments, home=home)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert said in done.stderr
+
+
+def test_an_event_counts_once_for_a_value_that_it_has_twice(tmp_path):
+    twice = record(0, requestParameters={"names": ["b", "a", "b", None, {"c": 1.5}]})
+    data_directory(tmp_path / "d", [twice, record(1, requestParameters={"names": []})])
+    done = run("search", "--data", "d", "--top", "requestParameters.names", home=tmp_path)
+    assert done.stdout == '1\tb\n1\ta\n1\t{"c":1.5}\n1\t-\n'
+
+
 def test_blanks_around_an_operator_change_nothing(home):
     for query in (["EventName= DescribeModel"], ["EventName", "=", "DescribeModel"]):
         assert numbers(home, *query) == [1]

@@ -4,11 +4,13 @@
 import json
 from pathlib import Path
 
-from support.data_directories import encoded, record
+import pytest
+from support.data_directories import data_directory, encoded, record
 from support.log_files import HandClock
 from support.seeded_ids import SeededIds
 
 from opentrail.cli.expect import expect
+from opentrail.errors import Corrupt
 from opentrail.eventlog.base import Draft, Origin
 from opentrail.eventlog.options import LogOptions
 from opentrail.eventlog.segments import Segments
@@ -36,6 +38,17 @@ def test_others_that_come_for_ever_are_not_waited_for(tmp_path):
     clock = BusyLog(tmp_path)
     assert expect(tmp_path, Question(parse("EventName=Nope")), 1, 2.0, clock) == []
     assert 20 <= clock.looks < 30
+
+
+def test_what_may_lie_behind_damage_is_not_said_to_be_missing(tmp_path):
+    data = data_directory(tmp_path / "d", [record(number) for number in range(30)])
+    (segment,) = (data / "log").glob("*.seg")
+    content = bytearray(segment.read_bytes())
+    content[-10] ^= 0xFF
+    segment.write_bytes(content)
+    with pytest.raises(Corrupt):
+        expect(data, Question(parse("EventName=Nope")), 1, 0.0, HandClock())
+    assert expect(data, Question(), 1, 0.0, HandClock())
 
 
 def test_what_came_in_time_counts(tmp_path):

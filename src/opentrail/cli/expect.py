@@ -12,7 +12,7 @@ from opentrail.cli.asking import Asked, filters, open_log, question_of
 from opentrail.cli.exits import EXIT_NO
 from opentrail.cli.options import Command, data_options
 from opentrail.cli.search_forms import line, shown
-from opentrail.cli.tail import POLL_S, hit_of
+from opentrail.cli.tail import POLL_S, WHOLE, hit_of
 from opentrail.cli.times import duration_s
 from opentrail.clock import Clock, SystemClock
 from opentrail.history.beside import searcher_beside
@@ -81,7 +81,7 @@ def expect(data: Path, question: Question, times: int, within_s: float, clock: C
     follower = Follower(data / "log")
     begun = follower.position
     searcher = searcher_beside(data / "history", follower.log)
-    hits = [hit for hit in searcher.newest(question, times) if hit.position < begun]
+    hits = [hit for hit in searcher.newest(question, min(times, WHOLE)) if hit.position < begun]
     hits.reverse()
     end = None
     while len(hits) < times:
@@ -94,4 +94,6 @@ def expect(data: Path, question: Question, times: int, within_s: float, clock: C
             break
         if not entries:
             threading.Event().wait(POLL_S)
+    if len(hits) < times and searcher.damage is not None:
+        raise searcher.damage  # there may be more behind it
     return hits[:times]

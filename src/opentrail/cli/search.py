@@ -28,11 +28,11 @@ from opentrail.history.search import Question, Searcher
 
 LIMIT_DEFAULT = 50
 """As many as one page of LookupEvents has."""
-TOP_DEFAULT = 10
+TOP_DEFAULT, TOP_DIGITS_MAX = 10, 9
 COUNTED_FORMS = ("table", "json", "ndjson")
 """In which --count and --top are written."""
 WHOLE = 1 << 62
-"""--max-results 0."""
+"""--max-results 0, and more than any log has."""
 
 
 @click.command("search", cls=Command)
@@ -83,23 +83,19 @@ def command(config: Path | None, query: tuple[str, ...], form: str, **flags: obj
       opentrail search --data opentrail-import --all --format ndjson
     """
     asked = msgspec.convert(flags, _Asked)
-    output = Path(asked.output) if asked.output else None
     question = question_of(query, asked)
     data, log = open_log(config, asked)
     if asked.everything:
         _refuse_choices(query, asked)
-        write_all(log.entries(0), form, output)
+        write_all(log.entries(0), form, asked.file())
         return
     searcher = searcher_beside(data / "history", log)
     if asked.explain:
         click.echo(_explained(searcher, question), err=True)
-    if asked.count or asked.top:
-        matched = _counted(searcher, question, asked.top, _counted_form(form))
+    if asked.count or asked.top is not None:
+        matched = _counted(searcher, question, asked.top, _counted_form(form, asked))
     else:
-        limit = asked.max_results or WHOLE
-        found = Found(searcher.newest(question, limit + 1), limit)
-        FORMS[form](found, output)
-        matched = found.count
+        matched = _written(searcher, question, form, asked)
     if asked.explain:
         click.echo(f"{searcher.read:,} records read", err=True)
     if searcher.damage is not None:
@@ -117,6 +113,10 @@ class _Asked(Asked, kw_only=True):
     explain: bool = False
     output: str | None = None
 
+    def file(self) -> Path | None:
+        """Return what to write to, if not standard output."""
+        return None if self.output is None else Path(self.output)
+
 
 def _refuse_choices(query: tuple[str, ...], asked: _Asked) -> None:
     plain = _Asked(data=asked.data, listen=asked.listen, everything=True, output=asked.output)
@@ -124,7 +124,22 @@ def _refuse_choices(query: tuple[str, ...], asked: _Asked) -> None:
         raise UsageError("--all is every record there is: it takes no query, filter or count")
 
 
-def _counted_form(form: str) -> str:
+def _written(searcher: Searcher, question: Question, form: str, asked: _Asked) -> int:
+    """Write the newest hits, and say so where they are not all; return how many."""
+    limit = min(asked.max_results or WHOLE, WHOLE)
+    found = Found(searcher.newest(question, limit + 1), limit)
+    FORMS[form](found, asked.file())
+    if found.more:
+        said = f"the newest {found.count:,}; --count says how many there are, --max-results 0 gives all"
+        click.echo(said, err=True)
+    return found.count
+
+
+def _counted_form(form: str, asked: _Asked) -> str:
+    if asked.count and asked.top is not None:
+        raise UsageError("--count is of all events, --top of each value: give one of them")
+    if asked.output is not None:
+        raise UsageError("counts go to standard output: leave out --output")
     if form not in COUNTED_FORMS:
         raise UsageError(f"counts are written as {', '.join(COUNTED_FORMS)}, not as {form}")
     return form
@@ -141,7 +156,8 @@ def _counted(searcher: Searcher, question: Question, top: str | None, form: str)
     matched = 0
     for hit in searcher.all(question):
         matched += 1
-        counts.update(hit.event.values(field_name(field)) or (None,))
+        # A list may have a value twice: events are counted.
+        counts.update([*dict.fromkeys(hit.event.values(field_name(field)))] or (None,))
     strange = unknown(searcher, field) if set(counts) == {None} else None
     if strange is not None and strange.whole:
         raise UsageError(strange.text)
@@ -154,7 +170,11 @@ def _counted(searcher: Searcher, question: Question, top: str | None, form: str)
 def _field_and_number(top: str) -> tuple[str, int]:
     """Return FIELD and N of ``FIELD`` or ``FIELD:N``; names of fields may have colons themselves."""
     field, _, number = top.rpartition(":")
-    return (field, int(number)) if field and number.isdecimal() else (top, TOP_DEFAULT)
+    if not (field and number.isdecimal()):
+        field, number = top, str(TOP_DEFAULT)
+    if not field or len(number) > TOP_DIGITS_MAX or not int(number):
+        raise UsageError(f"--top is FIELD or FIELD:N, N from 1 to {10**TOP_DIGITS_MAX - 1:,}")
+    return field, int(number)
 
 
 def _write_top(counts: Sequence[tuple[str | None, int]], form: str) -> None:

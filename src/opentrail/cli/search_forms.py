@@ -9,7 +9,6 @@ from itertools import islice
 from pathlib import Path
 from typing import IO
 
-import click
 from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
@@ -65,10 +64,6 @@ def _table(found: Found, output: Path | None) -> None:
         table.add_row(*map(Text, row), style="red" if row[_ERROR] else "")
     if rows:
         console.print(table)
-    if found.more:
-        click.echo(
-            f"the newest {len(rows)}; --count says how many there are, --max-results 0 shows all"
-        )
 
 
 def _widths(rows: list[tuple[str, ...]], count: int, width: int) -> list[int]:

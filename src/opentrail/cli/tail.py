@@ -109,11 +109,13 @@ def _begin(
 ) -> None:
     """Show what there is: the newest few, or all since a time. Raises: Corrupt."""
     otherwise = SINCE_EVENTS_MAX if asked.since else LINES_DEFAULT
-    wanted = otherwise if asked.lines is None else asked.lines
+    wanted = otherwise if asked.lines is None else min(asked.lines, WHOLE)
     searcher = searcher_beside(data / "history", follower.log)
     end = follower.position
     before = (hit for hit in searcher.newest(question, WHOLE) if hit.position < end)
     found = sorted(islice(before, wanted), key=lambda hit: hit.position)
+    if len(found) == SINCE_EVENTS_MAX == wanted and next(before, None) is not None:
+        click.echo(f"the newest {SINCE_EVENTS_MAX:,} events since then; others are older", err=True)
     for hit in found:
         click.echo(show(hit))
     sys.stdout.flush()
