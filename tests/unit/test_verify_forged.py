@@ -9,6 +9,8 @@ from support.signed_bucket import ACCOUNT, HOUR, START
 from support.verified_world import World
 
 from opentrail.objects.base import Put
+from opentrail.objects.names import OBJECT_BYTES_MAX
+from opentrail.trails.examine import TOO_LONG
 from opentrail.trails.uncovered import CLOSED
 
 FORGED = gzip.compress(b'{"Records":[]}')
@@ -97,3 +99,9 @@ def test_a_link_to_what_is_not_asked_for_or_holds_none(world, place, tmp_path):
 def test_an_object_that_is_named_as_an_account_is_none(world):
     world.bucket.put("AWSLogs/999999999999", b"", Put())
     assert told(world) == []
+
+
+@pytest.mark.parametrize("what", ["logs", "digests"])
+def test_a_file_that_is_longer_than_what_is_read(world, what):
+    os.truncate(world.path(getattr(world.trail, what)[-1]), OBJECT_BYTES_MAX + 1)
+    assert ("INVALID", TOO_LONG) in told(world)

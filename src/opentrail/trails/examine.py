@@ -214,6 +214,7 @@ class Examiner:
         return ""
 
 
+TOO_LONG = "is longer than any file that a trail delivers"
 UNSIGNED = "its signature is not in this copy, and no digest after it names it"
 
 
@@ -233,6 +234,8 @@ def _read() -> Iterator[None]:
     except ClientError as error:
         if error.code == "NoSuchKey":
             raise _Unreadable(Verdict.INVALID, "not found") from error
+        if error.code == "EntityTooLarge":
+            raise _Unreadable(Verdict.INVALID, TOO_LONG) from error
         raise _Unreadable(Verdict.UNKNOWN, f"cannot be read: {error.code}") from error
     except NotOneMember as error:
         raise _Unreadable(Verdict.INVALID, str(error)) from error
