@@ -23,6 +23,7 @@ from opentrail.trails.trail import trail_key
 
 SIGNER = Signer()
 COVERS = "valid digests cover 2023-11-14T21:00:00Z to 2023-11-15T00:00:00Z"
+OF = "they are of audit_1 111122223333 us-east-1 in s3://logs"
 
 
 @pytest.fixture
@@ -68,7 +69,7 @@ def test_a_directory_that_is_valid(data, trail, keys):
     code, output = run(data, here(data), "--public-keys", keys)
     assert (code, output.splitlines()) == (
         0,
-        ["3/3 digest files valid", "4/4 log files valid", COVERS, "verdict: valid"],
+        ["3/3 digest files valid", "4/4 log files valid", COVERS, OF, "verdict: valid"],
     )
     assert trail.digests
 
@@ -89,6 +90,7 @@ def test_a_directory_that_is_not_valid(data, trail, keys):
         "3/3 digest files valid",
         "3/4 log files valid, 1/4 log files INVALID",
         COVERS,
+        OF,
         "verdict: INVALID",
     ]
 
@@ -107,6 +109,17 @@ def test_an_empty_directory(data, tmp_path, keys):
     (tmp_path / "empty").mkdir()
     code, output = run(data, str(tmp_path / "empty"), "--public-keys", keys)
     assert (code, output.splitlines()[0]) == (2, "No digests found")
+
+
+def test_it_is_said_whose_digests_were_valid(data, trail, keys):
+    """All of one trail may be gone and another be there: what is left is valid, and not what was."""
+    for region in range(6):
+        SignedBucket(trail.bucket, SIGNER, trail="other", region=f"eu-west-{region}").chain(
+            START, 1
+        )
+    output = run(data, here(data), "--public-keys", keys)[1].splitlines()
+    assert output[-2].startswith("they are of audit_1 111122223333 us-east-1 in s3://logs, other ")
+    assert output[-2].endswith("eu-west-3 in s3://logs, and 2 more")
 
 
 def test_a_terminal_sees_how_far_it_is_while_processes_read(data, trail, keys, tmp_path):

@@ -212,7 +212,7 @@ def test_a_forged_digest_of_another_trail_hides_no_forged_file(world):
 def test_what_valid_digests_cover_is_told(world):
     (found,) = [each for each in world.verify() if each.kind == COVERED]
     assert found.subject == f"{when(START - HOUR)} to {when(END)}"
-    assert found.reason == f"{ACCOUNT} {REGION} {TRAIL}"
+    assert found.reason == f"{TRAIL} {ACCOUNT} {REGION} in s3://logs"
 
 
 def test_an_older_state_of_the_whole_bucket(world):

@@ -13,6 +13,8 @@ import click
 from opentrail.trails.verdict import COVERED, NOTE, Finding, Tally, Verdict
 
 WORDS = {Verdict.VALID: "valid", Verdict.INVALID: "INVALID", Verdict.UNKNOWN: "cannot tell"}
+CHAINS_SHOWN_MAX = 5
+"""Chains of digests that are named at the end: a trail has one for each account and region."""
 _TERMINAL = "opentrail.cli.verify_table"
 """What shows it to people. It takes a tenth of a second to load, so it is, for them alone."""
 
@@ -38,6 +40,7 @@ class Result:
         self._verbose = verbose
         self._no_keys = no_keys
         self._covered: list[tuple[str, str]] = []
+        self._chains: list[str] = []
 
     def add(self, finding: Finding) -> None:
         """Take a finding."""
@@ -45,6 +48,7 @@ class Result:
         if finding.kind == COVERED:
             begin, _, end = finding.subject.partition(" to ")
             self._covered.append((begin, end))
+            self._chains.append(finding.reason)
         elif self._verbose or finding.kind == NOTE or finding.verdict is not Verdict.VALID:
             self._form.add(finding)
 
@@ -75,7 +79,11 @@ class Result:
             return []
         begins, ends = (sorted(each) for each in zip(*self._covered, strict=True))
         line = f"valid digests cover {begins[0]} to {ends[-1]}"
-        return [line if ends[0] == ends[-1] else f"{line}; of one chain only to {ends[0]}"]
+        line = line if ends[0] == ends[-1] else f"{line}; of one chain only to {ends[0]}"
+        # All of a trail may be gone, and what is left be valid: so it is said what that is.
+        shown, more = sorted(self._chains)[:CHAINS_SHOWN_MAX], len(self._chains) - CHAINS_SHOWN_MAX
+        shown += [f"and {more} more"] if more > 0 else []
+        return [line, safe(f"they are of {', '.join(shown)}")]
 
 
 class Plain:

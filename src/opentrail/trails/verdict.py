@@ -48,7 +48,7 @@ class Finding:
 NOTE = "Note"
 """The kind of a finding that is only told."""
 COVERED = "Covered"
-"""The kind of a finding that says which time a chain's valid digests cover."""
+"""The kind of a finding that says which time a chain's valid digests cover; its reason: which chain."""
 
 
 @dataclass(slots=True)

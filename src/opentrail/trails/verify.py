@@ -203,7 +203,7 @@ class _Run:
         """Say what a chain covers, and when it ends long before the time that was asked for."""
         if not chain.newest_s:
             return
-        who = f"{name.place.account} {name.place.region} {name.trail}"
+        who = f"{name.trail} {name.place.account} {name.place.region} in s3://{chain.bucket}"
         yield Finding(COVERED, span_of(chain.oldest_s, chain.newest_s), Verdict.VALID, who)
         until_s, window_s = max(chain.newest_s, chain.vouched_s), chain.window_s
         due_s = min(self._asked.end_s, self._now_s - PATIENCE_WINDOWS * window_s)
