@@ -104,6 +104,13 @@ def test_no_answer_and_a_reader_that_left_are_not_the_same(home):
     os.close(theirs)
 
 
+def test_no_error_acts_on_a_terminal(home):
+    for command in (["search", "EventName:\x1b[2J"], ["search", "--data", "\x9b2J"], ["\x1b"]):
+        done = run(*command, home=home)
+        assert done.returncode == 2
+        assert done.stderr.removesuffix("\n").isprintable()
+
+
 @pytest.mark.parametrize("command", [[], ["no-such"], ["search", "("], ["search", "EventName=X"]])
 def test_where_nobody_reads_an_error_its_code_is_the_same(home, command):
     ours, theirs = os.pipe()

@@ -58,6 +58,15 @@ def test_a_record_is_the_last_cell_as_it_is():
     assert cells_of(b"no event \xff", None) == [*[""] * (len(HEADER) - 1), "no event \ufffd"]
 
 
+@pytest.mark.parametrize("text", ["a\u00a0b", "\u202e\x7f\x9b", "\U000e0001", "e\u0301 \u2028"])
+def test_a_record_in_csv_is_json_that_says_the_same(text: str):
+    data = json.dumps({"eventTime": "2026-01-31T10:00:00Z", "userAgent": text}, ensure_ascii=False)
+    written = as_csv([cells_of(data.encode(), derive(data.encode()))]).decode()
+    assert written.strip().isprintable()
+    ((*_, record),) = csv.reader([written])
+    assert json.loads(record) == json.loads(data)
+
+
 def test_half_a_character_is_replaced_in_columns_and_kept_in_the_record():
     data = event("x").data.replace(b'"x"', b'"x\\ud83dy"')
     derived = derive(data)

@@ -17,6 +17,7 @@ from opentrail import __version__
 from opentrail.cli.exits import EXIT_INTERRUPTED, EXIT_PIPE, EXIT_UNAVAILABLE, exit_code
 from opentrail.cli.options import write_plain
 from opentrail.errors import OpenTrailError
+from opentrail.event.safe import safe
 
 COMMANDS = {
     "serve": "opentrail.cli.serve",
@@ -120,7 +121,8 @@ def main() -> None:
 def _end(why: str, code: int) -> NoReturn:
     """Say why, if anybody reads that, and end with ``code``."""
     try:
-        click.echo(why, err=True)
+        # Names of files, and what was asked for, may have in them what a terminal acts on.
+        click.echo("\n".join(map(safe, why.split("\n"))), err=True)
     except BrokenPipeError:
         _drop(sys.stderr)
     sys.exit(code)

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The forms in which events are written: for people, for machines, for spreadsheets, for engines."""
 
-import json
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from opentrail.errors import UsageError
+from opentrail.event.safe import safe_json
 from opentrail.eventlog.base import Entry
 from opentrail.history.derive import derive
 from opentrail.history.parquet import parquet_stream
@@ -154,8 +154,7 @@ def shown(data: bytes, file: IO[bytes] | IO[str]) -> bytes:
     """Return JSON as it is, or to a terminal with JSON's escapes for what it would act on."""
     if not file.isatty():
         return data
-    text = data.decode("utf-8", "replace")
-    return "".join(char if char.isprintable() else json.dumps(char)[1:-1] for char in text).encode()
+    return safe_json(data.decode("utf-8", "replace")).encode()
 
 
 FORMS: dict[str, Callable[[Found, Path | None], None]] = {

@@ -10,7 +10,7 @@ import io
 from collections.abc import Iterable, Sequence
 
 from opentrail.clock import iso_seconds
-from opentrail.event.safe import safe
+from opentrail.event.safe import safe, safe_json
 from opentrail.history.conditions import Event
 from opentrail.history.derive import Derived
 
@@ -64,14 +64,17 @@ def table_row(event: Event) -> tuple[str, ...]:
 
 
 def as_csv(rows: Iterable[Sequence[str]]) -> bytes:
-    """Return comma-separated values that a spreadsheet takes for text, all of them."""
+    """Return comma-separated values that a spreadsheet takes for text, all of them.
+
+    The last of each row, which is the record, stays JSON that says the same.
+    """
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\r\n")
-    writer.writerows([_harmless(cell) for cell in cells] for cells in rows)
+    for *cells, record in rows:
+        writer.writerow([*map(_harmless, map(safe, cells)), _harmless(safe_json(record))])
     return text.getvalue().encode()
 
 
-def _harmless(cell: str) -> str:
-    """Return ``cell`` without control characters, and so that no spreadsheet calculates it."""
-    plain = safe(cell)
+def _harmless(plain: str) -> str:
+    """Return ``plain``, which has no control characters, so that no spreadsheet calculates it."""
     return f"'{plain}" if plain.lstrip().startswith(_FORMULAS) else plain
