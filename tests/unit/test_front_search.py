@@ -94,9 +94,9 @@ class World:
         self.told += [json.loads(draft.data) for draft in drafts]
         return [0]
 
-    def ask(self, form: str, client: Client) -> Client:
+    def ask(self, form: str, client: Client, **more: object) -> Client:
         body = Stream(asyncio.ReadTransport())
-        body.feed(json.dumps({"format": form}).encode())
+        body.feed(json.dumps({"format": form, **more}).encode())
         body.end()
         whole = RequestBody(body, 0)
         whole.begin()
@@ -122,6 +122,17 @@ def test_clients_that_leave_keep_nobody_out(world, silently):
     assert [each["eventName"] for each in world.told[-2:]] == ["SearchEvents", "SearchEventsEnded"]
     assert world.told[-1]["responseElements"] == {"records": RECORDS, "complete": True}
     assert {each["responseElements"]["complete"] for each in world.told[1:-2:2]} == {False}
+
+
+@pytest.mark.parametrize("form", ["ndjson", "parquet"])
+def test_a_download_begins_at_its_beginning(world, form):
+    page = json.loads(world.ask("json", Client(), maxResults=1000).body)
+    refused = world.ask(form, Client(), nextToken=page["nextToken"])
+    assert (refused.status, json.loads(refused.body)["__type"]) == (
+        400,
+        "InvalidNextTokenException",
+    )
+    assert world.ask(form, Client(), nextToken=None).how == "ended"
 
 
 def test_a_log_that_refuses_the_event_keeps_nobody_out(world):

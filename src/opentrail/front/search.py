@@ -39,6 +39,7 @@ HTTP_OK = 200
 METHOD_NOT_ALLOWED = 405
 
 _object = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+NULL = msgspec.Raw(b"null")
 _UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 _UNTOLD = frozenset({"nextToken"})
 """Members that say nothing of what was asked for."""
@@ -133,6 +134,9 @@ class SearchHttp:
         An error after 2 breaks the connection off: what came is not all.
         Raises: ClientError. Unavailable: nothing was sent yet.
         """
+        if request.pop("nextToken", NULL) != NULL:
+            message = "A download is every match: it takes no nextToken."
+            raise ClientError("InvalidNextTokenException", message)
         asked = Asked(b"", search.accounts, form.name, search.request_id)
         request["maxResults"] = msgspec.Raw(b"%d" % RESULTS_MAX)
         whole = False
