@@ -15,7 +15,7 @@ from opentrail.eventlog.base import LogReader
 from opentrail.history.conditions import And, Condition, Event, Everything, Is, Or
 from opentrail.history.derive import ATTRIBUTES, derive
 from opentrail.history.run import REBUILD_HINT, Run
-from opentrail.history.table import TIME_MAX_S, Bounds, Table, newest_first
+from opentrail.history.table import NO_TIME_S, TIME_MAX_S, Bounds, Table, newest_first
 from opentrail.history.terms import COLUMNS, term
 
 READS_MAX = 1 << 62
@@ -193,9 +193,15 @@ class Searcher:
     def span(self) -> Span:
         """Return how many events there are, and from when to when."""
         count, oldest, newest = 0, TIME_MAX_S, -TIME_MAX_S
+        floor, before = self._log.first(), 0
         for table in self._tables:
-            count += sum(table.count(0, number) for number in self.scopes())
-            oldest, newest = min(oldest, table.oldest_s), max(newest, table.newest_s)
+            events = table.tally(floor).events
+            if events:
+                kept = table.oldest_s, table.newest_s
+                if before < floor:  # retention may have taken the first of it
+                    kept = _times_from(table, floor)
+                count, oldest, newest = count + events, min(oldest, kept[0]), max(newest, kept[1])
+            before = table.newest_position
         for hit in self._scan(Question(), self.covered):
             count += 1
             oldest, newest = min(oldest, hit.time_s), max(newest, hit.time_s)
@@ -266,6 +272,13 @@ class Searcher:
                         yield Hit(derived.event_time_s, entry.position, event)
         except Corrupt as damage:
             self.damage = self.damage or damage
+
+
+def _times_from(table: Table, floor: int) -> tuple[int, int]:
+    """Return the oldest and the newest eventTime at or past ``floor``, where there is one."""
+    times, positions = table.rows()
+    kept = times[(positions >= floor) & (times != NO_TIME_S)]
+    return int(kept.min()), int(kept.max())
 
 
 def _parts(condition: Condition) -> Sequence[Condition]:
