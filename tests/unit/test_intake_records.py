@@ -254,6 +254,11 @@ def test_a_bad_record_in_a_list_refuses_no_others(bad: bytes, form: bytes):
         check(odd, NOW_S)
 
 
+def test_a_bad_first_line_refuses_no_others():
+    for bad in (b'{"a":NaN}', rb'{"a":"\ud83d"}', b'{"a":"\t"}', b'{"a":[1,]}'):
+        assert apart(bad + b"\r\n" + ONE + b"\n" + ONE) == [bad, ONE, ONE]
+
+
 def test_a_list_with_a_bad_record_is_taken_apart_within_bounds():
     brackets = intake_body.BRACKETS_MAX - 1
     odd = b'[{"a":NaN,"b":[' + b"[]," * (brackets - 3) + b"[]]},1]"

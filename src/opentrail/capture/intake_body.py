@@ -12,7 +12,8 @@ from collections.abc import Mapping
 import msgspec
 
 from opentrail.errors import ClientError
-from opentrail.event.parts import whole
+from opentrail.event.parts import value_end, whole
+from opentrail.eventlog.base import RECORD_BYTES_MAX
 from opentrail.eventlog.frame import FRAMES_BYTES_MAX
 
 SENDER_BYTES_MAX = 16 * 1024
@@ -147,7 +148,7 @@ def read(body: bytes, content_type: str = "") -> Text:
         if not text.endswith(b"}"):
             raise ClientError("InvalidRequestException", "The body is cut short.")
         return Text(text[container.end() : -1].strip(BLANKS))
-    if text.find(b"\n") < 0 or _is_json(text.partition(b"\n")[0].strip(BLANKS)):
+    if text.find(b"\n") < 0 or _is_record(text.partition(b"\n")[0].strip(BLANKS)):
         return Text(text, lines=True)
     if not _is_json(text):
         raise ClientError(
@@ -212,6 +213,13 @@ def _array(text: bytes) -> list[bytes]:
     if records is None:
         raise ClientError("InvalidRequestException", message)
     return records
+
+
+def _is_record(line: bytes) -> bool:
+    """Whether ``line`` is a JSON value, or one by its brackets: a bad record, not a part of one."""
+    if _is_json(line):
+        return True
+    return len(line) <= RECORD_BYTES_MAX and value_end(line, 0) == len(line)
 
 
 def _is_json(text: bytes) -> bool:
