@@ -5,8 +5,8 @@ import gzip
 import os
 
 import pytest
-from support.signed_bucket import ACCOUNT, HOUR, START
-from support.verified_world import World
+from support.signed_bucket import ACCOUNT, HOUR, START, SignedBucket
+from support.verified_world import HOURS, STRANGER, World
 
 from opentrail.objects.base import Put
 from opentrail.objects.names import OBJECT_BYTES_MAX
@@ -105,3 +105,12 @@ def test_an_object_that_is_named_as_an_account_is_none(world):
 def test_a_file_that_is_longer_than_what_is_read(world, what):
     os.truncate(world.path(getattr(world.trail, what)[-1]), OBJECT_BYTES_MAX + 1)
     assert ("INVALID", TOO_LONG) in told(world)
+
+
+@pytest.mark.parametrize("region", ["us-east-1", "eu-west-1"])
+@pytest.mark.parametrize("since_s", [3 * HOUR, 3 * HOUR + 1])
+def test_nothing_waits_for_a_digest_where_they_ended_long_ago(world, region, since_s):
+    now = START + HOURS * HOUR + since_s
+    SignedBucket(world.bucket, STRANGER, region=region).log(now)
+    found = world.wrong(unlisted=now)
+    assert [verdict for _, verdict, _ in found] == (["UNKNOWN"] if since_s > 3 * HOUR else [])

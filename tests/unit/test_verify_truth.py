@@ -194,7 +194,7 @@ def test_keys_behind_all_others_of_a_folder_end_no_listing(world):
     [(-2 * HOUR - 60, "digest"), (0, "note"), (2 * HOUR, "note"), (2 * HOUR + 60, "early")],
 )
 def test_a_file_of_a_time_that_has_not_come(world, ahead_s, told):
-    now = END + 50 * HOUR
+    now = END + 3 * HOUR
     world.trail.log(now + ahead_s)
     wrong = [each[1:] for each in world.wrong(unlisted=now)]
     reasons = {

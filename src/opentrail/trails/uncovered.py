@@ -96,11 +96,21 @@ def _stretch(minute_s: int, spans: list[Span], patience_s: int, now_s: int) -> i
     """Return behind how many spans a minute lies, if it is in none of them; or one of the above."""
     if minute_s > now_s + patience_s:
         return _EARLY
-    if minute_s + MINUTE_S + patience_s > now_s:
+    inside = _in_window(minute_s, spans)
+    alive = inside or is_alive(spans[-1][1], patience_s // PATIENCE_WINDOWS, now_s)
+    if alive and minute_s + MINUTE_S + patience_s > now_s:
         return _WAITING
-    if _in_window(minute_s, spans):
+    if inside:
         return _COVERED
     return bisect.bisect_right(spans, (minute_s, END_OF_TIME))
+
+
+def is_alive(newest_s: int, window_s: int, now_s: int) -> bool:
+    """Return whether digests still come, the newest of which ends at ``newest_s``.
+
+    Where they ended long ago, nothing that is new waits for one.
+    """
+    return now_s <= newest_s + (PATIENCE_WINDOWS + 1) * window_s
 
 
 def _in_window(minute_s: int, spans: list[Span]) -> bool:
@@ -122,15 +132,25 @@ def _told(counts: Counter[int], spans: list[Span], now_s: int) -> Iterator[Findi
 
 
 def undigested_files(
-    names: Iterable[LogName], place: Place, window_s: int, now_s: int, covered: Coverage
+    names: Iterable[LogName],
+    place: Place,
+    span_s: tuple[int, int],
+    now_s: int,
+    covered: Coverage,
 ) -> Iterator[Finding]:
-    """Yield what is to be said of log files, in no digest, where there is no valid one at all."""
+    """Yield what is to be said of log files, in no digest, where there is no valid one at all.
+
+    ``span_s``: how long a window is, and when the last one of all other places ended.
+    """
+    window_s, newest_s = span_s
     old_s, early_s = (
         now_s - PATIENCE_WINDOWS * window_s - MINUTE_S,
         now_s + PATIENCE_WINDOWS * window_s,
     )
+    alive = is_alive(newest_s, window_s, now_s)
     count = sum(
-        not old_s < name.minute_s <= early_s or covered.known.holds(name.minute_s, in_window=False)
+        not (alive and old_s < name.minute_s <= early_s)
+        or covered.known.holds(name.minute_s, in_window=False)
         for name in names
     )
     if count:

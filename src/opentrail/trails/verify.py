@@ -102,8 +102,8 @@ class _Run:
             if name is not None:
                 self._ends[name.chain].append(link)
         self._chains = sorted({*files.found.digests, *self._ends})
-        self._windows: list[int] = []
-        """The lengths of all windows."""
+        self._windows: list[Span] = []
+        """Of all places."""
         self._holes: list[tuple[ChainName, Hole]] = []
         self._backfilled: dict[ChainName, list[Span]] = {}
         """Of the place that is looked at: windows of digests that came late, which fill holes."""
@@ -129,16 +129,17 @@ class _Run:
                 if name.place == place:
                     yield from self._chain(name, digests, covered)
             yield from self._told_holes()
-            self._windows += [end - start for start, end in covered.windows]
+            self._windows += covered.windows
             if covered.windows and unlisted:
                 logs = self._logs(place, covered.windows, covered.listed)
                 yield from uncovered(logs, covered, bucket, self._now_s)
             elif unlisted:
                 undigested.append((place, covered))
+        lengths = [end - start for start, end in self._windows] or [WINDOW_S]
+        span_s = int(statistics.median(lengths)), max((end for _, end in self._windows), default=0)
         for place, covered in undigested:
-            window_s = int(statistics.median(self._windows or [WINDOW_S]))
             logs = self._logs(place, [], covered.listed)
-            yield from undigested_files(logs, place, window_s, self._now_s, covered)
+            yield from undigested_files(logs, place, span_s, self._now_s, covered)
 
     def _known(self, place: Place) -> Known:
         """Return what is known of a place: where others deliver too, nothing is."""
