@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Verifying: files that somebody put beside those that are signed, where readers find them."""
 
+import errno
 import gzip
 import os
 
@@ -114,3 +115,17 @@ def test_nothing_waits_for_a_digest_where_they_ended_long_ago(world, region, sin
     SignedBucket(world.bucket, STRANGER, region=region).log(now)
     found = world.wrong(unlisted=now)
     assert [verdict for _, verdict, _ in found] == (["UNKNOWN"] if since_s > 3 * HOUR else [])
+
+
+@pytest.mark.parametrize("what", ["logs", "digests"])
+def test_a_file_that_the_disk_does_not_give_is_in_doubt_and_no_other(world, what, monkeypatch):
+    bad = world.path(getattr(world.trail, what)[-1]).stat().st_ino
+    read = os.pread
+
+    def failing(fd, count, offset):
+        if os.fstat(fd).st_ino == bad:
+            raise OSError(errno.EIO, "Input/output error")
+        return read(fd, count, offset)
+
+    monkeypatch.setattr(os, "pread", failing)
+    assert ("UNKNOWN", "cannot be read: InternalError") in told(world, unlisted=None)

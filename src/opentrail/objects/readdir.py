@@ -47,7 +47,8 @@ class ReadDir:
     def read(self, key: str) -> tuple[Mapping[str, str], bytes]:
         """Return an object's metadata, where it was kept, and its bytes.
 
-        Raises: ClientError NoSuchKey, EntityTooLarge, InvalidArgument, AccessDenied. Unavailable.
+        Raises: ClientError NoSuchKey, EntityTooLarge, InvalidArgument, AccessDenied; InternalError
+        where the disk does not give a file that is there. Unavailable.
         """
         data = self.data(key)
         with self._seam():
@@ -76,6 +77,8 @@ class ReadDir:
             if size > OBJECT_BYTES_MAX:
                 raise ClientError("EntityTooLarge", f"longer than {OBJECT_BYTES_MAX} bytes")
             return sidecar.read_at(fd, 0, size)
+        except OSError as error:  # one bad sector makes no other file unreadable
+            raise ClientError("InternalError", error.strerror or "", 500) from error
         finally:
             os.close(fd)
 
