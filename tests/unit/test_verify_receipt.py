@@ -170,6 +170,16 @@ def test_a_receipt_of_another_trail(data, files):
         run("verify", here(data), *files, "--trail", "another")
 
 
+@pytest.mark.parametrize("asked", [("--account", "444455556666"), ("--region", "eu-west-1")])
+def test_a_receipt_of_what_is_not_asked_for(data, trail, files, asked):
+    """A trail of the same name in another account: its receipt shows nothing of this one."""
+    other = SignedBucket(trail.bucket, SIGNER, account="444455556666", region="eu-west-1")
+    other.chain(START, 2)
+    code, output = run("verify", here(data), *files, *asked)
+    assert (code, "names no digest that is verified" in output) == (2, True)
+    assert run("verify", here(data), *files)[0] == 0
+
+
 def test_a_copy_of_a_part_of_a_bucket(data, files, tmp_path):
     copy = tmp_path / "copy"
     shutil.copytree(data / "buckets" / "logs" / "AWSLogs" / ACCOUNT, copy)

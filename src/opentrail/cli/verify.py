@@ -19,6 +19,7 @@ from opentrail.cli.verify_show import Result, form_of, watched
 from opentrail.cli.verify_target import Place, Target, target_of
 from opentrail.clock import SystemClock
 from opentrail.errors import UsageError
+from opentrail.trails.bucketkeys import digest_name
 from opentrail.trails.examine import Examiner
 from opentrail.trails.receipt import judge, links, made_s, read_receipt, trail_of
 from opentrail.trails.survey import END_ANY, Asked, Survey, survey
@@ -210,9 +211,12 @@ def _with_receipt(target: Target, ring: KeyRing, file: Path | None, result: Resu
     if target.asked.trail not in ("", name):
         raise UsageError(f"{file} is a receipt of {payload.trail_arn}")
     verdict, reason = judge(receipt, ring)
-    named = links(iter(payload.heads), target.asked.bucket, "the receipt")
+    listed = links(iter(payload.heads), target.asked.bucket, "the receipt")
+    chains = {link: digest_name(link.key) for link in listed}
+    named = [link for link, its in chains.items() if its and target.asked.takes(its.chain)]
     if verdict is Verdict.VALID and not named:
-        verdict, reason = Verdict.UNKNOWN, "names no digest in this bucket: it shows nothing of it"
+        what = "that is verified" if listed else "in this bucket"
+        verdict, reason = Verdict.UNKNOWN, f"names no digest {what}: it shows nothing of it"
     result.add(Finding("Receipt", f"{payload.trail_arn} {payload.made_time}", verdict, reason))
     if verdict is not Verdict.VALID:
         return expected  # what nobody vouches for is no reason to believe or to doubt a digest
