@@ -96,9 +96,8 @@ def _drained(pieces: list[bytes]) -> Iterator[bytes]:
 
 def _large(pieces: Iterator[bytes]) -> Iterator[Split]:
     """Read a large file. Raises: NotReadable."""
-    first = b""
-    while len(first) < VALUE_BYTES_MAX and (piece := next(pieces, b"")):
-        first += piece
+    pieces = _gathered(pieces)
+    first = next(pieces, b"")
     encoding = encoding_of(first)
     if encoding:
         pieces = _decoded(chain((first,), pieces), encoding)
@@ -109,6 +108,23 @@ def _large(pieces: Iterator[bytes]) -> Iterator[Split]:
         yield from _large_lines(chain((data,), pieces), before)
     else:
         yield from window.Window(data, pieces, before).values()
+
+
+def _gathered(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield ``pieces`` in larger ones: those of files that were joined have some KB. Raises: NotReadable."""
+    some: list[bytes] = []
+    size = 0
+    try:
+        for piece in pieces:
+            some.append(piece)
+            size += len(piece)
+            if size >= VALUE_BYTES_MAX:
+                yield b"".join(some)
+                some, size = [], 0
+    except NotReadable as error:
+        yield b"".join(some)
+        raise error from None
+    yield b"".join(some)
 
 
 def _decoded(pieces: Iterator[bytes], encoding: str) -> Iterator[bytes]:

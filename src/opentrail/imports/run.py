@@ -126,7 +126,8 @@ def _fetched(files: Iterator[_File]) -> Iterator[tuple[_File, _Reading | None]]:
         ahead: deque[tuple[_File, _Reading | None]] = deque()
         while True:
             for file in islice(files, FETCHED_AHEAD - len(ahead)):
-                small = file.size <= AHEAD_BYTES_MAX
+                # A pipe is waited for here: Ctrl-C ends that, and does not end a thread's.
+                small = file.version and file.size <= AHEAD_BYTES_MAX
                 reading = pool.submit(begun, file.pieces()) if small else None
                 ahead.append((file, reading))
             if not ahead:

@@ -5,14 +5,16 @@ By isal: it inflates twice as fast as zlib, and lets other threads run meanwhile
 """
 
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import cast
 
 from isal import igzip_lib
 
 PIECE_BYTES = 4 * 1024 * 1024
 """Unpacked at once, whatever a file would unpack to."""
-MEMBERS_MAX = 10_000
-"""Of a file that was joined from others; each one costs a copy of what follows it."""
+SLICE_BYTES = 64 * 1024
+"""Given at once to each member but the first: the end of one costs a copy of what follows it, and of files that
+were joined from others there are thousands in one piece."""
 LAYERS_MAX = 2
 """A packed file is packed once more by tools that compress whatever they store."""
 EMPTY_MAX = 3
@@ -63,18 +65,28 @@ def _refuse_others(first: bytes) -> None:
 
 def _members(data: bytes, stored: Iterator[bytes]) -> Iterator[bytes]:
     """Yield what all members hold. Raises: NotReadable."""
-    for count in range(MEMBERS_MAX):
-        if count and not data.startswith(_MAGIC[: len(data)]):
-            raise NotReadable("what follows its gzip data is none")
+    rest: Iterator[bytes] = stored
+    while True:
         member = igzip_lib.IgzipDecompressor(flag=igzip_lib.DECOMP_GZIP)
-        yield from _member(member, data, stored)
-        data = member.unused_data.lstrip(b"\0")
+        yield from _member(member, data, rest)
+        data = member.unused_data
+        if rest is stored:
+            rest = _sliced(chain((data,), stored))
+            data = b""
+        data = data.lstrip(b"\0")
         while not data:
-            more = next(stored, b"")
+            more = next(rest, b"")
             if not more:
                 return
             data = more.lstrip(b"\0")
-    raise NotReadable(f"it has more than {MEMBERS_MAX} gzip members")
+        if not data.startswith(_MAGIC[: len(data)]):
+            raise NotReadable("what follows its gzip data is none")
+
+
+def _sliced(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    for piece in pieces:
+        for at in range(0, len(piece), SLICE_BYTES):
+            yield piece[at : at + SLICE_BYTES]
 
 
 def _member(
