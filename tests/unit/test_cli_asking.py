@@ -82,6 +82,16 @@ def test_an_event_counts_once_for_a_value_that_it_has_twice(tmp_path):
     assert done.stdout == '1\tb\n1\ta\n1\t{"c":1.5}\n1\t-\n'
 
 
+@pytest.mark.parametrize("command", ["search", "tail"])
+def test_where_only_other_categories_match_it_says_so(home, command):
+    done = run(command, "EventName=PutRecord", home=home)
+    assert (done.returncode, done.stdout) == (1 if command == "search" else 0, "")
+    assert "events of other categories match: add --category all\n" in done.stderr
+    for more in (["--category", "management"], ["Category=Management"], ["--username", "x"]):
+        done = run(command, "EventName=PutRecord", *more, home=home)
+        assert "other categories" not in done.stderr
+
+
 def test_blanks_around_an_operator_change_nothing(home):
     for query in (["EventName= DescribeModel"], ["EventName", "=", "DescribeModel"]):
         assert numbers(home, *query) == [1]

@@ -51,6 +51,13 @@ def test_what_is_only_not_there_is_not(query):
     assert said(query, record(0)) == []
 
 
+def test_a_text_that_is_nearly_a_field_is_named():
+    (text,) = said("errorCoed and EventName=CreateModel", record(0))
+    assert text == "errorCoed was looked for as a text; did you mean the field errorCode?"
+    assert said("fraud or error or AKIAIOSFODNN7EXAMPLX", record(0)) == []
+    assert said("not errorCoed", record(0)) == []
+
+
 def test_no_value_is_offered_where_some_event_has_what_is_asked_for():
     some = record(0, errorCode="denied"), record(1, errorCode="Denied")
     assert said("errorCode=denied and EventName=X", *some) == []

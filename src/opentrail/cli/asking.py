@@ -17,7 +17,7 @@ from opentrail.eventlog.reader import SegmentReader
 from opentrail.history.conditions import Condition, Is, all_of, any_of, fields_of
 from opentrail.history.other_languages import JOINS, names_field
 from opentrail.history.query import parse
-from opentrail.history.search import Question
+from opentrail.history.search import Question, Searcher
 from opentrail.history.table import TIME_MAX_S
 
 _Command = Callable[..., Any]
@@ -126,6 +126,14 @@ def question_of(query: tuple[str, ...], asked: Asked) -> Question:
             f"--since {asked.since} is after --until {asked.until}: no time is between"
         )
     return Question(all_of(parts), math.ceil(since_s), math.floor(until_s))
+
+
+def elsewhere(searcher: Searcher, query: tuple[str, ...], asked: Asked) -> str:
+    """Return what to add where nothing was found and only the default category was looked at."""
+    wider = question_of(query, msgspec.structs.replace(asked, category="all"))
+    if asked.category is not None or not any(True for _ in searcher.newest(wider, 1)):
+        return ""
+    return "events of other categories match: add --category all"
 
 
 _UNQUOTED = re.compile(r"([A-Za-z][\w.:/-]*)\s*(!=|==?|!~|~)\s*([^\"'()=~]*[^\"'()=~\s])\s*")

@@ -14,7 +14,7 @@ from pathlib import Path
 import click
 import msgspec
 
-from opentrail.cli.asking import Asked, filters, open_log, question_of, times
+from opentrail.cli.asking import Asked, elsewhere, filters, open_log, question_of, times
 from opentrail.cli.exits import EXIT_NO
 from opentrail.cli.options import Command, data_options
 from opentrail.cli.search_forms import FORMS, Found, write_all
@@ -100,7 +100,7 @@ def command(config: Path | None, query: tuple[str, ...], form: str, **flags: obj
         click.echo(f"{searcher.read:,} records read", err=True)
     if searcher.damage is not None:
         raise searcher.damage
-    _tell(searcher, question, matched)
+    _tell(searcher, question, matched, "" if matched else elsewhere(searcher, query, asked))
 
 
 class _Asked(Asked, kw_only=True):
@@ -193,10 +193,10 @@ def _explained(searcher: Searcher, question: Question) -> str:
     return f"{searcher.way(question).said()}; {searcher.behind_bytes():,} bytes of log behind the index"
 
 
-def _tell(searcher: Searcher, question: Question, matched: int) -> None:
+def _tell(searcher: Searcher, question: Question, matched: int, instead: str) -> None:
     """Say what may be wrong with the question; end with EXIT_NO where nothing ``matched``."""
     if not matched:
-        click.echo(_nothing(searcher, question), err=True)
+        click.echo(f"{_nothing(searcher, question)}\n{instead}".rstrip(), err=True)
     for hint in hints(searcher, question.condition, matched=bool(matched)):
         click.echo(hint.text, err=True)
     if not matched:

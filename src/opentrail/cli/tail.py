@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 import msgspec
 
-from opentrail.cli.asking import Asked, filters, open_log, question_of
+from opentrail.cli.asking import Asked, elsewhere, filters, open_log, question_of
 from opentrail.cli.options import Command, data_options
 from opentrail.cli.search_forms import line, shown
 from opentrail.eventlog.base import Entry
@@ -70,7 +70,7 @@ def command(config: Path | None, query: tuple[str, ...], form: str, **flags: obj
     show = _FORMS[form]
     # What is appended from here on is followed; what lies before is searched, newest first.
     follower = Follower(data / "log")
-    _begin(data, follower, question, show, asked)
+    _begin(data, follower, question, show, asked, query)
     while asked.follow:
         resets = follower.resets
         entries = follower.step()
@@ -106,6 +106,7 @@ def _begin(
     question: Question,
     show: Callable[[Hit], str | bytes],
     asked: _Asked,
+    query: tuple[str, ...],
 ) -> None:
     """Show what there is: the newest few, or all since a time. Raises: Corrupt."""
     otherwise = SINCE_EVENTS_MAX if asked.since else LINES_DEFAULT
@@ -119,6 +120,9 @@ def _begin(
     for hit in found:
         click.echo(show(hit))
     sys.stdout.flush()
+    instead = "" if found or not wanted else elsewhere(searcher, query, asked)
+    if instead:
+        click.echo(instead, err=True)
     for hint in hints(searcher, question.condition, matched=bool(found)):
         click.echo(hint.text, err=True)
     if searcher.damage is not None:

@@ -21,6 +21,7 @@ from opentrail.history.conditions import (
     Like,
     Not,
     Or,
+    Text,
     There,
     field_name,
     fields_of,
@@ -37,6 +38,9 @@ DEPTH_MAX = 6
 """Of a field's path; deeper ones are rare, and nobody types them."""
 ALIKE = 0.6
 """How alike a name must be to be offered; difflib's own default."""
+
+ALIKE_TEXT = 0.8
+"""How alike a text must be to a field's name that it may be meant: most texts are texts."""
 
 _TYPED = re.compile(r"[A-Za-z][\w.:/-]*")
 """Names that a query can have. Records have others, with anything in them."""
@@ -100,7 +104,9 @@ def hints(
     fields = _unproven(condition) if matched else fields_of(condition)
     values = [] if matched else list(_values(condition))
     newest = _Newest(_strange(fields), values, most)
-    return _hints(searcher, newest, visible or Everything())
+    texts = [] if matched else _texts(condition)
+    found = _hints(searcher, newest, visible or Everything())
+    return [*found, *(hint for text in texts for hint in _field_meant(text))]
 
 
 def unknown(searcher: Searcher, name: str) -> Hint | None:
@@ -144,6 +150,24 @@ def _values(condition: Condition) -> Iterator[Is | Like]:
     elif isinstance(condition, And | Or):
         for part in condition.parts:
             yield from _values(part)
+
+
+def _texts(condition: Condition) -> Iterator[str]:
+    """Yield the texts that are looked for anywhere, but for those under a not."""
+    if isinstance(condition, Text):
+        yield condition.text
+    elif isinstance(condition, And | Or):
+        for part in condition.parts:
+            yield from _texts(part)
+
+
+def _field_meant(text: str) -> Iterator[Hint]:
+    """Yield what to write where ``text`` is nearly the name of a field that every log may have."""
+    by_lower = {known.lower(): known for known in (*OWN_NAMES, *FIELD_ORDER)}
+    near = difflib.get_close_matches(text.lower(), by_lower, n=1, cutoff=ALIKE_TEXT)
+    if near:
+        said = f"{text} was looked for as a text; did you mean the field {by_lower[near[0]]}?"
+        yield Hint(safe(said), whole=True)
 
 
 def _unproven(condition: Condition) -> Iterator[str]:
