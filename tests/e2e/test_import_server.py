@@ -184,6 +184,10 @@ def test_who_may_import(server: OpenTrail, folder: Path, tmp_path: Path):
     found = json.loads(done.stdout)
     assert (found["imported"], found["quarantined"]) == (1, 1)
     assert "may not import records of that account" in found["failures"][0]["reason"]
+    # Who may takes it in: the file does not count as done.
+    found = summary(server, tmp_path, str(own))
+    assert (found["imported"], found["duplicates"]) == (1, 1)
+    assert summary(server, tmp_path, str(own))["files_before"] == 1
 
 
 def test_requests_have_bounds(server: OpenTrail):

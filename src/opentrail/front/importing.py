@@ -207,7 +207,7 @@ def _refused(records: Sequence[bytes], known: Known, key: AccessKey | None) -> l
         elif account is None:
             found.append(Refused(index, NO_EVENT))
         elif key is not None and not _may_import(key, account):
-            found.append(Refused(index, NOT_ALLOWED))
+            found.append(Refused(index, NOT_ALLOWED, again=True))
     return found
 
 

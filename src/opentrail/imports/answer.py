@@ -4,11 +4,13 @@
 import msgspec
 
 
-class Refused(msgspec.Struct, frozen=True):
+class Refused(msgspec.Struct, frozen=True, omit_defaults=True):
     """A record that was not taken in."""
 
     index: int
     reason: str
+    again: bool = False
+    """Whether it may be taken another time, as when the key has another policy."""
 
 
 class ImportAnswer(msgspec.Struct, frozen=True, rename="camel"):

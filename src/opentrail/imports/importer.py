@@ -59,6 +59,8 @@ class Outcome:
     """Numbers of records that were there already."""
     refused: dict[int, str] = field(default_factory=dict)
     """Why a record was not taken in, by its number."""
+    again: frozenset[int] = frozenset()
+    """Those of them that may be taken in another time."""
 
 
 class Sink(Protocol):
@@ -119,6 +121,8 @@ class _File:
     listed: list[Quarantined] = field(default_factory=list)
     failed: bool = False
     """Whether it could not be read to its end, so that it must be read again."""
+    again: bool = False
+    """Whether it must be read again for a record that may be taken in then."""
 
     def note(self, number: int, reason: str, position: int | None = None) -> None:
         """Note what cannot be read."""
@@ -192,6 +196,7 @@ class _Batch:
             file, number = self._origin(index)
             file.imported -= 1
             file.note(number, outcome.refused[index])
+            file.again |= index in outcome.again
 
     def _origin(self, index: int) -> tuple[_File, int]:
         run = bisect_right(self.starts, index) - 1
@@ -320,7 +325,7 @@ class Importer:
         notes = {
             self._key(file.source): msgspec.json.encode(what)
             for file, what in done
-            if not file.failed and what.version
+            if what.version and not (file.failed or file.again)
         }
         self._told([Taken(file.source, what, file.listed, file.failed) for file, what in done])
         if notes:

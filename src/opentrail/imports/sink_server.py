@@ -94,12 +94,14 @@ class ServerSink:
 
     def _sent(self, records: list[bytes]) -> Outcome:
         duplicates: set[int] = set()
+        again: set[int] = set()
         refused: dict[int, str] = {}
         for first, last in _requests(records):
             answer = self._posted(b"[" + b",".join(records[first:last]) + b"]")
             duplicates.update(first + number for number in answer.duplicates)
             refused.update((first + each.index, each.reason) for each in answer.refused)
-        return Outcome(frozenset(duplicates), refused)
+            again.update(first + each.index for each in answer.refused if each.again)
+        return Outcome(frozenset(duplicates), refused, frozenset(again))
 
     def _posted(self, body: bytes) -> ImportAnswer:
         """Send one request until it is answered. Raises: ClientError. Unavailable."""
