@@ -4,6 +4,7 @@
 import gzip
 import json
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -261,6 +262,15 @@ def test_what_cannot_be_is_refused(tmp_path: Path):
     done = servers.run("import", "file", *times, home=tmp_path)
     assert (done.returncode, "--from 2026-02-01 is later than" in done.stderr) == (2, True)
     assert not (tmp_path / "opentrail-import").exists()
+
+
+def test_files_are_done_for_the_log_that_has_their_records(made: list[bytes], tmp_path: Path):
+    (tmp_path / "a.json").write_bytes(made[0])
+    data = tmp_path / "opentrail-import"
+    assert summary("a.json", home=tmp_path)["imported"] == 1
+    shutil.rmtree(data / "log")
+    assert summary("a.json", home=tmp_path)["imported"] == 1
+    assert records(data) == Counter(made[:1])
 
 
 def test_a_directory_in_use_and_a_path_that_is_not_there(tmp_path: Path):

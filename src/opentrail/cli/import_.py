@@ -183,7 +183,7 @@ def _into_log(data: Path, files: list[_File], wanted: Wanted, _: str, summary: S
             while history.step():
                 pass
             with LogSink(log, history) as sink, _Bar(files) as bar:
-                importer = partial(Importer, sink, state, wanted)
+                importer = partial(Importer, sink, state, wanted, place=f"import/{log.log_id}")
                 import_all(files, importer, quarantine.add, partial(bar.told, summary), summary)
             while history.step():
                 pass

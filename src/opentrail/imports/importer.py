@@ -91,7 +91,7 @@ class Quarantined(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Done(msgspec.Struct, frozen=True, kw_only=True):
-    """What came of a file. State: ``import/<SHA-256 of its name>``."""
+    """What came of a file. State: ``import/<log id>/<SHA-256 of its name>``."""
 
     file: str
     version: str
