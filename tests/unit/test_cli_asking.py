@@ -30,7 +30,8 @@ def numbers(home, *arguments: str) -> list[int]:
 
 
 @pytest.mark.parametrize(
-    ("since", "until"), [("2026-02-01", "2026-01-31"), ("now", "2h"), ("1769853601", "1769853600")]
+    ("since", "until"),
+    [("2026-02-01T00:00", "2026-01-31"), ("now", "2h"), ("1769853601", "1769853600")],
 )
 def test_an_end_before_its_beginning_is_a_mistake(home, since, until):
     for more in ([], ["--count"]):
@@ -92,6 +93,13 @@ def test_where_only_other_categories_match_it_says_so(home, command):
         assert "other categories" not in done.stderr
 
 
+@pytest.mark.parametrize("day", ["2026-01-31", "20260131", "yesterday", "2026"])
+def test_a_day_does_not_end_at_its_beginning(home, day):
+    done = run("search", "--since", day, "--until", day, home=home)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"--until {day} is the beginning of that day" in done.stderr
+
+
 def test_blanks_around_an_operator_change_nothing(home):
     for query in (["EventName= DescribeModel"], ["EventName", "=", "DescribeModel"]):
         assert numbers(home, *query) == [1]
@@ -111,6 +119,7 @@ def test_blanks_around_an_operator_change_nothing(home):
         ("errorMessage~not authorized", """'errorMessage~"not authorized"'"""),
         ("errorMessage~is not authorized", """'errorMessage~"is not authorized"'"""),
         ("EventName!=CreateModel fraud", "several conditions"),
+        ("not authorized", """'"not authorized"' with these quotes, or 'not "authorized"'"""),
     ],
 )
 @pytest.mark.parametrize("command", [["search"], ["search", "--count"], ["tail"], ["expect"]])

@@ -93,10 +93,18 @@ def test_of_what_was_found_only_what_that_does_not_prove_is_looked_at():
         ("requestParameters.modelName=model-0", []),
         ("Username=ada and errorCoed!=X", ["errorCoed"]),
         ("Username=ada or Usrname=bob", ["Usrname"]),
-        ("not (EventName=createmodel)", []),
     ):
         found = [hint.text for hint in hints(one, parse(query), matched=True)]
         assert [text.split()[5].rstrip(";") for text in found] == fields
+
+
+@pytest.mark.parametrize(
+    "query", ["EventName!=createmodel", "not (Username=x or EventName=create*)"]
+)
+def test_a_value_in_another_case_lets_all_through_and_is_named(query):
+    found = hints(searcher(record(0)), parse(query), matched=True)
+    assert ["did you mean EventName=CreateModel?" in hint.text for hint in found] == [True]
+    assert hints(searcher(record(0)), parse("EventName!=Nope"), matched=True) == []
 
 
 def test_over_http_nobody_is_told_of_others_events():

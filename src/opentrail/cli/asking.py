@@ -20,6 +20,8 @@ from opentrail.history.query import parse
 from opentrail.history.search import Question, Searcher
 from opentrail.history.table import TIME_MAX_S
 
+DAY_S = 86_400
+
 _Command = Callable[..., Any]
 
 
@@ -119,13 +121,19 @@ def question_of(query: tuple[str, ...], asked: Asked) -> Question:
     ):
         if values:
             parts.append(any_of([Is(name, value) for value in values]))
+    return Question(all_of(parts), *_times(asked))
+
+
+def _times(asked: Asked) -> tuple[int, int]:
+    """Return the first and the last second that is asked for. Raises: UsageError."""
     since_s = seconds_of(asked.since, -TIME_MAX_S)
     until_s = seconds_of(asked.until, TIME_MAX_S - 1)
     if since_s > until_s:
-        raise UsageError(
-            f"--since {asked.since} is after --until {asked.until}: no time is between"
-        )
-    return Question(all_of(parts), math.ceil(since_s), math.floor(until_s))
+        said = "no time is between"
+        raise UsageError(f"--since {asked.since} is after --until {asked.until}: {said}")
+    if since_s == until_s and since_s % DAY_S == 0 and ":" not in str(asked.until):
+        raise UsageError(f"--until {asked.until} is the beginning of that day: write the next day")
+    return math.ceil(since_s), math.floor(until_s)
 
 
 def elsewhere(searcher: Searcher, query: tuple[str, ...], asked: Asked) -> str:
@@ -137,6 +145,7 @@ def elsewhere(searcher: Searcher, query: tuple[str, ...], asked: Asked) -> str:
 
 
 _UNQUOTED = re.compile(r"([A-Za-z][\w.:/-]*)\s*(!=|==?|!~|~)\s*([^\"'()=~]*[^\"'()=~\s])\s*")
+_NOT_A_TEXT = re.compile(r"not(?: [a-z]+)+")
 _WORD = r"(?!(?:and|or|not)\b)\S+"
 _JOINED = re.compile(rf"\S+(?:\s+(?:and|or)(?:\s+not)*\s+{_WORD})*", re.IGNORECASE)
 
@@ -146,6 +155,11 @@ def _refuse_ambiguous(argument: str) -> None:
 
     Raises: UsageError.
     """
+    if _NOT_A_TEXT.fullmatch(argument):
+        raise UsageError(
+            f"{argument} may be a text, or ask for records without one: write '\"{argument}\"' with these "
+            f"quotes, or 'not \"{argument[len('not ') :]}\"'"
+        )
     found = _UNQUOTED.fullmatch(argument)
     if found is None or _JOINED.fullmatch(found[3]):
         return

@@ -101,8 +101,9 @@ def hints(
     ``matched``: it holds for some, and then only what that does not prove is looked at, in ``most``
     events.
     """
-    fields = _unproven(condition) if matched else fields_of(condition)
-    values = [] if matched else list(_values(condition))
+    parts = list(_unproven(condition)) if matched else [condition]
+    fields = (name for part in parts for name in fields_of(part))
+    values = [each for part in parts for each in _values(part)]
     newest = _Newest(_strange(fields), values, most)
     texts = [] if matched else _texts(condition)
     found = _hints(searcher, newest, visible or Everything())
@@ -144,9 +145,11 @@ def _look(searcher: Searcher, newest: _Newest, visible: Condition) -> None:
 
 
 def _values(condition: Condition) -> Iterator[Is | Like]:
-    """Yield the conditions on values that must not hold for no event: those not under a not."""
+    """Yield the conditions on values. Under a not a misspelt one lets through what it should not."""
     if isinstance(condition, Is | Like):
         yield condition
+    elif isinstance(condition, Not):
+        yield from _values(condition.inner)
     elif isinstance(condition, And | Or):
         for part in condition.parts:
             yield from _values(part)
@@ -170,10 +173,10 @@ def _field_meant(text: str) -> Iterator[Hint]:
         yield Hint(safe(said), whole=True)
 
 
-def _unproven(condition: Condition) -> Iterator[str]:
-    """Yield the fields that an event for which ``condition`` holds need not have."""
+def _unproven(condition: Condition) -> Iterator[Condition]:
+    """Yield the parts that an event for which ``condition`` holds does not prove to be well spelt."""
     if isinstance(condition, Not | Or):
-        yield from fields_of(condition)
+        yield condition
     elif isinstance(condition, And):
         for part in condition.parts:
             yield from _unproven(part)
