@@ -326,6 +326,19 @@ def test_the_end_waits_for_what_has_begun_and_nothing_else() -> None:
     asyncio.run(run())
 
 
+def test_what_comes_in_the_turn_of_the_end_is_answered() -> None:
+    async def run() -> bytes:
+        async with running() as front:
+            reader, _ = await front.connect()
+            await asyncio.sleep(0.01)
+            (connection,) = front.server._connections
+            front.stopped.set()
+            connection.data_received(b"GET /_opentrail/health HTTP/1.1\r\n\r\n")
+            return await asyncio.wait_for(reader.read(), 1)
+
+    assert b"/_opentrail/health" in asyncio.run(run())
+
+
 def test_calls_that_do_not_end_are_given_up_and_answered() -> None:
     stopped = asyncio.Event()
 

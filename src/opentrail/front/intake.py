@@ -28,6 +28,7 @@ from opentrail.front.intake_before import Before
 from opentrail.front.metrics import Metrics
 from opentrail.front.senders import SentRecords
 from opentrail.front.signer import signer
+from opentrail.front.turn import turn
 
 SIGNING_NAME = "opentrail"
 """The service that requests are signed for."""
@@ -268,7 +269,7 @@ class IntakeDoor:
         try:
             with closing(self._intake.take(batch, text, _may_write(key), now_ms)) as pieces:
                 for _ in pieces:
-                    await _turn()
+                    await turn()
             self._check_allowed(batch, key)
             sender = Sender(key, source_ip, head.headers.get("user-agent", ""))
             return await self._finish(batch, sender)
@@ -321,14 +322,6 @@ def _ended() -> asyncio.Future[None]:
     ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     ended.set_result(None)
     return ended
-
-
-async def _turn() -> None:
-    """Return once the event loop has done whatever else there was to do."""
-    loop = asyncio.get_running_loop()
-    turn: asyncio.Future[None] = loop.create_future()
-    loop.call_soon(turn.set_result, None)
-    await turn
 
 
 def _may_write(key: AccessKey | None) -> Callable[[str], bool]:

@@ -20,6 +20,7 @@ from opentrail.front.connection import Connection
 from opentrail.front.exchange import Exchange
 from opentrail.front.ops import PREFIX
 from opentrail.front.tls import Certificate
+from opentrail.front.turn import turn
 
 SHUTDOWN_TIMEOUT_S = 90
 """Calls that were forwarded get this long to end: past every upstream timeout's default."""
@@ -192,6 +193,7 @@ class Server:
         self.closing = True
         for connection in list(self._connections):
             connection.close_when_idle()
+        await turn()  # what came in this very turn begins in the next
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=self._shutdown_timeout_s)
         if self._tasks:
