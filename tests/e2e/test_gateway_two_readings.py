@@ -6,6 +6,7 @@ import time
 import pytest
 from support import raw_http, upstreams
 from support.aws_clients import Key
+from support.post_forms import KIND, form
 from support.server import OpenTrail
 from support.upstreams import Upstream
 
@@ -71,6 +72,47 @@ def test_a_header_that_decides_stands_once(
     event = server.events()[-1]
     assert (event["errorCode"], event["responseElements"]) == ("InvalidRequest", None)
     assert event["additionalEventData"] == {"identityVerified": False}
+
+
+HEADER = {"Authorization": SIGNATURE.replace("/sagemaker/", "/s3/")}
+PRESIGNED = "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Signature=00&X-Amz-Credential="
+MALLORY = f"{PRESIGNED}AKIAIOSFODNN7EXAMPLE%2F20260101%2Fus-east-1%2Fs3%2Faws4_request"
+FORM = {"Content-Type": KIND, **HEADER}
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "headers"),
+    [
+        ("GET", f"/bucket/key?{MALLORY}", HEADER),
+        ("GET", f"/bucket/key?{MALLORY.replace('Amz-C', '%41mz%2dC')}", HEADER),
+        ("GET", "/bucket/key?AWSAccessKeyId=AKIAIOSFODNN7EXAMPLE&Signature=00", HEADER),
+        ("GET", f"/bucket/key?{MALLORY}&AWSAccessKeyId={BOB.access_key_id}&Signature=00", {}),
+        ("GET", f"/bucket/key?{MALLORY}&X-Amz-Credential={BOB.access_key_id}", {}),
+        ("POST", "/bucket", FORM),
+        ("POST", f"/bucket?{MALLORY}", {"Content-Type": KIND}),
+    ],
+)
+def test_one_key_is_named(
+    server: OpenTrail, upstream: Upstream, method: str, target: str, headers: dict[str, str]
+) -> None:
+    upstream.script = upstreams.answer()
+    before = len(upstream.received)
+    body = form([("key", "k")], b"data") if method == "POST" else b""
+    request = raw_http.request(target, body, headers=tuple(headers.items()), method=method)
+    answer = raw_http.call(server.endpoint, request)
+    assert (answer.status, len(upstream.received)) == (400, before)
+    assert b"Only one auth mechanism allowed" in answer.body
+    assert server.events()[-1]["additionalEventData"]["identityVerified"] is False
+
+
+def test_a_header_that_names_two_keys_proves_neither(server: OpenTrail, upstream: Upstream) -> None:
+    upstream.script = upstreams.answer()
+    two = f"{SIGNATURE}, Credential=AKIAIOSFODNN7EXAMPLE/20260101/us-east-1/s3/aws4_request"
+    headers = (*CALL[:2], ("Authorization", two))
+    raw_http.call(server.endpoint, raw_http.request("/", BODY, headers=headers))
+    event = server.events()[-1]
+    assert event["userIdentity"] == {"type": "Unknown"}
+    assert event["additionalEventData"]["identityVerified"] is False
 
 
 def test_other_headers_may_stand_twice(server: OpenTrail, upstream: Upstream) -> None:

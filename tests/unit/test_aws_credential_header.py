@@ -17,9 +17,12 @@ PARTS = st.sampled_from(
 
 
 def plainly(parameters: str) -> tuple[str, tuple[str, ...]] | None:
-    """Return signature and signed headers, read in the obvious way: the last of a name counts."""
-    parts = dict(part.strip().partition("=")[::2] for part in parameters.split(","))
-    if not parts.get("Credential"):
+    """Return signature and signed headers; of a header with one of them twice, nothing."""
+    pairs = [part.strip().partition("=")[::2] for part in parameters.split(",")]
+    names = [name for name, _ in pairs]
+    parts = dict(pairs)
+    twice = any(names.count(name) > 1 for name in ("Credential", "SignedHeaders", "Signature"))
+    if twice or not parts.get("Credential"):
         return None
     signed = tuple(filter(None, parts.get("SignedHeaders", "").split(";")))
     return parts.get("Signature", ""), signed

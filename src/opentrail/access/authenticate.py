@@ -2,6 +2,7 @@
 """Tell which known key made a request, or refuse it."""
 
 import hmac
+import re
 
 from opentrail.access import refusals, sigv4
 from opentrail.access.key_table import KeyTable
@@ -11,6 +12,16 @@ from opentrail.errors import ClientError
 
 _ASYMMETRIC = "AWS4-ECDSA-P256-SHA256"
 _ASYMMETRIC_QUERY = f"X-Amz-Algorithm={_ASYMMETRIC}"
+
+
+def _however_encoded(name: str) -> str:
+    return "".join(f"(?:{re.escape(letter)}|(?i:%{ord(letter):02x}))" for letter in name)
+
+
+_CLAIM = re.compile(
+    rf"(?:\A|&)(?:{_however_encoded('X-Amz-Credential')}|{_however_encoded('AWSAccessKeyId')})(?==|&|\Z)"
+)
+"""A parameter of a query that says whose key signed."""
 
 
 def authenticate(
@@ -40,6 +51,18 @@ def authenticate(
     if key.expired(now_ms):
         raise refusals.expired_token()
     return key
+
+
+def claims_twice(head: RequestHead) -> bool:
+    """Return whether a request names more than one key: in a header and its query, or twice in that.
+
+    Servers differ in which they check, so that one good signature could stand for the other's key.
+    S3 itself refuses such requests.
+    """
+    if not head.query:
+        return False  # that a header stands twice is looked at elsewhere
+    in_query = len(_CLAIM.findall(head.query))
+    return in_query + head.headers.get("authorization", "").startswith("AWS") > 1
 
 
 def is_asymmetric(head: RequestHead) -> bool:

@@ -9,14 +9,17 @@ import re
 import msgspec
 
 from opentrail.aws import catalog, tables
+from opentrail.aws.post_form import is_form
 from opentrail.aws.request import Credential, RequestHead
 from opentrail.errors import ClientError
 
-__all__ = ["PREFIX", "Addressed", "addressed", "upstream_target"]
+__all__ = ["PREFIX", "TWO_KEYS", "Addressed", "addressed", "upstream_target"]
 
 PREFIX = "/_svc/"
 """Before a service's name in a path: says for which of the services that sign alike a call is."""
 
+TWO_KEYS = "Only one auth mechanism allowed: the Authorization header, the query string or a form's policy."
+"""Why a request that names two keys is refused: servers differ in whose signature they check."""
 _AWS_DOMAIN = "amazonaws.com"
 _OF_S3 = re.compile(r"(?:(.+)\.)?s3(?:express-[a-z0-9-]+|-[a-z]{2}-[a-z]+-\d)?(?:\.[a-z0-9-]+)*\Z")
 """What stands before the domain in S3's host names: ``bucket.s3.us-west-2``, ``s3``."""
@@ -52,6 +55,8 @@ def addressed(head: RequestHead, credential: Credential | None, domain: str) -> 
     bucket = _bucket(head, credential, domain)
     if bucket:
         head = msgspec.structs.replace(head, path=f"/{bucket}{head.path}")
+    if credential is not None and is_form(head):
+        refusal = ClientError("InvalidRequest", TWO_KEYS)
     return Addressed(head, service, refusal)
 
 

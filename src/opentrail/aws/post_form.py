@@ -26,6 +26,7 @@ _NAME = re.compile(rb'[; ]name="([^"\r\n]{1,128})"', re.IGNORECASE)
 _FILE_NAME = re.compile(rb'[; ]filename="([^"\r\n]{0,1024})"', re.IGNORECASE)
 _BUCKET = re.compile(r"/[^/]+/?\Z")
 _FILE = "file"
+_FORM = "multipart/form-data"
 
 
 class PostObject(NamedTuple):
@@ -58,6 +59,16 @@ def post_object(head: RequestHead, body: bytes) -> PostObject | None:
     path = f"{head.path.rstrip('/')}/{quote(key, safe='/-_.~')}"
     changed = msgspec.structs.replace(head, path=path, headers={**headers, **head.headers})
     return PostObject(changed, form_credential(fields))
+
+
+def is_form(head: RequestHead) -> bool:
+    """Return whether a request is a form, as S3 takes them at a bucket's path, whatever is in it."""
+    kind = head.headers.get("content-type", "")
+    return (
+        kind[: len(_FORM)].lower() == _FORM
+        and head.method == "POST"
+        and (_BUCKET.match(head.path) is not None)
+    )
 
 
 def _fields(body: bytes, boundary: bytes) -> Iterator[tuple[str, str]]:

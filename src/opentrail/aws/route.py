@@ -32,6 +32,7 @@ FORM_FIELDS_MAX = 10_000
 CBOR = "smithy-rpc-v2-cbor"
 
 _ALGORITHMS = ("AWS4-HMAC-SHA256", "AWS4-ECDSA-P256-SHA256")
+_PARAMETERS = ("Credential", "SignedHeaders", "Signature")
 _IDENTIFIER = re.compile(r"[A-Za-z0-9]{1,128}\Z")
 """What an operation's name can be: a name as sent goes into the record only if it fits."""
 _SIGNING_NAME = re.compile(r"[a-z0-9][a-z0-9.-]{0,63}\Z")
@@ -100,7 +101,11 @@ def _from_header(head: RequestHead, authorization: str) -> Credential | None:
         return _sigv2(key, signature, token, presigned=False)
     if scheme not in _ALGORITHMS:
         return None
-    parts = dict(part.strip().partition("=")[::2] for part in rest.split(","))
+    pairs = [part.strip().partition("=")[::2] for part in rest.split(",")]
+    parts = dict(pairs)
+    names = [name for name, _ in pairs]
+    if any(names.count(name) > 1 for name in _PARAMETERS):
+        parts = {}  # servers differ in which of the two they take
     scope = _scope(parts.get("Credential", ""), head.headers.get("x-amz-region-set", ""))
     if scope is None:
         return None

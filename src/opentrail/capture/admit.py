@@ -4,10 +4,11 @@
 import msgspec
 
 from opentrail.access import refusals, sigv4
-from opentrail.access.authenticate import authenticate
+from opentrail.access.authenticate import authenticate, claims_twice
 from opentrail.access.chunks import SIGNED_CHUNKS, SIGNED_TRAILER
 from opentrail.access.key_table import KeyTable
 from opentrail.access.keys import AccessKey
+from opentrail.aws.address import TWO_KEYS
 from opentrail.aws.request import Credential
 from opentrail.capture.arrival import Arrival, BodyCheck, RequestBody, Sha256Check
 from opentrail.capture.call import BODY_KEPT_MAX
@@ -88,10 +89,9 @@ class Admission:
         if not request.arrival.head.path.startswith("/"):
             # Put behind the upstream's address, "*@elsewhere" would lead elsewhere.
             return ClientError("InvalidURI", "The request target must begin with a slash.")
-        if request.arrival.repeated:
-            return ClientError(
-                "InvalidRequest", f"The header '{request.arrival.repeated}' must not stand twice."
-            )
+        ambiguous = _ambiguous(request)
+        if ambiguous:
+            return ClientError("InvalidRequest", ambiguous)
         headers = request.arrival.head.headers
         if INSTANCE_HEADER in headers and self._instance in headers[INSTANCE_HEADER].split(","):
             return ClientError(
@@ -126,6 +126,13 @@ class Admission:
         check = check or sigv4.chunk_check(head, credential, key.secret_access_key)
         if check is not None and not body.expect(check):
             raise refusals.mismatch()
+
+
+def _ambiguous(request: Request) -> str:
+    """Return why servers may differ in whose call it is, or which; "" when they cannot."""
+    if request.arrival.repeated:
+        return f"The header '{request.arrival.repeated}' must not stand twice."
+    return TWO_KEYS if claims_twice(request.arrival.head) else ""
 
 
 def _too_long() -> ClientError:
