@@ -58,6 +58,23 @@ def test_a_text_that_is_nearly_a_field_is_named():
     assert said("not errorCoed", record(0)) == []
 
 
+@pytest.mark.parametrize(
+    ("query", "mark"),
+    [
+        ("EventName=Create%", "%"),
+        ("EventName=CreateModel|DeleteModel", "|"),
+        ("EventName=CreateModel,DeleteModel", ","),
+        ("EventName=Create.*", ".*"),
+        ("EventName=CreateMode?", "?"),
+    ],
+)
+def test_what_stands_for_others_elsewhere_is_named(query, mark):
+    (text,) = said(query, record(0))
+    assert text.startswith(f"{mark} in EventName=")
+    assert "* is any text" in text
+    assert hints(searcher(record(0)), parse(f"not {query}"), matched=True) == []
+
+
 def test_no_value_is_offered_where_some_event_has_what_is_asked_for():
     some = record(0, errorCode="denied"), record(1, errorCode="Denied")
     assert said("errorCode=denied and EventName=X", *some) == []

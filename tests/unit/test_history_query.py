@@ -355,8 +355,10 @@ def test_an_odd_record_breaks_no_search():
         ("-EventName=X", "begins with a letter"),
         ("$.eventName=X", "begins with a letter"),
         ("Create*", "in a value only"),
-        ("EventName='X", "a quote stands around the whole"),
-        ('requestParameters={"a":1}', "a quote stands around the whole"),
+        ("EventName=\u201cX\u201d", "around the whole"),
+        ("\u2018not authorized\u2019", "around the whole"),
+        ("EventName='X", "around the whole"),
+        ('requestParameters={"a":1}', "around the whole"),
     ],
 )
 def test_what_other_languages_write_is_no_text_to_look_for(query: str, instead: str):

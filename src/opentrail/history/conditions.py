@@ -322,6 +322,15 @@ def fields_of(condition: Condition) -> Iterator[str]:
             yield from fields_of(part)
 
 
+def size_of(condition: Condition) -> int:
+    """Return how many conditions ``condition`` is made of."""
+    if isinstance(condition, Not):
+        return size_of(condition.inner)
+    if isinstance(condition, And | Or):
+        return sum(map(size_of, condition.parts))
+    return 1
+
+
 def all_of(parts: Sequence[Condition]) -> Condition:
     """Return the condition that all of ``parts`` hold."""
     kept = tuple(part for part in parts if not isinstance(part, Everything))

@@ -42,6 +42,8 @@ ALIKE = 0.6
 ALIKE_TEXT = 0.8
 """How alike a text must be to a field's name that it may be meant: most texts are texts."""
 
+_OTHERS_MARKS = ("%", "|", ",", ".*", "?")
+"""Other languages' words for any text, and for alternatives."""
 _TYPED = re.compile(r"[A-Za-z][\w.:/-]*")
 """Names that a query can have. Records have others, with anything in them."""
 
@@ -105,9 +107,11 @@ def hints(
     fields = (name for part in parts for name in fields_of(part))
     values = [each for part in parts for each in _values(part)]
     newest = _Newest(_strange(fields), values, most)
-    texts = [] if matched else _texts(condition)
     found = _hints(searcher, newest, visible or Everything())
-    return [*found, *(hint for text in texts for hint in _field_meant(text))]
+    if not matched:
+        found += [hint for text in _texts(condition) for hint in _field_meant(text)]
+        found += [hint for each in values for hint in _marks(each)]
+    return found
 
 
 def unknown(searcher: Searcher, name: str) -> Hint | None:
@@ -171,6 +175,15 @@ def _field_meant(text: str) -> Iterator[Hint]:
     if near:
         said = f"{text} was looked for as a text; did you mean the field {by_lower[near[0]]}?"
         yield Hint(safe(said), whole=True)
+
+
+def _marks(each: Is | Like) -> Iterator[Hint]:
+    """Yield what to write where a value has in it what stands for others elsewhere."""
+    text = _value(each)
+    found = [mark for mark in _OTHERS_MARKS if mark in text]
+    if found:
+        said = f"{found[0]} in {each.field}={text} stands for itself"
+        yield Hint(safe(f"{said}: * is any text, and alternatives are joined by or"), whole=True)
 
 
 def _unproven(condition: Condition) -> Iterator[Condition]:

@@ -18,7 +18,7 @@ _ORDER = (
     "say from when to when"
 )
 _PATTERNS = "~ alone asks for a text, and * in a value stands for anything"
-_QUOTE = "a quote stands around the whole of a value or text"
+_QUOTE = """quotes are "…" or '…', around the whole of a value or text"""
 
 _WORDS = (
     (re.compile(r"&&?|\|\|?|!\S*"), _AS_WORDS),
@@ -34,14 +34,14 @@ _WORDS = (
     ),
     (re.compile(r".*[=~].*"), f"{_CONDITIONS}; a field begins with a letter"),
     (re.compile(r".*\*.*"), "* stands for anything in a value only: FIELD=Create*"),
-    (re.compile(r"'.*"), _QUOTE),
+    (re.compile(r"[\u2018-\u201f\u00ab'].*"), _QUOTE),
 )
 """Bare words, and what is written instead."""
 _VALUES = (
     (re.compile(r"~.*"), _PATTERNS),
     (re.compile(r"[<>].*"), _ORDER),
     (re.compile(r"[=!].*"), _CONDITIONS),
-    (re.compile(r"'.*|[^\"].*\".*", re.DOTALL), _QUOTE),
+    (re.compile(r"[\u2018-\u201f\u00ab'].*|[^\"].*\".*", re.DOTALL), _QUOTE),
     (
         re.compile(r"null", re.IGNORECASE),
         "FIELD alone asks whether it is there, not FIELD for none",

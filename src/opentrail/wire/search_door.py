@@ -10,7 +10,7 @@ import msgspec
 
 from opentrail.clock import Clock
 from opentrail.errors import ClientError, Corrupt, UsageError
-from opentrail.history.conditions import Condition, Event, Everything, Is, all_of, any_of
+from opentrail.history.conditions import Condition, Event, Everything, Is, all_of, any_of, size_of
 from opentrail.history.derive import FIRST_S, LAST_S
 from opentrail.history.hints import LOOKED_AT_FOR_PROGRAMS, hints
 from opentrail.history.query import parse
@@ -30,6 +30,8 @@ PAGE_BYTES_MAX = 16 * 1024 * 1024
 """Of a page's records; a page of the largest ones ends early, with a token."""
 READS_MAX = 100_000
 """Records looked at for a page, a second at most: then it ends, with a token, however few were found."""
+CONDITIONS_FEW = 10
+"""A query of more looks at so many records the fewer: each takes longer."""
 
 
 class SearchRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
@@ -131,7 +133,7 @@ class SearchDoor:
             TIME_MAX_S - 1 if request.end_time is None else int(request.end_time // 1),
             after,
         )
-        searcher = self._searcher(READS_MAX)
+        searcher = self._searcher(reads_max(question.condition))
         events: list[Event] = []
         size, last = 0, None
         for hit in searcher.newest(question, request.max_results + 1):
@@ -154,6 +156,11 @@ class SearchDoor:
 
     def _token(self, parameters: bytes, place: tuple[int, int] | None) -> str | None:
         return None if place is None else seal(self._token_key, parameters, place)
+
+
+def reads_max(condition: Condition) -> int:
+    """Return how many records a page looks at, by what each takes."""
+    return READS_MAX * CONDITIONS_FEW // max(CONDITIONS_FEW, size_of(condition))
 
 
 def _decoded(body: bytes) -> SearchRequest:
