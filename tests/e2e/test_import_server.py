@@ -220,6 +220,23 @@ def test_requests_have_bounds(server: OpenTrail):
         assert [each.index for each in found.refused] == [1]
 
 
+def test_a_record_that_the_server_cannot_read_refuses_no_others(server: OpenTrail):
+    many = b'{"eventTime":"2026-01-31T10:00:00Z","eventName":"Half\\ud83d","n":%d,"x":[%b[]]}'
+    odd = [many % (number, b"[]," * (importing.BRACKETS_MAX // 2)) for number in range(3)]
+    good = [json.dumps(json.loads(OLD) | {"eventName": f"Half{n}"}).encode() for n in range(9)]
+    key = Credentials(server.admin.access_key_id, server.admin.secret_access_key)
+    with ServerSink(Server(server.endpoint, "us-east-1", key), SystemClock()) as sink:
+        sink.prepare([*good[:4], b'{"eventTime":"', *good[4:], *odd, good[0]])
+        sink.begin()
+        outcome = sink.finish()
+    assert outcome.duplicates == frozenset((13,))
+    assert outcome.again == frozenset((4,))
+    assert list(outcome.refused) == [4]
+    assert "HTTP 400 InvalidRequestException" in outcome.refused[4]
+    there = in_log(server)
+    assert [there[each] for each in (*good, *odd)] == [1] * 12
+
+
 def test_a_server_that_is_away_is_waited_for_and_not_for_ever(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(sink_server, "RETRY_DELAYS_S", (0.01, 0.01))
     with socket.create_server(("127.0.0.1", 0)) as listening:

@@ -29,8 +29,8 @@ LINES_MAX = 10 * RECORDS_MAX
 COMMAS_MAX = 100 * RECORDS_MAX
 """Of an array, before it is looked at more closely."""
 
-BRACKETS_MAX = 10 * RECORDS_MAX
-"""Of an array in which a record is bad: real records have half as many; a tenth of a second."""
+BRACKETS_MAX = 30 * RECORDS_MAX
+"""Of an array in which a record is bad: real records have a third as many; a fifth of a second."""
 
 _GZIP = 31
 """zlib's window bits for the largest window with a gzip header."""

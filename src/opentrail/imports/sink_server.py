@@ -17,7 +17,7 @@ import msgspec
 
 from opentrail.clock import Clock
 from opentrail.errors import ClientError, Unavailable, UsageError
-from opentrail.imports.answer import ImportAnswer
+from opentrail.imports.answer import ImportAnswer, Refused
 from opentrail.imports.importer import Outcome
 from opentrail.sdk.signing import Credentials, signed_headers
 
@@ -29,6 +29,7 @@ RETRY_DELAYS_S = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 """A server that is restarted or has a full disk for a moment is waited for; twenty seconds in all."""
 ANSWER_BYTES_MAX = 8 * 1024 * 1024
 _PASSING = frozenset({429, 502, 503, 504})
+_UNREADABLE = frozenset({400, 413})
 _LEVEL = 1
 """Of gzip: it is for the way, not for keeping."""
 
@@ -97,11 +98,32 @@ class ServerSink:
         again: set[int] = set()
         refused: dict[int, str] = {}
         for first, last in _requests(records):
-            answer = self._posted(b"[" + b",".join(records[first:last]) + b"]")
-            duplicates.update(first + number for number in answer.duplicates)
-            refused.update((first + each.index, each.reason) for each in answer.refused)
-            again.update(first + each.index for each in answer.refused if each.again)
+            for begin, answer in self._answers(records, first, last):
+                duplicates.update(begin + number for number in answer.duplicates)
+                refused.update((begin + each.index, each.reason) for each in answer.refused)
+                again.update(begin + each.index for each in answer.refused if each.again)
         return Outcome(frozenset(duplicates), refused, frozenset(again))
+
+    def _answers(
+        self, records: list[bytes], first: int, last: int
+    ) -> Iterator[tuple[int, ImportAnswer]]:
+        """Yield what is answered of some records, and the first one's number.
+
+        One that the server cannot read refuses no others: they are sent in halves then. Raises:
+        ClientError. Unavailable.
+        """
+        try:
+            yield first, self._posted(b"[" + b",".join(records[first:last]) + b"]")
+        except ClientError as error:
+            if error.status not in _UNREADABLE:
+                raise
+            if last - first == 1:
+                refused = Refused(0, error.message, again=True)
+                yield first, ImportAnswer(self.log_id, 0, [], [refused])
+                return
+            middle = (first + last) // 2
+            yield from self._answers(records, first, middle)
+            yield from self._answers(records, middle, last)
 
     def _posted(self, body: bytes) -> ImportAnswer:
         """Send one request until it is answered. Raises: ClientError. Unavailable."""
