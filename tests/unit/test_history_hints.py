@@ -96,6 +96,11 @@ def test_what_is_said_is_true_of_what_was_looked_at(monkeypatch):
     assert not found.whole
 
 
+def test_a_colon_in_a_path_is_a_field_that_no_event_has():
+    (text,) = said("requestParameters.modelName:model-0", record(0))
+    assert text.endswith("modelName:model-0; did you mean requestParameters.modelName?")
+
+
 def test_names_from_records_are_safe_and_can_be_typed():
     evil = record(0, requestParameters={"modelNam\x1b[2J": 1, "model nam": 2, "modelName": 3})
     (text,) = said("requestParameters.modelNam=m", evil)

@@ -84,9 +84,9 @@ def instead_of_condition(field: str, operator: str, value: str, *, parted: bool)
 
 
 def _colon(word: str) -> str | None:
-    """Return what is written instead of ``EventName:X``. ARNs, types and tags have colons, too."""
+    """Return what is written instead of ``EventName:X``. ARNs, types and names in paths have colons."""
     field, colon, value = word.partition(":")
-    if not colon or not (names_field(field) or field_name(field) != field):
+    if not colon or "." in field or not (names_field(field) or field_name(field) != field):
         return None
     return f"a value stands behind =, not a colon: {field}={value or 'VALUE'}"
 
