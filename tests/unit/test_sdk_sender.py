@@ -328,6 +328,27 @@ def test_the_last_records_are_sent_when_a_program_ends(tmp_path):
     assert (file.stat().st_mode & 0o777, file.parent.stat().st_mode & 0o777) == (0o600, 0o700)
 
 
+@pytest.mark.parametrize("how", ["fork", "forkserver", "spawn"])
+def test_the_last_records_of_a_worker_are_sent_when_it_ends(tmp_path, how):
+    program = tmp_path / "program.py"
+    program.write_text(
+        "import multiprocessing, sys\n"
+        "from opentrail.sdk import Recorder\n"
+        "trail = Recorder('a.b', endpoint='http://127.0.0.1:1', spool=sys.argv[1])\n"
+        "def work():\n"
+        "    trail.record(eventName='Worked')\n"
+        "if __name__ == '__main__':\n"
+        "    worker = multiprocessing.get_context(sys.argv[2]).Process(target=work)\n"
+        "    worker.start()\n"
+        "    worker.join()\n",
+        encoding="utf-8",
+    )
+    spool = tmp_path / "spool"
+    subprocess.run([sys.executable, program, spool, how], check=True, timeout=30)
+    (file,) = spool.rglob("*.ndjson")
+    assert json.loads(file.read_bytes())["eventName"] == "Worked"
+
+
 def test_stores_have_a_bound(tmp_path):
     for store, room in ((Memory(10), 10), (Spool(tmp_path, 11), 10)):
         assert not store.add([b"x" * (room + 1)])

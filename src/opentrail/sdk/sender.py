@@ -17,7 +17,7 @@ from typing import Protocol
 
 from opentrail.sdk.guard import Guard
 from opentrail.sdk.spool import Batch, Store
-from opentrail.sdk.system import monotonic_s, now_s
+from opentrail.sdk.system import at_worker_end, monotonic_s, now_s
 
 QUEUE_BYTES_MAX = 16 * 1024 * 1024
 """Records that wait for the thread: more are counted and lost. Some ten thousand."""
@@ -157,6 +157,7 @@ class Sender:
             self.counts[name] += 1
 
     def _start(self) -> None:
+        at_worker_end(_close, weakref.ref(self))
         self._thread = threading.Thread(target=self._run, name="opentrail-sender", daemon=True)
         try:
             self._thread.start()

@@ -4,8 +4,10 @@
 import fcntl
 import functools
 import os
+import sys
 import time
 from collections import deque
+from collections.abc import Callable
 from pathlib import Path
 
 TEMPORARY_SUFFIX = ".tmp"
@@ -63,6 +65,17 @@ def new_id() -> str:
     text = _pool.take()
     variant = _VARIANTS[text[16]]
     return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-{variant}{text[17:20]}-{text[20:]}"
+
+
+def at_worker_end(call: Callable[..., None], *args: object) -> None:
+    """Have ``call`` called at the end of this process, if it is one of multiprocessing's.
+
+    Forked ones end without what ``atexit`` knows. Must be called in the worker itself.
+    """
+    process = sys.modules.get("multiprocessing.process")
+    util = sys.modules.get("multiprocessing.util")
+    if process is not None and util is not None and process.parent_process() is not None:
+        util.Finalize(None, call, args, exitpriority=0)  # after those of the program itself
 
 
 def write_file(path: Path, data: bytes) -> None:
