@@ -315,40 +315,6 @@ def test_a_forked_child_sends_its_own_and_only_those(tmp_path):
     assert (done.returncode, done.stderr) == (0, "records wait: it is away\n")
 
 
-def test_the_last_records_are_sent_when_a_program_ends(tmp_path):
-    """Here into the spool, for no server is there; within the time that an end may take."""
-    program = (
-        "from opentrail.sdk import Recorder\n"
-        f"trail = Recorder('a.b', endpoint='http://127.0.0.1:1', spool={str(tmp_path)!r})\n"
-        "trail.record(eventName='Last')\n"
-    )
-    subprocess.run([sys.executable, "-c", program], check=True, timeout=20)
-    (file,) = tmp_path.rglob("*.ndjson")
-    assert json.loads(file.read_bytes())["eventName"] == "Last"
-    assert (file.stat().st_mode & 0o777, file.parent.stat().st_mode & 0o777) == (0o600, 0o700)
-
-
-@pytest.mark.parametrize("how", ["fork", "forkserver", "spawn"])
-def test_the_last_records_of_a_worker_are_sent_when_it_ends(tmp_path, how):
-    program = tmp_path / "program.py"
-    program.write_text(
-        "import multiprocessing, sys\n"
-        "from opentrail.sdk import Recorder\n"
-        "trail = Recorder('a.b', endpoint='http://127.0.0.1:1', spool=sys.argv[1])\n"
-        "def work():\n"
-        "    trail.record(eventName='Worked')\n"
-        "if __name__ == '__main__':\n"
-        "    worker = multiprocessing.get_context(sys.argv[2]).Process(target=work)\n"
-        "    worker.start()\n"
-        "    worker.join()\n",
-        encoding="utf-8",
-    )
-    spool = tmp_path / "spool"
-    subprocess.run([sys.executable, program, spool, how], check=True, timeout=30)
-    (file,) = spool.rglob("*.ndjson")
-    assert json.loads(file.read_bytes())["eventName"] == "Worked"
-
-
 def test_stores_have_a_bound(tmp_path):
     for store, room in ((Memory(10), 10), (Spool(tmp_path, 11), 10)):
         assert not store.add([b"x" * (room + 1)])
@@ -379,6 +345,24 @@ def test_a_spool_that_somebody_cleaned_is_no_trouble(tmp_path):
     (tmp_path / "stranger").mkdir()
     assert spool.adopt() == 0
     spool.close()
+
+
+def test_what_somebody_took_out_of_the_spool_is_said_to_be_lost(tmp_path, caplog):
+    post = Listed()
+    post.away = True
+    trail = recorder(post, spool=tmp_path)
+    for _ in range(3):
+        trail.record(eventName="Hello")
+    wait_until(lambda: spooled(tmp_path) == 3)
+    for file in tmp_path.rglob("*.ndjson"):
+        file.unlink()
+    post.away = False
+    assert trail.flush(), trail.counts
+    assert (trail.counts["lost"], trail.counts["sent"]) == (3, 1)
+    (gap,) = post.records
+    assert (gap["eventName"], gap["serviceEventDetails"]["calls"]) == ("RecordingGap", 3)
+    assert "records are being lost: somebody emptied the spool" in caplog.text
+    trail.close()
 
 
 def test_an_endpoint_that_is_none_is_refused():

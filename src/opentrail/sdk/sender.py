@@ -271,7 +271,7 @@ class Sender:
                 self.counts["adopted"] += adopted
 
     def _send_all(self) -> None:
-        while batch := self._store.oldest():
+        while batch := self._oldest():
             try:
                 delivered = self._post(batch)
             except NotSent as error:
@@ -282,6 +282,12 @@ class Sender:
             self._store.drop_oldest()
             self._count(delivered)
             self._retry_s = self._next_s = 0.0
+
+    def _oldest(self) -> Batch | None:
+        batch = self._store.oldest()
+        if gone := self._store.vanished():
+            self._lose(gone, "somebody emptied the spool")
+        return batch
 
     def _count(self, delivered: Delivered) -> None:
         with self._lock:

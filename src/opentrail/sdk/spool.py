@@ -40,6 +40,10 @@ class Store(Protocol):
         """Take over what others left; return how many records. Raises: OSError."""
         ...
 
+    def vanished(self) -> int:
+        """Return how many records somebody took away since this was last asked."""
+        ...
+
     def close(self) -> None:
         """Leave; what is in it stays for the next process, if it can."""
         ...
@@ -77,6 +81,10 @@ class Memory:
         """See ``Store``: nobody leaves anything in memory."""
         return 0
 
+    def vanished(self) -> int:
+        """See ``Store``: nobody can."""
+        return 0
+
     def close(self) -> None:
         """See ``Store``: what is in memory goes with it."""
 
@@ -98,7 +106,9 @@ class Spool:
 
     def _begin(self) -> None:
         self._own = self._directory / new_id()
-        self._files: deque[tuple[Path | Batch, int]] = deque()
+        self._files: deque[tuple[Path | Batch, int, int]] = deque()
+        """File, bytes and records of each batch, or itself in the file's place."""
+        self._vanished = 0
         self._troubled = False
         self._bytes = 0
         self._count = 0
@@ -128,23 +138,23 @@ class Spool:
             if not self._troubled:
                 self._troubled = True
                 _log.warning("the spool cannot be written, records wait in memory: %s", error)
-            self._note(batch, len(data))
+            self._note(batch, len(data), len(batch))
         else:
-            self._note(path, len(data))
+            self._note(path, len(data), len(batch))
         return True
 
     def _next(self) -> Path:
         self._count += 1
         return self._made() / f"{self._count:012d}{_SUFFIX}"
 
-    def _note(self, file: Path | Batch, size: int) -> None:
-        self._files.append((file, size))
+    def _note(self, file: Path | Batch, size: int, records: int) -> None:
+        self._files.append((file, size, records))
         self._bytes += size
 
     def oldest(self) -> Batch | None:
         """See ``Store``."""
         while self._files:
-            path, size = self._files[0]
+            path, size, records = self._files[0]
             if not isinstance(path, Path):
                 return path
             try:
@@ -153,11 +163,12 @@ class Spool:
                 # Somebody cleaned up behind us: nothing can be sent of it.
                 self._files.popleft()
                 self._bytes -= size
+                self._vanished += records
         return None
 
     def drop_oldest(self) -> None:
         """See ``Store``."""
-        path, size = self._files[0]
+        path, size, _ = self._files[0]
         if isinstance(path, Path):
             path.unlink(missing_ok=True)
         self._files.popleft()
@@ -189,12 +200,19 @@ class Spool:
                 mine = self._next()
                 file.replace(mine)
                 data = mine.read_bytes()
-                self._note(mine, len(data))
-                count += data.count(b"\n")
+                records = data.count(b"\n")
+                self._note(mine, len(data), records)
+                count += records
             elif file.name.endswith(TEMPORARY_SUFFIX):
                 file.unlink()
-        (folder / _LOCK).unlink()
-        folder.rmdir()
+        with contextlib.suppress(OSError):  # another may be at the same; the records are ours
+            (folder / _LOCK).unlink()
+            folder.rmdir()
+        return count
+
+    def vanished(self) -> int:
+        """See ``Store``: their files are gone."""
+        count, self._vanished = self._vanished, 0
         return count
 
     def close(self) -> None:
