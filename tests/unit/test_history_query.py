@@ -27,6 +27,7 @@ DATA = record(
         "empty": {},
         "none": None,
         "encryptionContext": {"aws:s3:arn": "x"},
+        "names": {"#AT": "rating", "$id": 1},
     },
     additionalEventData={"note": "line\nbreak"},
 )
@@ -75,6 +76,8 @@ def holds(query: str) -> bool:
         "requestParameters.tags.key=a.b",
         "requestParameters.x.y.z=true",
         "requestParameters.encryptionContext.aws:s3:arn",
+        "requestParameters.names.#AT=rating and requestParameters.names.$id = 1",
+        "requestParameters.names.#AT!=<removed> and not requestParameters.names.@x",
         "requestParameters.encryptionContext.aws:s3:arn=x",
         "requestParameters.tags",
         "requestParameters.empty",

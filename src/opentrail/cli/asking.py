@@ -15,7 +15,7 @@ from opentrail.cli.times import seconds_of
 from opentrail.errors import UsageError
 from opentrail.eventlog.reader import SegmentReader
 from opentrail.history.conditions import Condition, Is, all_of, any_of, fields_of
-from opentrail.history.other_languages import JOINS, names_field
+from opentrail.history.other_languages import FIELD_TYPED, JOINS, names_field
 from opentrail.history.query import parse
 from opentrail.history.search import Question, Searcher
 from opentrail.history.table import TIME_MAX_S
@@ -144,7 +144,7 @@ def elsewhere(searcher: Searcher, query: tuple[str, ...], asked: Asked) -> str:
     return "events of other categories match: add --category all"
 
 
-_UNQUOTED = re.compile(r"([A-Za-z][\w.:/-]*)\s*(!=|==?|!~|~)\s*([^\"'()=~]*[^\"'()=~\s])\s*")
+_UNQUOTED = re.compile(rf"({FIELD_TYPED})\s*(!=|==?|!~|~)\s*([^\"'()=~]*[^\"'()=~\s])\s*")
 _NOT_A_TEXT = re.compile(r"not(?: [a-z]+)+")
 _WORD = r"(?!(?:and|or|not)\b)\S+"
 _JOINED = re.compile(rf"\S+(?:\s+(?:and|or)(?:\s+not)*\s+{_WORD})*", re.IGNORECASE)

@@ -26,6 +26,7 @@ from opentrail.history.conditions import (
     field_name,
     fields_of,
 )
+from opentrail.history.other_languages import FIELD_TYPED
 from opentrail.history.search import Question, Searcher
 
 LOOKED_AT = 10_000
@@ -44,8 +45,7 @@ ALIKE_TEXT = 0.8
 
 _OTHERS_MARKS = ("%", "|", ",", ".*", "?")
 """Other languages' words for any text, and for alternatives."""
-_TYPED = re.compile(r"[A-Za-z][\w.:/-]*")
-"""Names that a query can have. Records have others, with anything in them."""
+_TYPED = re.compile(FIELD_TYPED)
 
 
 @dataclass(frozen=True, slots=True)

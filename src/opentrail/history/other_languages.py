@@ -10,6 +10,8 @@ from opentrail.event.record import FIELD_ORDER
 from opentrail.history.conditions import field_name, is_own
 
 JOINS = frozenset({"and", "or", "not"})
+FIELD_TYPED = r"[A-Za-z][\w.:/#$@-]*"
+"""Names that a query can have. Records have others, with anything in them."""
 
 _AS_WORDS = "and, or, not are written as words"
 _CONDITIONS = "conditions are FIELD=VALUE, FIELD!=VALUE, FIELD=Create*, FIELD~text and FIELD alone"
@@ -39,7 +41,7 @@ _WORDS = (
 """Bare words, and what is written instead."""
 _VALUES = (
     (re.compile(r"~.*"), _PATTERNS),
-    (re.compile(r"[<>].*"), _ORDER),
+    (re.compile(r"<(?!.*>$).*|>.*"), _ORDER),
     (re.compile(r"[=!].*"), _CONDITIONS),
     (re.compile(r"[\u2018-\u201f\u00ab'].*|[^\"].*\".*", re.DOTALL), _QUOTE),
     (

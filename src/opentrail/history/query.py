@@ -28,6 +28,7 @@ from opentrail.history.conditions import (
     condition,
 )
 from opentrail.history.other_languages import (
+    FIELD_TYPED,
     JOINS,
     bare_field,
     instead_of_condition,
@@ -45,7 +46,7 @@ _QUOTED = r""""(?:[^"\\]|\\.)*"|'[^']*'(?![^\s()])"""
 _TOKEN = re.compile(
     rf"""\s*(?:
       (?P<bracket>[()])
-    | (?P<field>[A-Za-z][\w.:/-]*)\s*(?P<operator>!=|==?|!~|~)(?P<gap>\s*)(?P<value>{_QUOTED}|[^\s()]*)
+    | (?P<field>{FIELD_TYPED})\s*(?P<operator>!=|==?|!~|~)(?P<gap>\s*)(?P<value>{_QUOTED}|[^\s()]*)
     | (?P<quoted>{_QUOTED})
     | (?P<word>[^\s()"]+)
     )""",
