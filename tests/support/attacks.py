@@ -122,6 +122,29 @@ def _forge_in_folder(scene: Scene) -> None:
     scene.bucket.put(key, gzip.compress(b"{}"), Put())
 
 
+def _copy_elsewhere(scene: Scene) -> None:
+    for key in scene.logs[2:4]:
+        scene.bucket.put(f"backup/{key}", scene.data(key), Put())
+
+
+def _forge_deep(scene: Scene) -> None:
+    """Add a log file to the directory, deeper than a key of S3's can be long."""
+    folder, _, file = scene.path(scene.logs[3]).as_posix().rpartition("/")
+    deep = Path(folder).joinpath(*(str(number) * 240 for number in range(4)))
+    deep.mkdir(parents=True)
+    (deep / file).write_bytes(gzip.compress(b"{}"))
+
+
+def _link(scene: Scene) -> None:
+    """Let another account's folder be a link to log files elsewhere."""
+    (scene.root / "AWSLogs/999988887777").symlink_to(scene.root / "AWSLogs" / ACCOUNT)
+
+
+def _another_signature(scene: Scene) -> None:
+    key, other = scene.digests[-1], scene.digests[-2]
+    scene.metadata(key, **scene.bucket.head(other).metadata)
+
+
 def _forge_ahead(scene: Scene) -> None:
     SignedBucket(scene.bucket, scene.signer).log(SystemClock().now_ms() // 1000 + 86_400)
 
@@ -225,6 +248,9 @@ ATTACKS = (
     Attack("a forged log file added in a day's folder, by its name of another year",
            _forge_in_folder),
     Attack("a forged log file added, of a time that has not come", _forge_ahead),
+    Attack("a forged log file added, deeper in the directory than S3's keys reach", _forge_deep),
+    Attack("a link to log files in the place of another account's folder", _link),
+    Attack("log files copied under another prefix", _copy_elsewhere),
     Attack("a digest's list of log files changed", _change_digest),
     Attack("what a digest says of the one before it changed", _another_before),
     Attack("a digest of another trail in the place of the newest", _another_trails),
@@ -238,6 +264,7 @@ ATTACKS = (
     Attack("all digests deleted", lambda s: s.remove(*s.digests)),
     Attack("everything deleted", _everything),
     Attack("a digest's signature removed", lambda s: s.metadata(s.digests[-1])),
+    Attack("a digest's signature replaced by that of the one before it", _another_signature),
     Attack("a digest's signature algorithm changed in its metadata", _algorithm),
     Attack("the newest digest moved to a later time", _move_digest),
     Attack("the newest digest replaced by the one before it", _replace_digest),
