@@ -11,14 +11,29 @@ import hmac
 import os
 import socket
 import ssl
+import sys
 import threading
-import urllib.request
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 import httptools
 
 from opentrail.clock import Clock
+
+if sys.platform == "darwin":
+    from urllib.request import getproxies  # the system's settings, too
+else:
+
+    def getproxies() -> Mapping[str, str]:
+        """Return URLs of proxies by scheme, as ``urllib.request`` does, which takes long to load."""
+        names = {scheme: f"{scheme}_proxy" for scheme in _PORTS}
+        found = {
+            scheme: os.environ.get(name, os.environ.get(name.upper(), ""))
+            for scheme, name in names.items()
+        }
+        return {scheme: url for scheme, url in found.items() if url}
+
 
 TIMEOUT_S = 30.0
 """A silence after which nothing is waited for any more."""
@@ -60,7 +75,7 @@ def is_direct(endpoint: str) -> bool:
         plain = url.scheme in _PORTS and bool(url.hostname) and url.port != 0
     except ValueError:
         return False
-    return plain and url.scheme not in urllib.request.getproxies()
+    return plain and url.scheme not in getproxies()
 
 
 def key_of_environment() -> S3Key | None:
