@@ -229,6 +229,23 @@ def _read(where: Where, keys: Sequence[str]) -> int:
         return sum(found is not None for found in threads.map(client.get, keys))
 
 
+def bare_and_hashed(filled: Filled, where: Where) -> float:
+    """Read every object at the endpoint, inflate and hash it, no more; return the seconds."""
+    keys = [str(path.relative_to(filled.bucket)) for path in filled.bucket.rglob("*.json.gz")]
+    return _in_two(functools.partial(_read_and_hash, where), keys)
+
+
+def _read_and_hash(where: Where, keys: Sequence[str]) -> int:
+    client = S3Get(where, TRAIL.bucket, SystemClock())
+
+    def one(key: str) -> bool:
+        found = client.get(key)
+        return found is not None and len(sha256_of(found[1])) == SHA256_HEX
+
+    with ThreadPoolExecutor(8) as threads:
+        return sum(threads.map(one, keys))
+
+
 def hashed(filled: Filled) -> float:
     """Read, inflate and hash every file, no more; return the seconds."""
     return _in_two(_hash, [str(path) for path in filled.bucket.rglob("*.json.gz")])
@@ -289,6 +306,7 @@ def _measure(name: str, filled: Filled, rounds: int) -> None:
             ("validate-logs, S3", lambda: aws(filled, **client), True),
             ("opentrail verify, S3", lambda: opentrail(filled, *remote, **client), False),
             ("GET of each object alone", lambda: bare(filled, where), False),
+            ("GET, inflate, hash alone", lambda: bare_and_hashed(filled, where), False),
             ("opentrail verify, here", lambda: opentrail(filled, *here), False),
             ("its inner loop, disk", lambda: inner_loop(filled), True),
             ("inflate and hash alone", lambda: hashed(filled), False),

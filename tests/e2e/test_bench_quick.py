@@ -19,6 +19,7 @@ ROWS = [
     "delivery of five trails",
     *("validate-logs, S3", "opentrail verify, S3", "opentrail verify, here"),
     *("its inner loop, disk", "opentrail verify, disk", "GET of each object alone"),
+    "GET, inflate, hash alone",
     *("opentrail, common", "SQLite, indexes, rare", "newest, 16"),
     *("visible after its answer, ms", "in the bucket after its cut, ms"),
     *("1 record a request", "100 records a request", "FastAPI, audited", "botocore, audited"),
