@@ -43,4 +43,4 @@ class Listed:
 
 def recorder(post: Listed, **given: Any) -> Recorder:
     """Return a recorder that sends to ``post`` at once."""
-    return Recorder("orders.example.com", post=post, linger_s=0.001, **given)
+    return Recorder("orders.example.com", **{"post": post, "linger_s": 0.001, **given})

@@ -21,12 +21,20 @@ class Service:
         self.app: Any = None
 
     def asgi(
-        self, method: str, path: str, body: bytes = b"", query: bytes = b"", headers=(JSON,)
+        self,
+        method: str,
+        path: str,
+        body: bytes = b"",
+        query: bytes = b"",
+        headers=(JSON,),
+        more: bytes = b"",
     ) -> tuple[int, bytes]:
-        """Call the app; return status and body."""
+        """Call the app; return status and body. ``more`` of the request's body comes last."""
         messages: list[Any] = []
 
-        pieces = [{"type": "http.request", "body": body, "more_body": False}]
+        pieces = [{"type": "http.request", "body": body, "more_body": bool(more)}]
+        if more:
+            pieces.insert(0, {"type": "http.request", "body": more, "more_body": False})
 
         async def receive():
             if not pieces:

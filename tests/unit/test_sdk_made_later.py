@@ -63,3 +63,23 @@ def test_a_record_is_of_the_call_as_it_was_when_it_ended(service):
     records = service.post.records
     assert [each["requestParameters"]["order_id"] for each in records] == ["8", ["9"]]
     assert records[1]["userIdentity"]["sessionContext"] == {"a": "1"}
+
+
+def test_what_comes_after_the_answer_is_not_of_the_record(service):
+    """What a background task reads, sends and raises while the record waits to be made."""
+
+    async def app(scope, receive, send):
+        await receive()
+        await send({"type": "http.response.start", "status": 200, "headers": [JSON]})
+        await send({"type": "http.response.body", "body": b'{"made":true}'})
+        assert (await receive())["body"]
+        await send({"type": "http.response.body", "body": b"late"})
+        raise OSError(scope["type"])
+
+    service.trail = recorder(service.post, linger_s=0.2)
+    service.app = AuditMiddleware(app, service.trail)
+    with pytest.raises(OSError, match="http"):
+        service.asgi("POST", "/x", b'{"a":1}', more=b"late")
+    record = service.record()
+    assert "errorCode" not in record
+    assert (record["requestParameters"], record["responseElements"]) == ({"a": 1}, {"made": True})

@@ -12,6 +12,8 @@ from opentrail.sdk.audit import event_of
 from opentrail.sdk.exchange import Body, Exchange, Given, Options, record
 from opentrail.sdk.recorder import Recorder
 
+SERVER_ERROR_STATUS = 500
+
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -36,7 +38,7 @@ class AuditMiddleware:
         try:
             await self._app(scope, call.receive, call.send)
         except BaseException as error:
-            call.exchange.failure = type(error).__name__
+            call.end(error)
             raise
         finally:
             call.end()
@@ -45,7 +47,7 @@ class AuditMiddleware:
 class _Call:
     """One call under way."""
 
-    __slots__ = ("_ended", "_headers", "_options", "_receive", "_scope", "_send", "exchange")
+    __slots__ = ("_ended", "_exchange", "_headers", "_options", "_receive", "_scope", "_send")
 
     def __init__(self, options: Options, scope: Scope, receive: Receive, send: Send) -> None:
         self._options = options
@@ -58,7 +60,7 @@ class _Call:
         kind = headers.get(b"content-type", b"").decode("latin-1")
         bytes_max = options.body_bytes_max
         client = scope.get("client")
-        self.exchange = Exchange(
+        self._exchange = Exchange(
             scope["method"],
             scope["query_string"].decode("latin-1"),
             Body(kind, bytes_max if options.requests else 0),
@@ -71,12 +73,23 @@ class _Call:
     async def receive(self) -> Message:
         message = await self._receive()
         body = message.get("body")
-        if body:
-            self.exchange.request.feed(body)
+        if body and not self._ended:
+            self._exchange.request.feed(body)
         return message
 
     async def send(self, message: Message) -> None:
-        exchange = self.exchange
+        last = self._noted(message)
+        await self._send(message)
+        if last and self._exchange.status < SERVER_ERROR_STATUS:
+            # What the app does now, background tasks for example, the caller does not wait for.
+            # After a server's error comes the exception that was its reason.
+            self.end()
+
+    def _noted(self, message: Message) -> bool:
+        """Note what is sent; return whether it is the last of the answer."""
+        exchange = self._exchange
+        if self._ended:
+            return False  # the record is made of what was
         last = False
         if message["type"] == "http.response.body":
             last = not message.get("more_body")
@@ -86,21 +99,20 @@ class _Call:
         elif message["type"] == "http.response.start":
             exchange.status = message["status"]
             self._headers = message.get("headers", ())
-        await self._send(message)
-        if last:
-            # What the app does now, background tasks for example, the caller does not wait for.
-            self.end()
+        return last
 
-    def end(self) -> None:
-        """Have the record sent, once."""
+    def end(self, error: BaseException | None = None) -> None:
+        """Have the record sent, once: of what there is to say now."""
         if not self._ended:
             self._ended = True
+            if error is not None:
+                self._exchange.failure = type(error).__name__
             with self._options.guard:
                 self._record()
 
     def _record(self) -> None:
         """Give the record what is known now: the router has put the operation into the scope."""
-        scope, exchange = self._scope, self.exchange
+        scope, exchange = self._scope, self._exchange
         for name, value in self._headers:
             if name.lower() == b"content-type":
                 exchange.response.kind = value.decode("latin-1")
