@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the middleware records of a service's calls, in four frameworks and in none."""
 
+import asyncio
 import gc
 import json
 import weakref
@@ -11,6 +12,7 @@ import pytest
 from django.conf import settings
 from django.core.asgi import get_asgi_application
 from django.core.wsgi import get_wsgi_application
+from django.test import RequestFactory
 from fastapi import Body, FastAPI, HTTPException
 from flask import Flask, request
 from starlette.applications import Starlette
@@ -22,6 +24,7 @@ from support.sdk_service import Service
 from opentrail.event.record import HIDDEN
 from opentrail.sdk import audit_event
 from opentrail.sdk.asgi import AuditMiddleware
+from opentrail.sdk.django import AuditMiddleware as DjangoMiddleware
 from opentrail.sdk.exchange import BODY_BYTES_MAX
 from opentrail.sdk.wsgi import AuditMiddleware as WsgiMiddleware
 from opentrail.sdk.wsgi import init_app
@@ -355,3 +358,17 @@ def test_django(service, monkeypatch):
     assert service.record()["errorCode"] == "NotFound"
     assert service.asgi("GET", "/up", headers=())[0] == 404
     assert service.trail.counts["excluded"] == 1
+
+    async def left(request):
+        raise asyncio.CancelledError(request.path)
+
+    def ended(request):
+        raise SystemExit(request.path)
+
+    request = RequestFactory().post("/orders/8")
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(DjangoMiddleware(left)(request))
+    assert service.record()["errorCode"] == "CancelledError"
+    with pytest.raises(SystemExit):
+        DjangoMiddleware(ended)(request)
+    assert service.record()["errorCode"] == "SystemExit"

@@ -39,19 +39,34 @@ class AuditMiddleware:
             return self._get_response(request)
         if iscoroutinefunction(self):
             return self._answered(request)
-        response = self._get_response(request)
+        try:
+            response = self._get_response(request)
+        except BaseException as error:
+            self._end(request, None, error)
+            raise
         self._end(request, response)
         return response
 
     async def _answered(self, request: Untyped) -> Untyped:
         answer: Awaitable[Untyped] = self._get_response(request)
-        response = await answer
+        try:
+            response = await answer
+        except BaseException as error:
+            self._end(request, None, error)
+            raise
         self._end(request, response)
         return response
 
-    def _end(self, request: Untyped, response: Untyped) -> None:
+    def _end(self, request: Untyped, response: Untyped, error: BaseException | None = None) -> None:
+        """Have the record sent; an ``error`` is none of the view's: Django answers those itself.
+
+        Its client has left, or the process is told to end.
+        """
         with self._options.guard:
-            record(self._options, self._exchange(request, response), request)
+            exchange = self._exchange(request, response)
+            if error is not None:
+                exchange.failure = type(error).__name__
+            record(self._options, exchange, request)
 
     def _exchange(self, request: Untyped, response: Untyped) -> Exchange:
         options = self._options
@@ -60,14 +75,16 @@ class AuditMiddleware:
             request.method,
             request.META.get("QUERY_STRING", ""),
             _body_of(request, options.body_bytes_max if options.requests else 0),
-            Body(response.get("Content-Type", ""), options.body_bytes_max),
-            status=response.status_code,
+            Body("", options.body_bytes_max),
             source_ip=request.META.get("REMOTE_ADDR", ""),
             user_agent=headers.get("User-Agent", ""),
             request_id=headers.get("X-Request-Id", ""),
         )
-        if options.responses and not response.streaming:
-            exchange.response.feed(response.content)
+        if response is not None:
+            exchange.status = response.status_code
+            exchange.response.kind = response.get("Content-Type", "")
+            if options.responses and not response.streaming:
+                exchange.response.feed(response.content)
         match = request.resolver_match
         if match is not None:
             event = event_of(match.func)
