@@ -8,6 +8,7 @@ from support.memory_log import MemoryLog
 
 from opentrail.history.index import History
 from opentrail.history.query import parse
+from opentrail.history.search import Searcher
 from opentrail.wire import search_door
 from opentrail.wire.search_door import Asked, SearchDoor, reads_max
 
@@ -30,6 +31,15 @@ def test_a_long_query_looks_at_fewer_records_and_finds_all(tmp_path, monkeypatch
         token, pages = answer.get("nextToken"), pages + 1
     assert [msgspec.json.encode(each) for each in found] == [records[7]]
     assert pages == 60 // 5
+
+
+def test_a_record_that_is_not_utf_8_hides_no_other():
+    log = MemoryLog()
+    odd = encoded(record(1)).replace(b'"test"', b'"\xff"')
+    log.append([encoded(record(0)), odd])
+    door = SearchDoor(lambda reads: Searcher(log, (), 0, reads), b"k" * 32, HandClock(0))
+    answer = msgspec.json.decode(door.handle(Asked(b"{}", ())).body.decode())
+    assert [each["userAgent"] for each in answer["Records"]] == ["\ufffd", "test"]
 
 
 def test_few_conditions_take_no_records_away():

@@ -67,6 +67,20 @@ def test_a_record_in_csv_is_json_that_says_the_same(text: str):
     assert json.loads(record) == json.loads(data)
 
 
+def test_a_record_that_is_not_utf_8_makes_no_document_unreadable():
+    data = event("x").data.replace(b'"x"', b'"x\xff"')
+    derived = derive(data)
+    assert derived is not None
+    odd, plain = Event(data, derived), event("caf\u00e9")
+    for form in ("json", "records"):
+        render = FORMS[form].render
+        assert render is not None
+        text = (b"[" + render([odd, plain]) + b"]").decode()
+        assert [each["userAgent"] for each in json.loads(text)] == ["x\ufffd", "caf\u00e9"]
+    assert FORMS["ndjson"].render is not None
+    assert FORMS["ndjson"].render([odd, plain]).splitlines() == [odd.data, plain.data]
+
+
 def test_half_a_character_is_replaced_in_columns_and_kept_in_the_record():
     data = event("x").data.replace(b'"x"', b'"x\\ud83dy"')
     derived = derive(data)

@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from opentrail.errors import UsageError
+from opentrail.event.codec import in_utf8
 from opentrail.event.safe import safe_json
 from opentrail.eventlog.base import Entry
 from opentrail.history.derive import derive
@@ -106,7 +107,7 @@ def _write_records(records: Iterable[bytes], output: Path | None) -> None:
     with _opened(output) as file:
         before = b'{"Records":['
         for data in records:
-            file.write(before + shown(data, file))
+            file.write(before + shown(in_utf8(data), file))
             before = b","
         file.write((before if before != b"," else b"") + b"]}\n")
 

@@ -82,6 +82,18 @@ def fields(data: bytes, where: str = "record") -> Fields:
         raise Corrupt(f"not a CloudTrail record: {error}", where, hint) from error
 
 
+def in_utf8(data: bytes) -> bytes:
+    """Return the JSON text ``data``, with U+FFFD for bytes that are not UTF-8: no reader takes them.
+
+    In a JSON document of many records they would make all of it unreadable.
+    """
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return data.decode("utf-8", "replace").encode()
+    return data
+
+
 def whole_characters(data: bytes) -> bytes:
     """Return the JSON text ``data`` with U+FFFD for halves of characters, as ``fields`` reads them."""
     return _LONE_SURROGATE.sub(_replaced, data)

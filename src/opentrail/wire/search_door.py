@@ -10,6 +10,7 @@ import msgspec
 
 from opentrail.clock import Clock
 from opentrail.errors import ClientError, Corrupt, UsageError
+from opentrail.event.codec import in_utf8
 from opentrail.history.conditions import Condition, Event, Everything, Is, all_of, any_of, size_of
 from opentrail.history.derive import FIRST_S, LAST_S
 from opentrail.history.hints import LOOKED_AT_FOR_PROGRAMS, hints
@@ -106,7 +107,7 @@ class SearchDoor:
         if token is not None:
             headers.append((NEXT_TOKEN, token.encode()))
         if form is PAGE:
-            records = [msgspec.Raw(event.data) for event in events]
+            records = [msgspec.Raw(in_utf8(event.data)) for event in events]
             nothing = not records and token is None and request.next_token is None
             told = self._hints(asked, request) if nothing else []
             body = msgspec.json.encode(SearchResponse(records, token, told))

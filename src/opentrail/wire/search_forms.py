@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from opentrail.clock import Clock
 from opentrail.errors import ClientError, UsageError
+from opentrail.event.codec import in_utf8
 from opentrail.history.conditions import Event
 from opentrail.history.parquet import ParquetStream, parquet_stream
 from opentrail.history.rows import HEADER, as_csv, cells_of, table_row
@@ -42,7 +43,7 @@ class Form:
 
 
 def _records(events: Sequence[Event]) -> bytes:
-    return b",".join(event.data for event in events)
+    return b",".join(in_utf8(event.data) for event in events)
 
 
 def _lines(events: Sequence[Event]) -> bytes:
