@@ -100,6 +100,12 @@ def test_a_day_does_not_end_at_its_beginning(home, day):
     assert f"--until {day} is the beginning of that day" in done.stderr
 
 
+def test_an_asterisk_in_a_filter_is_named(home):
+    done = run("search", "--event-name", "Create*", home=home)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "for any text it stands in a query: 'EventName=Create*'\n" in done.stderr
+
+
 def test_blanks_around_an_operator_change_nothing(home):
     for query in (["EventName= DescribeModel"], ["EventName", "=", "DescribeModel"]):
         assert numbers(home, *query) == [1]

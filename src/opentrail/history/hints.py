@@ -144,7 +144,8 @@ def _look(searcher: Searcher, newest: _Newest, visible: Condition) -> None:
     for hit in searcher.newest(Question(visible), newest.most + 1):
         if newest.seen == newest.most or not (newest.missing or newest.unlike):
             return
-        newest.look_at(hit.event)
+        # One of its own, so that what is parsed is not kept with the hits.
+        newest.look_at(Event(hit.event.data, hit.event.derived))
     newest.whole = searcher.reached is None and searcher.damage is None
 
 
@@ -180,6 +181,11 @@ def _field_meant(text: str) -> Iterator[Hint]:
 def _marks(each: Is | Like) -> Iterator[Hint]:
     """Yield what to write where a value has in it what stands for others elsewhere."""
     text = _value(each)
+    if isinstance(each, Is) and "*" in text:  # of a filter, or behind a backslash
+        said = f"* in {each.field}={text} stands for itself here"
+        yield Hint(
+            safe(f"{said}; for any text it stands in a query: '{each.field}={text}'"), whole=True
+        )
     found = [mark for mark in _OTHERS_MARKS if mark in text]
     if found:
         said = f"{found[0]} in {each.field}={text} stands for itself"
