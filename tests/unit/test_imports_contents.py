@@ -15,6 +15,8 @@ from collections.abc import Iterator
 
 import pytest
 import zstandard
+from hypothesis import given
+from hypothesis import strategies as st
 
 from opentrail.imports import contents, ungzip, window
 from opentrail.imports.contents import begun, found_in
@@ -64,6 +66,25 @@ class TestUnpacked:
         for size in (1, 7, 64, 1000):
             monkeypatch.setattr(ungzip, "SLICE_BYTES", size)
             assert inflate(whole) == b"".join(ONE + b"%d" % number for number in range(300))
+
+    @pytest.mark.parametrize("size", [1, 64, 1 << 20])
+    @pytest.mark.parametrize("damage", ["cut", "checksum", "header", "junk", "cut in the header"])
+    def test_members_behind_a_damaged_one_are_read(self, damage: str, size: int):
+        noise = os.urandom(3000).hex().encode()
+        bad = bytearray(gzip.compress(noise))
+        if damage.startswith("cut"):
+            del bad[5 if "header" in damage else 900 :]
+        elif damage == "junk":
+            bad[:] = os.urandom(500).replace(b"\x1f", b"x")
+        else:
+            bad[-6 if damage == "checksum" else 2] ^= 255
+        packed = gzip.compress(ONE) + bytes(bad) + gzip.compress(TWO) + gzip.compress(ONE)
+        pieces = unpacked(packed[at : at + size] for at in range(0, len(packed), size))
+        got: list[bytes] = []
+        with pytest.raises(NotReadable, match=r"damaged|what follows"):
+            got.extend(pieces)
+        assert b"".join(got).startswith(ONE)
+        assert b"".join(got).endswith(b"\n" + TWO + ONE)
 
     def test_what_follows_a_member_must_be_one(self):
         pieces = unpacked([gzip.compress(ONE) + base64.b64encode(TWO)])
@@ -242,6 +263,49 @@ def test_what_was_unpacked_before_the_damage_is_kept_and_the_damage_said_once():
         assert len(records) >= 2
         assert isinstance(last, Unread)
         assert last.reason == "its gzip data is cut short"
+
+
+@pytest.mark.parametrize("whole", [400, 1 << 26])
+def test_of_joined_files_of_which_one_is_cut_the_others_are_read(
+    whole: int, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(contents, "WHOLE_BYTES_MAX", whole)
+    texts = [
+        json.dumps({"eventVersion": "1", "eventTime": "2026", "x": os.urandom(900).hex()})
+        for _ in range(9)
+    ]
+    files = [gzip.compress(b'{"Records":[' + each.encode() + b"]}") for each in texts]
+    files[4] = files[4][:700]
+    got = found(b"".join(files), 1000)
+    assert [each for each in got if isinstance(each, bytes)] == [
+        each.encode() for each in (*texts[:4], *texts[5:])
+    ]
+    (said,) = (each for each in got if isinstance(each, Unread))
+    assert said.reason.startswith("its gzip data is damaged: of it nothing was taken")
+
+
+@given(at=st.integers(0, 10_000), bit=st.integers(0, 7))
+def test_no_record_of_damaged_gzip_data_is_taken_as_it_may_be_altered(at: int, bit: int):
+    packed = bytearray(gzip.compress(WHOLE, mtime=0))
+    packed[at % len(packed)] ^= 1 << bit
+    got = found(gzip.compress(LIST) + packed + gzip.compress(LIST), 1000)
+    records = [each for each in got if isinstance(each, bytes)]
+    assert records in (RECORDS + RECORDS, RECORDS + VERSIONED + RECORDS)
+    assert all(isinstance(each, bytes | Unread) for each in got)
+
+
+def test_of_damaged_gzip_data_that_is_too_large_to_be_held_it_is_said(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setattr(ungzip, "HELD_BYTES_MAX", 1000)
+    monkeypatch.setattr(ungzip, "PIECE_BYTES", 500)
+    packed = bytearray(gzip.compress(LIST))
+    packed[-6] ^= 1
+    *records, said = found(bytes(packed), 1000)
+    assert records == RECORDS[: len(records)]
+    assert len(records) > 30
+    assert isinstance(said, Unread)
+    assert said.reason.endswith("what was taken of it may be altered")
 
 
 @pytest.mark.usefixtures("small")

@@ -151,11 +151,19 @@ def _is_of_lines(data: bytes) -> bool:
 def _large_lines(pieces: Iterator[bytes], start: int) -> Iterator[Split]:
     """Read whole lines, a piece's at a time. Raises: NotReadable."""
     rest = b""
-    for piece in pieces:
-        data = rest + piece
-        end = data.rfind(b"\n") + 1
-        if not end and len(data) > WHOLE_BYTES_MAX:
-            raise NotReadable(f"a line of it is longer than {WHOLE_BYTES_MAX} bytes: split it")
-        yield from lines(data[:end], start)
-        rest, start = data[end:], start + end
+    damage: NotReadable | None = None
+    try:
+        for piece in pieces:
+            data = rest + piece
+            end = data.rfind(b"\n") + 1
+            yield from lines(data[:end], start)
+            rest, start = data[end:], start + end
+            if len(rest) > WHOLE_BYTES_MAX:
+                rest = b""
+                damage = NotReadable(f"a line is longer than {WHOLE_BYTES_MAX} bytes: split it")
+                break
+    except NotReadable as error:
+        damage = error
     yield from lines(rest, start)
+    if damage is not None:
+        raise damage

@@ -15,7 +15,7 @@ from opentrail.imports.importer import Importer, Quarantined, Source, Taken, Tol
 FETCHED_AHEAD = 8
 """Files read while one is taken in: hides the way to a bucket. Log files have a few MB at most."""
 FETCH_THREADS = 4
-AHEAD_BYTES_MAX = 16 * 1024 * 1024
+AHEAD_BYTES_MAX = 8 * 1024 * 1024
 """A larger file is read only when its turn comes, so that memory does not grow with the files."""
 
 

@@ -19,6 +19,7 @@ from opentrail.imports.split import (
     Value,
     values,
 )
+from opentrail.imports.ungzip import NotReadable
 
 _AHEAD = 64 * 1024
 """Bytes between two lists, and after the last one, at most."""
@@ -32,6 +33,7 @@ _INTO = re.compile(
 _OUT = re.compile(rb"(?:\s*+,?" + _NAME + _SHORT + rb")*+\s*+([\]}])")
 _AGAIN = re.compile(rb"\n(?=[{\[])|" + NEXT.pattern)
 """Where a value begins that is no part of another, as values are printed; or the next of a list."""
+_DAMAGED = "the file is damaged here, or cut short"
 _NAMES = re.compile(rb"(" + _TEXT + rb")\s*+:")
 _DEPTH_MAX = 8
 """Of lists and objects around a list."""
@@ -59,11 +61,12 @@ class Window:
         self._pieces = pieces
         self._before = before
         self._tries = 0
+        self._unreadable: NotReadable | None = None
 
     def values(self) -> Iterator[Split]:
         """Yield all values; of those that are too large the elements of the list in them.
 
-        Raises: as the pieces do.
+        Raises: NotReadable: as the pieces do.
         """
         while self._has_more():
             end = self._value_end()
@@ -73,24 +76,22 @@ class Window:
             elif closing := self._entered():
                 yield from self._list(closing)
             else:
-                yield self._damage()
-                self._go_to(_AGAIN)
+                yield self._past_damage(_AGAIN)
+        if self._unreadable is not None:
+            raise self._unreadable
 
     def _list(self, closing: bytes) -> Iterator[Split]:
         """Yield the elements of one list, but for those that damage hides; ``closing`` ends it."""
         yield from self._elements()
         while not self._left(closing):
-            yield self._damage()
-            self._go_to(NEXT)
+            yield self._past_damage(NEXT)
             if not self._has_more():
                 return
             yield from self._elements()
 
-    def _damage(self) -> Unread:
-        return Unread(self._before + self._at, "the file is damaged here, or cut short")
-
-    def _go_to(self, place: re.Pattern[bytes]) -> None:
-        """Go to where something surely begins again; to the file's end if there is no such place."""
+    def _past_damage(self, place: re.Pattern[bytes]) -> Unread:
+        """Go to where something surely begins again, or to the file's end; return what is said of it."""
+        damage = self._before + self._at
         self._tries += 1
         if self._tries > TRIES_MAX:
             self._pieces = iter(())
@@ -100,8 +101,9 @@ class Window:
             self._at = max(self._at, len(self._data) - _AHEAD)
             if not self._more():
                 self._at = len(self._data)
-                return
+                return Unread(damage, _DAMAGED, open=True)
         self._at = found.end()
+        return Unread(damage, _DAMAGED)
 
     def _elements(self) -> Iterator[Split]:
         """Yield the elements of one list, up to where it ends, or is damaged."""
@@ -166,7 +168,11 @@ class Window:
 
     def _more(self) -> bool:
         """Let the window reach further; False at the file's end."""
-        piece = next(self._pieces, b"")
+        try:
+            piece = next(self._pieces, b"")
+        except NotReadable as error:
+            # What is in the window is read first.
+            self._unreadable, piece = error, b""
         if piece:
             self._data = self._data[self._at :] + piece
             self._before += self._at
