@@ -192,6 +192,33 @@ def test_secrets_are_hidden_in_maps_lists_and_addresses(program):
     assert "very" not in json.dumps(record)
 
 
+def test_what_the_gateway_hides_is_hidden_here_too(program):
+    program.answers = [(200, {"AuthorizedUrl": "https://very-secret"})]
+    sagemaker = program.client("sagemaker")
+    sagemaker.create_presigned_domain_url(DomainId="d", UserProfileName="u")
+    assert program.record()["responseElements"] == {"authorizedUrl": HIDDEN}
+    program.answers = [(200, {"GrantToken": "very secret", "GrantId": "g"})]
+    program.client("kms").create_grant(KeyId="k", GranteePrincipal="arn:p", Operations=["Decrypt"])
+    assert program.record()["responseElements"] == {"grantId": "g"}
+    program.answers = [(200, {})]
+    tool = {"toolSpec": {"name": "n", "description": "very secret", "inputSchema": {"json": {}}}}
+    program.client("bedrock-runtime").converse(modelId="m", toolConfig={"tools": [tool]})
+    assert program.record()["requestParameters"] == {"modelId": "m"}
+    program.answers = [(200, {})]
+    destination = {"ToAddresses": ["very-secret@example.com"]}
+    program.client("sesv2").send_email(Destination=destination, Content={})
+    assert program.record()["requestParameters"] == {"destination": {"toAddresses": HIDDEN}}
+    assert "very" not in json.dumps(program.post.records)
+
+
+def test_an_error_quotes_no_secret(program):
+    quoted = "Value 'very secret' at 'secretString' of 'name-n' failed to satisfy constraint"
+    program.answers = [(400, {"__type": "ValidationException", "message": quoted})]
+    with pytest.raises(ClientError):
+        program.client("secretsmanager").create_secret(Name="name-n", SecretString="very secret")
+    assert program.record()["errorMessage"] == quoted.replace("very secret", HIDDEN)
+
+
 def test_what_is_known_of_a_service_goes_with_its_clients(program):
     program.answers = [(200, {"Models": []})]
     client = program.client("sagemaker")

@@ -17,9 +17,10 @@ from dataclasses import dataclass, field
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
 from opentrail.sdk.audit import Untyped
+from opentrail.sdk.echoes import without_echoes
 from opentrail.sdk.guard import Guard
 from opentrail.sdk.operations import Known, known
 from opentrail.sdk.record import Fields, Record, text
@@ -141,7 +142,7 @@ class Plugin:
                 return
             error = parsed.get("Error")
             said = (error.get("Code") or "Unknown", error.get("Message") or "") if error else ()
-            self._record(call, tuple(text(str(each)) for each in said), parsed)
+            self._record(call, tuple(map(str, said)), parsed)
 
     def _failed(self, exception: Untyped, context: Untyped, **_: Untyped) -> None:
         """Record a call that got no answer: nobody knows whether it took effect, or it never left."""
@@ -159,6 +160,7 @@ class Plugin:
         how = operation.how
         other_source = call.signing_name not in ("", operation.signing_name)
         answer = None if error or not how.answers else operation.write_answer(parsed)
+        parameters = operation.write_request(call.parameters)
         made = Record(
             user_identity=_identity(call, recorder.account),
             event_time=iso_seconds(int(now_s())),
@@ -167,9 +169,9 @@ class Plugin:
             aws_region=call.region or recorder.region,
             source_ip_address=_HOST,
             user_agent=text(call.user_agent),
-            error_code=error[0] if error else UNSET,
-            error_message=error[1] or UNSET if error else UNSET,
-            request_parameters=operation.write_request(call.parameters),
+            error_code=text(error[0]) if error else UNSET,
+            error_message=_message(error[1], call.parameters, parameters) if error else UNSET,
+            request_parameters=parameters,
             response_elements=answer,
             additional_event_data=_additional(call),
             request_id=text(str(request_id)) if request_id else UNSET,
@@ -181,6 +183,13 @@ class Plugin:
             event_category=how.category,
         )
         recorder.send(made)
+
+
+def _message(said: str, given: object, shown: object) -> str | UnsetType:
+    """Return an error's message as records have it; none of a page that is no AWS error."""
+    if not said or said.startswith("<"):
+        return UNSET
+    return text(without_echoes(said, given, shown)) or UNSET
 
 
 def _string(value: object) -> str:
@@ -230,8 +239,8 @@ def _operation(model: Untyped) -> _Operation:
         operation = _operations[model] = _Operation(
             how,
             signing_name,
-            forms.writer(model.input_shape, how.left_out),
-            forms.writer(model.output_shape),
+            forms.writer(model.input_shape, how.left_out, how.hidden),
+            forms.writer(model.output_shape, how.answer_left_out, how.hidden),
         )
     return operation
 

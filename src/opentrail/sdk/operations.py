@@ -31,7 +31,12 @@ class Known(msgspec.Struct, frozen=True, array_like=True):
     answers: bool
     """Whether responseElements tell the answer, if there is one."""
     left_out: list[str] = []
-    """Of a data event: parameters that are its users' data, or that records do not show."""
+    """Parameters that are the users' data, or that records do not show."""
+    answer_left_out: list[str] = []
+    """Members of the answer that records do not show."""
+    hidden: list[str] = []
+    """Members, at any depth of both, whose values are hidden: capabilities and payload that neither
+    their model nor their name gives away."""
 
 
 def known(service: str, signing_name: str, operation: str) -> Known:

@@ -50,7 +50,16 @@ PAYLOADS = {
 Writer = Callable[[Untyped, int], Untyped]
 _LEFT_OUT = object()
 _PLAIN = frozenset({str, int, float, bool, type(None)})
-_is_secret = re.compile("|".join(_SECRETS), re.IGNORECASE).search
+is_secret = re.compile("|".join(_SECRETS), re.IGNORECASE).search
+"""Finds in a member's name that its value is secret."""
+
+
+class _Made(dict[str, Writer]):
+    """Writers by the names of their shapes, and the members that they hide besides."""
+
+    def __init__(self, hidden: frozenset[str]) -> None:
+        super().__init__()
+        self.hidden = hidden
 
 
 class Forms:
@@ -59,19 +68,21 @@ class Forms:
     def __init__(self, service: Untyped) -> None:
         """``service`` is botocore's ServiceModel."""
         self._dropped = PAYLOADS.get(service.service_name, frozenset())
-        self._made: dict[str, Writer] = {}
+        self._made: dict[frozenset[str], _Made] = {}
 
     def writer(
-        self, shape: Untyped, left_out: Sequence[str] = ()
+        self, shape: Untyped, left_out: Sequence[str] = (), hidden: Sequence[str] = ()
     ) -> Callable[[Mapping[str, Any]], dict[str, Any] | None]:
         """Return what writes values of the structure ``shape``, the whole of a request or an answer.
 
         It returns None when nothing of it is recorded, or ``shape`` is None. Members that are
-        ``left_out`` are not recorded.
+        ``left_out`` are not recorded, the values of those ``hidden`` at any depth are not shown.
         """
         if shape is None:
             return _nothing
-        write = _structure(shape, self._made, self._dropped.union(left_out))
+        names = frozenset(hidden)
+        made = self._made.setdefault(names, _Made(names))
+        write = _structure(shape, made, self._dropped.union(left_out))
         return lambda value: write(value, 0) or None
 
 
@@ -84,13 +95,13 @@ def lower_first(name: str) -> str:
     return name[:1].lower() + name[1:]
 
 
-def _member(name: str, shape: Untyped, made: dict[str, Writer]) -> Writer:
-    if _is_secret(name) is not None:
+def _member(name: str, shape: Untyped, made: _Made) -> Writer:
+    if name in made.hidden or is_secret(name) is not None:
         return _hidden
     return _writer(shape, made)
 
 
-def _writer(shape: Untyped, made: dict[str, Writer]) -> Writer:
+def _writer(shape: Untyped, made: _Made) -> Writer:
     """Return what writes values of ``shape``: made once for each shape of a service."""
     known = made.get(shape.name)
     if known is None:
@@ -98,7 +109,7 @@ def _writer(shape: Untyped, made: dict[str, Writer]) -> Writer:
     return known
 
 
-def _made(shape: Untyped, made: dict[str, Writer]) -> Writer:
+def _made(shape: Untyped, made: _Made) -> Writer:
     if shape.metadata.get("sensitive") and shape.type_name != "blob":
         return _hidden
     if shape.metadata.get("document") or shape.serialization.get("eventstream"):
@@ -107,7 +118,7 @@ def _made(shape: Untyped, made: dict[str, Writer]) -> Writer:
     return nested(shape, made) if nested else _SCALARS.get(shape.type_name, _as_is)
 
 
-def _structure(shape: Untyped, made: dict[str, Writer], dropped: Container[str] = ()) -> Writer:
+def _structure(shape: Untyped, made: _Made, dropped: Container[str] = ()) -> Writer:
     members: dict[str, tuple[str, Writer]] = {}
 
     def member(name: str) -> tuple[str, Writer]:
@@ -135,7 +146,7 @@ def _structure(shape: Untyped, made: dict[str, Writer], dropped: Container[str] 
     return write
 
 
-def _list(shape: Untyped, made: dict[str, Writer]) -> Writer:
+def _list(shape: Untyped, made: _Made) -> Writer:
     def write(value: Untyped, depth: int) -> Untyped:
         if not isinstance(value, list | tuple):
             return _as_is(value, depth)
@@ -148,7 +159,7 @@ def _list(shape: Untyped, made: dict[str, Writer]) -> Writer:
     return write
 
 
-def _map(shape: Untyped, made: dict[str, Writer]) -> Writer:
+def _map(shape: Untyped, made: _Made) -> Writer:
     hides_keys = bool(shape.key.metadata.get("sensitive"))
 
     def write(value: Untyped, depth: int) -> Untyped:
@@ -158,7 +169,7 @@ def _map(shape: Untyped, made: dict[str, Writer]) -> Writer:
             return TOO_DEEP
         inner = _writer(shape.value, made)
         parts = {
-            name: (_hidden if _is_secret(name) else inner)(part, depth + 1)
+            name: (_hidden if is_secret(name) else inner)(part, depth + 1)
             for name, part in ((str(name), part) for name, part in value.items())
         }
         return {name: part for name, part in parts.items() if part is not _LEFT_OUT}
