@@ -81,6 +81,18 @@ def test_a_record_that_is_not_utf_8_makes_no_document_unreadable():
     assert FORMS["ndjson"].render([odd, plain]).splitlines() == [odd.data, plain.data]
 
 
+@pytest.mark.parametrize("text", ["x;=1+1;", "x; +1", 'x;"=1+1;"', "x;\uff1d1", "x;@a;-b", ";;=1"])
+def test_nothing_is_calculated_where_semicolons_part_cells_either(text: str):
+    one = event(text)
+    written = as_csv([cells_of(one.data, one.derived)]).decode()
+    for cell in written.split(";"):
+        assert not cell.strip().strip('"').startswith(("=", "+", "-", "@", "\uff1d"))
+    for row in csv.reader([written], delimiter=";"):
+        assert not any(cell.lstrip().startswith(("=", "+", "-", "@", "\uff1d")) for cell in row)
+    ((*_, record),) = csv.reader([written])
+    assert json.loads(record) == json.loads(one.data)
+
+
 def test_half_a_character_is_replaced_in_columns_and_kept_in_the_record():
     data = event("x").data.replace(b'"x"', b'"x\\ud83dy"')
     derived = derive(data)

@@ -7,6 +7,7 @@ Source: RFC 4180; OWASP, "CSV Injection".
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Sequence
 
 from opentrail.clock import iso_seconds
@@ -16,6 +17,8 @@ from opentrail.history.derive import Derived
 
 _FORMULAS = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 """What a spreadsheet takes for a formula at the beginning of a cell; full-width signs, too."""
+_BEHIND_SEMICOLON = re.compile(r"(;[\s\"]*)([-=+@\uff1d\uff0b\uff0d\uff20])")
+"""Where the comma is the decimal sign, spreadsheets part cells at semicolons, whatever quotes say."""
 COLUMNS: tuple[tuple[str, str], ...] = (
     ("eventTime", "eventTime"),
     ("eventName", "EventName"),
@@ -71,10 +74,16 @@ def as_csv(rows: Iterable[Sequence[str]]) -> bytes:
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\r\n")
     for *cells, record in rows:
-        writer.writerow([*map(_harmless, map(safe, cells)), _harmless(safe_json(record))])
+        shown = _BEHIND_SEMICOLON.sub(r"\1'\2", "\0".join(map(safe, cells))).split("\0")
+        kept = _BEHIND_SEMICOLON.sub(_escaped, safe_json(record))
+        writer.writerow(map(_harmless, [*shown, kept]))
     return text.getvalue().encode()
 
 
 def _harmless(plain: str) -> str:
     """Return ``plain``, which has no control characters, so that no spreadsheet calculates it."""
     return f"'{plain}" if plain.lstrip().startswith(_FORMULAS) else plain
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return f"{found[1]}\\u{ord(found[2]):04x}"
