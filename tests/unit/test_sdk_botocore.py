@@ -211,6 +211,19 @@ def test_what_the_gateway_hides_is_hidden_here_too(program):
     assert "very" not in json.dumps(program.post.records)
 
 
+def test_presigned_urls_let_nobody_in(program):
+    url = "https://b.s3.amazonaws.com/t?X-Amz-Credential=AKID&X-Amz-Signature=very%2Fsecret"
+    program.answers = [(200, {})]
+    program.client("sagemaker").create_model(
+        ModelName="m",
+        ExecutionRoleArn="arn:aws:iam::123456789012:role/r",
+        PrimaryContainer={"ModelDataUrl": f"{url}&X-Amz-Expires=9"},
+    )
+    shown = url.replace("very%2Fsecret", HIDDEN) + "&X-Amz-Expires=9"
+    container = program.record()["requestParameters"]["primaryContainer"]
+    assert container == {"modelDataUrl": shown}
+
+
 def test_an_error_quotes_no_secret(program):
     quoted = "Value 'very secret' at 'secretString' of 'name-n' failed to satisfy constraint"
     program.answers = [(400, {"__type": "ValidationException", "message": quoted})]

@@ -14,7 +14,7 @@ import msgspec
 from opentrail.aws.protocol import ERROR_STATUS_MIN, error_of, request_members, response_members
 from opentrail.aws.request import Target
 from opentrail.capture.call import EMPTY, Call, Outcome, Tls, plain
-from opentrail.capture.echoed import without_echoes, without_signatures
+from opentrail.capture.echoed import without_echoes
 from opentrail.capture.elements import Element
 from opentrail.capture.elements_s3 import additional as s3_additional
 from opentrail.capture.limits import ADDITIONAL_BYTES_MAX, capped, omitted, truncated
@@ -23,6 +23,7 @@ from opentrail.capture.resources import Members, Resource, resources
 from opentrail.capture.resources_s3 import s3_resources
 from opentrail.capture.rules import Form, Redaction
 from opentrail.clock import iso_seconds
+from opentrail.event.signatures import without_signatures
 from opentrail.eventlog.base import RECORD_BYTES_MAX
 
 HOST_CHARS_MAX = 255 + 6

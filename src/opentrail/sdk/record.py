@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from opentrail.event.signatures import without_signatures
+
 EVENT_VERSION = "1.08"
 """No field that came later is written."""
 RECORD_BYTES_MAX = 256 * 1024
@@ -66,7 +68,14 @@ UNWRITABLE = (TypeError, ValueError, RecursionError, UnicodeError, msgspec.Msgsp
 
 
 def encoded(record: Record | Mapping[str, object]) -> bytes:
-    """Return the record's bytes; what is too large, or no JSON, gives way to a marker."""
+    """Return the record's bytes; what is too large, or no JSON, gives way to a marker.
+
+    Signatures of presigned URLs are hidden.
+    """
+    return without_signatures(_whole(record))
+
+
+def _whole(record: Record | Mapping[str, object]) -> bytes:
     try:
         data = _encode(record)
     except UNWRITABLE:
