@@ -26,6 +26,7 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
+from opentrail.access.keys import is_account
 from opentrail.cli.exits import EXIT_INTERRUPTED, EXIT_NO
 from opentrail.cli.options import Command
 from opentrail.cli.times import seconds_of
@@ -124,7 +125,7 @@ def command(paths: tuple[str, ...], data: str, form: str, **flags: str | tuple[s
 
 
 def _wanted(flags: dict[str, str | tuple[str, ...]]) -> Wanted:
-    """Return what is to be imported. Raises: UsageError: no time is between the two given."""
+    """Return what is to be imported. Raises: UsageError: nothing can be what is asked for."""
     start, end = _text(flags["start"]), _text(flags["end"])
     wanted = Wanted(
         frozenset(flags["accounts"]),
@@ -132,6 +133,9 @@ def _wanted(flags: dict[str, str | tuple[str, ...]]) -> Wanted:
         math.ceil(seconds_of(start, 0)),
         math.floor(seconds_of(end, 1 << 60)),
     )
+    for account in wanted.accounts:
+        if not is_account(account):
+            raise UsageError(f"--account {safe(account)!r} is not twelve digits")
     if wanted.start_s > wanted.end_s:
         raise UsageError(f"--from {start} is later than --to {end}: no time is between")
     return wanted
