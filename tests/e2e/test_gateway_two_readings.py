@@ -150,9 +150,24 @@ def test_an_offer_of_http2_in_two_packets(server: OpenTrail, upstream: Upstream)
             assert upstream.last().body == BODY
 
 
+UNSIGNED = (
+    ("Content-Type", "application/x-amz-json-1.1"),
+    ("X-Amz-Target", "AWSCognitoIdentityProviderService.InitiateAuth"),
+    ("Authorization", SIGNATURE.replace("/sagemaker/", "/cognito-idp/")),
+)
+
+
 @pytest.mark.parametrize(
     ("status", "headers", "marked"),
-    [(200, CALL, []), (400, CALL, [False]), (403, CALL, [False]), (200, CALL[:2], [False])],
+    [
+        (200, CALL, []),
+        (204, CALL, []),
+        (307, CALL, [False]),
+        (400, CALL, [False]),
+        (403, CALL, [False]),
+        (200, CALL[:2], [False]),
+        (200, UNSIGNED, [False]),
+    ],
 )
 def test_only_a_success_proves_that_the_upstream_took_the_signature(
     server: OpenTrail,
@@ -166,6 +181,13 @@ def test_only_a_success_proves_that_the_upstream_took_the_signature(
     raw_http.call(server.endpoint, raw_http.request("/", BODY, headers=headers))
     said = server.events()[-1].get("additionalEventData", {})
     assert [value for name, value in said.items() if name == "identityVerified"] == marked
+
+
+def test_asking_what_a_browser_may_do_proves_nothing(server: OpenTrail, upstream: Upstream) -> None:
+    upstream.script = upstreams.answer()
+    request = raw_http.request("/b/k", headers=tuple(HEADER.items()), method="OPTIONS")
+    assert raw_http.call(server.endpoint, request).status == 200
+    assert server.events()[-1]["additionalEventData"]["identityVerified"] is False
 
 
 def test_a_session_sees_the_events_of_its_own_account(

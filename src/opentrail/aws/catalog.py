@@ -173,6 +173,12 @@ def unsigned() -> Group:
     return Group((row for row in _rows() if row.unsigned), unsigned_only=True)
 
 
+def takes_unsigned(target: Target) -> bool:
+    """Return whether clients call the operation without a signature: its service looks at none."""
+    row = tables.services().get(target.service)
+    return row is not None and target.operation in row.unsigned
+
+
 def _rows() -> tuple[ServiceRow, ...]:
     return tables.index().services
 

@@ -8,6 +8,7 @@ from typing import Protocol
 import msgspec
 
 from opentrail.aws.address import addressed
+from opentrail.aws.catalog import takes_unsigned
 from opentrail.aws.post_form import POST_OBJECT, post_object
 from opentrail.aws.protocol import ERROR_STATUS_MIN, render_error, unsupported
 from opentrail.aws.request import Credential, RequestHead, Target
@@ -29,8 +30,8 @@ from opentrail.eventlog.inflight import InFlight
 
 S3_SOURCE = "s3.amazonaws.com"
 
-HTTP_ERROR = 400
-"""The first HTTP status that is an error (RFC 9110, 15.5)."""
+PROVING = frozenset({*range(200, 300), 304})
+"""HTTP statuses that only a good signature gets: a redirection comes before it is looked at."""
 
 
 class OwnApi(Protocol):
@@ -302,8 +303,7 @@ class Gateway:
             upstream, call.head.method, sent.target, sent.headers, sent.body
         )
         call.checks_bucket_owner = upstream.checks_bucket_owner
-        proven = upstream.verifies_signatures and answer.status < HTTP_ERROR
-        if proven and credential is not None:
+        if credential is not None and upstream.verifies_signatures and _proves(call, answer.status):
             call.caller = msgspec.structs.replace(call.caller, verified=True)
         # Signed anew, GetCallerIdentity tells who the upstream's key is, not the caller's.
         asks_of_us = sender.resigns and call.target.operation == "GetCallerIdentity"
@@ -351,6 +351,15 @@ class Gateway:
             call.error_code, call.error_message = error.code, error.message
         status, headers, body = render_error(call.target, error, call.request_id)
         return Answer(status, headers, whole=body)
+
+
+def _proves(call: Call, status: int) -> bool:
+    """Return whether an upstream that checks signatures has checked the one of ``call``.
+
+    It looks at none where nobody signs: when a browser asks what it may do (OPTIONS), and for
+    operations that make credentials of tokens.
+    """
+    return status in PROVING and call.head.method != "OPTIONS" and not takes_unsigned(call.target)
 
 
 def _text(header: str) -> str:
