@@ -40,6 +40,7 @@ WRAPPED: dict[str, object] = {
     "Firehose": {"invocationId": "1", "records": [{"data": packed(LOGS)}]},
     "Splunk": [{"result": {"_raw": text}} for text in TEXTS],
     "Elasticsearch": [{"_source": {"event": {"original": text}}} for text in TEXTS],
+    "Elasticsearch, names with dots": [{"_source": {"event.original": text}} for text in TEXTS],
     "a log shipper": [{"message": text} for text in TEXTS],
     "Docker": [{"log": text + "\n", "stream": "stdout"} for text in TEXTS],
     "what is sent to Splunk": [{"time": 1.5, "event": text} for text in TEXTS],

@@ -88,8 +88,8 @@ _SCHEME = "s3://"
 def command(paths: tuple[str, ...], data: str, form: str, **flags: str | tuple[str, ...]) -> None:
     """Take CloudTrail log files into a data directory, to be searched there.
 
-    Reads files, folders and buckets: log files as CloudTrail delivers them, one record a line,
-    and the envelopes of EventBridge, CloudWatch Logs and LookupEvents, gzipped or not. Each record
+    Reads files, folders, pipes and buckets: log files as CloudTrail delivers them, one record a
+    line, and what services, queues and log tools wrap around records, gzipped or not. Each record
     keeps its bytes. Nothing is taken twice: run it again after an interruption, or when there are
     more files. Imported records are never delivered by trails. What cannot be read is listed in
     quarantine.ndjson in the data directory. Exit code 1 when there is any.

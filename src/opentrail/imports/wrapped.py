@@ -33,7 +33,7 @@ CARRIERS = frozenset(
         *("kinesis", "records", *PACKED),  # Kinesis, Firehose
         *("result", "results", "_raw", "event"),  # Splunk, and what is sent to it
         *("responses", "hits", "_source", "doc"),  # Elasticsearch
-        *("event", "original", "message"),  # its Common Schema
+        *("event", "original", "event.original", "message"),  # its Common Schema
     )
 )
 """Of each, whatever it holds: a list, an object, or either as a text."""
