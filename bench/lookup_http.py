@@ -32,6 +32,8 @@ EVENTS, QUICK_EVENTS = 1_000_000, 3_000
 TARGET = "CloudTrail_20131101.LookupEvents"
 ARRIVING_S = 10_000
 """Events a second that arrive meanwhile, in requests of 100."""
+PACED_S = 1_000
+"""Calls a second at an even pace: without, clients that wait for each other measure their queue."""
 BATCH = 100
 ARRIVED_SHARE_MIN = 0.9
 """Of the events that should have arrived: with fewer the row would not mean what it says."""
@@ -85,16 +87,44 @@ def wait_until_ready(server: Server) -> None:
         time.sleep(0.5)
 
 
+class Paced(Sender):
+    """Sends each request when it is due, or as soon after as it can; how long it took is from when it was due."""
+
+    def __init__(self, requests: Iterator[bytes], until_s: float, due_s: Iterator[float]) -> None:
+        super().__init__(requests, until_s)
+        self._due_s = due_s
+
+    def _next(self) -> None:
+        due_s = next(self._due_s)
+        wait_s = max(0.0, due_s - time.perf_counter())
+        asyncio.get_running_loop().call_later(wait_s, self._go, due_s)
+
+    def _go(self, due_s: float) -> None:
+        super()._next()
+        self._began_s = due_s
+
+
+def _sender(
+    requests: Sequence[bytes], number: int, connections: int, seconds: float, calls_s: float
+) -> Sender:
+    """Return connection ``number`` of so many; ``calls_s``: of all together, 0: as fast as can be."""
+    asked = itertools.islice(itertools.cycle(requests), number, None)
+    now_s = time.perf_counter()
+    if not calls_s:
+        return Sender(asked, now_s + seconds)
+    due_s = itertools.count(now_s + number / calls_s, connections / calls_s)
+    return Paced(asked, now_s + seconds, due_s)
+
+
 async def _call(
-    port: int, requests: Sequence[bytes], connections: int, seconds: float
+    port: int, requests: Sequence[bytes], connections: int, seconds: float, calls_s: float = 0.0
 ) -> list[float]:
     """Call over so many connections; return the seconds of each call."""
     loop = asyncio.get_running_loop()
-    until_s = time.perf_counter() + seconds
     senders = []
     for number in range(connections):
-        asked = itertools.islice(itertools.cycle(requests), number, None)
-        _, sender = await loop.create_connection(partial(Sender, asked, until_s), "127.0.0.1", port)
+        make = partial(_sender, requests, number, connections, seconds, calls_s)
+        _, sender = await loop.create_connection(make, "127.0.0.1", port)
         senders.append(sender)
     await asyncio.gather(*(sender.done for sender in senders))
     return [each for sender in senders for each in sender.took]
@@ -120,24 +150,36 @@ async def arrive(port: int, requests: Iterator[bytes], events_s: int, until_s: f
 
 
 async def _both(
-    server: Server, asked: Sequence[bytes], connections: int, seconds: float, events: list[bytes]
+    server: Server,
+    asked: Sequence[bytes],
+    load: tuple[int, float],
+    seconds: float,
+    events: list[bytes],
 ) -> tuple[list[float], int]:
     until_s = time.perf_counter() + seconds
+    connections, calls_s = load
     took, sent = await asyncio.gather(
-        _call(server.port, asked, connections, seconds),
+        _call(server.port, asked, connections, seconds, calls_s),
         arrive(server.port, iter(events), ARRIVING_S, until_s),
     )
     return took, sent
 
 
 def measure(
-    server: Server, asked: Sequence[bytes], connections: int, seconds: float, events: list[bytes]
+    server: Server,
+    asked: Sequence[bytes],
+    load: tuple[int, float],
+    seconds: float,
+    events: list[bytes],
 ) -> Figures:
-    """Measure once; ``events`` are requests that arrive meanwhile, if there are any."""
-    asyncio.run(_call(server.port, asked, connections, min(WARM_UP_S, seconds)))
+    """Measure once; ``load``: connections, and calls a second of all, 0: as fast as can be.
+
+    ``events`` are requests that arrive meanwhile, if there are any.
+    """
+    asyncio.run(_call(server.port, asked, load[0], min(WARM_UP_S, seconds)))
     front, back = server.process.pid, back_pid(server.process.pid)
     before = cpu_s(front), cpu_s(back)
-    took, sent = asyncio.run(_both(server, asked, connections, seconds, events))
+    took, sent = asyncio.run(_both(server, asked, load, seconds, events))
     used = cpu_s(front) - before[0], cpu_s(back) - before[1]
     if events and sent < ARRIVING_S * seconds * ARRIVED_SHARE_MIN:
         print(f"only {sent:,} events arrived in {seconds} s: the machine is too busy for that row")
@@ -158,8 +200,10 @@ def rows(server: Server, data: Made, rounds: int, seconds: float) -> dict[str, l
     rare = [lookup_request(server, each) for each in data.questions["rare"]] or common
     found: dict[str, list[Figures]] = {}
 
-    def add(name: str, asked: list[bytes], connections: int, events: list[bytes]) -> None:
-        figures = measure(server, asked, connections, seconds, events)
+    def add(
+        name: str, asked: list[bytes], connections: int, events: list[bytes], calls_s: float = 0.0
+    ) -> None:
+        figures = measure(server, asked, (connections, calls_s), seconds, events)
         found.setdefault(name, []).append(figures)
 
     for _ in range(rounds):
@@ -168,6 +212,7 @@ def rows(server: Server, data: Made, rounds: int, seconds: float) -> dict[str, l
         add("common, 1", common, 1, [])
         add("common, 4", common, 4, [])
         add("common, 16", common, 16, [])
+        add(f"common, 16, {PACED_S:,} a second", common, 16, [], PACED_S)
         add("rare, 4", rare, 4, [])
         arriving = Requests(server, BATCH, int(ARRIVING_S * seconds * 1.1 / BATCH) + 1).items
         add("common, 4, events arriving", common, 4, arriving)
