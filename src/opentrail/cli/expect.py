@@ -65,7 +65,7 @@ def command(
     if len(hits) < int(str(times)):
         click.echo(f"{len(hits)} of {times} events came within {within_s:g} s", err=True)
         _, log = open_log(config, asked)
-        searcher = searcher_beside(data / "history", log)
+        searcher = searcher_beside(data / "history", log, question.condition)
         for hint in hints(searcher, question.condition):
             click.echo(hint.text, err=True)
         sys.exit(EXIT_NO)
@@ -80,7 +80,7 @@ def expect(data: Path, question: Question, times: int, within_s: float, clock: C
     deadline_s = clock.monotonic() + within_s
     follower = Follower(data / "log")
     begun = follower.position
-    searcher = searcher_beside(data / "history", follower.log)
+    searcher = searcher_beside(data / "history", follower.log, question.condition)
     hits = [hit for hit in searcher.newest(question, min(times, WHOLE)) if hit.position < begun]
     hits.reverse()
     end = None

@@ -89,7 +89,7 @@ def command(config: Path | None, query: tuple[str, ...], form: str, **flags: obj
         _refuse_choices(query, asked)
         write_all(log.entries(0), form, asked.file())
         return
-    searcher = searcher_beside(data / "history", log)
+    searcher = searcher_beside(data / "history", log, question.condition)
     if asked.explain:
         click.echo(_explained(searcher, question), err=True)
     if asked.count or asked.top is not None:

@@ -28,6 +28,7 @@ from opentrail.event.selectors import (
     compile_selectors,
 )
 from opentrail.history.beside import searcher_beside
+from opentrail.history.conditions import Everything
 from opentrail.history.search import Question, Searcher
 from opentrail.trails.scope import takes
 from opentrail.trails.trail import Trail
@@ -109,7 +110,7 @@ def test(config: Path | None, form: str, **flags: object) -> None:
     asked = msgspec.convert(flags, _Asked)
     selects = _selects(config, asked)
     data, log = open_log(config, asked)
-    searcher = searcher_beside(data / "history", log)
+    searcher = searcher_beside(data / "history", log, Everything())
     kinds = count(_newest(searcher, asked.last), selects)
     (_write_json if form == "json" else _write_table)(kinds)
     if searcher.damage is not None:

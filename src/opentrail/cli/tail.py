@@ -111,7 +111,7 @@ def _begin(
     """Show what there is: the newest few, or all since a time. Raises: Corrupt."""
     otherwise = SINCE_EVENTS_MAX if asked.since else LINES_DEFAULT
     wanted = otherwise if asked.lines is None else min(asked.lines, WHOLE)
-    searcher = searcher_beside(data / "history", follower.log)
+    searcher = searcher_beside(data / "history", follower.log, question.condition)
     end = follower.position
     before = (hit for hit in searcher.newest(question, WHOLE) if hit.position < end)
     found = sorted(islice(before, wanted), key=lambda hit: hit.position)

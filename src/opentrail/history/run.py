@@ -270,8 +270,9 @@ class Run:
 
     def _intact(self, section: Section) -> bool:
         width = _WIDTHS.get(section.name.rpartition(".")[2], 0)
-        data = self._map[section.offset : section.offset + section.count * width]
-        return xxh3_64_intdigest(data) == section.checksum
+        with memoryview(self._map) as view:
+            data = view[section.offset : section.offset + section.count * width]
+            return xxh3_64_intdigest(data) == section.checksum
 
 
 class Merged:

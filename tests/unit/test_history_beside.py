@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A damaged index makes a search slow, never wrong."""
+
+import random
+
+import pytest
+from support.data_directories import data_directory, record
+
+from opentrail.eventlog.reader import SegmentReader
+from opentrail.history.beside import searcher_beside
+from opentrail.history.query import parse
+from opentrail.history.search import Question
+
+NAMES = ("CreateModel", "DeleteModel", "DescribeModel")
+QUERIES = (
+    "",
+    "EventName=CreateModel",
+    "Username=ada and not EventName=DeleteModel",
+    "ReadOnly=false",
+)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    records = [record(number, eventName=NAMES[number % 3]) for number in range(90)]
+    return data_directory(tmp_path_factory.mktemp("beside") / "d", records, indexed=True)
+
+
+def answers(data) -> list[object]:
+    found: list[object] = []
+    for query in QUERIES:
+        condition = parse(query)
+        log = SegmentReader(data / "log")
+        searcher = searcher_beside(data / "history", log, condition)
+        question = Question(condition)
+        found.append([hit.position for hit in searcher.newest(question, 1000)])
+        found.append(sorted(hit.position for hit in searcher.all(question)))
+        found += [searcher.span(), searcher.damage]
+        log.close()
+    return found
+
+
+def test_bits_that_flip_in_the_index_change_no_answer(data):
+    (run,) = (data / "history").glob("*.run")
+    whole, wanted, random_ = run.read_bytes(), answers(data), random.Random(7)
+    for _ in range(150):
+        damaged = bytearray(whole)
+        damaged[random_.randrange(len(whole))] ^= 1 << random_.randrange(8)
+        run.write_bytes(damaged)
+        assert answers(data) == wanted
+    run.write_bytes(whole[:-100])
+    assert answers(data) == wanted
+    run.unlink()
+    assert answers(data) == wanted
