@@ -261,6 +261,9 @@ def test_what_cannot_be_is_refused(tmp_path: Path):
     times = ("--from", "2026-02-01", "--to", "2026-01-31")
     done = servers.run("import", "file", *times, home=tmp_path)
     assert (done.returncode, "--from 2026-02-01 is later than" in done.stderr) == (2, True)
+    for path, said in (("", "a path is empty"), ("x" * 300, "cannot be read: File name too long")):
+        done = servers.run("import", path, home=tmp_path)
+        assert (done.returncode, said in done.stderr) == (2, True)
     done = servers.run("import", "file", "--account", "1234-5678-9012", home=tmp_path)
     assert (done.returncode, "is not twelve digits" in done.stderr) == (2, True)
     assert not (tmp_path / "opentrail-import").exists()

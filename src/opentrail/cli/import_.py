@@ -155,6 +155,8 @@ def _files(
 
     Raises: UsageError. ClientError. Unavailable.
     """
+    if not path:
+        raise UsageError("a path is empty: write . for this directory")
     if path.startswith(_SCHEME):
         name, _, prefix = path.removeprefix(_SCHEME).partition("/")
         bucket: Bucket = _far().bucket(name, *where)

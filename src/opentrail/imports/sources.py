@@ -111,7 +111,7 @@ def local(
     Links are followed only where ``path`` itself is one. ``into``: the directory that takes the records,
     in which are none to read. Raises: UsageError: nothing is there that can be read.
     """
-    if path.is_file():
+    if _is_file(path):
         if out.takes(str(path), wanted, named=True):
             yield _local_file(path.resolve())
     elif path.is_dir():
@@ -123,6 +123,14 @@ def local(
         raise UsageError(f"{path} is neither a file, a directory nor a pipe: it cannot be imported")
     else:
         raise UsageError(f"there is no file or directory {path}")
+
+
+def _is_file(path: Path) -> bool:
+    """Return whether ``path`` is a file. Raises: UsageError: nobody may know, or it is no path."""
+    try:
+        return path.is_file()
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}") from error
 
 
 def _under(folder: Path, wanted: Wanted, out: LeftOut, own: Path | None) -> Iterator[LocalFile]:
