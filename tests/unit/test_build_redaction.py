@@ -211,3 +211,21 @@ def test_letters_are_hidden_as_delivered_records_have_them():
         "destination": {"toAddresses": HIDDEN},
         "message": HIDDEN,
     }
+
+
+@pytest.mark.parametrize(
+    ("service", "name", "member", "shown"),
+    [
+        ("polly", "SynthesizeSpeech", "Text", "*" * 10),
+        ("athena", "StartQueryExecution", "QueryString", "***OMITTED***"),
+        ("translate", "TranslateText", "Text", HIDDEN),
+        ("comprehend", "DetectPiiEntities", "Text", HIDDEN),
+        ("comprehendmedical", "InferICD10CM", "Text", HIDDEN),
+        ("connectparticipant", "SendMessage", "Content", HIDDEN),
+    ],
+)
+def test_texts_are_their_owners(service, name, member, shown):
+    answer = {"TranslatedText": SECRET, "Entities": [{"Text": SECRET}]}
+    record = Made(service, name, {member: SECRET}, answer).record()
+    assert record["requestParameters"] == {member[0].lower() + member[1:]: shown}
+    assert SECRET not in json.dumps(record)

@@ -67,6 +67,12 @@ def test_every_row_is_of_an_operation_and_its_members(
 
 def test_what_a_service_hides_is_somewhere_in_its_model():
     somewhere = {
+        "athena": ["StartQueryExecution"],
+        "comprehend": ["DetectPiiEntities"],
+        "comprehendmedical": ["InferICD10CM"],
+        "connectparticipant": ["SendMessage"],
+        "polly": ["SynthesizeSpeech"],
+        "translate": ["TranslateText"],
         "sagemaker": ["SendPipelineExecutionStepSuccess"],
         "sagemaker-a2i-runtime": ["StartHumanLoop"],
         "ec2": ["RunInstances"],

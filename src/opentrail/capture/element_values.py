@@ -43,10 +43,20 @@ def _removed(_value: object) -> object:
     return Redaction.REMOVED.value
 
 
+def _asterisks(_value: object) -> object:
+    return Redaction.ASTERISKS.value
+
+
+def _withheld(_value: object) -> object:
+    return Redaction.WITHHELD.value
+
+
 REDACTIONS: dict[Redaction, Writer | None] = {
     Redaction.HIDDEN: _hidden,
     Redaction.STARS: _stars,
     Redaction.REMOVED: _removed,
+    Redaction.ASTERISKS: _asterisks,
+    Redaction.WITHHELD: _withheld,
     Redaction.OMITTED: None,
 }
 """What stands for a sensitive value; None: nothing does."""

@@ -52,6 +52,10 @@ class Redaction(Enum):
     """What newer services write."""
     REMOVED = "<sensitiveDataRemoved>"
     """What EC2 writes."""
+    ASTERISKS = "**********"
+    """What Polly writes."""
+    WITHHELD = "***OMITTED***"
+    """What Athena writes."""
     OMITTED = ""
     """The member is not there at all."""
 

@@ -24,6 +24,8 @@ from opentrail.capture.rules import Casing, Form, Redaction, ServiceRules, Times
 _RAW = ServiceRules(casing=Casing.RAW)
 _RAW_STARS = ServiceRules(casing=Casing.RAW, redaction=Redaction.STARS)
 _RDS = ServiceRules(form=Form.UNWRAPPED)
+_TEXT = ServiceRules(hide=frozenset({"Text"}))
+"""What texts say is their owners' data; of some operations the model does not say so."""
 
 SERVICES: Mapping[str, ServiceRules] = MappingProxyType(
     {
@@ -33,11 +35,15 @@ SERVICES: Mapping[str, ServiceRules] = MappingProxyType(
         ),
         "appmesh": ServiceRules(times=Times.JAVA_COMMA, api_version="2019-01-25"),
         "appsync": ServiceRules(redaction=Redaction.STARS),
+        "athena": ServiceRules(redaction=Redaction.WITHHELD, hide=frozenset({"QueryString"})),
         "bedrock-runtime": service_compute.BEDROCK_RUNTIME,
         "ce": _RAW,
         "cloudfront": ServiceRules(api_version="2020_05_31", suffix="2020_05_31"),
         "cloudhsmv2": ServiceRules(times=Times.JAVA_COMMA),
         "cloudtrail": ServiceRules(event_version="1.11", times=Times.JAVA_COMMA),
+        "comprehend": _TEXT,
+        "comprehendmedical": _TEXT,
+        "connectparticipant": ServiceRules(hide=frozenset({"Content"})),
         "devops-guru": service_devopsguru.CONTROL,
         "docdb": _RDS,
         "dynamodb": service_storage.DYNAMODB,
@@ -59,6 +65,7 @@ SERVICES: Mapping[str, ServiceRules] = MappingProxyType(
         "personalize": service_personalize.CONTROL,
         "personalize-events": service_personalize.EVENTS,
         "personalize-runtime": service_personalize.RUNTIME,
+        "polly": ServiceRules(redaction=Redaction.ASTERISKS, hide=frozenset({"Text"})),
         "proton": ServiceRules(hide_messages=True),
         "rds": _RDS,
         "redshift": _RDS,
@@ -83,6 +90,7 @@ SERVICES: Mapping[str, ServiceRules] = MappingProxyType(
         "ssm": service_identity.SSM,
         "sts": service_identity.STS,
         "taxsettings": ServiceRules(hide_messages=True),
+        "translate": ServiceRules(hide=frozenset({"Text", "TranslatedText"})),
     }
 )
 
