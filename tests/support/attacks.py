@@ -149,9 +149,9 @@ def _forge_ahead(scene: Scene) -> None:
     SignedBucket(scene.bucket, scene.signer).log(SystemClock().now_ms() // 1000 + 86_400)
 
 
-def _forge_backfill(scene: Scene) -> None:
+def _forge_backfill(scene: Scene, signer: Signer | None = None) -> None:
     """Add a digest that came late, by the attacker's key, which lists a forged log file."""
-    attacker = SignedBucket(scene.bucket, Signer())
+    attacker = SignedBucket(scene.bucket, signer or Signer())
     key = scene.digests[2].replace(".json", "_backfill.json")
     body = scene.without_entries(scene.digests[2])
     nothing = dict.fromkeys(each for each in body if each.startswith("previousDigest"))
@@ -276,6 +276,10 @@ ATTACKS = (
            lambda s: s.signed_by(s.stolen, s.digests[-1])),
     Attack("an older digest signed anew with a stolen key",
            lambda s: s.signed_by(s.signer, s.digests[2])),
+    Attack("a backfill digest by a stolen key, with a forged log file",
+           lambda s: _forge_backfill(s, s.signer)),
+    Attack("digests of another region made with a stolen key",
+           lambda s: SignedBucket(s.bucket, s.signer, region="eu-west-1").chain(START, HOURS)),
     Attack("the newest digest signed anew with a stolen key",
            lambda s: s.signed_by(s.signer, s.digests[-1])),
 )  # fmt: skip

@@ -226,9 +226,10 @@ def test_log_files_left_behind_deleted_digests_are_in_doubt(world):
 
 def test_a_chain_that_begins_anew(world):
     restart = START + (HOURS + 3) * HOUR
+    lasts = [world.trail.previous]
     world.trail.chain(restart, 1)
-    last = world.trail.previous
-    ends = [Link(last["key"], last["sha256"], last["signature"], "the receipt")]
+    lasts.append(world.trail.previous)
+    ends = [Link(each["key"], each["sha256"], each["signature"], "the receipt") for each in lasts]
     findings = world.verify(until_s=restart, ends=ends)
     assert overall(findings) is Verdict.VALID
     (note,) = [each for each in findings if each.kind == NOTE]

@@ -7,13 +7,15 @@ import os
 
 import pytest
 from support.signed_bucket import ACCOUNT, HOUR, START, SignedBucket
-from support.verified_world import HOURS, STRANGER, World
+from support.verified_world import HOURS, SIGNER, STRANGER, World
 
 from opentrail.objects.base import Put
 from opentrail.objects.names import OBJECT_BYTES_MAX
+from opentrail.trails.chain import STRANGE, Link
 from opentrail.trails.examine import TOO_LONG
 from opentrail.trails.uncovered import CLOSED
 
+END = START + HOURS * HOUR
 FORGED = gzip.compress(b'{"Records":[]}')
 REGION = f"AWSLogs/{ACCOUNT}/CloudTrail/us-east-1"
 NAMED = f"{ACCOUNT}_CloudTrail_us-east-1_{{}}_A.json.gz"
@@ -129,3 +131,32 @@ def test_a_file_that_the_disk_does_not_give_is_in_doubt_and_no_other(world, what
 
     monkeypatch.setattr(os, "pread", failing)
     assert ("UNKNOWN", "cannot be read: InternalError") in told(world, unlisted=None)
+
+
+def head_of(trail):
+    newest = trail.previous
+    return Link(newest["key"], newest["sha256"], newest["signature"], "the receipt")
+
+
+@pytest.mark.parametrize("what", ["region", "before"])
+def test_a_chain_that_the_receipt_does_not_have_is_in_doubt(world, what):
+    """By a stolen key: a receipt has all chains that there are, those that ended too."""
+    until = {"ends": [head_of(world.trail)], "until_s": END + 60, "unlisted": END + HOUR}
+    region, start = ("eu-west-1", START) if what == "region" else ("us-east-1", START - 9 * HOUR)
+    SignedBucket(world.bucket, SIGNER, region=region).chain(start, HOURS)
+    assert ("UNKNOWN", STRANGE) in told(world, **until)
+
+
+def test_a_chain_that_may_have_begun_since_the_receipt_is_in_no_doubt(world):
+    until = {"ends": [head_of(world.trail)], "until_s": END + 60, "unlisted": END + HOUR}
+    SignedBucket(world.bucket, SIGNER, region="eu-west-1").chain(END, 1)
+    assert told(world, **until) == []
+
+
+def test_the_chains_that_a_receipt_has(world):
+    ends = [head_of(world.trail)]
+    world.trail.chain(END + 3 * HOUR, 1)
+    ends.append(head_of(world.trail))
+    until = {"until_s": END + 5 * HOUR, "unlisted": END + 5 * HOUR}
+    assert told(world, ends=ends, **until) == []
+    assert ("UNKNOWN", STRANGE) in told(world, ends=ends[1:], **until)

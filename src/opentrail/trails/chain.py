@@ -14,10 +14,11 @@ from opentrail.trails.bucketkeys import DigestName, digest_name
 from opentrail.trails.digestfile import Digest, LogFileEntry
 from opentrail.trails.examine import UNSIGNED, Examined, Examiner, Judged, is_at_home
 from opentrail.trails.survey import Asked
-from opentrail.trails.uncovered import Coverage
+from opentrail.trails.uncovered import PATIENCE_WINDOWS, Coverage
 from opentrail.trails.verdict import NOTE, Finding, Verdict
 
 SUCCESSOR = "the digest after it"
+STRANGE = "is of no chain that the receipt or the server's state has"
 NO_DIGESTS = "no digests: the trail did not log then, or they were deleted"
 WINDOW_S = 3600
 """CloudTrail's, where no digest says."""
@@ -71,13 +72,15 @@ class Chain:
         self._examiner = examiner
         self._asked = asked
         self._covered = covered
-        self._there = {name.key for name in names}
+        self._there = {name.key: name.end_s for name in names}
         self._links: dict[str, list[Link]] = {}
         self._absent: list[tuple[int, str]] = []
         """A heap of what is named and not listed: newest first."""
         self._newer: Examined | None = None
         self._hint = ""
         """What may be the signature of the next: nobody vouches for it, but it proves itself."""
+        self._is_broken = False
+        """A digest is missing or INVALID."""
         self._listed: set[int] = set()
         self.bucket = asked.bucket
         """The bucket's name as digests say it."""
@@ -89,6 +92,8 @@ class Chain:
         """The longest window of the chain."""
         self.vouched_s = 0
         """Up to then somebody whom we believe says which chains there are; seconds since 1970 UTC."""
+        self._vouched_end_s = max(map(_end_s, ends), default=0)
+        """When the newest digest ends that they say; 0: they say none of this chain."""
         self.holes: list[Hole] = []
         self.windows: list[tuple[int, int]] = []
         """Of the valid digests."""
@@ -130,6 +135,7 @@ class Chain:
         yield Finding(_kind(read.name), self._url(read.name.key), verdict, reason)
         digest = read.digest
         if digest is None or verdict is Verdict.INVALID:
+            self._is_broken = True
             return
         if self._newer is not None:
             yield from self._joint(self._newer, read)
@@ -194,7 +200,24 @@ class Chain:
         passed = before is not None and before.end_s < read.name.end_s
         if passed and read.verdict is Verdict.VALID:
             return Verdict.UNKNOWN, "the digest after it names an earlier one"
+        if read.verdict is Verdict.VALID and self._is_strange(read):
+            return Verdict.UNKNOWN, STRANGE
         return read.verdict, read.reason
+
+    def _is_strange(self, read: Examined) -> bool:
+        """Return whether those who say which chains there are would say one that it is of.
+
+        A chain that they do not say may have begun just then.
+        """
+        if not self._vouched_end_s:
+            start_s, end_s = read.window
+            oldest_s = min(self._there.values(), default=end_s)
+            return oldest_s + PATIENCE_WINDOWS * (end_s - start_s) <= self.vouched_s
+        newer = self._newer.digest if self._newer is not None else None
+        begun = newer is not None and newer.previous_digest_s3_object is None
+        # Behind what is missing, nobody can say which chain a digest is of.
+        known = bool(self.vouched_s) and not self._is_broken
+        return begun and known and read.name.end_s < self._vouched_end_s
 
     def _before(self, newer: Examined | None) -> DigestName | None:
         """Return which digest ``newer`` names, if it lies in this bucket."""
@@ -262,6 +285,11 @@ class Chain:
 
     def _url(self, key: str) -> str:
         return f"s3://{self.bucket or self._examiner.bucket_name}/{key}"
+
+
+def _end_s(link: Link) -> int:
+    name = digest_name(link.key)
+    return 0 if name is None else name.end_s
 
 
 def _kind(name: DigestName) -> str:
