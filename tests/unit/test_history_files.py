@@ -41,6 +41,12 @@ def numbers(history: History, query: Lookup = ALL) -> list[int]:
     return [int(found.derived.event_id[-3:]) for found in history.lookup(query).events]
 
 
+def changed(path: Path, data: bytes) -> None:
+    """Change a file where it lies, so that whoever has it mapped sees that."""
+    with path.open("r+b") as file:
+        file.write(data)
+
+
 def test_a_restart_reads_only_what_no_run_covers(tmp_path: Path):
     log = full_log()
     assert indexed(tmp_path, log).rebuilt_because == "there is no index"
@@ -66,8 +72,8 @@ def test_named_records_are_found_from_a_position_on_and_a_damaged_run_says_so(tm
     data = bytearray(run.read_bytes())
     where = next(e for e in Run(run)._footer.sections if e.name == "EventName.terms")
     data[where.offset] ^= 1
-    run.write_bytes(data)
     history = History.open(tmp_path, log, FixedClock(), sizes=SMALL)
+    changed(run, bytes(data))
     with pytest.raises(Corrupt, match="a run is damaged"):
         history.named(("StopTrainingJob",), 0)
     past = at[4]  # the second run is whole
@@ -186,10 +192,40 @@ def test_a_rank_past_the_rows_is_corrupt_not_a_wrong_answer(tmp_path: Path):
     terms, ranks = run.column(COLUMNS.index("Scope"))
     assert terms.tolist() == [term(scope(), "Scope")] * 4
     damaged = path.read_bytes().replace(ranks.tobytes(), np.array([0, 77, 2, 3], "<u4").tobytes())
-    path.write_bytes(damaged)
     history = History.open(tmp_path, log, FixedClock(), sizes=SMALL)
+    changed(path, damaged)
     with pytest.raises(Corrupt, match="rank past the last row"):
         history.lookup(ALL)
+
+
+def test_a_run_that_is_damaged_at_the_start_is_built_anew(tmp_path: Path):
+    log = full_log(9)
+    history = indexed(tmp_path, log)
+    path = min(tmp_path.glob("*.run"))
+    for section in Run(path)._footer.sections:
+        if section.count:
+            path = min(tmp_path.glob("*.run"))
+            data = bytearray(path.read_bytes())
+            data[section.offset] ^= 4
+            path.write_bytes(data)
+            history = indexed(tmp_path, log)
+            assert f"damaged: {section.name}" in history.rebuilt_because
+            assert numbers(history) == list(range(9))
+            assert list(check(tmp_path, log)) == []
+
+
+def test_what_is_damaged_is_not_merged_into_what_looks_whole(tmp_path: Path):
+    log = full_log(8)
+    history = History.open(tmp_path, log, FixedClock(), sizes=SMALL)
+    while not list(tmp_path.glob("*.run")):
+        history.step()
+    path = min(tmp_path.glob("*.run"))
+    data = bytearray(path.read_bytes())
+    data[0] ^= 1
+    changed(path, bytes(data))
+    log.append([record(number, NOW_S) for number in range(100, 140)])
+    with pytest.raises(Corrupt, match="damaged: times"):
+        all(history.step() for _ in range(100))
 
 
 def test_many_runs_become_one_and_expired_ones_go(tmp_path: Path):

@@ -128,7 +128,7 @@ class History:
         A crash anywhere loses the memtable, which is read again from the log.
         Raises: Unavailable: the disk refused; lookups see what was indexed all the same, and the
         next step tries again.
-        Corrupt: the log does not check out.
+        Corrupt: the log does not check out, or a run that is to be merged.
         """
         before = self._next
         behind = self._index()

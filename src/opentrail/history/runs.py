@@ -12,7 +12,7 @@ from opentrail.errors import Corrupt
 from opentrail.eventlog.base import LogReader
 from opentrail.history.derive import DERIVE_VERSION
 from opentrail.history.manifest import FORMAT_VERSION, NAME, Manifest, RunRef, load, store
-from opentrail.history.run import Merged, Run, Source, write_run
+from opentrail.history.run import REBUILD_HINT, Merged, Run, Source, write_run
 
 MERGE_RUNS = 20
 """Runs merged into one (of a million rows). One level: each row is written twice in all."""
@@ -47,7 +47,7 @@ class Runs:
     def open(cls, directory: Path, log: LogReader, files: Files = OS_FILES) -> "Runs":
         """Open the runs in ``directory`` if they are an index of ``log``, else begin anew.
 
-            1. read the manifest, map the runs that it names
+            1. read the manifest, map the runs that it names, check all their bytes
             2. if that cannot be used, remove the manifest, durably (a crash after it: no manifest,
                the same again)
             3. delete the files that no manifest names (a crash in between: deleted next time)
@@ -60,7 +60,7 @@ class Runs:
         reason = unusable(manifest, log)
         if manifest is not None and not reason:
             try:
-                tables = tuple(Run(directory / ref.file_name) for ref in manifest.runs)
+                tables = tuple(_whole(Run(directory / ref.file_name)) for ref in manifest.runs)
             except (Corrupt, FileNotFoundError) as error:
                 reason = str(error)
         if manifest is None or reason:
@@ -102,7 +102,7 @@ class Runs:
     def merge_part(self, merge_runs: int = MERGE_RUNS) -> bool:
         """Do one part of merging ``merge_runs`` runs; False when there are too few to merge.
 
-        Raises: OSError: the merge begins again at the next call.
+        Raises: OSError: the merge begins again at the next call. Corrupt: a run is damaged.
         """
         if self._merge is None:
             self._merge = self._next_merge(merge_runs)
@@ -140,7 +140,8 @@ class Runs:
             return None
         result = RunRef(parts[0].start, parts[-1].end, sum(ref.rows for ref in parts), merged=True)
         first = self._manifest.runs.index(parts[0])
-        source = Merged(self.tables[first : first + merge_runs])
+        # A merge of what was damaged meanwhile would have checksums that are right.
+        source = Merged([_whole(run) for run in self.tables[first : first + merge_runs]])
         path = self.directory / result.file_name
         return _Merge(result, parts, write_run(path, source, self._files))
 
@@ -172,6 +173,14 @@ class Runs:
         for path in self.directory.iterdir():
             if path.name.endswith((".run", TEMPORARY_SUFFIX)) and path.name not in named:
                 self._files.unlink(path)
+
+
+def _whole(run: Run) -> Run:
+    """Return ``run``, whose bytes are those that were written. Raises: Corrupt: they are not."""
+    damaged = run.damaged()
+    if damaged:
+        raise Corrupt(f"damaged: {', '.join(damaged)}", str(run.path), REBUILD_HINT)
+    return run
 
 
 def unusable(manifest: Manifest | None, log: LogReader) -> str:
