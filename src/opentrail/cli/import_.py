@@ -114,7 +114,8 @@ def command(paths: tuple[str, ...], data: str, form: str, **flags: str | tuple[s
     except (KeyboardInterrupt, Unavailable) as error:
         done = summary.files + summary.files_before + summary.files_failed
         summary.files_left = len(files) - done
-        _FORMS[form](summary, out, Path(data))
+        if done or isinstance(error, KeyboardInterrupt):
+            _FORMS[form](summary, out, Path(data))
         if isinstance(error, Unavailable):
             raise
         click.secho(INTERRUPTED, fg="red", err=True)
