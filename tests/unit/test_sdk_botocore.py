@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the plugin records of a program's own AWS calls."""
 
+import contextlib
 import gc
 import json
 import os
@@ -146,6 +147,30 @@ def test_a_connection_error_is_recorded_and_a_call_that_was_never_sent_is_not(pr
         client.create_model(Nonsense=1)
     assert program.trail.flush()
     assert len(program.post.records) == 1
+
+
+def test_a_call_that_is_broken_off_is_recorded_with_the_next(program):
+    """As by Ctrl-C, or when its task is cancelled: botocore tells nobody of its end."""
+    client = program.client("sagemaker", answered=False)
+
+    def break_off(**_: Any) -> None:
+        raise KeyboardInterrupt
+
+    client.meta.events.register("before-send", break_off)
+    with contextlib.suppress(KeyboardInterrupt):
+        client.delete_model(ModelName="m")
+    client.meta.events.unregister("before-send", break_off)
+    gc.collect()
+    program.plugin.tell_of_broken_off()
+    record = program.record()
+    assert (record["eventName"], record["errorCode"]) == ("DeleteModel", "NoResponse")
+    assert record["requestParameters"] == {"modelName": "m"}
+    with pytest.raises(EndpointConnectionError):
+        client.delete_model(ModelName="n")
+    gc.collect()
+    program.plugin.tell_of_broken_off()
+    assert program.record()["errorCode"] == "EndpointConnectionError"
+    assert len(program.post.records) == 2
 
 
 def test_what_the_model_calls_sensitive_is_hidden_and_blobs_are_left_out(program):

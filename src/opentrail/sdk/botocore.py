@@ -6,12 +6,14 @@ With one: ``opentrail.sdk.botocore.instrument()`` before the first client is mad
 events ("Extensibility guide" of boto3); the variable is botocore's own, and experimental there.
 """
 
+import atexit
 import functools
 import importlib.util
 import logging
 import os
 import platform
 import re
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -32,6 +34,9 @@ PLUGINS_VARIABLE = "BOTOCORE_EXPERIMENTAL__PLUGINS"
 ATTEMPTS_MAX = 20
 """Attempts that are told one by one; botocore's own default is five at the most."""
 
+NO_RESPONSE = "NoResponse"
+"""errorCode of a call that was broken off: nobody knows whether it took effect."""
+
 _log = logging.getLogger("opentrail.sdk")
 _CONTEXT = "opentrail"
 _MODULE = __name__
@@ -50,6 +55,8 @@ class _Call:
 
     model: Untyped
     parameters: dict[str, Any]
+    broken_off: "deque[_Call]"
+    """Where it goes when nobody tells of its end."""
     attempts: list[Fields] = field(default_factory=list)
     count: int = 0
     access_key_id: str = ""
@@ -57,6 +64,17 @@ class _Call:
     signing_name: str = ""
     user_agent: str = ""
     host: str = ""
+    at_s: float = 0.0
+    """When it ended; 0: it has not."""
+
+    def __del__(self) -> None:
+        """Note a call that was broken off (a task that was cancelled, Ctrl-C): botocore tells nobody.
+
+        Any code may be running now, so that nothing else can be done here.
+        """
+        if self.count and not self.at_s:
+            self.at_s = now_s()
+            self.broken_off.append(self)
 
 
 class Plugin:
@@ -66,6 +84,9 @@ class Plugin:
         """Without a ``recorder`` one is made, of the environment, when something is attached."""
         self._recorder = recorder
         self._guard = Guard(self._troubled)
+        self._broken_off: deque[_Call] = deque()
+        self._at_end = False
+        """Whether the program's end is waited for."""
 
     def _troubled(self, error: Exception) -> None:
         self.recorder.failed(error)
@@ -83,6 +104,9 @@ class Plugin:
         Raises: ValueError: the environment's endpoint is none.
         """
         self.use(self.recorder)
+        if not self._at_end:
+            self._at_end = True
+            atexit.register(self.tell_of_broken_off)  # before the recorder's own, which is older
         for name, handler in (
             ("before-parameter-build", self._begin),
             ("response-received", self._attempt),
@@ -99,8 +123,16 @@ class Plugin:
 
     def _begin(self, params: Untyped, model: Untyped, context: Untyped, **_: Untyped) -> None:
         """Note the parameters as the program gave them; handlers that come later change them."""
+        if self._broken_off:
+            self.tell_of_broken_off()
         if isinstance(context, dict) and isinstance(params, dict):
-            context[_CONTEXT] = _Call(model, dict(params))
+            context[_CONTEXT] = _Call(model, dict(params), self._broken_off)
+
+    def tell_of_broken_off(self) -> None:
+        """Record the calls of which nobody told the end; the next call or the program's end does this."""
+        with self._guard:
+            while self._broken_off:
+                self._record(self._broken_off.popleft(), (NO_RESPONSE, ""), {})
 
     def _sent(self, request: Untyped, **_: Untyped) -> None:
         """Note who signed an attempt, which may be another one than before."""
@@ -153,6 +185,7 @@ class Plugin:
 
     def _record(self, call: _Call, error: tuple[str, ...], parsed: dict[str, Any]) -> None:
         """Have the record sent; ``error`` is its code and message, or nothing."""
+        call.at_s = call.at_s or now_s()
         operation = _operation(call.model)
         recorder = self.recorder
         metadata = parsed.get("ResponseMetadata")
@@ -163,7 +196,7 @@ class Plugin:
         parameters = operation.write_request(call.parameters)
         made = Record(
             user_identity=_identity(call, recorder.account),
-            event_time=iso_seconds(int(now_s())),
+            event_time=iso_seconds(int(call.at_s)),
             event_source=f"{call.signing_name}.amazonaws.com" if other_source else how.event_source,
             event_name=how.event_name,
             aws_region=call.region or recorder.region,
