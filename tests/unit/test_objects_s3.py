@@ -12,8 +12,10 @@ import pytest
 from botocore import exceptions as driver
 from support.open_buckets import SettableClock
 
+from opentrail.cli.verify import THREADS_MAX
 from opentrail.errors import ClientError, Unavailable, UsageError
 from opentrail.objects.base import Put
+from opentrail.objects.driver import POOL_CONNECTIONS
 from opentrail.objects.localdir import LocalDir
 from opentrail.objects.names import OBJECT_BYTES_MAX
 from opentrail.objects.s3 import DRIVER_ERRORS, S3Bucket, mapped
@@ -285,6 +287,10 @@ def test_a_profile_that_does_not_exist(tmp_path):
 
 
 @pytest.mark.usefixtures("alone")
+def test_as_many_connections_are_kept_as_threads_ask():
+    assert POOL_CONNECTIONS >= THREADS_MAX
+
+
 def test_an_endpoint_that_no_client_takes(tmp_path):
     buckets = table(tmp_path, abc=BucketSetting(endpoint="http://"))
     with pytest.raises(Unavailable, match=r"no s3 client.*check the settings"):

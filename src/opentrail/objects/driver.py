@@ -16,7 +16,8 @@ READ_TIMEOUT_S = 30
 """Half a minute of silence: a server that still answers then is not one to wait for."""
 ATTEMPTS_MAX = 2
 """Of one call; who called tries again later, so a dead endpoint must not hold it up for long."""
-POOL_CONNECTIONS = 10
+POOL_CONNECTIONS = 32
+"""Kept: as many threads as ``opentrail verify`` lets ask at once. urllib3 warns of each one more."""
 KEY_REFUSED = frozenset(
     {"InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidSignatureException", "ExpiredToken"}
     | {"ExpiredTokenException", "InvalidToken", "TokenRefreshRequired", "RequestExpired"}
