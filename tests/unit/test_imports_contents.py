@@ -353,6 +353,14 @@ def test_of_an_archive_nothing_is_read_and_that_is_said_once(kind: str):
     ]
 
 
+def test_a_word_in_a_record_makes_no_archive_of_its_file():
+    text = b'{"eventTime":"2026-01-31T10:00:00Z","x":"'
+    blank = text + b"x" * (148 - len(text)) + b"%s" + b"u" * 101 + b"ustar" + b"x" * 400 + b'"}'
+    right = sum((blank % (b" " * 8))[:512])
+    data = blank % (b"%06o  " % right)
+    assert found(data, 1 << 20) == [data]
+
+
 def packed_thrice(data: bytes) -> bytes:
     return gzip.compress(gzip.compress(gzip.compress(data)))
 

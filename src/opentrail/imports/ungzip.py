@@ -27,17 +27,19 @@ _HEADER = re.compile(rb"\x1f\x8b\x08[\0-\x1f].{4}[\0\2\4][\0-\x0d\xff]", re.DOTA
 """Of a member, and of hardly anything else: RFC 1952, 2.3."""
 _HEADER_BYTES = 10
 _OTHERS = (
-    (0, b"PK\x03\x04", "a zip archive"),
-    (0, b"PK\x05\x06", "a zip archive"),
-    (257, b"ustar", "a tar archive"),
-    (0, b"7z\xbc\xaf\x27\x1c", "a 7z archive"),
-    (0, _MAGIC, "packed by gzip again and again"),
-    (0, b"x\x9c", "packed by zlib"),
-    (0, b"BZh", "packed by bzip2"),
-    (0, b"\xfd7zXZ\x00", "packed by xz"),
-    (0, b"\x28\xb5\x2f\xfd", "packed by zstd"),
+    (b"PK\x03\x04", "a zip archive"),
+    (b"PK\x05\x06", "a zip archive"),
+    (b"7z\xbc\xaf\x27\x1c", "a 7z archive"),
+    (_MAGIC, "packed by gzip again and again"),
+    (b"x\x9c", "packed by zlib"),
+    (b"BZh", "packed by bzip2"),
+    (b"\xfd7zXZ\x00", "packed by xz"),
+    (b"\x28\xb5\x2f\xfd", "packed by zstd"),
 )
-"""Where a file says that it has to be unpacked, and what it is."""
+"""How a file begins that has to be unpacked, and what it is."""
+_TAR = re.compile(rb".{148}([0-7]{6})[\0 ]{2}", re.DOTALL)
+"""The checksum of a tar archive's first header (POSIX, "pax", "ustar Interchange Format")."""
+_TAR_BYTES, _TAR_SUM = 512, slice(148, 156)
 _Damaged = cast("type[Exception]", igzip_lib.error)
 
 
@@ -64,9 +66,20 @@ def unpacked(stored: Iterable[bytes], layers: int = LAYERS_MAX) -> Iterator[byte
 
 def _refuse_others(first: bytes) -> None:
     """Raise NotReadable if a file that begins with ``first`` is one from which nothing can be taken."""
-    for at, magic, what in _OTHERS:
-        if first.startswith(magic, at):
-            raise NotReadable(f"it is {what}, of which nothing was read: unpack it first")
+    found = next((what for magic, what in _OTHERS if first.startswith(magic)), "")
+    if _is_tar(first):
+        found = "a tar archive"
+    if found:
+        raise NotReadable(f"it is {found}, of which nothing was read: unpack it first")
+
+
+def _is_tar(first: bytes) -> bool:
+    # A text has no zeros: who can put words into a record must not have its file taken for another.
+    header = _TAR.match(first)
+    if header is None or b"\0" not in first[:_TAR_BYTES]:
+        return False
+    others = sum(first[:_TAR_BYTES]) - sum(first[_TAR_SUM])
+    return int(header[1], 8) == others + sum(b" " * 8)
 
 
 def _members(data: bytes, stored: Iterator[bytes]) -> Iterator[bytes]:
