@@ -6,13 +6,17 @@ import gzip
 import os
 
 import pytest
+from support.open_buckets import SettableClock
 from support.signed_bucket import ACCOUNT, HOUR, START, SignedBucket
 from support.verified_world import HOURS, SIGNER, STRANGER, World
 
+from opentrail.errors import Unavailable
 from opentrail.objects.base import Put
+from opentrail.objects.localdir import LocalDir
 from opentrail.objects.names import OBJECT_BYTES_MAX
 from opentrail.trails.chain import STRANGE, Link
 from opentrail.trails.examine import TOO_LONG
+from opentrail.trails.inbucket import InBucket
 from opentrail.trails.uncovered import CLOSED
 
 END = START + HOURS * HOUR
@@ -160,3 +164,24 @@ def test_the_chains_that_a_receipt_has(world):
     until = {"until_s": END + 5 * HOUR, "unlisted": END + 5 * HOUR}
     assert told(world, ends=ends, **until) == []
     assert ("UNKNOWN", STRANGE) in told(world, ends=ends[1:], **until)
+
+
+class Failing(LocalDir):
+    """A bucket that gives all objects but some."""
+
+    bad: frozenset[str] = frozenset()
+
+    def get(self, key):
+        if key in self.bad:
+            raise Unavailable("the bucket's endpoint answered InternalError")
+        return super().get(key)
+
+
+def test_an_object_that_the_endpoint_does_not_give_is_in_doubt_and_no_other(world):
+    bucket = Failing(world.root, "logs", SettableClock())
+    bucket.bad = frozenset({world.trail.logs[2]})
+    world.source = InBucket("logs", lambda: bucket)
+    assert told(world) == [("UNKNOWN", "cannot be read: ServiceUnavailable")]
+    bucket.bad = frozenset(world.trail.logs)
+    with pytest.raises(Unavailable, match="InternalError"):
+        told(world)

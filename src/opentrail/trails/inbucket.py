@@ -4,9 +4,12 @@
 import functools
 from collections.abc import Callable, Iterator, Mapping
 
+from opentrail.errors import ClientError, Unavailable
 from opentrail.objects.base import Bucket
 from opentrail.objects.s3get import S3Get
 
+FAILED_MAX = 3
+"""In a row: then it is no longer one object that the endpoint does not give, but the endpoint."""
 _NO_LIMIT = 1 << 62
 """A listing is read to its end."""
 
@@ -19,13 +22,24 @@ class InBucket:
         self.name = name
         self._find = functools.cache(find)
         self._fast = fast
+        self._failed = 0
 
     def read(self, key: str) -> tuple[Mapping[str, str], bytes]:
-        """See ``Source``."""
+        """See ``Source``. Raises: ClientError ServiceUnavailable: this object is not given."""
         found = None if self._fast is None else self._fast.get(key)
-        if found is not None:
-            return found
-        head, data = self._find().get(key)
+        if found is None:
+            found = self._slow(key)
+        self._failed = 0
+        return found
+
+    def _slow(self, key: str) -> tuple[Mapping[str, str], bytes]:
+        try:
+            head, data = self._find().get(key)
+        except Unavailable as error:
+            self._failed += 1
+            if self._failed >= FAILED_MAX:
+                raise
+            raise ClientError("ServiceUnavailable", error.message, 503) from error
         return head.metadata, data
 
     def data(self, key: str) -> bytes:
