@@ -20,6 +20,11 @@ JSON = (
     ("Content-Type", "application/x-amz-json-1.1"),
     ("X-Amz-Target", "SageMaker.StopTrainingJob"),
 )
+SIGNED = (
+    f"AWS4-HMAC-SHA256 Credential={KEY.access_key_id}/20260101/us-east-1/s3/aws4_request,"
+    " SignedHeaders=host, Signature=00"
+)
+S3 = (("Authorization", SIGNED),)
 BODY = b'{"TrainingJobName": "job"}'
 TIMED_OUT = "the upstream did not answer in time"
 BROKEN = "the upstream closed the connection or sent no valid answer"
@@ -155,6 +160,27 @@ def test_a_body_that_breaks_off_breaks_off_for_the_client_too(
     event = server.events()[-1]
     assert event["responseElements"] is None
     assert event["additionalEventData"]["responseIncomplete"] is True
+
+
+@pytest.mark.parametrize("target", ["/b/k?uploadId=u", "/b/copy"])
+def test_an_error_after_the_status_200_is_an_error(
+    server: OpenTrail, upstream: Upstream, target: str
+) -> None:
+    """S3 says so of long work, to which it has kept its client waiting with blanks."""
+    said = b"<Error><Code>InternalError</Code><Message>Please try again.</Message></Error>"
+    upstream.script = upstreams.answer(200, b'<?xml version="1.0"?>' + b" " * 100 + said)
+    copies = target == "/b/copy"
+    headers = (*S3, ("x-amz-copy-source", "b/k")) if copies else S3
+    method = "PUT" if copies else "POST"
+    request = raw_http.request(target, headers=headers, method=method)
+    assert raw_http.call(server.endpoint, request).status == 200
+    event = server.events()[-1]
+    assert event["eventName"] == ("CopyObject" if copies else "CompleteMultipartUpload")
+    assert (event["errorCode"], event["errorMessage"]) == ("InternalError", "Please try again.")
+    assert event["responseElements"] is None
+    upstream.script = upstreams.answer(200, b"<CopyObjectResult><ETag>e</ETag></CopyObjectResult>")
+    raw_http.call(server.endpoint, request)
+    assert "errorCode" not in server.events()[-1]
 
 
 def test_an_upstream_that_falls_silent_in_its_body(server: OpenTrail, upstream: Upstream) -> None:

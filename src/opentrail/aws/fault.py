@@ -72,6 +72,17 @@ def error_of(
     return code, message[:MESSAGE_CHARS_MAX]
 
 
+def late_error(body: bytes) -> tuple[str, str] | None:
+    """Return the code and message of an error in the body of an S3 answer whose status was 200.
+
+    Amazon S3 API Reference, "CompleteMultipartUpload": blanks may come before it, to keep the
+    connection alive.
+    """
+    code, message = _in_xml(body.strip())
+    code = _bare(code)
+    return (code, message[:MESSAGE_CHARS_MAX]) if code else None
+
+
 def _from_headers(headers: Mapping[str, str]) -> str:
     """Return the code that the headers name: a query-compatible service means its query code."""
     queried = headers.get("x-amzn-query-error", "").partition(";")[0]

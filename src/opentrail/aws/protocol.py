@@ -9,7 +9,7 @@ import functools
 from collections.abc import Callable, Mapping
 
 from opentrail.aws import cborbody, httpbind, jsonbody, xmlbody
-from opentrail.aws.fault import error_of, render_error
+from opentrail.aws.fault import error_of, late_error, render_error
 from opentrail.aws.form import form_members
 from opentrail.aws.model import Member, Operation, Shape
 from opentrail.aws.model import operation as find_operation
@@ -18,6 +18,7 @@ from opentrail.errors import ClientError
 
 __all__ = [
     "error_of",
+    "late_error",
     "parse_identity",
     "render_error",
     "request_members",

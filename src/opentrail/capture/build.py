@@ -11,7 +11,13 @@ from typing import Literal
 
 import msgspec
 
-from opentrail.aws.protocol import ERROR_STATUS_MIN, error_of, request_members, response_members
+from opentrail.aws.protocol import (
+    ERROR_STATUS_MIN,
+    error_of,
+    late_error,
+    request_members,
+    response_members,
+)
 from opentrail.aws.request import Target
 from opentrail.capture.call import EMPTY, Call, Outcome, Tls, plain
 from opentrail.capture.echoed import without_echoes
@@ -121,6 +127,11 @@ def response_recorded(target: Target, settings: BuildSettings) -> bool:
     return how.response_body and _skipped(how, settings) is None
 
 
+def fails_late(target: Target) -> bool:
+    """Return whether an error may come in the body of an answer whose status is a success."""
+    return plan(target).late_errors
+
+
 def _skipped(how: Plan, settings: BuildSettings) -> Skipped | None:
     if not how.logged and not settings.record_unlogged:
         return Skipped(how.event_source, how.event_name, "unlogged")
@@ -133,10 +144,10 @@ def _error(call: Call, how: Plan) -> tuple[str, str] | None:
     """Return errorCode and errorMessage ("" where there is none); None for a success."""
     if call.outcome is not Outcome.ANSWERED:
         return call.error_code, call.error_message
-    if call.status < ERROR_STATUS_MIN:
+    said = _said_error(call, how)
+    if said is None:
         return None
-    body = plain(call.response, call.response_headers)
-    code, message = error_of(call.target, call.status, call.response_headers, body.data)
+    code, message = said
     code = next((row.name for row in how.renamed_errors if row.code == code), code)
     if how.form is Form.EC2:
         code = f"{'Client' if call.status < _SERVER_ERROR_STATUS_MIN else 'Server'}.{code}"
@@ -145,6 +156,16 @@ def _error(call: Call, how: Plan) -> tuple[str, str] | None:
     if not message or how.hide_messages:
         return code, Redaction.HIDDEN.value if message else ""
     return code, without_echoes(message, call, how.operation, how.secret_names)
+
+
+def _said_error(call: Call, how: Plan) -> tuple[str, str] | None:
+    """Return code and message of an error as the answer says them; None: it is no error."""
+    if call.status < ERROR_STATUS_MIN and not how.late_errors:
+        return None
+    body = plain(call.response, call.response_headers)
+    if call.status < ERROR_STATUS_MIN:
+        return late_error(body.data) if body.complete else None
+    return error_of(call.target, call.status, call.response_headers, body.data)
 
 
 def _request_members(call: Call, how: Plan) -> Members | None:

@@ -15,7 +15,7 @@ from opentrail.aws.request import Credential, RequestHead, Target
 from opentrail.aws.route import ambiguous, identify, parse_credential
 from opentrail.capture.admit import Admission, Admitted, Request, wrong_body
 from opentrail.capture.arrival import Arrival, RequestBody
-from opentrail.capture.build import BuildSettings, response_recorded
+from opentrail.capture.build import BuildSettings, fails_late, response_recorded
 from opentrail.capture.call import Call, Caller, Outcome, plain
 from opentrail.capture.exclude import OWN_SOURCES, Exclusion, excluded_by
 from opentrail.capture.identity import Identities, teaches
@@ -30,6 +30,9 @@ from opentrail.eventlog.inflight import InFlight
 
 S3_SOURCE = "s3.amazonaws.com"
 
+LATE_ERROR_S_MAX = 20.0
+"""How long S3's word is waited for that a copy was made: it keeps clients patient with blanks, of which
+they get none from us until then; a third of their own timeout."""
 PROVING = frozenset({*range(200, 300), 304})
 """HTTP statuses that only a good signature gets: a redirection comes before it is looked at."""
 
@@ -321,7 +324,8 @@ class Gateway:
         call.status = answer.status
         call.response_headers = answer.header_map()
         if self._needs_body(call) or (trusted and teaches(call.target)):
-            data, broken = await take(answer)
+            late = answer.status < ERROR_STATUS_MIN and fails_late(call.target)
+            data, broken = await take(answer, LATE_ERROR_S_MAX if late else None)
             if broken:
                 call.additional["responseIncomplete"] = True
                 return answer
@@ -333,8 +337,10 @@ class Gateway:
 
     def _needs_body(self, call: Call) -> bool:
         """Whether the answer's body says something for the record: an error, or what was made."""
-        return call.status >= ERROR_STATUS_MIN or response_recorded(
-            call.target, self._settings.build
+        return (
+            call.status >= ERROR_STATUS_MIN
+            or fails_late(call.target)
+            or response_recorded(call.target, self._settings.build)
         )
 
     def _refused(

@@ -57,6 +57,8 @@ class Plan:
     """Makes responseElements; None: always null."""
     response_body: bool
     """Whether the record needs the body of a successful answer."""
+    late_errors: bool
+    """Whether the answer's body may tell of an error after the status 200."""
     form: Form
     named: tuple[Named, ...]
     """What goes into ``resources``."""
@@ -117,6 +119,7 @@ def plan(target: Target) -> Plan:
         response=response,
         response_body=model is not None
         and _needs_body(model.output, response, [what.answer for what in named]),
+        late_errors=rules.late_errors,
         form=service.form,
         named=named,
         data_type=rules.data.type if rules.data is not None else "",

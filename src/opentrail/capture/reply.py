@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """An answer on its way back: kept as far as the record needs it, passed on as it streams."""
 
+import asyncio
 from collections.abc import Callable
 from typing import Protocol
 
@@ -67,14 +68,15 @@ async def reply(answer: Answer, client: Client) -> None:
         answer.close()
 
 
-async def take(answer: Answer) -> tuple[Body, bool]:
+async def take(answer: Answer, wait_s: float | None = None) -> tuple[Body, bool]:
     """Read up to BODY_KEPT_MAX; return what was kept, and whether the body broke off before.
 
-    ``answer`` still has all of it to send.
+    Or did not end within ``wait_s``. ``answer`` still has all of it to send.
     """
     try:
         if answer.stream is not None:
-            await answer.take(BODY_KEPT_MAX)
-    except BrokenAnswer:
+            async with asyncio.timeout(wait_s):
+                await answer.take(BODY_KEPT_MAX)
+    except (BrokenAnswer, TimeoutError):
         return Body(answer.whole, len(answer.whole) + 1), True
     return Body(answer.whole[:BODY_KEPT_MAX], len(answer.whole)), False

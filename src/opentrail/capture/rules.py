@@ -122,6 +122,8 @@ class OperationRules:
     """Members, by model name at any depth, whose value is a capability and is hidden."""
     event_name: str = ""
     """The name in the record, where it is not the operation's."""
+    late_errors: bool = False
+    """Whether an error may come after the status 200: in the body, once the work is done."""
     in_2023: bool = True
     """Whether service_profile "2023" records it."""
 

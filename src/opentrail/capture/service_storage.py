@@ -13,12 +13,12 @@ from opentrail.capture.rules import Form, Named, OperationRules, ServiceRules
 _OBJECT = Named("AWS::S3::Object")
 """``resources_s3`` says which."""
 _OBJECT_OPERATIONS = (
-    "AbortMultipartUpload CompleteMultipartUpload CopyObject CreateMultipartUpload DeleteObject"
+    "AbortMultipartUpload CreateMultipartUpload DeleteObject"
     " DeleteObjectTagging DeleteObjects GetObject GetObjectAcl GetObjectAttributes"
     " GetObjectTagging GetObjectTorrent HeadBucket HeadObject"
     " ListMultipartUploads ListObjectVersions ListObjects ListParts PutObject PutObjectAcl"
     " PutObjectTagging RenameObject RestoreObject"
-    " SelectObjectContent UploadPart UploadPartCopy WriteGetObjectResponse"
+    " SelectObjectContent UploadPart WriteGetObjectResponse"
 )
 _NAMES: Mapping[str, str] = MappingProxyType(
     {
@@ -46,6 +46,11 @@ S3 = ServiceRules(
     operations=MappingProxyType(
         {
             **dict.fromkeys(_OBJECT_OPERATIONS.split(), OperationRules(data=_OBJECT)),
+            # Long work: S3 keeps the connection alive meanwhile, and says at its end what came of it.
+            **dict.fromkeys(
+                ("CompleteMultipartUpload", "CopyObject", "UploadPartCopy"),
+                OperationRules(data=_OBJECT, late_errors=True),
+            ),
             "PostObject": OperationRules(data=_OBJECT),
             **{
                 f"{verb}Object{what}": OperationRules(
