@@ -4,10 +4,16 @@
 import random
 
 import pytest
-from support.data_directories import data_directory, record
+from support.data_directories import data_directory, encoded, record
+from support.log_files import HandClock
+from support.seeded_ids import SeededIds
 
+from opentrail.eventlog.base import Draft, Origin
+from opentrail.eventlog.options import LogOptions
 from opentrail.eventlog.reader import SegmentReader
+from opentrail.eventlog.segments import Segments
 from opentrail.history.beside import searcher_beside
+from opentrail.history.index import History, Sizes
 from opentrail.history.query import parse
 from opentrail.history.search import Question
 
@@ -52,3 +58,26 @@ def test_bits_that_flip_in_the_index_change_no_answer(data):
     assert answers(data) == wanted
     run.unlink()
     assert answers(data) == wanted
+
+
+def test_of_a_log_that_is_damaged_where_it_begins_the_rest_is_shown(tmp_path):
+    options = LogOptions(disk_reserve_bytes=0, segment_bytes_max=1 << 17)
+    log = Segments.open(tmp_path, HandClock(), SeededIds(1), options)
+    for number in range(3000):
+        log.append([Draft(Origin.CAPTURE, encoded(record(number)))])
+    history = History.open(tmp_path / "history", log, HandClock(), sizes=Sizes(flush_rows=10))
+    while history.step():
+        pass
+    log.close()
+    first, *others = sorted((tmp_path / "log").glob("*.seg"))
+    assert others
+    content = bytearray(first.read_bytes())
+    content[100] ^= 1
+    first.write_bytes(content)
+    condition = parse("EventName=CreateModel")
+    searcher = searcher_beside(tmp_path / "history", SegmentReader(tmp_path / "log"), condition)
+    found = [hit.position for hit in searcher.newest(Question(condition), 5000)]
+    assert 0 < len(found) < 3000
+    assert min(found) >= int(others[0].stem)
+    assert searcher.damage is not None
+    assert first.name in searcher.damage.where

@@ -103,13 +103,23 @@ class Searcher:
         """(eventTime, position) at which an answer ended before its time; None: it is whole."""
         self._log = log
         self._tables = tables
-        self.covered = max(covered, log.first())
+        self.damage: Corrupt | None = None
+        """The first damage met: what lies behind it in the log is not in the answers."""
+        self._floor = self._first()
+        """What the log kept when the search began."""
+        self.covered = max(covered, self._floor)
         """The position below which the tables have every event."""
         self._known: dict[int, Scope] = {}
         self.read = 0
         """Records read so far, for whoever wants to know what an answer took."""
-        self.damage: Corrupt | None = None
-        """The first damage met: what lies behind it in the log is not in the answers."""
+
+    def _first(self) -> int:
+        """Return where the log begins; 0 where that is damaged, and its records perhaps behind it."""
+        try:
+            return self._log.first()
+        except Corrupt as damage:
+            self.damage = damage
+            return 0
 
     def newest(self, question: Question, limit: int) -> Iterator[Hit]:
         """Yield the first ``limit`` hits of ``question``, newest first by (eventTime, position)."""
@@ -153,7 +163,7 @@ class Searcher:
 
         Terms may collide: others may be among them. Raises: Corrupt: some may be missing.
         """
-        floor = max(start, self._log.first())
+        floor = max(start, self._floor)
         bounds = Bounds(-TIME_MAX_S, (TIME_MAX_S, 0), floor)
         tables = [table for table in self._tables if table.newest_position >= floor]
         for table in tables:
@@ -180,7 +190,7 @@ class Searcher:
     def scopes(self) -> Mapping[int, Scope]:
         """Return the scopes of the index by their terms."""
         for table in self._tables:
-            for number, position in table.scopes(self._log.first(), self._known):
+            for number, position in table.scopes(self._floor, self._known):
                 self._learn(number, position)
         return self._known
 
@@ -193,7 +203,7 @@ class Searcher:
     def span(self) -> Span:
         """Return how many events there are, and from when to when."""
         count, oldest, newest = 0, TIME_MAX_S, -TIME_MAX_S
-        floor, before = self._log.first(), 0
+        floor, before = self._floor, 0
         for table in self._tables:
             events = table.tally(floor).events
             if events:
@@ -217,7 +227,7 @@ class Searcher:
     def _indexed(self, question: Question, way: Way) -> Iterator[Hit]:
         """Yield hits of the index, newest first."""
         before = min((question.end_s + 1, 0), question.after or (TIME_MAX_S, 0))
-        bounds = Bounds(max(question.start_s, -TIME_MAX_S), before, self._log.first())
+        bounds = Bounds(max(question.start_s, -TIME_MAX_S), before, self._floor)
         reads_end = self.read + self._reads_max  # the tail has been read by now
         streams = [
             newest_first(self._tables, COLUMNS.index(name), term(scope, name, value), bounds)
