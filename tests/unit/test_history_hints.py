@@ -55,7 +55,9 @@ def test_a_text_that_is_nearly_a_field_is_named():
     (text,) = said("errorCoed and EventName=CreateModel", record(0))
     assert text == "errorCoed was looked for as a text; did you mean the field errorCode?"
     assert said("fraud or error or AKIAIOSFODNN7EXAMPLX", record(0)) == []
-    assert said("not errorCoed", record(0)) == []
+    (hint,) = hints(searcher(record(0)), parse("EventName=CreateModel not errorCoed"), matched=True)
+    assert hint.text == text
+    assert hints(searcher(record(0)), parse("sagemaker"), matched=True) == []
 
 
 @pytest.mark.parametrize(

@@ -108,8 +108,8 @@ def hints(
     values = [each for part in parts for each in _values(part)]
     newest = _Newest(_strange(fields), values, most)
     found = _hints(searcher, newest, visible or Everything())
+    found += [hint for part in parts for text in _texts(part) for hint in _field_meant(text)]
     if not matched:
-        found += [hint for text in _texts(condition) for hint in _field_meant(text)]
         found += [hint for each in values for hint in _marks(each)]
     return found
 
@@ -161,9 +161,11 @@ def _values(condition: Condition) -> Iterator[Is | Like]:
 
 
 def _texts(condition: Condition) -> Iterator[str]:
-    """Yield the texts that are looked for anywhere, but for those under a not."""
+    """Yield the texts that are looked for anywhere."""
     if isinstance(condition, Text):
         yield condition.text
+    elif isinstance(condition, Not):
+        yield from _texts(condition.inner)
     elif isinstance(condition, And | Or):
         for part in condition.parts:
             yield from _texts(part)
