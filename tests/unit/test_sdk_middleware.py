@@ -117,6 +117,20 @@ def test_a_read_that_fails_has_an_error_and_no_answer(orders):
     assert record["resources"] == [{"accountId": "123456789012", "ARN": "arn:aws:orders:::7"}]
 
 
+def test_an_error_quotes_no_secret(service):
+    async def sign_in(request):
+        sent = await request.json()
+        said = f"{sent['password']} is no good password of {sent['name']}"
+        return JSONResponse({"message": said}, status_code=400)
+
+    service.app = Starlette(routes=[Route("/in", sign_in, methods=["POST"])])
+    service.app.add_middleware(AuditMiddleware, recorder=service.trail)
+    service.asgi("POST", "/in", b'{"password":"very secret","name":"adam"}')
+    record = service.record()
+    assert record["errorMessage"] == f"{HIDDEN} is no good password of adam"
+    assert "very secret" not in json.dumps(record)
+
+
 def test_the_authors_word_counts(orders):
     orders.asgi("POST", "/search", b'["a", "b"]')
     record = orders.record()

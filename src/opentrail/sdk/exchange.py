@@ -9,9 +9,10 @@ from typing import Any, TypedDict
 from urllib.parse import unquote_plus
 
 import msgspec
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET
 
 from opentrail.sdk.audit import PLAIN, AuditEvent
+from opentrail.sdk.echoes import without_echoes
 from opentrail.sdk.guard import Guard
 from opentrail.sdk.record import UNWRITABLE, Record, encoded, omitted, text, written
 from opentrail.sdk.recorder import Recorder
@@ -199,7 +200,8 @@ def _made(options: Options, exchange: Exchange) -> Record:
     if not exchange.status and not exchange.failure:
         exchange.failure = NO_RESPONSE
     failed = exchange.status >= ERROR_STATUS or bool(exchange.failure)
-    code, message = _error(exchange, answer) if failed else (UNSET, UNSET)
+    shown = recorder.hide(parameters, names) if parameters else None
+    code, said = _error(exchange, answer) if failed else (UNSET, "")
     return Record(
         user_identity=exchange.identity or {"type": "Unknown", "accountId": recorder.account},
         event_time=iso_seconds(int(exchange.at_s)),
@@ -209,8 +211,8 @@ def _made(options: Options, exchange: Exchange) -> Record:
         source_ip_address=exchange.source_ip,
         user_agent=text(exchange.user_agent),
         error_code=code,
-        error_message=message,
-        request_parameters=recorder.hide(parameters, names) if parameters else None,
+        error_message=text(without_echoes(said, parameters, shown)) if said else UNSET,
+        request_parameters=shown,
         response_elements=None
         if failed or reads or answer is None
         else _object(recorder.hide(answer, names)),
@@ -285,14 +287,14 @@ def _identity(options: Options, actor: str | Mapping[str, Any] | None) -> object
     return written(actor)  # it is the user's, who may change it
 
 
-def _error(exchange: Exchange, answer: object) -> tuple[str, str | UnsetType]:
-    """Return errorCode and errorMessage, if there is one."""
+def _error(exchange: Exchange, answer: object) -> tuple[str, str]:
+    """Return errorCode and errorMessage; "" where there is none."""
     if exchange.failure:
-        return exchange.failure, UNSET
+        return exchange.failure, ""
     said = answer if isinstance(answer, dict) else {}
     code = next((v for n in _CODES if isinstance(v := said.get(n), str) and v), "")
     message = next((v for n in _MESSAGES if isinstance(v := said.get(n), str) and v), "")
-    return text(code) or _phrase(exchange.status), text(message) or UNSET
+    return text(code) or _phrase(exchange.status), message
 
 
 def _phrase(status: int) -> str:
