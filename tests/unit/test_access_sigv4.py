@@ -206,6 +206,14 @@ def test_the_date_header_serves_where_there_is_no_x_amz_date():
     check(signed)
 
 
+@pytest.mark.parametrize(
+    "date", ["Fri, 31 Dec 9999 23:59:59 -0100", "Mon, 01 Jan 99999999999999 00:00:00 GMT"]
+)
+def test_a_date_header_of_no_year_that_there_is(date):
+    signed = Signer().sign(headers={"Date": "Mon, 01 Jan 2024 00:00:00 GMT", **TARGET})
+    assert refusal(with_header(signed, "date", date)).code == "IncompleteSignatureException"
+
+
 @pytest.mark.parametrize("date", ["", "yesterday", "20240230T000000Z", "20241301T000000Z"])
 def test_a_date_that_is_none(date):
     signed = Signer().sign(headers=TARGET)

@@ -180,10 +180,10 @@ def _from_http_date(text: str) -> str:
         return text
     try:
         when = parsedate_to_datetime(text)
-    except ValueError:
+        aware = when if when.tzinfo else when.replace(tzinfo=UTC)
+        return aware.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
+    except (ValueError, OverflowError):  # no date, or one of no year that there is
         return ""
-    aware = when if when.tzinfo else when.replace(tzinfo=UTC)
-    return aware.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
 
 
 def _check_scope(head: RequestHead, credential: Credential, timestamp: str) -> None:
