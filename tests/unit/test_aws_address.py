@@ -12,7 +12,7 @@ from opentrail.aws.address import addressed, upstream_target
 from opentrail.aws.protocol import unsupported
 from opentrail.aws.request import RequestHead, Target
 from opentrail.aws.route import identify, parse_credential
-from opentrail.capture.call import BODY_KEPT_MAX, Body, plain
+from opentrail.capture.call import BODY_KEPT_MAX, MEMBERS_MAX, Body, plain
 
 DOMAIN = "aws.example.org"
 
@@ -202,6 +202,14 @@ def test_a_gzipped_body_is_read_up_to_a_bound():
     bomb = gzip.compress(b"a" * (BODY_KEPT_MAX + 1))
     found = plain(Body(bomb, len(bomb)), GZIPPED)
     assert (len(found.data), found.complete) == (BODY_KEPT_MAX, False)
+
+
+def test_a_gzipped_body_of_too_many_members_is_not_read_to_its_end():
+    empty, last = gzip.compress(b""), gzip.compress(b"last")
+    few = empty * (MEMBERS_MAX - 1) + last
+    assert plain(Body(few, len(few)), GZIPPED) == Body(b"last", 4)
+    many = empty * MEMBERS_MAX + last
+    assert not plain(Body(many, len(many)), GZIPPED).complete
 
 
 def test_the_beginning_of_a_gzipped_body_says_what_is_called():

@@ -16,6 +16,9 @@ so nothing of a longer body could be recorded anyway. Longer bodies stream throu
 GZIP_MAGIC = b"\x1f\x8b"
 """How each member of a gzip file begins (RFC 1952, 2.3.1); anything else behind one is padding."""
 
+MEMBERS_MAX = 1000
+"""Of one gzip file: each costs a copy of what follows it."""
+
 _REQUEST_ID_HEADERS = ("x-amzn-requestid", "x-amz-request-id", "x-amzn-request-id")
 
 
@@ -74,12 +77,13 @@ def plain(body: Body, headers: Mapping[str, str]) -> Body:
 def _inflated(packed: bytes) -> tuple[bytes, bool]:
     """Return what all members of a gzip file hold, and whether that is all. Raises: zlib.error."""
     data = b""
-    while True:
+    for _ in range(MEMBERS_MAX):
         inflater = zlib.decompressobj(zlib.MAX_WBITS | 16)
         data += inflater.decompress(packed, BODY_KEPT_MAX + 1 - len(data))
         packed = inflater.unused_data
         if not inflater.eof or not packed.startswith(GZIP_MAGIC) or len(data) > BODY_KEPT_MAX:
             return data[:BODY_KEPT_MAX], inflater.eof and len(data) <= BODY_KEPT_MAX
+    return data, False
 
 
 class Caller(msgspec.Struct, frozen=True, gc=False):

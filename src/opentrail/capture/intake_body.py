@@ -11,6 +11,7 @@ from collections.abc import Mapping
 
 import msgspec
 
+from opentrail.capture.call import MEMBERS_MAX
 from opentrail.errors import ClientError
 from opentrail.event.parts import value_end, whole
 from opentrail.eventlog.base import RECORD_BYTES_MAX
@@ -80,10 +81,6 @@ def unpacked(body: bytes, encoding: str) -> bytes:
             415,
         )
     return _gunzipped(body)
-
-
-MEMBERS_MAX = 1000
-"""Of one body: each costs a copy of what follows it."""
 
 
 def _gunzipped(body: bytes) -> bytes:
