@@ -206,6 +206,15 @@ def test_the_date_header_serves_where_there_is_no_x_amz_date():
     check(signed)
 
 
+@pytest.mark.parametrize("presign", [False, True])
+def test_what_s3_goes_by_is_signed(presign):
+    signed = Signer("s3", presigned_s=60 * presign).sign("PUT", "http://127.0.0.1/b/k")
+    check(with_header(signed, "x-amz-cf-id", "from CloudFront"))
+    check(with_header(signed, "range", "bytes=0-1"))
+    error = refusal(with_header(signed, "x-amz-copy-source", "bucket/other"))
+    assert (error.code, "not signed" in error.message) == ("InvalidSignatureException", True)
+
+
 @pytest.mark.parametrize(
     "date", ["Fri, 31 Dec 9999 23:59:59 -0100", "Mon, 01 Jan 99999999999999 00:00:00 GMT"]
 )

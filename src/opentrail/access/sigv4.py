@@ -41,6 +41,11 @@ _STREAMING_PREFIX = "STREAMING-"
 _UNSIGNED_CHUNKS = "STREAMING-UNSIGNED-PAYLOAD-TRAILER"
 _LENGTH = re.compile(r"[0-9]{1,15}", re.ASCII)
 _RAW_PATH_SERVICES = frozenset({"s3", "s3express", "s3-object-lambda", "s3-outposts"})
+_SIGNED_OTHERWISE = frozenset(
+    {"x-amz-cf-id", "x-amz-content-sha256", "x-amz-date", "x-amz-security-token"}
+)
+"""Time and hash are lines of what is signed, the token is compared with the key's; CloudFront marks what
+passes it."""
 _BLANKS = re.compile(r"[ \t]+")
 _CANONICAL_PATH = re.compile(r"(?:/[A-Za-z0-9\-_~][A-Za-z0-9\-._~]*)+/?")
 """Paths of which nothing is encoded, and no segment is empty or made of dots."""
@@ -206,6 +211,14 @@ def _check_scope(head: RequestHead, credential: Credential, timestamp: str) -> N
     if "x-amz-target" in head.headers and "x-amz-target" not in credential.signed_headers:
         raise refusals.bad_signature(
             "'X-Amz-Target' must be a 'SignedHeader' in the AWS Authorization."
+        )
+    if name in _RAW_PATH_SERVICES and any(
+        header.startswith("x-amz-") and header not in credential.signed_headers
+        for header in head.headers.keys() - _SIGNED_OTHERWISE
+    ):
+        # x-amz-copy-source makes a copy of an upload: S3 refuses these, too.
+        raise refusals.bad_signature(
+            "There were headers present in the request which were not signed."
         )
 
 
