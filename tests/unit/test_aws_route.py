@@ -340,3 +340,20 @@ def test_nothing_makes_it_raise(method, path, query, headers, body):
     made = RequestHead(method, path, query, headers)
     found = identify(made, parse_credential(made), body)
     assert found.operation.isalnum() or not found.operation
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "//endpoints/e/invocations",
+        "/x/../endpoints/e/invocations",
+        "/x/%2E%2e/endpoints/./e//invocations",
+    ],
+)
+def test_a_path_that_servers_read_as_another_names_that_ones_operation(path):
+    scope = "Credential=AKIA/20260101/us-east-1/{}/aws4_request, SignedHeaders=host, Signature=0"
+    for name, operation in (("sagemaker", "InvokeEndpoint"), ("s3", "PostObject")):
+        headers = {"authorization": f"AWS4-HMAC-SHA256 {scope.format(name)}"}
+        head = RequestHead("POST", path, "", headers)
+        found = identify(head, parse_credential(head), b"").operation
+        assert (found == operation) == (name == "sagemaker")

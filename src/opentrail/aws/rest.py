@@ -89,6 +89,18 @@ class Router:
         return incomplete
 
 
+def plain_path(path: str) -> str:
+    """Return a path without empty segments and those made of dots, as many servers read it."""
+    kept: list[str] = []
+    for segment in path.split("/"):
+        dots = segment.replace("%2e", ".").replace("%2E", ".")
+        if dots == "..":
+            del kept[-1:]
+        elif dots not in ("", "."):
+            kept.append(segment)
+    return "/" + "/".join(kept)
+
+
 def split_path(path: str) -> list[str]:
     """Return the segments of a raw path; a closing slash makes an empty last one."""
     return path[1:].split("/")

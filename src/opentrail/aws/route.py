@@ -16,6 +16,7 @@ import msgspec
 from opentrail.aws import catalog, tables
 from opentrail.aws.catalog import Group
 from opentrail.aws.request import Credential, RequestHead, Target
+from opentrail.aws.rest import plain_path
 from opentrail.aws.tables import ServiceRow
 from opentrail.errors import ClientError
 
@@ -213,13 +214,24 @@ def identify(
     sent = _sent(head, group, body)
     if sent is None or (head.path != "/" and sent.protocol != CBOR):
         routes = catalog.unsigned() if group is None and credential is None else group
-        found = routes.router.find(head) if routes else None
+        found = _by_path(routes, head) if routes else None
         if found is not None:
             return _as_signed(found, credential)
     source = _scope_source(credential)
     if sent is not None:
         return _named(sent, group, source)
     return _unknown(_Sent("", "", _guessed_protocol(head, group)), group, source)
+
+
+def _by_path(routes: Group, head: RequestHead) -> Target | None:
+    """Return the operation at a path; else at the one that servers may read it as, but for S3's."""
+    found = routes.router.find(head)
+    if found is not None or "s3" in {row.signing_name for row in routes.services}:
+        return found
+    plain = plain_path(head.path)
+    if plain == head.path:
+        return None
+    return routes.router.find(msgspec.structs.replace(head, path=plain))
 
 
 def _usual_call(head: RequestHead, credential: Credential) -> Target | None:
