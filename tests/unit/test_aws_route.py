@@ -6,6 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.aws_requests import scope
 
+from opentrail.aws.model import operation as operation_of
+from opentrail.aws.protocol import request_members
 from opentrail.aws.request import Credential, RequestHead
 from opentrail.aws.route import identify, parse_credential
 
@@ -355,5 +357,9 @@ def test_a_path_that_servers_read_as_another_names_that_ones_operation(path):
     for name, operation in (("sagemaker", "InvokeEndpoint"), ("s3", "PostObject")):
         headers = {"authorization": f"AWS4-HMAC-SHA256 {scope.format(name)}"}
         head = RequestHead("POST", path, "", headers)
-        found = identify(head, parse_credential(head), b"").operation
-        assert (found == operation) == (name == "sagemaker")
+        found = identify(head, parse_credential(head), b"")
+        assert (found.operation == operation) == (name == "sagemaker")
+        model = operation_of(found)
+        if name == "sagemaker":
+            assert model is not None
+            assert request_members(model, head, b"") == {"EndpointName": "e"}

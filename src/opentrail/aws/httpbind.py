@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, unquote
 
 from opentrail.aws.model import Member, Operation, Shape
 from opentrail.aws.request import RequestHead
-from opentrail.aws.rest import QUERY_FIELDS_MAX, split_path, template_segments
+from opentrail.aws.rest import QUERY_FIELDS_MAX, plain_path, split_path, template_segments
 from opentrail.aws.textvalue import from_text
 
 
@@ -59,9 +59,11 @@ def response_bound(output: Shape, status: int, headers: Mapping[str, str]) -> di
 
 
 def _labels(template: str, path: str) -> dict[str, str]:
-    """Return what the labels of ``template`` stand for in the raw ``path``, percent-decoded."""
+    """Return what the labels of ``template`` stand for in ``path``, percent-decoded."""
     parts = template_segments(template)
     segments = split_path(path)
+    if not _fit(parts, segments):
+        segments = split_path(plain_path(path))  # as ``route.identify`` has found the operation
     found: dict[str, str] = {}
     for at, part in enumerate(parts):
         if part.endswith("+}"):
@@ -71,6 +73,17 @@ def _labels(template: str, path: str) -> dict[str, str]:
         if part.startswith("{") and at < len(segments):
             found[part[1:-1]] = unquote(segments[at])
     return found
+
+
+def _fit(parts: Sequence[str], segments: Sequence[str]) -> bool:
+    """Return whether the segments of a path are those of a template, as they stand there."""
+    if any(part.endswith("+}") for part in parts):
+        return True
+    given = segments[:-1] if len(segments) > len(parts) and not segments[-1] else segments
+    return len(parts) == len(given) and all(
+        part.startswith("{") or part == unquote(segment)
+        for part, segment in zip(parts, given, strict=True)
+    )
 
 
 def _query(text: str) -> dict[str, list[str]]:
