@@ -350,6 +350,7 @@ def test_nothing_makes_it_raise(method, path, query, headers, body):
         "//endpoints/e/invocations",
         "/x/../endpoints/e/invocations",
         "/x/%2E%2e/endpoints/./e//invocations",
+        "/endpoints%2Fe%2finvocations",
     ],
 )
 def test_a_path_that_servers_read_as_another_names_that_ones_operation(path):

@@ -90,9 +90,12 @@ class Router:
 
 
 def plain_path(path: str) -> str:
-    """Return a path without empty segments and those made of dots, as many servers read it."""
+    """Return a path without empty segments and those made of dots, as many servers read it.
+
+    Some decode slashes before they look for segments.
+    """
     kept: list[str] = []
-    for segment in path.split("/"):
+    for segment in path.replace("%2f", "/").replace("%2F", "/").split("/"):
         dots = segment.replace("%2e", ".").replace("%2E", ".")
         if dots == "..":
             del kept[-1:]
