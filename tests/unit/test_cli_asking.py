@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is asked on a command line: never silently something else than what was meant."""
 
-import json
-
 import pytest
 from support.data_directories import data_directory, record
+from support.searches import numbers
 from support.server import run
 
 RECORDS = [
@@ -20,13 +19,6 @@ def home(tmp_path_factory):
     home = tmp_path_factory.mktemp("asking")
     data_directory(home / "opentrail-data", RECORDS)
     return home
-
-
-def numbers(home, *arguments: str) -> list[int]:
-    """Return which records a search finds, in its order."""
-    done = run("search", *arguments, "--format", "ndjson", home=home)
-    assert done.returncode == (0 if done.stdout else 1), done.stderr
-    return [int(json.loads(line)["eventID"][-12:]) for line in done.stdout.splitlines()]
 
 
 @pytest.mark.parametrize(

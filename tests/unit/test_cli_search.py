@@ -14,6 +14,7 @@ import duckdb
 import pytest
 from support.data_directories import data_directory, encoded, record
 from support.memory_log import MemoryLog
+from support.searches import numbers
 from support.server import PROGRAM, clean_environment, run
 from support.terminal import lines_of, on_terminal
 
@@ -55,13 +56,6 @@ def home(tmp_path_factory):
     home = tmp_path_factory.mktemp("search")
     data_directory(home / "opentrail-data", RECORDS)
     return home
-
-
-def numbers(home, *arguments: str) -> list[int]:
-    """Return which records a search finds, in its order."""
-    done = run("search", *arguments, "--format", "ndjson", home=home)
-    assert done.returncode == (0 if done.stdout else 1), done.stderr
-    return [int(json.loads(line)["eventID"][-12:]) for line in done.stdout.splitlines()]
 
 
 @pytest.mark.parametrize(
