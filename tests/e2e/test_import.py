@@ -224,9 +224,8 @@ def test_interrupted_it_says_what_is_done_and_how_to_go_on(made: list[bytes], tm
         stderr=subprocess.PIPE,
         text=True,
     )
-    with (tmp_path / "pipe").open("wb"):
+    with (tmp_path / "pipe").open("wb"):  # returns when it is opened to be read
         servers.wait_until((tmp_path / "data" / "quarantine.ndjson").exists)
-        time.sleep(0.3)
         running.send_signal(signal.SIGINT)
     said, hint = running.communicate(timeout=20)
     assert running.returncode == 130

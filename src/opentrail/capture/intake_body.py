@@ -13,7 +13,7 @@ import msgspec
 
 from opentrail.capture.call import MEMBERS_MAX
 from opentrail.errors import ClientError
-from opentrail.event.parts import value_end, whole
+from opentrail.event.parts import is_json, value_end, whole
 from opentrail.eventlog.base import RECORD_BYTES_MAX
 from opentrail.eventlog.frame import FRAMES_BYTES_MAX
 
@@ -51,8 +51,6 @@ class _Object(msgspec.Struct, gc=False):
 
 
 _count_objects = msgspec.json.Decoder(list[_Object]).decode
-_parse_one = msgspec.json.Decoder(msgspec.Raw).decode
-_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 def too_long() -> ClientError:
@@ -147,7 +145,7 @@ def read(body: bytes, content_type: str = "") -> Text:
         return Text(text[container.end() : -1].strip(BLANKS))
     if text.find(b"\n") < 0 or _is_record(text.partition(b"\n")[0].strip(BLANKS)):
         return Text(text, lines=True)
-    if not _is_json(text):
+    if not is_json(text):
         raise ClientError(
             "InvalidRequestException",
             "The body is neither a JSON array, nor an object with Records and nothing else,"
@@ -214,14 +212,6 @@ def _array(text: bytes) -> list[bytes]:
 
 def _is_record(line: bytes) -> bool:
     """Whether ``line`` is a JSON value, or one by its brackets: a bad record, not a part of one."""
-    if _is_json(line):
+    if is_json(line):
         return True
     return len(line) <= RECORD_BYTES_MAX and value_end(line, 0) == len(line)
-
-
-def _is_json(text: bytes) -> bool:
-    try:
-        _parse_one(text)
-    except _UNREADABLE:
-        return False
-    return True

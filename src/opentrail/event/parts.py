@@ -19,21 +19,32 @@ NESTING_MAX = 100_000
 """Of brackets in each other; a file of nothing else must not be looked at for minutes."""
 # What is inside of a string is skipped at once. No string goes on in another line, so that a lost quote
 # does not make strings of all that follows in a file of lines.
-_TEXT = rb'"[^"\\\n]*+(?:\\[^\n][^"\\\n]*+)*+"'
-_SIMPLE = re.compile(_TEXT + rb"|(?:null|true|false|-?[0-9][0-9.eE+-]*+)(?![\w.])")
-_TO_BRACKET = re.compile(rb'[^"\[\]{}]*+(?:' + _TEXT + rb'[^"\[\]{}]*+)*+([\[\]{}])')
+TEXT = rb'"[^"\\\n]*+(?:\\[^\n][^"\\\n]*+)*+"'
+"""A JSON text, quotes and all."""
+_SIMPLE = re.compile(TEXT + rb"|(?:null|true|false|-?[0-9][0-9.eE+-]*+)(?![\w.])")
+_TO_BRACKET = re.compile(rb'[^"\[\]{}]*+(?:' + TEXT + rb'[^"\[\]{}]*+)*+([\[\]{}])')
 _PLAIN = re.compile(rb'[^"\[\]{},]*+')
 _BLANKS = re.compile(rb"[ \t\r\n]*+")
-_WORD = re.compile(rb"(?:" + _TEXT + rb"|[\w.+-]++)(?=[ \t\r\n]*+[,\]])")
+_WORD = re.compile(rb"(?:" + TEXT + rb"|[\w.+-]++)(?=[ \t\r\n]*+[,\]])")
 _QUOTE = ord('"')
 _COMMA = re.compile(rb"[ \t\r\n]*+,?[ \t\r\n]*+")
-_NAME = re.compile(rb"(" + _TEXT + rb")[ \t\r\n]*+:[ \t\r\n]*+")
+_NAME = re.compile(rb"(" + TEXT + rb")[ \t\r\n]*+:[ \t\r\n]*+")
 
+_raw = msgspec.json.Decoder(msgspec.Raw).decode
 _list = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _fields = msgspec.json.Decoder(Fields).decode
 
 Part = tuple[int, bytes]
 """Where an element stands in what was taken apart, and its bytes."""
+
+
+def is_json(data: bytes) -> bool:
+    """Return whether ``data`` is one JSON text, as far as a parser that skips values looks."""
+    try:
+        _raw(data)
+    except UNREADABLE:
+        return False
+    return True
 
 
 def past_blanks(data: bytes, at: int) -> int:

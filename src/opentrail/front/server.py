@@ -101,7 +101,7 @@ class Server:
         if exchange.path.startswith(PREFIX):
             self._loop.call_soon(self._operate, exchange)
         else:
-            self._spawn(self._handle(self._gateway, exchange, *self._arrived(exchange)))
+            self._spawn(self._handle(self._gateway, exchange))
 
     def _arrived(self, exchange: Exchange) -> tuple[Arrival, RequestBody]:
         body = RequestBody(exchange.stream, exchange.announced)
@@ -112,27 +112,30 @@ class Server:
 
     def _operate(self, exchange: Exchange) -> None:
         """Answer what lies under /_opentrail/, without a task if that can be."""
-        arrival, body = self._arrived(exchange)
         try:
-            begun = self._operations.begin(arrival, body, exchange)
+            arrived = self._arrived(exchange)
+            begun = self._operations.begin(*arrived, exchange)
         except Exception:
             exchange.break_off()
-            raise
+            raise  # the loop tells of it
         if begun is None:
-            self._spawn(self._handle(self._operations, exchange, arrival, body))
+            self._spawn(self._handle(self._operations, exchange, arrived))
         else:
             self._tasks.add(begun)
             begun.add_done_callback(partial(self._operated, exchange))
 
     def _operated(self, exchange: Exchange, begun: asyncio.Future[Any]) -> None:
-        self._tasks.discard(begun)
-        if not exchange.answered:
+        if exchange.answered:
+            self._tasks.discard(begun)
+        else:
             exchange.break_off()
+            self._ended(begun)
 
     async def _handle(
-        self, app: App, exchange: Exchange, arrival: Arrival, body: RequestBody
+        self, app: App, exchange: Exchange, arrived: tuple[Arrival, RequestBody] | None = None
     ) -> None:
         try:
+            arrival, body = arrived or self._arrived(exchange)
             await app.handle(arrival, body, exchange)
         finally:
             if not exchange.answered:
@@ -160,7 +163,7 @@ class Server:
         self._tasks.add(task)
         task.add_done_callback(self._ended)
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
+    def _ended(self, task: asyncio.Future[Any]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             _log.error("a call failed", exc_info=error)

@@ -311,24 +311,27 @@ class Or:
         return any(part.holds(event) for part in self.parts)
 
 
-def fields_of(condition: Condition) -> Iterator[str]:
-    """Yield the names of the fields that ``condition`` looks at."""
-    if isinstance(condition, Is | Contains | Like | Within | There):
-        yield condition.field
-    elif isinstance(condition, Not):
-        yield from fields_of(condition.inner)
+def leaves(condition: Condition) -> Iterator[Condition]:
+    """Yield the conditions that ``condition`` is made of, those under a not, too."""
+    if isinstance(condition, Not):
+        yield from leaves(condition.inner)
     elif isinstance(condition, And | Or):
         for part in condition.parts:
-            yield from fields_of(part)
+            yield from leaves(part)
+    else:
+        yield condition
+
+
+def fields_of(condition: Condition) -> Iterator[str]:
+    """Yield the names of the fields that ``condition`` looks at."""
+    for each in leaves(condition):
+        if isinstance(each, Is | Contains | Like | Within | There):
+            yield each.field
 
 
 def size_of(condition: Condition) -> int:
     """Return how many conditions ``condition`` is made of."""
-    if isinstance(condition, Not):
-        return size_of(condition.inner)
-    if isinstance(condition, And | Or):
-        return sum(map(size_of, condition.parts))
-    return 1
+    return sum(1 for _ in leaves(condition))
 
 
 def all_of(parts: Sequence[Condition]) -> Condition:

@@ -25,6 +25,7 @@ from opentrail.history.conditions import (
     There,
     field_name,
     fields_of,
+    leaves,
 )
 from opentrail.history.other_languages import FIELD_TYPED
 from opentrail.history.search import Question, Searcher
@@ -105,10 +106,13 @@ def hints(
     """
     parts = list(_unproven(condition)) if matched else [condition]
     fields = (name for part in parts for name in fields_of(part))
-    values = [each for part in parts for each in _values(part)]
+    conditions = [each for part in parts for each in leaves(part)]
+    # Under a not a misspelt value lets through what it should not.
+    values = [each for each in conditions if isinstance(each, Is | Like)]
     newest = _Newest(_strange(fields), values, most)
     found = _hints(searcher, newest, visible or Everything())
-    found += [hint for part in parts for text in _texts(part) for hint in _field_meant(text)]
+    texts = [each.text for each in conditions if isinstance(each, Text)]
+    found += [hint for text in texts for hint in _field_meant(text)]
     if not matched:
         found += [hint for each in values for hint in _marks(each)]
     return found
@@ -147,28 +151,6 @@ def _look(searcher: Searcher, newest: _Newest, visible: Condition) -> None:
         # One of its own, so that what is parsed is not kept with the hits.
         newest.look_at(Event(hit.event.data, hit.event.derived))
     newest.whole = searcher.reached is None and searcher.damage is None
-
-
-def _values(condition: Condition) -> Iterator[Is | Like]:
-    """Yield the conditions on values. Under a not a misspelt one lets through what it should not."""
-    if isinstance(condition, Is | Like):
-        yield condition
-    elif isinstance(condition, Not):
-        yield from _values(condition.inner)
-    elif isinstance(condition, And | Or):
-        for part in condition.parts:
-            yield from _values(part)
-
-
-def _texts(condition: Condition) -> Iterator[str]:
-    """Yield the texts that are looked for anywhere."""
-    if isinstance(condition, Text):
-        yield condition.text
-    elif isinstance(condition, Not):
-        yield from _texts(condition.inner)
-    elif isinstance(condition, And | Or):
-        for part in condition.parts:
-            yield from _texts(part)
 
 
 def _field_meant(text: str) -> Iterator[Hint]:

@@ -8,10 +8,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import msgspec
-
-from opentrail.event.codec import UNREADABLE
-from opentrail.event.parts import is_object, past_blanks, value_end
+from opentrail.event.parts import is_json, is_object, past_blanks, value_end
 from opentrail.imports import wrapped
 
 LAYERS_MAX = 16
@@ -29,7 +26,6 @@ TRIES_MAX = 100
 VALUE_BYTES_MAX = 4 * 1024 * 1024
 """Of one record: sixteen times the largest, as it may be indented."""
 _BRACKETS = frozenset(b"{[")
-_raw = msgspec.json.Decoder(msgspec.Raw).decode
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,21 +69,13 @@ Split = Value | Unread
 
 def values(data: bytes, start: int, layers: int = LAYERS_MAX) -> Iterator[Split]:
     """Yield the values of ``data``, which begins at ``start``, and what of it is none."""
-    if _is_json(data):
+    if is_json(data):
         at = past_blanks(data, 0)
         return iter((Value(start + at, data[at:].rstrip(), layers),))
     newline = data.find(b"\n")
-    if newline < 0 or (not _is_json(data[:newline]) and _begins_with_value(data, newline)):
+    if newline < 0 or (not is_json(data[:newline]) and _begins_with_value(data, newline)):
         return _joined(data, start, layers)
     return lines(data, start, layers)
-
-
-def _is_json(data: bytes) -> bool:
-    try:
-        _raw(data)
-    except UNREADABLE:
-        return False
-    return True
 
 
 def _past_separators(data: bytes, at: int) -> int:
@@ -167,7 +155,7 @@ def lines(data: bytes, start: int, layers: int = LAYERS_MAX) -> Iterator[Split]:
         begin = past_blanks(line, 0)
         value = line[begin:].rstrip()
         prefix = _PREFIX.match(value)
-        if value and _is_json(value):
+        if value and is_json(value):
             yield Value(at + begin, value, layers)
         elif prefix is not None and value_end(value, prefix.end()) == len(value):
             yield Value(at + begin + prefix.end(), value[prefix.end() :], layers)

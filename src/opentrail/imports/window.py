@@ -8,7 +8,7 @@ Firehose joins), or one list is the whole file, in whatever it is wrapped.
 import re
 from collections.abc import Iterator
 
-from opentrail.event.parts import past_blanks, past_comma, text_of, value_end
+from opentrail.event.parts import TEXT, past_blanks, past_comma, text_of, value_end
 from opentrail.imports import wrapped
 from opentrail.imports.split import (
     NEXT,
@@ -23,18 +23,17 @@ from opentrail.imports.ungzip import NotReadable
 
 _AHEAD = 64 * 1024
 """Bytes between two lists, and after the last one, at most."""
-_TEXT = rb'"[^"\\\n]*+(?:\\[^\n][^"\\\n]*+)*+"'
-_NAME = rb"\s*+" + _TEXT + rb"\s*+:\s*+"
-_SHORT = rb"(?:" + _TEXT + rb"|[^\s\"{}\[\],]++|\{[^{}\[\]]*+\}|\[[^{}\[\]]*+\])\s*+"
+_NAME = rb"\s*+" + TEXT + rb"\s*+:\s*+"
+_SHORT = rb"(?:" + TEXT + rb"|[^\s\"{}\[\],]++|\{[^{}\[\]]*+\}|\[[^{}\[\]]*+\])\s*+"
 _INTO = re.compile(
-    rb"\s*+(?:(\[)|\{(?:" + _NAME + _SHORT + rb",)*+\s*+(" + _TEXT + rb")\s*+:\s*+(?=[\[{]))"
+    rb"\s*+(?:(\[)|\{(?:" + _NAME + _SHORT + rb",)*+\s*+(" + TEXT + rb")\s*+:\s*+(?=[\[{]))"
 )
 """Into a list, or into the member of an object in which one is, past what is short."""
 _OUT = re.compile(rb"(?:\s*+,?" + _NAME + _SHORT + rb")*+\s*+([\]}])")
 _AGAIN = re.compile(rb"\n(?=[{\[])|" + NEXT.pattern)
 """Where a value begins that is no part of another, as values are printed; or the next of a list."""
 _DAMAGED = "the file is damaged here, or cut short"
-_NAMES = re.compile(rb"(" + _TEXT + rb")\s*+:")
+_NAMES = re.compile(rb"(" + TEXT + rb")\s*+:")
 _DEPTH_MAX = 8
 """Of lists and objects around a list."""
 
