@@ -191,6 +191,24 @@ def test_a_table_fits_its_terminal_and_keeps_the_time(home, columns):
     assert ("Region" in shown[0]) == (columns >= 110)
 
 
+def test_output_that_is_not_utf_8_has_escapes(tmp_path):
+    data_directory(tmp_path / "opentrail-data", [record(0, eventName="Mod\u00e8le\u65e5")])
+    latin = {"PYTHONIOENCODING": "latin-1"}
+    for command in ("tail", "search --top EventName", "expect --since 2026 EventName"):
+        done = subprocess.run(
+            [PROGRAM, *command.split()],
+            env=clean_environment(tmp_path) | latin,
+            cwd=tmp_path,
+            capture_output=True,
+            check=False,
+        )
+        assert (done.returncode, done.stderr) == (0, b"")
+        assert "Mod\u00e8le\\u65e5".encode("latin-1") in done.stdout
+    ascii_only = {"PYTHONIOENCODING": "ascii", "NO_COLOR": "1"}
+    shown = lines_of(on_terminal("search", home=tmp_path, columns=40, **ascii_only))
+    assert [line[:23] for line in shown] == ["Time                 Ev", "2026-01-31T10:00:00Z Mo"]
+
+
 def test_a_table_says_when_there_is_more(home):
     shown = lines_of(on_terminal("search", "--max-results", "2", home=home, columns=80))
     assert shown[-1].startswith("the newest 2; --count")

@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import TextIOWrapper
 from pathlib import Path
 from typing import NoReturn, TextIO
 
@@ -102,6 +103,7 @@ def cli() -> None:
 def main() -> None:
     """Run the command line."""
     _open_standard_files()
+    _write_any_text()
     try:
         cli.main(standalone_mode=False)
     except click.exceptions.Abort:
@@ -141,6 +143,15 @@ def _open_standard_files() -> None:
             nowhere = os.open(os.devnull, os.O_RDWR)
             fcntl.fcntl(nowhere, fcntl.F_SETFD, 0)  # back's and a command's too
             setattr(sys, name, os.fdopen(nowhere, mode, encoding="utf-8", closefd=False))
+
+
+def _write_any_text() -> None:
+    """Have what the output's encoding lacks be written with escapes, as standard error does.
+
+    Names hold any character, and not every terminal and pipe is UTF-8: that ends no command.
+    """
+    if isinstance(sys.stdout, TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 @contextmanager

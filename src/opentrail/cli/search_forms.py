@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import IO
 
 from rich.cells import cell_len
-from rich.console import Console
+from rich.console import Console, OverflowMethod
 from rich.table import Table
 from rich.text import Text
 
@@ -59,8 +59,9 @@ def _table(found: Found, output: Path | None) -> None:
     count = len(_TITLES) if console.width >= _WIDE else _NARROW_COLUMNS
     rows = [row[:count] for row in map(_row, found)]
     table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 1, 0, 0))
+    cut: OverflowMethod = "crop" if console.options.ascii_only else "ellipsis"
     for title, width in zip(_TITLES, _widths(rows, count, console.width), strict=False):
-        table.add_column(title, width=width, overflow="ellipsis", no_wrap=True)
+        table.add_column(title, width=width, overflow=cut, no_wrap=True)
     for row in rows:
         table.add_row(*map(Text, row), style="red" if row[_ERROR] else "")
     if rows:
