@@ -36,13 +36,14 @@ from opentrail.trails.deliver import Delivery
 from opentrail.trails.deliver import Rooms as DeliveryRooms
 from opentrail.trails.digest import Digests, SigningRooms
 from opentrail.trails.digest_setting import DigestSetting
-from opentrail.trails.feed import Feeder, FeedRooms
+from opentrail.trails.feed import Feeder
 from opentrail.trails.gauges import gauges
 from opentrail.trails.keys import DigestKeys
 from opentrail.trails.kmskeys import signers_of
 from opentrail.trails.membership import Membership
 from opentrail.trails.organization_upstream import organizations_of
 from opentrail.trails.registry import Registry
+from opentrail.trails.target import TargetRooms
 from opentrail.trails.target_client import Endpoints
 from opentrail.trails.targets import Targets, targets_of
 from opentrail.wire.app import ApiRequest, ApiResponse, CloudTrailApi
@@ -148,14 +149,9 @@ class Back:
     ) -> None:
         """Open what takes records out of the log: files, digests, notices, copies."""
         waiting = ThreadPoolExecutor(WAITING_THREADS, thread_name_prefix="waiting")
-        self._announcer = Announcer(
-            targets.announced, self._state, waiting, clock, self._copied.set
-        )
-        self._feeder = Feeder(
-            targets.copied,
-            FeedRooms(self._log, self._state, waiting, self._registry.trails, self._copied.set),
-            clock,
-        )
+        told = TargetRooms(self._log, self._state, waiting, self._registry.trails, self._copied.set)
+        self._announcer = Announcer(targets.announced, told, clock)
+        self._feeder = Feeder(targets.copied, told, clock)
         rooms = DeliveryRooms(
             self._log, self._state, buckets, waiting, self._moved.set, self._announcer.notices
         )

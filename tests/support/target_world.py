@@ -16,8 +16,8 @@ from opentrail.clock import Clock, SystemClock
 from opentrail.state.base import Entry as StateEntry
 from opentrail.trails.announce import Announcer
 from opentrail.trails.deliver import Delivery, Rooms
-from opentrail.trails.feed import Feeder, FeedRooms
-from opentrail.trails.target import Announces, Copies
+from opentrail.trails.feed import Feeder
+from opentrail.trails.target import Announces, Copies, TargetRooms
 from opentrail.trails.target_client import Clients, Endpoints
 from opentrail.trails.target_events import EventsTarget
 from opentrail.trails.target_logs import LogsTarget
@@ -43,8 +43,8 @@ class TargetWorld(World):
 
     def restart(self, backup: dict[str, StateEntry] | None = None) -> None:
         super().restart(backup)
-        self.announcer = Announcer(self.announced, self.state, self.threads, self.clock)
-        rooms = FeedRooms(self.log, self.state, self.threads, self.registry.trails)
+        rooms = TargetRooms(self.log, self.state, self.threads, self.registry.trails)
+        self.announcer = Announcer(self.announced, rooms, self.clock)
         self.feeder = Feeder(self.copied, rooms, self.clock)
         parts = Rooms(
             self.log, self.state, self.buckets, self.threads, notices=self.announcer.notices

@@ -1,20 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tells targets of delivered files: each target of each trail in its own order, at its own pace."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 
 import msgspec
 
 from opentrail.clock import Clock
-from opentrail.state.base import Change, Conflict, Entry, State
-from opentrail.trails.jobs import Jobs, Threads, failure
+from opentrail.state.base import Change, Conflict, Entry
+from opentrail.trails.jobs import Jobs, failure
 from opentrail.trails.notice import NOTICE_PREFIX, Notice, notices_of, told
 from opentrail.trails.retry import Retry
 from opentrail.trails.statuses import Statuses
-from opentrail.trails.target import Announces
-from opentrail.trails.trail import DeliveredFile, Trail
+from opentrail.trails.target import Announces, TargetRooms
+from opentrail.trails.trail import DeliveredFile, Trail, as_now
 
 LOOK_INTERVAL_S = 1.0
 """How often new notices are looked for: after an outage of weeks there are thousands of them."""
@@ -33,20 +33,14 @@ class _Telling:
 class Announcer:
     """Takes notices out of state. One thread; one per data directory."""
 
-    def __init__(
-        self,
-        targets: Sequence[Announces],
-        state: State,
-        threads: Threads,
-        clock: Clock,
-        moved: Callable[[], None] = lambda: None,
-    ) -> None:
+    def __init__(self, targets: Sequence[Announces], rooms: TargetRooms, clock: Clock) -> None:
         self._targets = {target.name: target for target in targets}
-        self._state = state
+        self._state = rooms.state
         self._clock = clock
-        self._statuses = Statuses(state, clock)
+        self._trails = rooms.trails
+        self._statuses = Statuses(rooms.state, clock)
         self._retry = Retry(clock)
-        self._jobs = Jobs(threads, moved)
+        self._jobs = Jobs(rooms.threads, rooms.moved)
         self._telling: dict[str, _Telling] = {}
         self._known: dict[str, Entry] = {}
         """The first notice of each target and trail, as it was at ``_looked_s``."""
@@ -64,7 +58,8 @@ class Announcer:
 
         1. the target is told                    (a crash before 2 tells it again)
         2. one commit: so much was told, the status
-        A target that refuses or fails makes its own notices wait. Raises: Unavailable: the state.
+        A target that refuses or fails makes its own notices wait; they go where the trail has its
+        files told by then. Raises: Unavailable: the state. Corrupt.
         """
         moved = self._settle()
         now_s = self._clock.monotonic()
@@ -92,6 +87,13 @@ class Announcer:
         if target is None or late:
             self._give_up(name, entry, notice, counted=late)
             return
+        if self._retry.failing(lane):
+            notice = msgspec.structs.replace(notice, trail=as_now(notice.trail, self._trails()))
+            if not target.wants(notice.trail):
+                count = len(notice.files) - notice.told
+                status = self._statuses.without(notice.trail.id, name, count)
+                self._commit([Change(entry.key, None, entry.version), *status])
+                return
         telling = _Telling(entry, notice, Future())
 
         def work() -> None:

@@ -2,25 +2,25 @@
 """Copies records to targets as they become durable: each target at its own place in the log.
 
 What is copied, and where to, follows from the log's control marks, as for files: a change holds for
-the records behind it, however late they are copied.
+the records behind it, however late they are copied. Only what a target refused goes where the trail
+has its records copied by then: the old target may be gone for good.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 
 import msgspec
 
 from opentrail.clock import Clock
-from opentrail.eventlog.base import LogReader
-from opentrail.state.base import Change, Conflict, State
+from opentrail.state.base import Change, Conflict
 from opentrail.trails.batch import Batch, changed_by, next_batch, owners_of
 from opentrail.trails.feedstate import FEED_PREFIX, Feed, Seen, feed_key, seen_key
-from opentrail.trails.jobs import Jobs, Threads, failure
+from opentrail.trails.jobs import Jobs, failure
 from opentrail.trails.retry import Retry
 from opentrail.trails.statuses import Statuses
-from opentrail.trails.target import Copies
-from opentrail.trails.trail import Trail
+from opentrail.trails.target import Copies, TargetRooms
+from opentrail.trails.trail import Trail, as_now
 
 SAVE_INTERVAL_S = 60.0
 """What was passed over without copying is written down this often: a start reads so much again."""
@@ -28,19 +28,6 @@ SAVE_INTERVAL_S = 60.0
 _encode = msgspec.json.Encoder().encode
 _decode_feed = msgspec.json.Decoder(Feed).decode
 _decode_seen = msgspec.json.Decoder(Seen).decode
-
-
-@dataclass(frozen=True, slots=True)
-class FeedRooms:
-    """What copying reads and writes."""
-
-    log: LogReader
-    state: State
-    threads: Threads
-    trails: Callable[[], Sequence[Trail]]
-    """All trails as they are now."""
-    moved: Callable[[], None] = lambda: None
-    """Called, in any thread, when a job ends."""
 
 
 @dataclass(slots=True)
@@ -63,7 +50,7 @@ class _Lane:
 class Feeder:
     """Moves every feed through the log. One thread; one per data directory."""
 
-    def __init__(self, targets: Sequence[Copies], rooms: FeedRooms, clock: Clock) -> None:
+    def __init__(self, targets: Sequence[Copies], rooms: TargetRooms, clock: Clock) -> None:
         """Begin where state says; feeds of targets that are no more are dropped.
 
         Raises: Unavailable.
@@ -84,8 +71,9 @@ class Feeder:
 
         1. the target takes a batch              (a crash before 2 sends it again)
         2. one commit: the feed's place, the status
-        A target that refuses or fails makes its own feed wait. Raises: Unavailable: the state.
-        Corrupt: the log does not check out.
+        A target that refuses or fails makes its own feed wait; what waits goes where the trail has
+        its records copied by then. Raises: Unavailable: the state. Corrupt: the log does not check
+        out.
         """
         self._look()
         moved = self._settle()
@@ -190,6 +178,11 @@ class Feeder:
             self._pass_over(lane, batch)
             return True
         trail, target, records = batch.trail, lane.target, batch.records
+        if self._retry.failing(lane.key) and not target.shared:
+            trail = as_now(trail, self._rooms.trails())
+            if not target.wants(trail):
+                self._do_without(lane, batch)
+                return True
         lane.batch = batch
 
         def work() -> None:
@@ -209,6 +202,13 @@ class Feeder:
             given_up = self._statuses.given_up(lane.owner, lane.target.name, batch.given_up)
             self._commit([Change(lane.key, _encode(lane.feed), None), *given_up])
             lane.saved_s = now_s
+
+    def _do_without(self, lane: _Lane, batch: Batch) -> None:
+        """Move on past what the target refused: its trail has none any more."""
+        count = batch.given_up + len(batch.records)
+        status = self._statuses.without(lane.owner, lane.target.name, count)
+        self._commit([Change(lane.key, _encode(batch.after), None), *status])
+        lane.feed, lane.saved_s = batch.after, self._clock.monotonic()
 
     def _settle(self) -> bool:
         moved = False

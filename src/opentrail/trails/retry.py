@@ -32,6 +32,10 @@ class Retry:
         until, _ = self._waits.get(trail_id, (0.0, 0.0))
         return until > self._clock.monotonic()
 
+    def failing(self, trail_id: str) -> bool:
+        """Return whether it has failed since it last worked, as far as this process knows."""
+        return trail_id in self._waits
+
     def failed(self, trail_id: str) -> None:
         """Wait, and longer than the last time."""
         _, last_s = self._waits.get(trail_id, (0.0, 0.0))

@@ -40,12 +40,13 @@ class TargetStatus(msgspec.Struct, frozen=True, kw_only=True):
     """The last time that it took something (LatestNotificationTime …)."""
     attempted_ms: int = 0
     error: str = ""
-    """The code of the last failure; "" since a success (LatestNotificationError …)."""
+    """The code of the last failure; "" since a success, or since the trail does without the target
+    (LatestNotificationError …)."""
     failing_ms: int = 0
     """How long it has been tried since it took something, milliseconds."""
     given_up: int = 0
-    """Files or records that it never took: too large, refused for GIVE_UP_MS, or refused
-    by a bus that takes others."""
+    """Files or records that it never took: too large, refused for GIVE_UP_MS, refused by a bus that
+    takes others, or refused until the trail did without it."""
 
 
 class TrailStatus(msgspec.Struct, frozen=True):

@@ -54,6 +54,13 @@ class Statuses:
             )
         ]
 
+    def without(self, owner: str, target: str, count: int) -> list[Change]:
+        """Return the change when a trail does without what refused ``count`` files or records."""
+        before = self._read(owner, target)
+        given_up = before.given_up + count
+        now = msgspec.structs.replace(before, error="", failing_ms=0, given_up=given_up)
+        return [_change(owner, target, now)]
+
     def oldest_ms(self, owner: str, target: str) -> int:
         """Return from when on things are still sent, milliseconds since 1970 UTC; 0: all are.
 

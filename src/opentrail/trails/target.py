@@ -5,12 +5,16 @@ At least once: what was sent may be sent again after a crash or an answer that d
 receivers can tell, what is sent twice has the same content: keys, eventIDs, idempotency keys.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import msgspec
 
 from opentrail.event.record import Record
+from opentrail.eventlog.base import LogReader
+from opentrail.state.base import State
+from opentrail.trails.jobs import Threads
 from opentrail.trails.notice import Notice
 from opentrail.trails.trail import Trail
 
@@ -31,6 +35,19 @@ class Copied(msgspec.Struct, frozen=True, gc=False):
         Else one such record would end the process that copies it, again and again.
         """
         return self.data.decode("utf-8", "replace")
+
+
+@dataclass(frozen=True, slots=True)
+class TargetRooms:
+    """What telling and copying read and write."""
+
+    log: LogReader
+    state: State
+    threads: Threads
+    trails: Callable[[], Sequence[Trail]]
+    """All trails as they are now."""
+    moved: Callable[[], None] = lambda: None
+    """Called, in any thread, when a job ends."""
 
 
 class Announces(Protocol):

@@ -6,6 +6,8 @@ behind a cut frame that closes what was written under the one before. State is w
 those frames and from what was delivered; an old copy of it repeats deliveries, byte for byte.
 """
 
+from collections.abc import Iterable
+
 import msgspec
 
 from opentrail.event.place import partition_of
@@ -97,6 +99,11 @@ class DeliveredFile(msgspec.Struct, frozen=True):
 def trail_arn(region: str, account: str, name: str) -> str:
     """Return the ARN of a trail."""
     return f"arn:{partition_of(region)}:cloudtrail:{region}:{account}:trail/{name}"
+
+
+def as_now(trail: Trail, trails: Iterable[Trail]) -> Trail:
+    """Return ``trail`` as it is among ``trails``; one that is deleted as it was."""
+    return next((each for each in trails if each.id == trail.id), trail)
 
 
 def trail_key(trail: Trail) -> str:

@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A target that refuses, and its trail is given another one, or none: what waits does not wait on."""
+
+import msgspec
+import pytest
+from support.target_world import TargetWorld
+
+from opentrail.errors import ClientError
+from opentrail.trails.status import TargetStatus, target_status_key
+
+OLD, NEW = "old", "new"
+CUTS = 3
+
+
+class Sinks:
+    """Topics or groups by name; some are gone."""
+
+    def __init__(self):
+        self.gone = set()
+        self.came = []
+
+    def take(self, name, things):
+        if name in self.gone:
+            raise ClientError("NotFound", f"there is no {name}")
+        self.came += [(name, each) for each in things]
+
+
+class Topics(Sinks):
+    name = "sns"
+
+    def wants(self, trail):
+        return bool(trail.sns_topic)
+
+    def announce(self, notice):
+        self.take(notice.trail.sns_topic, [notice.files[notice.told].key])
+        return notice.told + 1
+
+
+class Groups(Sinks):
+    name = "logs"
+    shared = False
+    batch_max, bytes_max, overhead, event_bytes_max = 1, 10_000, 26, 5_000
+
+    def wants(self, trail):
+        return bool(trail.log_group_arn)
+
+    def takes(self, _record):
+        return True
+
+    def send(self, trail, records, _at_ms):
+        self.take(trail.log_group_arn, [each.record.event_id for each in records])
+        return 0
+
+
+class Case:
+    """A trail that logs, and one kind of target."""
+
+    def __init__(self, sinks, member, world):
+        self.sinks, self.member, self.world = sinks, member, world
+        self.trail = world.registry.start(world.create("audit", **{member: OLD}))
+
+    def write(self):
+        for _ in range(CUTS):
+            self.world.write()
+            self.world.registry.cut()
+        self.world.run()
+
+    def connect(self, name):
+        self.world.update(self.world.registry.trails()[0], **{self.member: name})
+
+    def status(self):
+        entry = self.world.state.get(target_status_key(self.trail.id, self.sinks.name))
+        return msgspec.json.decode(entry.value, type=TargetStatus)
+
+    def names(self):
+        return [name for name, _ in self.sinks.came]
+
+
+@pytest.fixture(params=["topic", "group"])
+def case(request):
+    if request.param == "topic":
+        topics = Topics()
+        return Case(topics, "sns_topic", TargetWorld((topics,), ()))
+    groups = Groups()
+    return Case(groups, "log_group_arn", TargetWorld((), (groups,)))
+
+
+def test_what_a_target_refused_goes_to_the_one_that_the_trail_has_by_then(case):
+    case.write()
+    assert case.names() == [OLD] * CUTS
+    case.sinks.gone.add(OLD)
+    case.write()
+    assert case.status().error == "NotFound"
+    case.connect(NEW)
+    case.write()
+    assert case.names() == [OLD] * CUTS + [NEW] * 2 * CUTS
+    assert len(dict(reversed(pair) for pair in case.sinks.came)) == 3 * CUTS
+    assert (case.status().error, case.status().given_up) == ("", 0)
+
+
+def test_what_a_target_takes_goes_where_it_was_meant_to(case):
+    for _ in range(CUTS):
+        case.world.write()
+        case.world.registry.cut()
+    case.connect(NEW)
+    case.write()
+    assert case.names() == [OLD] * CUTS + [NEW] * CUTS
+
+
+def test_what_a_target_refused_is_given_up_and_counted_once_the_trail_has_none(case):
+    case.sinks.gone.add(OLD)
+    case.write()
+    case.connect("")
+    case.write()
+    assert case.status().given_up == CUTS
+    assert (case.status().error, case.status().failing_ms) == ("", 0)
+    case.connect(NEW)
+    case.write()
+    assert case.names() == [NEW] * CUTS
+    assert case.status().given_up == CUTS
+
+
+def test_a_deleted_trail_has_the_target_that_it_had(case):
+    case.sinks.gone.add(OLD)
+    case.write()
+    case.world.registry.delete(case.world.registry.trails()[0])
+    case.world.run()
+    case.sinks.gone.clear()
+    case.world.run()
+    assert case.names() == [OLD] * CUTS
