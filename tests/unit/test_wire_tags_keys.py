@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """AddTags, RemoveTags, ListTags and ListPublicKeys as boto3 sees them."""
 
+import json
+
 import pytest
 from support.aws_clients import client
 from support.trail_calls import ARN, create, refused
 from support.trail_rooms import NOW_MS, TrailRooms
-from support.wire_server import ADMIN, SmallHistory, serving
+from support.wire_server import ADMIN, SmallHistory, api, request, serving
 
 from opentrail.trails.keys import PublicKey
 from opentrail.wire.op_tags import KEY_CHARS_MAX, RESOURCES_MAX, TAGS_MAX, VALUE_CHARS_MAX
@@ -137,3 +139,15 @@ def test_public_keys_of_a_time_range(trails, rooms):
     assert trails.list_public_keys(StartTime=now_s, EndTime=now_s)["PublicKeyList"] == [key]
     code, _ = refused(trails.list_public_keys, StartTime=now_s + 1, EndTime=now_s)
     assert code == "InvalidTimeRangeException"
+
+
+def test_public_keys_of_a_time_range_beyond_all_calendars(rooms):
+    def asked(body):
+        response = api(SmallHistory(), rooms).handle(request("ListPublicKeys", body))
+        return json.loads(response.body)
+
+    rooms.keys = [PublicKey(b"\x30\x82\xff", NOW_MS - 1000, NOW_MS + 1000, "0f" * 16)]
+    found = asked(b'{"StartTime": -1e308, "EndTime": 1e308}')
+    assert len(found["PublicKeyList"]) == 1
+    assert asked(b'{"StartTime": 1e308}')["__type"] == "InvalidTimeRangeException"
+    assert asked(b'{"EndTime": -1e308}')["__type"] == "InvalidTimeRangeException"

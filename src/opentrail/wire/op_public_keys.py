@@ -9,6 +9,9 @@ from opentrail.trails.keys import PublicKey as Kept
 from opentrail.wire.rooms import Rooms, Scope
 from opentrail.wire.shapes import ListPublicKeysRequest, ListPublicKeysResponse, PublicKey
 
+FOREVER_S = 1e12
+"""Beyond all keys: JSON has numbers whose milliseconds are none."""
+
 
 def list_public_keys(
     rooms: Rooms, _scope: Scope, request: ListPublicKeysRequest
@@ -27,7 +30,9 @@ def list_public_keys(
 
 
 def _ms(seconds: float | None, default_ms: int) -> int:
-    return default_ms if seconds is None else int(seconds * 1000)
+    if seconds is None:
+        return default_ms
+    return int(min(max(seconds, -FOREVER_S), FOREVER_S) * 1000)
 
 
 def _shown(key: Kept) -> PublicKey:
