@@ -94,13 +94,13 @@ class World:
         self.told += [json.loads(draft.data) for draft in drafts]
         return [0]
 
-    def ask(self, form: str, client: Client, **more: object) -> Client:
+    def ask(self, form: str, client: Client, parameters: str = "", **more: object) -> Client:
         body = Stream(asyncio.ReadTransport())
         body.feed(json.dumps({"format": form, **more}).encode())
         body.end()
         whole = RequestBody(body, 0)
         whole.begin()
-        arrival = Arrival(RequestHead("POST", "/_opentrail/search", "", {}), [], "")
+        arrival = Arrival(RequestHead("POST", "/_opentrail/search", parameters, {}), [], "")
         asyncio.run(self._http.handle(arrival, whole, client))
         return client
 
@@ -133,6 +133,16 @@ def test_a_download_begins_at_its_beginning(world, form):
         "InvalidNextTokenException",
     )
     assert world.ask(form, Client(), nextToken=None).how == "ended"
+
+
+def test_what_stands_behind_the_path_is_refused_and_not_passed_over(world):
+    for parameters in ("format=csv", "X-Amz-Date=x&maxResults=1000", "query"):
+        refused = world.ask("json", Client(), parameters)
+        assert (refused.status, json.loads(refused.body)["__type"]) == (
+            400,
+            "InvalidQueryParameter",
+        )
+    assert world.ask("json", Client(), "X-Amz-Date=x&&").status == 200
 
 
 def test_a_log_that_refuses_the_event_keeps_nobody_out(world):

@@ -109,6 +109,7 @@ class SearchHttp:
         if self._verify:
             now_ms = self._clock.now_ms()
             search.key = signer(head, search.arrival.repeated, data, self._keys, now_ms)
+        _refuse_parameters(head.query)
         request = _request(data)
         search.asked = _told(request)
         if search.key is not None:
@@ -233,6 +234,18 @@ class SearchHttp:
             error=error,
         )
         await self._append([self._events.draft(call)])
+
+
+def _refuse_parameters(query: str) -> None:
+    """Refuse parameters behind the path, but a signature's: passed over, they would be no choice.
+
+    Raises: ClientError.
+    """
+    names = (each.partition("=")[0] for each in query.split("&") if each)
+    strange = next((name for name in names if not name.lower().startswith("x-amz-")), None)
+    if strange is not None:
+        message = f"{strange} is a member of the JSON body, not a parameter of the address."
+        raise ClientError("InvalidQueryParameter", message)
 
 
 def _request(data: bytes) -> dict[str, msgspec.Raw]:
