@@ -5,11 +5,14 @@ import json
 import re
 import shutil
 import socket
+import ssl
 from pathlib import Path
 
 import msgspec
 import pytest
 from support import upstreams
+from support.certificates import Authority
+from support.data_directories import data_directory, record
 from support.server import OpenTrail, run, wait_until
 
 from opentrail.state.base import Change
@@ -153,10 +156,68 @@ def test_something_else_that_listens_there(tmp_path):
     assert "is no OpenTrail" in found["server"][1]
 
 
-@pytest.mark.parametrize("name", ["credentials", "keys"])
+def test_a_server_with_another_directory(tmp_path):
+    data_directory(tmp_path / "other", [record(0)])
+    with OpenTrail(tmp_path / "data") as server:
+        address = server.endpoint.removeprefix("http://")
+        arguments = ("--data", "other", "--listen", address)
+        said = f"{server.endpoint} has another log than other"
+        found = checks(*arguments, home=tmp_path, code=1)
+        assert found["server"][:2] == ("wrong", said)
+        assert facts(*arguments, home=tmp_path, code=1)["server"][1] == said
+
+
+def test_what_cannot_be_read_hides_nothing_else(tmp_path):
+    data_directory(tmp_path / "data", [record(0)])
+    (tmp_path / "data" / "state.db").write_bytes(b"x" * 100)
+    found = checks("--data", "data", home=tmp_path, code=1)
+    assert found["bucket"][:2] == ("wrong", "file is not a database")
+    (tmp_path / "data" / "log" / "durable").write_bytes(b"x")
+    found = checks("--data", "data", home=tmp_path, code=1)
+    assert found["data"][:2] == ("wrong", "the file is not 64 bytes long")
+    assert {"disk", "server", "upstream", "endpoint", "proxy", "bucket"} <= set(found)
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ("ca = 'ours.pem'", ""),
+        ("", "certificate verify failed"),
+        ("proxy = 'http://127.0.0.1:9'", "through http://127.0.0.1:9: Connect call failed"),
+        ("url = 'https://127.0.0.1:9'", "Connect call failed"),
+        (f"url = 'http://{'x' * 70}.example'", "label empty or too long"),
+    ],
+)
+def test_upstreams_are_asked_as_the_server_asks_them(tmp_path, more, said):
+    authority = Authority(tmp_path)
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    pair = authority.sign("server")
+    tls.load_cert_chain(pair.cert, pair.key)
+    authority.file.rename(tmp_path / "ours.pem")
+    with upstreams.upstream(tls=tls) as upstream:
+        url = "" if "url" in more else f"url = '{upstream.url}'\n"
+        (tmp_path / "up.toml").write_text(f"[upstream.s3]\n{url}{more}\n")
+        found = checks("--config", "up.toml", home=tmp_path, code=1)
+    assert found["upstream"][0] == ("wrong" if said else "ok")
+    assert said in found["upstream"][1]
+
+
+def test_a_shell_whose_clients_go_elsewhere(tmp_path):
+    endpoint = {"AWS_ENDPOINT_URL": "http://127.0.0.1:4540"}
+    elsewhere = {**endpoint, "AWS_ENDPOINT_URL_S3": "http://127.0.0.1:45401"}
+    found = checks(home=tmp_path, code=1, environment=elsewhere)
+    assert "AWS_ENDPOINT_URL_S3" in found["endpoint"][1]
+    proxied = {**endpoint, "http_proxy": "http://me:secret@["}
+    found = checks(home=tmp_path, code=1, environment=proxied)
+    assert found["endpoint"][0] == "ok"
+    assert found["proxy"][:2] == ("wrong", "calls to 127.0.0.1 would go to the proxy [")
+
+
+@pytest.mark.parametrize("name", ["credentials", "access-keys.json", "keys"])
 def test_secrets_that_others_can_read(tmp_path, name):
     with OpenTrail(tmp_path / "data") as server:
         address = server.endpoint.removeprefix("http://")
+        run("access-keys", "add", "--data", "data", "--user", "ada", home=tmp_path)
         (tmp_path / "data" / name).chmod(0o755)
         found = checks("--data", "data", "--listen", address, home=tmp_path, code=1)
         assert found["data"][:2] == ("wrong", f"others can read {name}")

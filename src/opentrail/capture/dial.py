@@ -91,7 +91,7 @@ class Way:
                     channel = await self._tunnel(self._proxy, self._tls, protocol)
         except TimeoutError as error:
             raise Unreachable(TIMED_OUT) from error
-        except OSError as error:
+        except (OSError, UnicodeError) as error:  # the latter of a name that can be none
             raise Unreachable(_UNREACHABLE) from error
         return channel
 

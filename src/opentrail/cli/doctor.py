@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """``opentrail doctor``: find what is wrong with a set-up, and say the fix."""
 
+import asyncio
 import json
 import os
 import shutil
-import socket
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -19,6 +20,8 @@ import click
 from botocore import exceptions as driver
 from botocore.config import Config
 
+from opentrail.capture.channel import Channel, Unreachable
+from opentrail.capture.dial import UpstreamSettings, Way
 from opentrail.cli.colour import coloured
 from opentrail.cli.exits import EXIT_NO
 from opentrail.cli.options import (
@@ -28,15 +31,17 @@ from opentrail.cli.options import (
     upstream_flags,
     upstream_option,
 )
-from opentrail.cli.probe import ask, url_of
+from opentrail.cli.probe import ask, other_log, url_of
 from opentrail.cli.trails_here import trails_here
 from opentrail.cli.verify_target import Place, buckets_of
 from opentrail.clock import SystemClock
 from opentrail.config import Settings
-from opentrail.errors import ClientError, OpenTrailError, UsageError
+from opentrail.errors import ClientError, Corrupt, OpenTrailError, Unavailable, UsageError
 from opentrail.event.safe import safe
 from opentrail.eventlog.lock import NAME as LOCK_NAME
-from opentrail.front.keys import credentials_file
+from opentrail.eventlog.reader import SegmentReader
+from opentrail.front.keys import credentials_file, key_file
+from opentrail.front.upstreams import stated_upstreams
 from opentrail.objects.table import BucketTable
 
 CONNECT_S = 3.0
@@ -104,8 +109,8 @@ _COLOURS = {Verdict.OK: None, Verdict.WARN: "yellow", Verdict.BAD: "red"}
 
 
 def _findings(settings: Settings, environ: Mapping[str, str]) -> Iterator[Finding]:
-    yield _data(settings)
-    yield from _disk(settings)
+    yield from _tried("data", lambda: [_data(settings)])
+    yield from _tried("disk", lambda: _disk(settings))
     server = _server(settings)
     yield server
     yield from _upstreams(settings)
@@ -113,7 +118,18 @@ def _findings(settings: Settings, environ: Mapping[str, str]) -> Iterator[Findin
     yield _proxy(settings, environ)
     if server.verdict is not Verdict.BAD:
         yield _keys(settings)
-    yield from _buckets(settings)
+    yield from _tried("bucket", lambda: _buckets(settings))
+
+
+def _tried(check: str, look: Callable[[], Iterable[Finding]]) -> Iterator[Finding]:
+    """Yield what ``look`` finds; that it could not look is a finding, and the others go on."""
+    try:
+        yield from look()
+    except (Corrupt, Unavailable) as error:
+        yield Finding(check, Verdict.BAD, error.message, error.hint)
+    except PermissionError as error:
+        fix = "run it as the server's user, or mend the permissions"
+        yield Finding(check, Verdict.BAD, f"{error.filename} cannot be read by you", fix)
 
 
 def _data(settings: Settings) -> Finding:
@@ -121,13 +137,14 @@ def _data(settings: Settings) -> Finding:
     if not (data / "log").is_dir():
         fix = "start opentrail serve once, or name the server's directory with --data"
         return Finding("data", Verdict.BAD, f"there is no log in {data}", fix)
+    SegmentReader(data / "log").close()
     wrong = [path.name for path in (data, data / LOCK_NAME) if not os.access(path, os.W_OK)]
     if wrong:
         fix = "run it as the server's user, or mend the permissions"
         return Finding("data", Verdict.WARN, f"{data} cannot be written by you", fix)
     open_files = [
         path.name
-        for path in (credentials_file(settings), data / "keys")
+        for path in (credentials_file(settings), key_file(settings), data / "keys")
         if path.exists() and path.stat().st_mode & 0o077
     ]
     if open_files:
@@ -156,11 +173,16 @@ def _server(settings: Settings) -> Finding:
         fix = "start opentrail serve, or name its address with --listen"
         return Finding("server", Verdict.BAD, f"no answer at {url}: {answer.why}", fix)
     said = answer.json()
-    if said.get("status") == "ok":
-        return Finding("server", Verdict.OK, url)
     if "status" not in said:
         fix = "something else listens there: choose another address with --listen"
         return Finding("server", Verdict.BAD, f"{url} is no OpenTrail", fix)
+    # Of a log that cannot be read the data directory's finding tells.
+    with suppress(Unavailable, Corrupt, PermissionError):
+        if other := other_log(settings, answer):
+            fix = "name that server's directory with --data, or this one's server with --listen"
+            return Finding("server", Verdict.BAD, other, fix)
+    if said["status"] == "ok":
+        return Finding("server", Verdict.OK, url)
     log = said.get("log")
     refuses = log.get("refuses") if isinstance(log, dict) else None
     found = f"{url} is {said['status']}" + (f": {refuses}" if refuses else "")
@@ -172,23 +194,33 @@ def _upstreams(settings: Settings) -> Iterator[Finding]:
         found = "none that is known here: without one every call is answered with 503"
         fix = "give doctor the --upstream that serve was given, or name it under [upstream]"
         yield Finding("upstream", Verdict.WARN, found, fix)
-    for name, upstream in settings.upstream.items():
-        parts = urlsplit(upstream.url)
-        port = parts.port or (443 if parts.scheme == "https" else 80)
-        why = _unreachable(parts.hostname or "", port)
+    for name, upstream in stated_upstreams(settings).items():
+        found, why = f"{name} at {upstream.url}", _unreachable(upstream)
+        if upstream.proxy:
+            found += f" through {upstream.proxy}"
         if why:
-            fix = "start it, or mend its URL"
-            yield Finding("upstream", Verdict.BAD, f"{name} at {upstream.url}: {why}", fix)
+            fix = "start it, or mend its url, ca, client_cert or proxy"
+            yield Finding("upstream", Verdict.BAD, f"{found}: {why}", fix)
         else:
-            yield Finding("upstream", Verdict.OK, f"{name} at {upstream.url}")
+            yield Finding("upstream", Verdict.OK, found)
 
 
-def _unreachable(host: str, port: int) -> str:
+def _unreachable(upstream: UpstreamSettings) -> str:
+    """Return why no connection can be made as the server makes them, TLS included; "": it can."""
+
+    async def knock() -> None:
+        way = Way(upstream, CONNECT_S)
+        channel = await way.dial(lambda: Channel(lambda _: None, lambda _: None))
+        channel.abort()
+
     try:
-        with socket.create_connection((host, port), CONNECT_S):
-            return ""
-    except OSError as error:
-        return error.strerror or str(error)
+        asyncio.run(knock())
+    except UsageError as error:
+        return str(error)
+    except Unreachable as error:
+        cause = error.__cause__
+        return str(getattr(cause, "strerror", "") or cause or error.message)
+    return ""
 
 
 def _endpoint(settings: Settings, environ: Mapping[str, str]) -> Finding:
@@ -205,7 +237,7 @@ def _endpoint(settings: Settings, environ: Mapping[str, str]) -> Finding:
     others = [
         name
         for name, value in environ.items()
-        if name.startswith("AWS_ENDPOINT_URL_") and not value.startswith(url)
+        if name.startswith("AWS_ENDPOINT_URL_") and value.rstrip("/") != url
     ]
     if others:
         found = f"{', '.join(sorted(others))} lead calls of these services elsewhere"
@@ -219,7 +251,8 @@ def _proxy(settings: Settings, environ: Mapping[str, str]) -> Finding:
     proxies = getproxies()
     proxied = parts.scheme in proxies and not proxy_bypass(parts.hostname or "")
     if proxied and environ:
-        found = f"calls to {parts.hostname} would go to the proxy {urlsplit(proxies[parts.scheme]).hostname}"
+        proxy = proxies[parts.scheme].rpartition("@")[2]  # its password is nobody's business
+        found = f"calls to {parts.hostname} would go to the proxy {proxy}"
         return Finding("proxy", Verdict.BAD, found, f"add {parts.hostname} to NO_PROXY")
     return Finding("proxy", Verdict.OK, "none in between")
 

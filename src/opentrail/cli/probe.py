@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from opentrail.cli.env import client_host, host_and_port
 from opentrail.config import Settings, split_address
+from opentrail.eventlog.reader import SegmentReader
 
 TIMEOUT_S = 5.0
 """A server that does not say how it is within this is not well."""
@@ -65,6 +66,20 @@ def ask(settings: Settings, name: str) -> Answer:
         return Answer(0, why=str(error.reason))
     except (OSError, http.client.HTTPException) as error:
         return Answer(0, why=str(error) or type(error).__name__)
+
+
+def other_log(settings: Settings, health: Answer) -> str:
+    """Return what is wrong where the server that answered has another log than the directory here.
+
+    Raises: Unavailable: there is no log here. Corrupt.
+    """
+    said = health.json().get("log")
+    reader = SegmentReader(settings.data_dir / "log")
+    here = reader.log_id
+    reader.close()
+    if not isinstance(said, dict) or said.get("id", here) == here:
+        return ""
+    return f"{url_of(settings)} has another log than {settings.data_dir}"
 
 
 def metrics_of(answer: Answer) -> dict[str, float]:

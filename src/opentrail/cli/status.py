@@ -13,7 +13,7 @@ import click
 from opentrail.cli.colour import coloured
 from opentrail.cli.exits import EXIT_NO, EXIT_UNAVAILABLE
 from opentrail.cli.options import Command, settings_of, settings_options
-from opentrail.cli.probe import Answer, ask, metrics_of, url_of
+from opentrail.cli.probe import Answer, ask, metrics_of, other_log, url_of
 from opentrail.cli.trails_here import TrailsHere, trails_here
 from opentrail.clock import SystemClock, iso_seconds
 from opentrail.config import Settings
@@ -76,8 +76,13 @@ def _server(settings: Settings, health: Answer) -> Iterator[Line]:
         yield Line("server", f"no answer at {url_of(settings)}: {health.why}", wrong=True)
         return
     said = health.json()
-    status = str(said.get("status"))
+    if "status" not in said:
+        yield Line("server", f"{url_of(settings)} is no OpenTrail", wrong=True)
+        return
+    status = str(said["status"])
     yield Line("server", f"{status} at {url_of(settings)}", wrong=status != "ok")
+    if other := other_log(settings, health):
+        yield Line("server", other, wrong=True)
     log = said.get("log")
     if isinstance(log, dict) and log.get("refuses"):
         yield Line("refuses", str(log["refuses"]), wrong=True)
