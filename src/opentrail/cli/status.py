@@ -151,16 +151,16 @@ def _trails(settings: Settings) -> Iterator[Line]:
     end, now_ms = log.durable_end(), SystemClock().now_ms()
     log.close()
     with trails_here(settings) as here:
-        for trail in here.trails() if here is not None else ():
+        for trail in () if here is None else (*here.trails(), *here.departed()):
             assert here is not None
             yield _trail(here, trail, end, now_ms)
             yield from _backlog(here, trail, end, settings)
 
 
 def _trail(here: TrailsHere, trail: Trail, end: int, now_ms: int) -> Line:
-    said = "logs" if trail.logging else "stopped"
+    said = "logs" if trail.logging else "deleted, not done" if trail.deleted else "stopped"
     behind = here.behind(trail, end)
-    if behind is not None and trail.logging:
+    if behind is not None and (trail.logging or trail.deleted):
         said += f", {behind:,} bytes of log behind"
     wrong = False
     for what, status in here.statuses(trail):

@@ -10,6 +10,7 @@ from opentrail.config import Settings
 from opentrail.errors import UsageError
 from opentrail.state.base import State
 from opentrail.state.sqlite import SqliteState
+from opentrail.trails.departed import departed
 from opentrail.trails.keys import PUBLIC_KEY_PREFIX, PublicKey
 from opentrail.trails.progress import (
     HEAD_PREFIX,
@@ -49,6 +50,10 @@ class TrailsHere:
         """Return all trails that are not deleted, by account, home region and name."""
         found = self._state.scan(LIVE_PREFIX)
         return [msgspec.json.decode(entry.value, type=Trail) for entry in found]
+
+    def departed(self) -> list[Trail]:
+        """Return the trails that are deleted and not done with."""
+        return departed(self._state, self.trails())
 
     def find(self, text: str) -> Trail:
         """Return the trail of that name or ARN. Raises: UsageError."""

@@ -7,20 +7,26 @@ import msgspec
 
 from opentrail.state.base import State
 from opentrail.trails.backlog import Patience
+from opentrail.trails.departed import departed
 from opentrail.trails.notice import NOTICE_PREFIX
 from opentrail.trails.status import (
     DeliveryStatus,
+    DigestStatus,
     TargetStatus,
     delivery_status_key,
+    digest_status_key,
     status_prefix,
 )
 from opentrail.trails.trail import Trail, cursor_key
 
 _delivery = msgspec.json.Decoder(DeliveryStatus).decode
+_digests = msgspec.json.Decoder(DigestStatus).decode
 _target = msgspec.json.Decoder(TargetStatus).decode
 
 BUCKET = "bucket"
 """The target that every trail has."""
+DIGEST = "digest"
+"""What signs and puts digests, of trails that have some."""
 
 
 class Gauge(msgspec.Struct, frozen=True, array_like=True):
@@ -28,9 +34,9 @@ class Gauge(msgspec.Struct, frozen=True, array_like=True):
 
     name: str
     target: str
-    """"bucket", "sns", "logs", "events", "webhook-…"."""
+    """"bucket", "digest", "sns", "logs", "events", "webhook-…"."""
     trail: str
-    """Its ARN; of a target that an account's trails share, the account."""
+    """Its ARN, of a deleted one with its id; of a target that an account's trails share, the account."""
     value: float
 
 
@@ -45,15 +51,17 @@ def gauges(
     behind: Behind,
     patience: Patience | None = None,
 ) -> list[Gauge]:
-    """Return all figures of ``trails``. Raises: Unavailable."""
+    """Return all figures of ``trails`` and of deleted ones that are not done. Raises: Unavailable."""
     bytes_max = (patience or Patience()).bytes_max
     all_trails = list(trails)
     arns = {trail.id: trail.arn for trail in all_trails}
+    # Another trail may have the name by now, or have had it.
+    gone = {each.id: f"{each.arn} ({each.id}, deleted)" for each in departed(state, all_trails)}
     accounts = {each: each for trail in all_trails for each in (trail.account, *trail.members)}
     found: list[Gauge] = []
-    for owner, arn in arns.items():
-        found += _of_bucket(state, owner, arn, (log_end, bytes_max))
-    shown = arns | accounts
+    for owner, label in (arns | gone).items():
+        found += _of_bucket(state, owner, label, (log_end, bytes_max))
+    shown = arns | gone | accounts
     found += _of_targets(state, shown)
     found += _waiting(state, shown)
     found += [
@@ -74,6 +82,9 @@ def _of_bucket(state: State, trail_id: str, arn: str, bounds: tuple[int, int]) -
     status = DeliveryStatus() if entry is None else _delivery(entry.value)
     yield Gauge("trail_failing", BUCKET, arn, int(bool(status.error)))
     yield Gauge("trail_given_up", BUCKET, arn, status.given_up)
+    entry = state.get(digest_status_key(trail_id))
+    digests = DigestStatus() if entry is None else _digests(entry.value)
+    yield Gauge("trail_failing", DIGEST, arn, int(bool(digests.error)))
 
 
 def _of_targets(state: State, shown: dict[str, str]) -> Iterator[Gauge]:
