@@ -123,6 +123,26 @@ def test_a_call_that_was_not_even_read_has_null_parameters(service, code, kept):
 
 
 @pytest.mark.parametrize(
+    ("service", "operation", "params", "code"),
+    [
+        (
+            "sts",
+            "AssumeRole",
+            {"RoleArn": "arn:aws:iam::210987654321:role/r", "RoleSessionName": "s"},
+            "AccessDenied",
+        ),
+        ("ssm", "PutParameter", {"Name": "n", "Value": "v"}, "ThrottlingException"),
+    ],
+)
+def test_a_call_that_was_not_even_read_names_no_resources(service, operation, params, code):
+    answers = {"sts": f"<Error><Code>{code}</Code></Error>", "ssm": json.dumps({"__type": code})}
+    record = called(service, operation, params, answers[service].encode(), status=400)
+    assert record["errorCode"] == code
+    assert record["requestParameters"] is None
+    assert "resources" not in record
+
+
+@pytest.mark.parametrize(
     ("operation", "spelling"), [("PutSecretValue", "arn"), ("DeleteSecret", "aRN")]
 )
 def test_secrets_are_named_as_delivered_records_spell_them(operation, spelling):

@@ -109,6 +109,8 @@ def test_an_s3_body_that_is_no_xml_leaves_what_path_and_host_say():
             [{"type": "AWS::S3::Object", "ARNPrefix": "arn:aws:s3:::b/"}, BUCKET],
         ),
         ("GetBucketAcl", {"Bucket": "b"}, [BUCKET]),
+        ("DeleteBucket", {"Bucket": "b"}, [BUCKET]),
+        ("CreateBucket", {"Bucket": "b"}, None),
         ("ListBuckets", {}, None),
     ],
 )

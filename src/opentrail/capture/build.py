@@ -26,7 +26,7 @@ from opentrail.capture.elements_s3 import additional as s3_additional
 from opentrail.capture.limits import ADDITIONAL_BYTES_MAX, capped, omitted, truncated
 from opentrail.capture.plan import Category, Plan, plan
 from opentrail.capture.resources import Members, Resource, resources
-from opentrail.capture.resources_s3 import s3_resources
+from opentrail.capture.resources_s3 import MAKING, s3_resources
 from opentrail.capture.rules import Form, Redaction
 from opentrail.clock import iso_seconds
 from opentrail.event.signatures import without_signatures
@@ -95,7 +95,7 @@ def build(call: Call, settings: BuildSettings) -> Built | Skipped:
         request=_NULL if is_unread else _request_parameters(call, how, members),
         response=_NULL if error is not None else _response_elements(call, how, answer),
         additional=_additional(call, how, marks=_unread(call, error, read, answer)),
-        resources=_resources(call, how, members, answer),
+        resources=_resources(call, how, {} if is_unread else members, answer),
     )
     return _built(call, how, parts, error)
 
@@ -256,7 +256,7 @@ def _additional(
 
 def _resources(call: Call, how: Plan, members: Members | None, answer: Members | None) -> bytes:
     account, region = call.caller.account, call.caller.region
-    if how.form is Form.S3:
+    if how.form is Form.S3 and call.target.operation not in MAKING:
         found = s3_resources(members or {}, account, region, data=bool(how.data_type))
     elif how.named:
         found = resources(how.named, members or {}, answer or {}, account, region)

@@ -8,6 +8,8 @@ from opentrail.capture.limits import ARN_BYTES_MAX
 from opentrail.capture.resources import Members, Resource
 from opentrail.event.place import partition_of
 
+MAKING = frozenset({"CreateBucket"})
+"""Operations whose events name no bucket: there was none yet."""
 _DIRECTORY = "--x-s3"
 """How the names of directory buckets end."""
 _POINTS = {
