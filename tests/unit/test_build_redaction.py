@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support import aws_requests
-from support.calls import Made, body, caller, event_source
+from support.calls import Made, body, called, caller, event_source
 from support.secret_values import FAMILIES, SECRET, Filled, all_operations, sent
 
 from opentrail.aws.model import operation
@@ -147,6 +147,56 @@ def test_sensitive_list_elements_are_replaced_one_by_one():
 )
 def test_links_that_let_in_whoever_has_them_are_hidden(operation, answer, shown):
     assert Made("sagemaker", operation, {}, answer).record()["responseElements"] == shown
+
+
+@pytest.mark.parametrize(
+    ("service", "operation", "params", "answer"),
+    [
+        ("apigateway", "CreateApiKey", {"name": "n", "value": SECRET}, {"value": SECRET}),
+        ("amplify", "CreateWebhook", {"appId": "a"}, {"webhook": {"webhookUrl": SECRET}}),
+        ("appstream", "CreateStreamingURL", {"StackName": "s"}, {"StreamingURL": SECRET}),
+        ("appsync", "CreateApiKey", {"apiId": "a"}, {"apiKey": {"id": SECRET}}),
+        ("appsync", "DeleteApiKey", {"apiId": "a", "id": SECRET}, {}),
+        ("autoscaling", "CreateLaunchConfiguration", {"UserData": SECRET}, b""),
+        ("codebuild", "CreateWebhook", {"projectName": "p"}, {"webhook": {"secret": SECRET}}),
+        ("cognito-idp", "ConfirmSignUp", {"ClientId": "c", "ConfirmationCode": SECRET}, {}),
+        ("directconnect", "AssociateMacSecKey", {"connectionId": "c", "cak": SECRET}, {}),
+        ("directconnect", "CreateBGPPeer", {"newBGPPeer": {"authKey": SECRET}}, {}),
+        ("iot", "TestInvokeAuthorizer", {"authorizerName": "a", "token": SECRET}, {}),
+        ("kendra", "Query", {"IndexId": "i", "UserContext": {"Token": SECRET}}, {}),
+        ("lakeformation", "AssumeDecoratedRoleWithSAML", {"SAMLAssertion": SECRET}, {}),
+        ("license-manager", "CreateToken", {"LicenseArn": "a"}, {"Token": SECRET}),
+        ("lightsail", "CreateInstances", {"blueprintId": "b", "userData": SECRET}, {}),
+        (
+            "mq",
+            "CreateUser",
+            {"BrokerId": "b", "Username": "u", "Password": SECRET},
+            {},
+        ),
+        (
+            "mq",
+            "UpdateBroker",
+            {"BrokerId": "b", "LdapServerMetadata": {"ServiceAccountPassword": SECRET}},
+            {},
+        ),
+        (
+            "pinpoint",
+            "UpdateGcmChannel",
+            {"ApplicationId": "a", "GCMChannelRequest": {"ServiceJson": SECRET}},
+            {},
+        ),
+        ("redshift", "CreateHsmConfiguration", {"HsmPartitionPassword": SECRET}, b""),
+        ("ssm", "CreateActivation", {"IamRole": "r"}, {"ActivationCode": SECRET}),
+        ("sts", "AssumeRole", {"ProvidedContexts": [{"ContextAssertion": SECRET}]}, b""),
+        ("workmail", "AssumeImpersonationRole", {"OrganizationId": "o"}, {"Token": SECRET}),
+    ],
+)
+def test_secrets_that_models_do_not_mark_are_hidden(service, operation, params, answer):
+    data = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
+    record = called(service, operation, params, data)
+    assert SECRET not in json.dumps(record)
+    kept = [name for name, value in params.items() if value != SECRET]
+    assert len(record["requestParameters"] or ()) >= len(kept)
 
 
 def test_blobs_and_lone_credentials_leave_no_trace():

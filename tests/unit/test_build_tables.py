@@ -68,16 +68,23 @@ def test_every_row_is_of_an_operation_and_its_members(
 def test_what_a_service_hides_is_somewhere_in_its_model():
     somewhere = {
         "athena": ["StartQueryExecution"],
+        "codebuild": ["CreateWebhook"],
+        "cognito-idp": ["VerifyUserAttribute"],
         "comprehend": ["DetectPiiEntities"],
         "comprehendmedical": ["InferICD10CM"],
         "connectparticipant": ["SendMessage"],
+        "directconnect": ["CreateBGPPeer"],
+        "eks": ["CreateEksAnywhereSubscription"],
+        "iot": ["TestInvokeAuthorizer"],
+        "kendra": ["Query"],
+        "license-manager": ["CreateToken"],
         "polly": ["SynthesizeSpeech"],
         "translate": ["TranslateText"],
         "sagemaker": ["SendPipelineExecutionStepSuccess"],
         "sagemaker-a2i-runtime": ["StartHumanLoop"],
-        "ec2": ["RunInstances"],
         "ses": ["SendBulkTemplatedEmail", "SendEmail", "SendRawEmail", "SendTemplatedEmail"],
         "sesv2": ["SendBulkEmail", "SendEmail"],
+        "workmail": ["AssumeImpersonationRole"],
     }
     for service, row in SERVICES.items():
         names: set[str] = set()

@@ -185,7 +185,10 @@ def test_one_service():
     assert lines[0] == "sts: sts.amazonaws.com"
     at = next(n for n, line in enumerate(lines) if line.strip().startswith("AssumeRole "))
     assert lines[at].split() == ["AssumeRole", "read", "(table)", "management"]
-    assert lines[at + 1].strip() == "hidden: Credentials.SessionToken of the answer (credential)"
+    assert [line.strip() for line in lines[at + 1 : at + 3]] == [
+        "hidden: ProvidedContexts[].ContextAssertion (credential)",
+        "hidden: Credentials.SessionToken of the answer (credential)",
+    ]
     assert any(
         line.split() == ["PutEvents", "write", "(name)", "counted", "only"] for line in lines
     )

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from urllib.parse import parse_qsl
 
 from opentrail.aws.model import Member, Operation, Shape
+from opentrail.aws.request import RequestHead
 from opentrail.aws.textvalue import from_text
 
 FIELDS_MAX = 10_000
@@ -23,13 +24,30 @@ Tree = dict[str, "Tree | str"]
 """Field names cut at the dots."""
 
 
-def form_members(operation: Operation, form: str) -> dict[str, object]:
-    """Return the input members in ``form`` (the body, or the query string of a GET)."""
+def has_form(head: RequestHead) -> bool:
+    """Return whether the body is a form, as its type says."""
+    kind = head.headers.get("content-type", "").lower()
+    return head.method == "POST" and kind.startswith("application/x-www-form-urlencoded")
+
+
+def sent_form(head: RequestHead, body: bytes) -> str:
+    """Return the parameters of a call: those of the query string, and those of a POST's body.
+
+    Some servers take both, others one of the two: no parameter may hide in the other. Of one that
+    stands in both the first is read: that of the body, if it is a form.
+    """
+    sent = body.decode("utf-8", "replace") if head.method == "POST" else ""
+    return "&".join(filter(None, (sent, head.query) if has_form(head) else (head.query, sent)))
+
+
+def form_members(operation: Operation, form: str) -> dict[str, object] | None:
+    """Return the input members in ``form``; None when it has more fields than are read."""
     if operation.input is None:
         return {}
+    if form.count("&") >= FIELDS_MAX:
+        return None
     tree: Tree = {}
-    fields = form.split("&", FIELDS_MAX)[:FIELDS_MAX]
-    for name, value in parse_qsl("&".join(fields), keep_blank_values=True):
+    for name, value in parse_qsl(form, keep_blank_values=True):
         _plant(tree, name.split("."), value)
     is_ec2 = operation.protocol == "ec2"
     return _structure(operation.input, tree, is_ec2=is_ec2)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 
 from opentrail.aws import cborbody, httpbind, jsonbody, xmlbody
 from opentrail.aws.fault import error_of, late_error, render_error
-from opentrail.aws.form import form_members
+from opentrail.aws.form import form_members, sent_form
 from opentrail.aws.model import Member, Operation, Shape
 from opentrail.aws.model import operation as find_operation
 from opentrail.aws.request import RequestHead, Target
@@ -37,8 +37,7 @@ def request_members(
     base64. None when the body cannot be parsed.
     """
     if operation.protocol in {"query", "ec2"}:
-        form = body.decode("utf-8", "replace") if head.method == "POST" and body else head.query
-        return form_members(operation, form)
+        return form_members(operation, sent_form(head, body))
     shape = operation.input
     if shape is None:
         return {}

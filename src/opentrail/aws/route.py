@@ -15,6 +15,7 @@ import msgspec
 
 from opentrail.aws import catalog, tables
 from opentrail.aws.catalog import Group
+from opentrail.aws.form import has_form
 from opentrail.aws.request import Credential, RequestHead, Target
 from opentrail.aws.rest import plain_path
 from opentrail.aws.tables import ServiceRow
@@ -281,10 +282,8 @@ def _sent(head: RequestHead, group: Group | None, body: bytes) -> _Sent | None:
 
 def _form(head: RequestHead, group: Group | None, body: bytes) -> _Sent | None:
     """Return the Action of the body, if that is a form, else of the query string."""
-    kind = head.headers.get("content-type", "").lower()
-    is_form = kind.startswith("application/x-www-form-urlencoded")
     protocol = "ec2" if group is not None and "ec2" in group.protocols else "query"
-    sent = _action(body, protocol) if is_form and head.method == "POST" else None
+    sent = _action(body, protocol) if has_form(head) else None
     return sent or _action(head.query.encode("latin-1", "replace"), protocol)
 
 

@@ -16,7 +16,6 @@ EC2 = ServiceRules(
     form=Form.EC2,
     times=Times.EPOCH_MS,
     redaction=Redaction.REMOVED,
-    hide=frozenset({"UserData"}),  # what an instance runs at its start may hold anything
     operations=MappingProxyType(
         {
             "CreateVolume": OperationRules(spelling=MappingProxyType({"AvailabilityZone": "zone"})),

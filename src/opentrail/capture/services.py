@@ -19,11 +19,16 @@ from opentrail.capture import (
     service_storage,
 )
 from opentrail.capture.data_events import data_events
-from opentrail.capture.rules import Casing, Form, Redaction, ServiceRules, Times
+from opentrail.capture.rules import Casing, Form, OperationRules, Redaction, ServiceRules, Times
 
 _RAW = ServiceRules(casing=Casing.RAW)
 _RAW_STARS = ServiceRules(casing=Casing.RAW, redaction=Redaction.STARS)
+_KEY = OperationRules(hide=frozenset({"value"}))
+_KEY_ID = OperationRules(hide=frozenset({"id"}))
+"""The id of an API key of AppSync is the key."""
 _RDS = ServiceRules(form=Form.UNWRAPPED)
+_TOKEN = ServiceRules(hide=frozenset({"Token"}))
+"""Tokens that prove who calls, and licences; elsewhere members so called only count or page."""
 _TEXT = ServiceRules(hide=frozenset({"Text"}))
 """What texts say is their owners' data; of some operations the model does not say so."""
 
@@ -31,34 +36,46 @@ SERVICES: Mapping[str, ServiceRules] = MappingProxyType(
     {
         "account": ServiceRules(casing=Casing.RAW, hide_messages=True),
         "apigateway": ServiceRules(
-            form=Form.API_GATEWAY, times=Times.JAVA, redaction=Redaction.STARS
+            form=Form.API_GATEWAY,
+            times=Times.JAVA,
+            redaction=Redaction.STARS,
+            operations=dict.fromkeys(("CreateApiKey", "CreateUsagePlanKey", "UpdateApiKey"), _KEY),
         ),
         "appmesh": ServiceRules(times=Times.JAVA_COMMA, api_version="2019-01-25"),
-        "appsync": ServiceRules(redaction=Redaction.STARS),
+        "appsync": ServiceRules(
+            redaction=Redaction.STARS,
+            operations=dict.fromkeys(("CreateApiKey", "DeleteApiKey", "UpdateApiKey"), _KEY_ID),
+        ),
         "athena": ServiceRules(redaction=Redaction.WITHHELD, hide=frozenset({"QueryString"})),
         "bedrock-runtime": service_compute.BEDROCK_RUNTIME,
         "ce": _RAW,
         "cloudfront": ServiceRules(api_version="2020_05_31", suffix="2020_05_31"),
         "cloudhsmv2": ServiceRules(times=Times.JAVA_COMMA),
         "cloudtrail": ServiceRules(event_version="1.11", times=Times.JAVA_COMMA),
+        "codebuild": ServiceRules(hide=frozenset({"secret"})),
+        "cognito-idp": ServiceRules(hide=frozenset({"Code"})),
         "comprehend": _TEXT,
         "comprehendmedical": _TEXT,
         "connectparticipant": ServiceRules(hide=frozenset({"Content"})),
         "devops-guru": service_devopsguru.CONTROL,
+        "directconnect": ServiceRules(hide=frozenset({"authKey"})),
         "docdb": _RDS,
         "dynamodb": service_storage.DYNAMODB,
         "ec2": service_compute.EC2,
         "ecs": ServiceRules(event_version="1.11"),
         "efs": ServiceRules(api_version="2015-02-01"),
-        "eks": ServiceRules(event_version="1.09"),
+        "eks": ServiceRules(event_version="1.09", hide=frozenset({"token"})),
         "elasticache": _RDS,
         "elb": ServiceRules(api_version="2012-06-01"),
         "elbv2": ServiceRules(api_version="2015-12-01"),
         "events": service_messages.EVENTS,
         "health": ServiceRules(times=Times.JAVA_COMMA),
         "iam": service_identity.IAM,
+        "iot": ServiceRules(hide=frozenset({"token"})),
+        "kendra": _TOKEN,
         "kms": service_identity.KMS,
         "lambda": service_compute.LAMBDA,
+        "license-manager": _TOKEN,
         "logs": service_messages.LOGS,
         "neptune": _RDS,
         "organizations": service_identity.ORGANIZATIONS,
@@ -91,6 +108,7 @@ SERVICES: Mapping[str, ServiceRules] = MappingProxyType(
         "sts": service_identity.STS,
         "taxsettings": ServiceRules(hide_messages=True),
         "translate": ServiceRules(hide=frozenset({"Text", "TranslatedText"})),
+        "workmail": _TOKEN,
     }
 )
 
