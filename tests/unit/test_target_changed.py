@@ -6,10 +6,12 @@ import pytest
 from support.target_world import TargetWorld
 
 from opentrail.errors import ClientError
-from opentrail.trails.status import TargetStatus, target_status_key
+from opentrail.trails.departed import departed
+from opentrail.trails.status import TargetStatus, status_prefix, target_status_key
 
 OLD, NEW = "old", "new"
 CUTS = 3
+MINUTES_10_MS = 600_000
 
 
 class Sinks:
@@ -128,3 +130,20 @@ def test_a_deleted_trail_has_the_target_that_it_had(case):
     case.sinks.gone.clear()
     case.world.run()
     assert case.names() == [OLD] * CUTS
+
+
+def test_a_deleted_trail_waits_an_hour_for_a_target_that_is_deleted_too(case):
+    case.sinks.gone.add(OLD)
+    case.write()
+    (trail,) = case.world.registry.trails()
+    case.world.registry.delete(trail)
+    case.world.run()
+    assert departed(case.world.state, []) != []
+    for _ in range(7):
+        case.world.clock.ms += MINUTES_10_MS
+        case.world.run()
+    assert departed(case.world.state, []) == []
+    assert not list(case.world.state.scan(status_prefix(trail.id)))
+    case.sinks.gone.clear()
+    case.world.run()
+    assert case.names() == []

@@ -89,9 +89,9 @@ class Announcer:
             return
         if self._retry.failing(lane):
             notice = msgspec.structs.replace(notice, trail=as_now(notice.trail, self._trails()))
-            if not target.wants(notice.trail):
+            if not self._statuses.waits_for(notice.trail, target):
                 count = len(notice.files) - notice.told
-                status = self._statuses.without(notice.trail.id, name, count)
+                status = self._statuses.without(notice.trail, name, count)
                 self._commit([Change(entry.key, None, entry.version), *status])
                 return
         telling = _Telling(entry, notice, Future())

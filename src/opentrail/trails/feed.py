@@ -180,8 +180,8 @@ class Feeder:
         trail, target, records = batch.trail, lane.target, batch.records
         if self._retry.failing(lane.key) and not target.shared:
             trail = as_now(trail, self._rooms.trails())
-            if not target.wants(trail):
-                self._do_without(lane, batch)
+            if not self._statuses.waits_for(trail, target):
+                self._do_without(lane, batch, trail)
                 return True
         lane.batch = batch
 
@@ -203,10 +203,10 @@ class Feeder:
             self._commit([Change(lane.key, _encode(lane.feed), None), *given_up])
             lane.saved_s = now_s
 
-    def _do_without(self, lane: _Lane, batch: Batch) -> None:
-        """Move on past what the target refused: its trail has none any more."""
+    def _do_without(self, lane: _Lane, batch: Batch, trail: Trail) -> None:
+        """Move on past what the target refused: its trail does not wait for it any more."""
         count = batch.given_up + len(batch.records)
-        status = self._statuses.without(lane.owner, lane.target.name, count)
+        status = self._statuses.without(trail, lane.target.name, count)
         self._commit([Change(lane.key, _encode(batch.after), None), *status])
         lane.feed, lane.saved_s = batch.after, self._clock.monotonic()
 

@@ -9,10 +9,15 @@ from opentrail.state.base import Change, State
 from opentrail.trails.jobs import code_of
 from opentrail.trails.retry import tried_ms
 from opentrail.trails.status import TargetStatus, target_status_key
+from opentrail.trails.target import Announces, Copies
+from opentrail.trails.trail import Trail
 
 GIVE_UP_MS = 30 * 86_400_000
 """What a target beside the bucket did not take for so long is given up, and counted. CloudTrail
 itself tries files for 30 days; of files for buckets see ``backlog``."""
+
+GIVE_UP_DELETED_MS = 3_600_000
+"""The same of a deleted trail: topics and log groups are often deleted with it."""
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(TargetStatus).decode
@@ -54,12 +59,24 @@ class Statuses:
             )
         ]
 
-    def without(self, owner: str, target: str, count: int) -> list[Change]:
-        """Return the change when a trail does without what refused ``count`` files or records."""
-        before = self._read(owner, target)
-        given_up = before.given_up + count
-        now = msgspec.structs.replace(before, error="", failing_ms=0, given_up=given_up)
-        return [_change(owner, target, now)]
+    def waits_for(self, trail: Trail, target: Announces | Copies) -> bool:
+        """Return whether ``trail``, as it is now, still waits for a target that refuses."""
+        tried_for_ms = self._read(trail.id, target.name).failing_ms
+        return target.wants(trail) and not (trail.deleted and tried_for_ms >= GIVE_UP_DELETED_MS)
+
+    def without(self, trail: Trail, target: str, count: int) -> list[Change]:
+        """Return the change when ``trail`` does without what refused ``count`` files or records.
+
+        What a deleted one still has to send does not wait another hour.
+        """
+        before = self._read(trail.id, target)
+        now = msgspec.structs.replace(
+            before,
+            error="",
+            failing_ms=before.failing_ms if trail.deleted else 0,
+            given_up=before.given_up + count,
+        )
+        return [_change(trail.id, target, now)]
 
     def oldest_ms(self, owner: str, target: str) -> int:
         """Return from when on things are still sent, milliseconds since 1970 UTC; 0: all are.

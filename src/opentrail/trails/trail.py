@@ -102,8 +102,9 @@ def trail_arn(region: str, account: str, name: str) -> str:
 
 
 def as_now(trail: Trail, trails: Iterable[Trail]) -> Trail:
-    """Return ``trail`` as it is among ``trails``; one that is deleted as it was."""
-    return next((each for each in trails if each.id == trail.id), trail)
+    """Return ``trail`` as it is among ``trails``; one that is not there as it was, and deleted."""
+    gone = msgspec.structs.replace(trail, deleted=True)
+    return next((each for each in trails if each.id == trail.id), gone)
 
 
 def trail_key(trail: Trail) -> str:
