@@ -20,6 +20,7 @@ from support.server import PROGRAM, clean_environment
 from bench.events import Span, events
 from opentrail.eventlog.base import Origin
 from opentrail.eventlog.reader import SegmentReader
+from opentrail.imports.importer import READER
 from opentrail.state.base import Change
 from opentrail.state.sqlite import SqliteState
 
@@ -178,8 +179,9 @@ def test_what_a_newer_reader_may_read_is_read_again(made: list[bytes], tmp_path:
     again = summary(str(logs), "--data", str(data), home=tmp_path)
     assert (again["files"], again["files_before"]) == (0, 2)
     with closing(SqliteState.open(data / "state.db")) as state:
+        now = b'"reader":%d' % READER
         older = [
-            Change(entry.key, entry.value.replace(b'"reader":1', b'"reader":0'), entry.version)
+            Change(entry.key, entry.value.replace(now, b'"reader":0'), entry.version)
             for entry in state.scan("import/")
         ]
         state.commit(older)

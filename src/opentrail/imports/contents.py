@@ -9,7 +9,6 @@ import codecs
 from collections.abc import Iterable, Iterator
 from itertools import chain
 
-from opentrail.event.parts import past_blanks, value_end
 from opentrail.imports import window
 from opentrail.imports.split import VALUE_BYTES_MAX, Split, Unread, lines
 from opentrail.imports.ungzip import NotReadable, unpacked
@@ -104,7 +103,7 @@ def _large(pieces: Iterator[bytes]) -> Iterator[Split]:
         first = next(pieces, b"")
     data = first.removeprefix(codecs.BOM_UTF8)
     before = len(first) - len(data)
-    if _is_of_lines(data):
+    if window.is_of_lines(data):
         yield from _large_lines(chain((data,), pieces), before)
     else:
         yield from window.Window(data, pieces, before).values()
@@ -135,17 +134,6 @@ def _decoded(pieces: Iterator[bytes], encoding: str) -> Iterator[bytes]:
         if text:
             yield text
     decoder.end()
-
-
-def _is_of_lines(data: bytes) -> bool:
-    """Whether ``data`` begins with a line that is one JSON value, or with none at all."""
-    at = past_blanks(data, 0)
-    if data[at : at + 1] not in (b"{", b"["):
-        return True
-    end = value_end(data, at)
-    if end is None:
-        return not window.opens(data, at)
-    return b"\n" not in data[at:end] and data[end : end + 2].lstrip(b"\r").startswith(b"\n")
 
 
 def _large_lines(pieces: Iterator[bytes], start: int) -> Iterator[Split]:

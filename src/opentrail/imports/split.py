@@ -78,20 +78,21 @@ def values(data: bytes, start: int, layers: int = LAYERS_MAX) -> Iterator[Split]
     return lines(data, start, layers)
 
 
-def _past_separators(data: bytes, at: int) -> int:
+def past_separators(data: bytes, at: int) -> int:
+    """Return where what separates no values begins, from ``at`` on."""
     found = _SEPARATORS.match(data, at)
     return at if found is None else found.end()
 
 
 def _begins_with_value(data: bytes, newline: int) -> bool:
     """Whether the first JSON value of ``data`` is on several lines."""
-    end = value_end(data, _past_separators(data, 0))
+    end = value_end(data, past_separators(data, 0))
     return newline < end if end is not None else _OPENED.match(data) is not None
 
 
 def _joined(data: bytes, start: int, layers: int) -> Iterator[Split]:
     """Read JSON values that follow each other, on one line or on many."""
-    at = _past_separators(data, 0)
+    at = past_separators(data, 0)
     while at < len(data):
         end = value_end(data, at) if data[at] in _BRACKETS else None
         opened = _OPENED.match(data, at)
@@ -109,7 +110,7 @@ def _joined(data: bytes, start: int, layers: int) -> Iterator[Split]:
                 yield from lines(data[newline + 1 :], start + newline + 1, layers)
             return
         yield Value(start + at, data[at:end], layers)
-        at = _past_separators(data, end)
+        at = past_separators(data, end)
 
 
 def _salvaged(data: bytes, at: int, start: int, layers: int) -> Iterator[Split]:

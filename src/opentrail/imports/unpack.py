@@ -19,6 +19,7 @@ from opentrail.eventlog.base import RECORD_BYTES_MAX
 from opentrail.imports import wrapped
 from opentrail.imports.split import NEXT, NoRecord, Split, Unread, Value, torn, values
 from opentrail.imports.ungzip import NotReadable
+from opentrail.imports.window import whole_values
 
 Found = bytes | Unread | NoRecord
 
@@ -67,12 +68,12 @@ def records_of(data: bytes) -> Iterator[Found]:
     encoding = encoding_of(data)
     if not encoding:
         text = data.removeprefix(codecs.BOM_UTF8)
-        yield from opened(values(text, len(data) - len(text)))
+        yield from opened(whole_values(text, len(data) - len(text)))
         return
     decoder = Decoder(encoding)
     last: Found = b""
     try:
-        for last in opened(values(decoder.utf8(data), 0)):
+        for last in opened(whole_values(decoder.utf8(data), 0)):
             yield last
         decoder.end()
     except NotReadable as error:

@@ -2,13 +2,13 @@
 """JSON values of any number and a list of any length, read through a window that is never large.
 
 For files in which a value is on many lines (what ``jq`` prints), values follow each other on one line (what
-Firehose joins), or one list is the whole file, in whatever it is wrapped.
+Firehose joins), or one list is the whole file, in whatever it is wrapped; and for damaged ones of these.
 """
 
 import re
 from collections.abc import Iterator
 
-from opentrail.event.parts import TEXT, past_blanks, past_comma, text_of, value_end
+from opentrail.event.parts import TEXT, is_json, past_blanks, past_comma, text_of, value_end
 from opentrail.imports import wrapped
 from opentrail.imports.split import (
     NEXT,
@@ -17,6 +17,7 @@ from opentrail.imports.split import (
     Split,
     Unread,
     Value,
+    past_separators,
     values,
 )
 from opentrail.imports.ungzip import NotReadable
@@ -30,8 +31,9 @@ _INTO = re.compile(
 )
 """Into a list, or into the member of an object in which one is, past what is short."""
 _OUT = re.compile(rb"(?:\s*+,?" + _NAME + _SHORT + rb")*+\s*+([\]}])")
-_AGAIN = re.compile(rb"\n(?=[{\[])|" + NEXT.pattern)
-"""Where a value begins that is no part of another, as values are printed; or the next of a list."""
+_AGAIN = re.compile(rb"\n(?=[{\[])|\}\s*(?=\{\s*\"(?:eventVersion|Records)\"\s*:)|" + NEXT.pattern)
+"""Where a value begins that is no part of another, as values are printed or joined; or the next of a list."""
+_PRINTED = re.compile(rb"[{\[][ \t\r]*+\n")
 _DAMAGED = "the file is damaged here, or cut short"
 _NAMES = re.compile(rb"(" + TEXT + rb")\s*+:")
 _DEPTH_MAX = 8
@@ -50,6 +52,24 @@ def opens(data: bytes, at: int) -> bool:
     return into is not None and bool(into[1] or _carries(into))
 
 
+def is_of_lines(data: bytes) -> bool:
+    """Return whether ``data`` begins with a line that is one JSON value, or with none at all."""
+    at = past_blanks(data, 0)
+    if data[at : at + 1] not in (b"{", b"["):
+        return True
+    end = value_end(data, at)
+    if end is None:
+        return not opens(data, at) and _PRINTED.match(data, at) is None
+    return b"\n" not in data[at:end] and data[end : end + 2].lstrip(b"\r").startswith(b"\n")
+
+
+def whole_values(data: bytes, start: int) -> Iterator[Split]:
+    """Yield the values of a file that is at hand as a whole, but for ``start`` bytes."""
+    if is_json(data) or is_of_lines(data):
+        return values(data, start)
+    return Window(data, iter(()), start).values()
+
+
 class Window:
     """The part of a file that is being read."""
 
@@ -60,6 +80,7 @@ class Window:
         self._pieces = pieces
         self._before = before
         self._tries = 0
+        self._lists = 0
         self._unreadable: NotReadable | None = None
 
     def values(self) -> Iterator[Split]:
@@ -81,6 +102,7 @@ class Window:
 
     def _list(self, closing: bytes) -> Iterator[Split]:
         """Yield the elements of one list, but for those that damage hides; ``closing`` ends it."""
+        self._lists += 1
         yield from self._elements()
         while not self._left(closing):
             yield self._past_damage(NEXT)
@@ -116,8 +138,11 @@ class Window:
         return Value(self._before + at, self._data[at:end], listed=listed)
 
     def _has_more(self) -> bool:
-        """Go past blanks, and a comma behind damage; return whether there is something else."""
-        past = past_comma if self._tries else past_blanks
+        """Go past what separates values; return whether there is something else.
+
+        A comma behind a list is damage, and said where it is.
+        """
+        past = past_blanks if self._lists and not self._tries else past_separators
         while True:
             self._at = past(self._data, self._at)
             if self._at < len(self._data):
