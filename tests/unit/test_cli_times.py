@@ -9,6 +9,8 @@ from opentrail.errors import UsageError
 
 NOW_S = 1_769_900_000.5
 """2026-01-31T22:53:20.5Z."""
+SECOND = 1_769_900_000
+"""The eventTime of what happens then."""
 
 
 class Clock:
@@ -22,14 +24,16 @@ class Clock:
 @pytest.mark.parametrize(
     ("text", "seconds"),
     [
-        ("90s", NOW_S - 90),
-        ("10m", NOW_S - 600),
-        ("2h", NOW_S - 7200),
-        ("2h ago", NOW_S - 7200),
-        ("1.5h", NOW_S - 5400),
-        ("7d", NOW_S - 604_800),
-        ("1w", NOW_S - 604_800),
-        ("now", NOW_S),
+        ("90s", SECOND - 90),
+        ("10m", SECOND - 600),
+        ("2h", SECOND - 7200),
+        ("2h ago", SECOND - 7200),
+        ("1.5h", SECOND - 5400),
+        ("0.6s", SECOND - 1),
+        ("7d", SECOND - 604_800),
+        ("1w", SECOND - 604_800),
+        ("0s", SECOND),
+        ("now", SECOND),
         ("today", 1_769_817_600),
         ("Yesterday", 1_769_731_200),
         ("2026-01-31", 1_769_817_600),

@@ -72,10 +72,9 @@ def command(config: Path | None, query: tuple[str, ...], form: str, **flags: obj
     follower = Follower(data / "log")
     _begin(data, follower, question, show, asked, query)
     while asked.follow:
-        resets = follower.resets
+        before = (follower.resets, follower.gaps)
         entries = follower.step()
-        if follower.resets > resets:
-            click.echo("opentrail: the log was begun anew; going on with the new one", err=True)
+        _tell(before, follower)
         for entry in entries:
             hit = hit_of(entry, question)
             if hit is not None:
@@ -84,6 +83,16 @@ def command(config: Path | None, query: tuple[str, ...], form: str, **flags: obj
         if not entries:
             _check_reader()
             threading.Event().wait(POLL_S)
+
+
+def _tell(before: tuple[int, int], follower: Follower) -> None:
+    """Say what happened to the log since it had so many resets and gaps."""
+    resets, gaps = before
+    if follower.resets > resets:
+        click.echo("opentrail: the log was begun anew; going on with the new one", err=True)
+    if follower.gaps > gaps:
+        said = "retention took records before they were shown; going on with those that are kept"
+        click.echo(f"opentrail: {said}", err=True)
 
 
 def _check_reader() -> None:

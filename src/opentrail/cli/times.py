@@ -23,7 +23,8 @@ def seconds_of(text: str | None, otherwise: int, clock: Clock | None = None) -> 
 
     "2h" is two hours ago (s, m, h, d, w), "yesterday" and "today" the beginning of that day in UTC,
     "now" now; else a date, a year (its beginning), ISO 8601 (UTC without a zone) or epoch seconds.
-    Raises: UsageError.
+    What is so long ago is the whole second of that moment, as eventTime is: an event that comes
+    now is since now. Raises: UsageError.
     """
     if text is None:
         return otherwise
@@ -32,10 +33,10 @@ def seconds_of(text: str | None, otherwise: int, clock: Clock | None = None) -> 
         return _epoch(plain)
     now_s = (clock or SystemClock()).now_ms() / 1000
     if found := _AGO.fullmatch(plain):
-        return now_s - float(found[1]) * _UNITS_S[found[2]]
+        return (now_s - float(found[1]) * _UNITS_S[found[2]]) // 1
     if plain in _DAYS:
         return now_s // 86_400 * 86_400 - _DAYS[plain] * 86_400
-    return now_s if plain == "now" else _iso(text.strip())
+    return now_s // 1 if plain == "now" else _iso(text.strip())
 
 
 def _epoch(plain: str) -> int:

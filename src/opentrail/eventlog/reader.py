@@ -68,6 +68,10 @@ class SegmentReader:
             self._first_seen = (kept, entry.position)
         return self._first_seen[1]
 
+    def kept_from(self) -> int:
+        """Return the position below which retention took everything."""
+        return self._published.first()
+
     def durable_end(self) -> int:
         """See ``LogReader``."""
         return self._published.end()

@@ -13,7 +13,7 @@ ENTRIES_AT_ONCE = 1000
 
 
 class Follower:
-    """Reads what is appended, in the log's order, each record once. For one thread."""
+    """Reads what is appended and kept, in the log's order, each record once. For one thread."""
 
     def __init__(self, log_dir: Path, position: int | None = None) -> None:
         """Follow from ``position`` on; None: from the end of now. Raises: Unavailable. Corrupt."""
@@ -22,6 +22,8 @@ class Follower:
         self._position = self._log.durable_end() if position is None else position
         self.resets = 0
         """How often the log was begun anew meanwhile."""
+        self.gaps = 0
+        """How often retention took what was not read yet: whoever follows was too slow."""
 
     def _open(self) -> None:
         self._file = _identity(self._dir)
@@ -44,6 +46,10 @@ class Follower:
         """
         if _identity(self._dir) != self._file:
             self._begin_anew()
+        kept = self._log.kept_from()
+        if self._position < kept:
+            self._position = kept
+            self.gaps += 1
         found: list[Entry] = []
         end = self._log.durable_end()
         for entry in self._log.entries(self._position, end):
