@@ -105,6 +105,18 @@ def test_one_key_is_named(
     assert server.events()[-1]["additionalEventData"]["identityVerified"] is False
 
 
+@pytest.mark.parametrize("query", ["acl&policy", "&" * 1000 + "policy"])
+def test_a_query_string_names_one_operation(
+    server: OpenTrail, upstream: Upstream, query: str
+) -> None:
+    before = len(upstream.received)
+    put = raw_http.request(f"/bucket?{query}", b"{}", method="PUT", headers=(*HEADER.items(),))
+    assert raw_http.call(server.endpoint, put).status == 400
+    assert len(upstream.received) == before
+    event = server.events()[-1]
+    assert (event["eventSource"], event["errorCode"]) == ("s3.amazonaws.com", "InvalidRequest")
+
+
 def test_a_header_that_names_two_keys_proves_neither(server: OpenTrail, upstream: Upstream) -> None:
     upstream.script = upstreams.answer()
     two = f"{SIGNATURE}, Credential=AKIAIOSFODNN7EXAMPLE/20260101/us-east-1/s3/aws4_request"

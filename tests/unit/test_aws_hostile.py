@@ -20,7 +20,7 @@ from opentrail.aws.address import addressed
 from opentrail.aws.model import operation as model_of
 from opentrail.aws.protocol import error_of, render_error, request_members, response_members
 from opentrail.aws.request import RequestHead, Target
-from opentrail.aws.route import FORM_FIELDS_MAX, ambiguous, identify, parse_credential
+from opentrail.aws.route import FORM_FIELDS_MAX, identify, parse_credential
 from opentrail.capture.call import BODY_KEPT_MAX
 from opentrail.errors import ClientError
 
@@ -217,35 +217,3 @@ def test_an_encoded_name_is_looked_for_up_to_a_bound():
     for before, name in ((FORM_FIELDS_MAX - 2, "GetCallerIdentity"), (FORM_FIELDS_MAX, "")):
         body = b"&".join([b"a=1"] * before) + wanted
         assert identify(head, None, body).operation == name
-
-
-@pytest.mark.parametrize(
-    ("query", "body"),
-    [
-        ("", b"%41ction=DeleteUser&Action=ListUsers&Version=2010-05-08"),
-        ("", b"Action=ListUsers&Version=2010-05-08&Action=DeleteUser"),
-        ("", b"Action=ListUsers&Version=2010-05-08&Act%69%6Fn"),
-        ("Action=DeleteUser", b"Action=ListUsers&Version=2010-05-08"),
-    ],
-)
-def test_a_form_that_names_two_actions_is_ambiguous(query, body):
-    head = RequestHead("POST", "/", query, FORM | {"authorization": scope("iam")})
-    target = identify(head, parse_credential(head), body)
-    error = ambiguous(head, target, body)
-    assert error is not None
-    assert error.code == "MalformedQueryString"
-
-
-@pytest.mark.parametrize(
-    ("query", "body"),
-    [
-        ("", b"Action=ListUsers&Version=2010-05-08"),
-        ("Action=ListUsers&Version=2010-05-08", b""),
-        ("", b"Action=X&Rule.1.Action=allow&a=Action%3D&b=Action=&Actions=1"),
-    ],
-)
-def test_a_form_that_names_one_is_not(query, body):
-    head = RequestHead("POST", "/", query, FORM | {"authorization": scope("iam")})
-    target = identify(head, parse_credential(head), body)
-    assert target.protocol == "query"
-    assert ambiguous(head, target, body) is None

@@ -308,27 +308,6 @@ def test_a_form_with_absurd_names():
     assert request_members(call, head, body) == {"RoleArn": "r", "Tags": [{"Key": "k"}]}
 
 
-@pytest.mark.parametrize(
-    ("query", "kind", "body", "members"),
-    [
-        ("RoleArn=r", "application/x-www-form-urlencoded", b"ExternalId=e", {"RoleArn": "r"}),
-        (
-            "RoleArn=r&ExternalId=q",
-            "application/X-WWW-form-urlencoded",
-            b"RoleArn=b",
-            {"RoleArn": "b"},
-        ),
-        ("RoleArn=r&ExternalId=q", "text/plain", b"RoleArn=b&ExternalId=e", {"RoleArn": "r"}),
-        ("RoleArn=r&ExternalId=q", "text/plain", b"\xff\x00", {"RoleArn": "r"}),
-    ],
-)
-def test_parameters_hide_neither_in_body_nor_in_query(query, kind, body, members):
-    head = RequestHead("POST", "/", query, {"content-type": kind})
-    found = request_members(modelled("sts", "AssumeRole", "query"), head, body)
-    external = "q" if "ExternalId" in query else "e"
-    assert found == members | {"ExternalId": external}
-
-
 def test_error_answers_have_no_members():
     assert response_members(CREATE_MODEL, 299, {}, b'{"ModelArn":"a"}') == {"ModelArn": "a"}
     assert response_members(CREATE_MODEL, 300, {}, b'{"ModelArn":"a"}') is None

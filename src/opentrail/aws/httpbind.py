@@ -116,7 +116,12 @@ def _query_value(member: Member, query: Mapping[str, Sequence[str]]) -> object:
         return None
     if shape.kind == "list":
         return [from_text(shape.members["member"].shape.kind, text) for text in sent]
-    return from_text(shape.kind, sent[-1])
+    return from_text(shape.kind, _joined(sent))
+
+
+def _joined(sent: Sequence[str]) -> str:
+    """Return the value of a parameter; all that were sent: servers differ in which they take."""
+    return sent[0] if len(sent) == 1 else ",".join(dict.fromkeys(sent))
 
 
 def _query_map(shape: Shape, query: Mapping[str, Sequence[str]]) -> object:
@@ -124,7 +129,7 @@ def _query_map(shape: Shape, query: Mapping[str, Sequence[str]]) -> object:
     value = shape.members["value"].shape
     if value.kind == "list":
         return {name: list(sent) for name, sent in query.items()} or None
-    return {name: sent[-1] for name, sent in query.items()} or None
+    return {name: _joined(sent) for name, sent in query.items()} or None
 
 
 def _header_value(member: Member, headers: Mapping[str, str]) -> object:

@@ -39,6 +39,11 @@ class Route:
         """Whether the template ends in a slash: clients keep it, and twins differ in it."""
         return self.path.endswith("/")
 
+    @property
+    def names(self) -> frozenset[str]:
+        """The query parameters that tell the operation."""
+        return frozenset((*(name for name, _ in self.literals), *self.query_names))
+
     def rank(self) -> tuple[bool, int, int, int, str]:
         """Order the routes that a request fits: the first is the likeliest."""
         demands = len(self.query_names) + len(self.headers)
@@ -62,7 +67,10 @@ class Router:
 
     def __init__(self, routes: Iterable[Route]) -> None:
         self._roots: dict[str, _Node] = {}
-        for route in sorted(routes, key=Route.rank):
+        ranked = sorted(routes, key=Route.rank)
+        self.telling = frozenset(name for route in ranked for name in route.names)
+        """The query parameters that tell operations apart."""
+        for route in ranked:
             _insert(self._roots.setdefault(route.method, _Node()), route)
 
     def find(self, head: RequestHead) -> Target | None:
@@ -87,6 +95,21 @@ class Router:
             if fits and incomplete is None:
                 incomplete = _likeliest(fits[::-1], host)
         return incomplete
+
+    def rival(self, head: RequestHead, target: Target) -> str:
+        """Return another operation that the query string of ``target``'s call names, too.
+
+        One that needs a parameter which ``target`` does not; "" when there is none.
+        """
+        root = self._roots.get(head.method)
+        query = _query(head.query)
+        for routes in _matches(root, split_path(head.path), 0) if root is not None else ():
+            fits = [r for r in routes if _has_literals(r, query)]
+            names = next((r.names for r in fits if r.target.operation == target.operation), None)
+            if names is not None:
+                whole = (r for r in fits if _has_demands(r, query, head.headers))
+                return next((r.target.operation for r in whole if r.names - names), "")
+        return ""
 
 
 def plain_path(path: str) -> str:

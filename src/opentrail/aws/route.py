@@ -19,9 +19,8 @@ from opentrail.aws.form import has_form
 from opentrail.aws.request import Credential, RequestHead, Target
 from opentrail.aws.rest import plain_path
 from opentrail.aws.tables import ServiceRow
-from opentrail.errors import ClientError
 
-__all__ = ["ambiguous", "form_credential", "identify", "parse_credential"]
+__all__ = ["form_credential", "identify", "parse_credential"]
 
 TARGET_CHARS_MAX = 256
 """Of an X-Amz-Target that is remembered: names of prefix and operation have some 100."""
@@ -39,10 +38,6 @@ _IDENTIFIER = re.compile(r"[A-Za-z0-9]{1,128}\Z")
 """What an operation's name can be: a name as sent goes into the record only if it fits."""
 _SIGNING_NAME = re.compile(r"[a-z0-9][a-z0-9.-]{0,63}\Z")
 _ACTION = re.compile(rb"(?:\A|&)Action=([A-Za-z0-9]{1,128})(?=&|\Z)")
-_ANY_ACTION = re.compile(
-    rb"(?:\A|&)(?:A|%41)(?:c|%63)(?:t|%74)(?:i|%69)(?:o|%6[fF])(?:n|%6[eE])(?==|&|\Z)"
-)
-"""The same parameter, whatever its value, and however its name is encoded."""
 _VERSION = re.compile(rb"(?:\A|&)Version=([0-9-]{1,20})(?=&|\Z)")
 _CBOR_PATH = re.compile(r"/service/([^/]+)/operation/([^/]+)\Z")
 
@@ -296,22 +291,6 @@ def _action(text: bytes, protocol: str) -> _Sent | None:
     if "Action" not in fields:
         return None
     return _Sent("", _plausible(fields["Action"]), protocol, version=fields.get("Version", ""))
-
-
-def ambiguous(head: RequestHead, target: Target, body: bytes) -> ClientError | None:
-    """Return why a form cannot be told what it asks for: it names two actions.
-
-    Servers differ in which they take (the first, the last, the query's, the body's), so the record
-    could tell of another call than the one that was made. ``body`` is what was kept of it.
-    """
-    if target.protocol not in {"query", "ec2"}:
-        return None
-    named = len(_ANY_ACTION.findall(body)) if head.method == "POST" else 0
-    if head.query:
-        named += len(_ANY_ACTION.findall(head.query.encode("latin-1", "replace")))
-    if named <= 1:
-        return None
-    return ClientError("MalformedQueryString", "The parameter 'Action' must not stand twice.")
 
 
 def _named(sent: _Sent, group: Group | None, source: str) -> Target:

@@ -8,11 +8,12 @@ from typing import Protocol
 import msgspec
 
 from opentrail.aws.address import addressed
+from opentrail.aws.ambiguity import ambiguous
 from opentrail.aws.catalog import takes_unsigned
 from opentrail.aws.post_form import POST_OBJECT, post_object
 from opentrail.aws.protocol import ERROR_STATUS_MIN, render_error, unsupported
 from opentrail.aws.request import Credential, RequestHead, Target
-from opentrail.aws.route import ambiguous, identify, parse_credential
+from opentrail.aws.route import identify, parse_credential
 from opentrail.capture.admit import Admission, Admitted, Request, wrong_body
 from opentrail.capture.arrival import Arrival, RequestBody
 from opentrail.capture.build import BuildSettings, fails_late, response_recorded
