@@ -345,7 +345,7 @@ def test_an_odd_record_breaks_no_search():
         ("EventName => Create", "--since"),
         ("EventName === X", "FIELD=VALUE"),
         ("EventName=", "no value: write EventName=VALUE"),
-        ("EventName = ", 'EventName="" for none'),
+        ("EventName = ", 'EventName="" is the empty text, not EventName asks for none'),
         ("EventName= and Username=x", "no value"),
         ("EventName=(A or B)", "no value"),
         ("EventName=X or = Y", "a field stands before ="),

@@ -79,7 +79,8 @@ def instead_of_condition(field: str, operator: str, value: str, *, parted: bool)
     if field.lower() in JOINS:
         return f"a field stands before {operator}"
     if not value or (parted and value.lower() in JOINS):
-        return f'{field}{operator} has no value: write {field}{operator}VALUE, or {field}{operator}"" for none'
+        empty = f'{field}{operator}"" is the empty text, not {field} asks for none'
+        return f"{field}{operator} has no value: write {field}{operator}VALUE; {empty}"
     if "~" in operator and value.startswith("="):
         return _PATTERNS
     return _colon(field) or _first(_VALUES, value)
