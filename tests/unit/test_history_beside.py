@@ -3,6 +3,7 @@
 
 import random
 
+import msgspec
 import pytest
 from support.data_directories import data_directory, encoded, record
 from support.log_files import HandClock
@@ -14,6 +15,7 @@ from opentrail.eventlog.reader import SegmentReader
 from opentrail.eventlog.segments import Segments
 from opentrail.history.beside import searcher_beside
 from opentrail.history.index import History, Sizes
+from opentrail.history.manifest import load, store
 from opentrail.history.query import parse
 from opentrail.history.search import Question
 
@@ -81,3 +83,35 @@ def test_of_a_log_that_is_damaged_where_it_begins_the_rest_is_shown(tmp_path):
     assert min(found) >= int(others[0].stem)
     assert searcher.damage is not None
     assert first.name in searcher.damage.where
+
+
+def test_a_manifest_that_leaves_something_out_hides_nothing(tmp_path):
+    data = data_directory(tmp_path / "d", [])
+    log = Segments.open(data, HandClock(), SeededIds(1), LogOptions(disk_reserve_bytes=0))
+    for number in range(40):
+        log.append([Draft(Origin.CAPTURE, encoded(record(number)))])
+    sizes = Sizes(batch_entries=10, flush_rows=10)
+    history = History.open(data / "history", log, HandClock(), sizes=sizes)
+    while history.step():
+        pass
+    log.close()
+    whole, wanted = load(data / "history"), answers(data)
+    assert whole is not None
+    first, second, third, last = whole.runs
+    shorter = msgspec.structs.replace(last, end=third.end + 1)
+    for runs in (
+        [],
+        [second, third, last],
+        [first, third, last],
+        [first, second, third],
+        [first, second, third, shorter],
+        [msgspec.structs.replace(first, rows=9), second, third, last],
+    ):
+        store(data / "history", msgspec.structs.replace(whole, runs=runs))
+        assert answers(data) == wanted
+    run = data / "history" / first.file_name
+    run.write_bytes((data / "history" / second.file_name).read_bytes())
+    store(data / "history", whole)
+    assert answers(data) == wanted
+    opened = History.open(data / "history", SegmentReader(data / "log"), HandClock(), sizes=sizes)
+    assert "not the run that the manifest names" in opened.rebuilt_because

@@ -19,7 +19,7 @@ from opentrail.eventlog.check import Finding
 from opentrail.history.manifest import RunRef, load
 from opentrail.history.memtable import Memtable, View
 from opentrail.history.run import REBUILD_HINT, Run
-from opentrail.history.runs import unusable
+from opentrail.history.runs import named_run, unusable
 from opentrail.history.table import Tally
 from opentrail.history.terms import COLUMNS, Collector
 
@@ -87,19 +87,20 @@ def open_runs(directory: Path, log: LogReader) -> list[tuple[RunRef, Run | Corru
         manifest = load(directory)
         if manifest is None or unusable(manifest, log):
             return []
-        opened = [(ref, _run(directory / ref.file_name)) for ref in manifest.runs]
+        opened = [(ref, _run(directory, ref)) for ref in manifest.runs]
         if load(directory) == manifest:
             return opened
     return opened
 
 
-def _run(path: Path) -> Run | Corrupt:
+def _run(directory: Path, ref: RunRef) -> Run | Corrupt:
     try:
-        return Run(path)
+        return named_run(directory, ref)
     except Corrupt as error:
         return error
     except FileNotFoundError:
-        return Corrupt("the manifest names it, but it is not there", str(path), REBUILD_HINT)
+        where = str(directory / ref.file_name)
+        return Corrupt("the manifest names it, but it is not there", where, REBUILD_HINT)
 
 
 def _from_log(collector: Collector, log: LogReader, ref: RunRef) -> View:

@@ -162,7 +162,8 @@ class Run:
         events = len(self._columns[0][2])
         self.oldest_s = int(self.times[len(self.times) - events]) if events else TIME_MAX_S
         self.newest_position = int(self.positions.max())
-        self._tally = int(self.positions.min()), Tally(events, len(self.times) - events)
+        self.oldest_position = int(self.positions.min())
+        self._tally = self.oldest_position, Tally(events, len(self.times) - events)
         """Of the rows at or past a position; retention's floor only rises."""
 
     def newest_first(self, column: int, term: int, bounds: Bounds) -> Iterator[tuple[int, int]]:

@@ -60,7 +60,7 @@ class Runs:
         reason = unusable(manifest, log)
         if manifest is not None and not reason:
             try:
-                tables = tuple(_whole(Run(directory / ref.file_name)) for ref in manifest.runs)
+                tables = tuple(_whole(named_run(directory, ref)) for ref in manifest.runs)
             except (Corrupt, FileNotFoundError) as error:
                 reason = str(error)
         if manifest is None or reason:
@@ -175,6 +175,15 @@ class Runs:
                 self._files.unlink(path)
 
 
+def named_run(directory: Path, ref: RunRef) -> Run:
+    """Map the run ``ref``. Raises: Corrupt: it is not a whole run, or another one. OSError."""
+    run = Run(directory / ref.file_name)
+    inside = ref.start <= run.oldest_position and run.newest_position < ref.end
+    if len(run.times) != ref.rows or not inside:
+        raise Corrupt("not the run that the manifest names", str(run.path), REBUILD_HINT)
+    return run
+
+
 def _whole(run: Run) -> Run:
     """Return ``run``, whose bytes are those that were written. Raises: Corrupt: they are not."""
     damaged = run.damaged()
@@ -192,5 +201,19 @@ def unusable(manifest: Manifest | None, log: LogReader) -> str:
         "it was made by other rules": manifest.derive_version != DERIVE_VERSION,
         "it belongs to another log": manifest.log_id != log.log_id,
         "it covers more than the log holds": manifest.covered > log.durable_end(),
+        "its manifest leaves out a part of the log": not _joined(manifest, log),
     }
     return next((reason for reason, holds in reasons.items() if holds), "")
+
+
+def _joined(manifest: Manifest, log: LogReader) -> bool:
+    """Whether the runs cover all that the log keeps up to ``covered``: what they lacked, nobody would see."""
+    places = [(ref.start, ref.end) for ref in manifest.runs]
+    ends = [end for _, end in places]
+    if [start for start, _ in places[1:]] != ends[:-1] or ends[-1:] not in ([], [manifest.covered]):
+        return False
+    begins = places[0][0] if places else manifest.covered
+    try:
+        return begins == 0 or begins <= log.first()
+    except Corrupt:  # the log's beginning, of which whoever reads it tells
+        return True
