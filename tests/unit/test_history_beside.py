@@ -9,6 +9,7 @@ from support.data_directories import data_directory, encoded, record
 from support.log_files import HandClock
 from support.seeded_ids import SeededIds
 
+from opentrail.cli.asking import Asked, question_of
 from opentrail.eventlog.base import Draft, Origin
 from opentrail.eventlog.options import LogOptions
 from opentrail.eventlog.reader import SegmentReader
@@ -28,10 +29,10 @@ QUERIES = (
 )
 
 
-@pytest.fixture(scope="module")
-def data(tmp_path_factory):
+@pytest.fixture
+def data(tmp_path):
     records = [record(number, eventName=NAMES[number % 3]) for number in range(90)]
-    return data_directory(tmp_path_factory.mktemp("beside") / "d", records, indexed=True)
+    return data_directory(tmp_path / "beside", records, indexed=True)
 
 
 def answers(data) -> list[object]:
@@ -115,3 +116,41 @@ def test_a_manifest_that_leaves_something_out_hides_nothing(tmp_path):
     assert answers(data) == wanted
     opened = History.open(data / "history", SegmentReader(data / "log"), HandClock(), sizes=sizes)
     assert "not the run that the manifest names" in opened.rebuilt_because
+
+
+@pytest.mark.parametrize(
+    ("query", "read"),
+    [
+        (("EventId=nothing", "Username=ada"), 0),
+        (("(EventId=nothing and errorCode) and Username=ada",), 0),
+        (("(EventId=nothing or EventId=no) or EventId=none",), 0),
+        (("EventName=DeleteModel", "not Username=bob"), 30),
+        (("errorCode", "Username=ada"), 90),
+    ],
+)
+def test_the_index_helps_however_conditions_are_joined(data, query, read):
+    question = question_of(query, Asked())
+    log = SegmentReader(data / "log")
+    searcher = searcher_beside(data / "history", log, question.condition)
+    searcher.scopes()
+    before = searcher.read  # a record tells of each scope
+    list(searcher.newest(question, 1000))
+    assert searcher.read - before == read
+    log.close()
+
+
+def test_what_is_said_of_the_way_is_true(data):
+    log = SegmentReader(data / "log")
+    searcher = searcher_beside(data / "history", log, parse(""))
+    for query, counted, said in (
+        ("errorCode", False, "every event in 1 scopes, newest first"),
+        ("errorCode", True, "every record of the log, in its order"),
+        ("EventId=x", True, "index: EventId=x in 1 scopes; 0 candidates"),
+        ("Account=x", True, "every event in 0 scopes, newest first"),
+    ):
+        question = Question(parse(query))
+        assert searcher.way(question).said(counted=counted) == said
+        before = searcher.read
+        list(searcher.all(question) if counted else searcher.newest(question, 10))
+        assert searcher.read - before == (0 if "0 " in said else 90)
+    log.close()

@@ -90,9 +90,10 @@ def command(config: Path | None, query: tuple[str, ...], form: str, **flags: obj
         write_all(log.entries(0), form, asked.file())
         return
     searcher = searcher_beside(data / "history", log, question.condition)
+    counted = asked.count or asked.top is not None
     if asked.explain:
-        click.echo(_explained(searcher, question), err=True)
-    if asked.count or asked.top is not None:
+        click.echo(_explained(searcher, question, counted=counted), err=True)
+    if counted:
         matched = _counted(searcher, question, asked.top, _counted_form(form, asked))
     else:
         matched = _written(searcher, question, form, asked)
@@ -189,8 +190,9 @@ def _write_top(counts: Sequence[tuple[str | None, int]], form: str) -> None:
         click.echo(json.dumps(rows))
 
 
-def _explained(searcher: Searcher, question: Question) -> str:
-    return f"{searcher.way(question).said()}; {searcher.behind_bytes():,} bytes of log behind the index"
+def _explained(searcher: Searcher, question: Question, *, counted: bool) -> str:
+    way = searcher.way(question).said(counted=counted)
+    return f"{way}; {searcher.behind_bytes():,} bytes of log behind the index"
 
 
 def _tell(searcher: Searcher, question: Question, matched: int, instead: str) -> None:

@@ -335,16 +335,24 @@ def size_of(condition: Condition) -> int:
 
 
 def all_of(parts: Sequence[Condition]) -> Condition:
-    """Return the condition that all of ``parts`` hold."""
-    kept = tuple(part for part in parts if not isinstance(part, Everything))
+    """Return the condition that all of ``parts`` hold, flat: the index helps with parts of it."""
+    kept = tuple(
+        each
+        for part in parts
+        for each in (part.parts if isinstance(part, And) else (part,))
+        if not isinstance(each, Everything)
+    )
     if not kept:
         return Everything()
     return kept[0] if len(kept) == 1 else And(kept)
 
 
 def any_of(parts: Sequence[Condition]) -> Condition:
-    """Return the condition that any of ``parts``, of which there are some, holds."""
-    return parts[0] if len(parts) == 1 else Or(tuple(parts))
+    """Return the condition that any of ``parts``, of which there are some, holds, flat."""
+    kept = tuple(
+        each for part in parts for each in (part.parts if isinstance(part, Or) else (part,))
+    )
+    return kept[0] if len(kept) == 1 else Or(kept)
 
 
 def condition(field: str, operator: str, parts: Sequence[str]) -> Condition:

@@ -67,8 +67,10 @@ class Way:
     candidates: int = 0
     """Rows under them, whatever their time."""
 
-    def said(self) -> str:
-        """Return it in words."""
+    def said(self, *, counted: bool) -> str:
+        """Return it in words; ``counted``: of ``Searcher.all``."""
+        if counted and self.scopes and not self.terms:
+            return "every record of the log, in its order"
         if not self.terms:
             return f"every event in {len(self.scopes)} scopes, newest first"
         terms = " or ".join(f"{name}={value}" for name, value in self.terms)
@@ -139,7 +141,7 @@ class Searcher:
     def all(self, question: Question) -> Iterator[Hit]:
         """Yield all that ``question`` asks for, in no particular order, as quickly as possible."""
         way = self.way(question)
-        if way.terms:
+        if way.terms or not way.scopes:
             yield from self._indexed(question, way)
             yield from self._tail(question)
         else:
