@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from opentrail.aws.cborbody import BIGNUM_BYTES_MAX, BYTES_MAX, DEPTH_MAX, decode
 from opentrail.aws.model import operation
-from opentrail.aws.protocol import request_members
+from opentrail.aws.protocol import request_members, response_members
 from opentrail.aws.request import RequestHead, Target
 
 
@@ -147,3 +147,18 @@ def test_members_of_a_call():
     assert request_members(put, head, b"") == {}
     assert request_members(put, head, b"\x80") is None
     assert request_members(put, head, body[:-1]) is None
+
+
+def test_services_of_json_speak_cbor_with_some_sdks():
+    get = operation(Target("kinesis", "", "GetShardIterator", "json"))
+    assert get is not None
+    kind = {"content-type": "application/x-amz-cbor-1.1"}
+    head = RequestHead("POST", "/", "", kind)
+    time = b"\x69Timestamp\xc1\x1b" + (1_688_992_065_250).to_bytes(8)
+    body = b"\xbf\x6aStreamName\x61s" + time + b"\xff"
+    assert request_members(get, head, body) == {"StreamName": "s", "Timestamp": 1_688_992_065.25}
+    body = body.replace((1_688_992_065_250).to_bytes(8), (1_688_992_065_000).to_bytes(8))
+    assert request_members(get, head, body) == {"StreamName": "s", "Timestamp": 1_688_992_065}
+    assert request_members(get, head, b'{"StreamName":"s"}') is None
+    answer = b"\xa1\x6dShardIterator\x61i"
+    assert response_members(get, 200, kind, answer) == {"ShardIterator": "i"}

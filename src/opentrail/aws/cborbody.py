@@ -22,7 +22,7 @@ BIGNUM_BYTES_MAX = 64
 _INDEFINITE = 31
 _BREAK = 0xFF
 _BYTES, _TEXT = 2, 3
-_TAG_BIGNUM, _TAG_NEGATIVE_BIGNUM = 2, 3
+_TAG_TIME, _TAG_BIGNUM, _TAG_NEGATIVE_BIGNUM = 1, 2, 3
 _SIMPLE = {20: False, 21: True, 22: None, 23: None}
 _FLOATS = {25: struct.Struct(">e"), 26: struct.Struct(">f"), 27: struct.Struct(">d")}
 _ARGUMENT_BYTES = {24: 1, 25: 2, 26: 4, 27: 8}
@@ -31,16 +31,17 @@ _ARGUMENT_FOLLOWS = 24
 _NOT_WHOLE = "the body ends within an item"
 
 
-def decode(body: bytes) -> object:
+def decode(body: bytes, parts: int = 1) -> object:
     """Return the value of ``body`` in JSON types.
 
-    Byte strings become base64 text, as JSON carries blobs; a time (tag 1) its seconds; undefined,
-    infinite and NaN None. Raises: ValueError: not one CBOR item of at most BYTES_MAX bytes, nested
-    deeper than DEPTH_MAX, or one that JSON has no form for (map keys that are no text).
+    Byte strings become base64 text, as JSON carries blobs; a time (tag 1), which counts ``parts`` of
+    a second, its seconds; undefined, infinite and NaN None. Raises: ValueError: not one CBOR item
+    of at most BYTES_MAX bytes, nested deeper than DEPTH_MAX, or one that JSON has no form for (map
+    keys that are no text).
     """
     if len(body) > BYTES_MAX:
         raise ValueError("longer than what is read")
-    reader = _Reader(body)
+    reader = _Reader(body, parts)
     try:
         value = reader.item(0)
     except IndexError as error:
@@ -51,11 +52,12 @@ def decode(body: bytes) -> object:
 
 
 class _Reader:
-    __slots__ = ("at", "data")
+    __slots__ = ("at", "data", "parts")
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes, parts: int) -> None:
         self.data = data
         self.at = 0
+        self.parts = parts
 
     def item(self, depth: int) -> object:
         """Return the next item. Raises: ValueError, IndexError: the bytes end."""
@@ -146,7 +148,10 @@ class _Reader:
             return self._bignum(negative=number == _TAG_NEGATIVE_BIGNUM)
         if depth >= DEPTH_MAX:
             raise ValueError("nested too deeply")
-        return self.item(depth + 1)
+        value = self.item(depth + 1)
+        if number == _TAG_TIME and self.parts != 1 and isinstance(value, int | float):
+            return value // self.parts if value % self.parts == 0 else value / self.parts
+        return value
 
     def _bignum(self, *, negative: bool) -> object:
         first = self.data[self.at]

@@ -41,7 +41,7 @@ def request_members(
     shape = operation.input
     if shape is None:
         return {}
-    rpc = _RPC.get(operation.protocol)
+    rpc = _rpc(operation, head.headers)
     if rpc is not None:
         return _object_members(shape, rpc, body)
     carried = _REST.get(operation.protocol, _json_payload)(shape, body)
@@ -65,7 +65,7 @@ def response_members(
         return {}
     if operation.protocol in {"query", "ec2"}:
         return _xml_members(operation, shape, body)
-    rpc = _RPC.get(operation.protocol)
+    rpc = _rpc(operation, headers)
     if rpc is not None:
         return _object_members(shape, rpc, body)
     bound = httpbind.response_bound(shape, status, headers)
@@ -126,6 +126,16 @@ _RPC: Mapping[str, Callable[[bytes], object]] = {
     "smithy-rpc-v2-cbor": cborbody.decode,
 }
 """Protocols whose bodies are one object with all members, and what decodes it."""
+_AWS_CBOR = "application/x-amz-cbor"
+_aws_cbor = functools.partial(cborbody.decode, parts=1000)
+"""What the Java SDKs speak to Kinesis: awsJson in CBOR, its times in milliseconds."""
+
+
+def _rpc(operation: Operation, headers: Mapping[str, str]) -> Callable[[bytes], object] | None:
+    """Return what decodes a body with all members; None where the protocol has no such."""
+    if operation.protocol == "json" and headers.get("content-type", "").startswith(_AWS_CBOR):
+        return _aws_cbor
+    return _RPC.get(operation.protocol)
 
 
 @functools.cache  # of shapes of the models, so those bound it
