@@ -24,6 +24,7 @@ from opentrail.clock import Clock, SystemClock, SystemIds
 from opentrail.errors import Corrupt, Unavailable, UsageError
 from opentrail.eventlog.answering import Answering
 from opentrail.eventlog.link import Hello, Kind, Link, LinkedLog
+from opentrail.heaps import share_heaps
 from opentrail.history.alone import hold
 from opentrail.history.index import History
 from opentrail.objects.setting import BucketSetting, Upstream
@@ -373,6 +374,7 @@ def _buckets(hello: Hello, clock: Clock) -> BucketTable:
 def main() -> int:
     """Run the back process."""
     os.nice(NICE)
+    share_heaps()
     for number in (signal.SIGINT, signal.SIGTERM):  # for front, which ends us when it is done
         signal.signal(number, signal.SIG_IGN)
     logging.basicConfig(format="%(message)s", stream=sys.stderr)
