@@ -127,6 +127,15 @@ def test_a_table_for_people_does_nothing_to_the_terminal(home):
         ([{"FieldSelectors": []}], "The following fields are required: [eventCategory]."),
         ([{"ReadWriteType": 1}], "cannot be read"),
         (7, "cannot be read"),
+        ({"TrailName": "x"}, "there are no AdvancedEventSelectors or EventSelectors"),
+        ({"advancedEventSelectors": ADVANCED}, "there are no AdvancedEventSelectors"),
+        ([{"fieldSelectors": []}], "they have no member 'fieldSelectors'"),
+        ([{"ReadWriteType": "All", "Readonly": True}], "they have no member 'Readonly'"),
+        ([{"DataResources": [{"type": "AWS::S3::Object"}]}], "they have no member 'type'"),
+        (
+            [{"FieldSelectors": [{"Field": "eventCategory", "equals": ["Data"]}]}],
+            "they have no member 'equals'",
+        ),
     ],
 )
 def test_what_a_trail_cannot_have_is_refused_in_the_services_words(home, given, said):

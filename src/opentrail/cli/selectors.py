@@ -40,6 +40,7 @@ LAST_DEFAULT = 1000
 LAST_MAX = 1_000_000
 """They are found newest first; the part behind the index is put in order in memory."""
 
+FAMILIES = frozenset({"AdvancedEventSelectors", "EventSelectors"})
 
 Given = tuple[tuple[EventSelector, ...] | None, tuple[AdvancedSelector, ...] | None]
 """Basic and advanced selectors, one of them None."""
@@ -166,11 +167,38 @@ def _parsed(file: IO[bytes]) -> Given:
         if isinstance(given, list):
             advanced = any(isinstance(each, dict) and "FieldSelectors" in each for each in given)
             given = {"AdvancedEventSelectors" if advanced else "EventSelectors": given}
-        return selectors_of(msgspec.convert(given, PutEventSelectorsRequest))
+        request = msgspec.convert(given, PutEventSelectorsRequest)
+        _check_members(given, request)
+        return selectors_of(request)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise UsageError(f"the selectors cannot be read: {error}") from error
     except ClientError as error:
         raise UsageError(f"a trail cannot have these selectors: {error.message}") from error
+
+
+def _check_members(given: dict[str, object], request: PutEventSelectorsRequest) -> None:
+    """Raise UsageError for members that selectors do not have: without them they say something else.
+
+    Beside the selectors there may be whatever get-event-selectors prints.
+    """
+    if not FAMILIES & given.keys():
+        words = " or ".join(sorted(FAMILIES))
+        raise UsageError(f"the selectors cannot be read: there are no {words}")
+    read = msgspec.to_builtins(request)
+    for family in FAMILIES & given.keys():
+        for name in _unread(given[family], read.get(family)):
+            raise UsageError(f"the selectors cannot be read: they have no member {name!r}")
+
+
+def _unread(given: object, read: object) -> Iterator[str]:
+    """Yield the names of members that ``read``, made from ``given``, does not have of it."""
+    if isinstance(given, dict) and isinstance(read, dict):
+        yield from (name for name in given if name not in read and given[name] is not None)
+        for name in read.keys() & given.keys():
+            yield from _unread(given[name], read[name])
+    elif isinstance(given, list) and isinstance(read, list):
+        for one, other in zip(given, read, strict=True):
+            yield from _unread(one, other)
 
 
 def _totals(kinds: Iterable[Kind]) -> tuple[int, int, int]:
