@@ -292,6 +292,17 @@ def test_text_on_the_wire_becomes_json_types():
         assert request_members(listed, head, b"") == {"MaxItems": value}
 
 
+def test_headers_are_utf8_or_latin1():
+    sent = {
+        "x-amz-copy-source": "/b/ä".encode().decode("latin-1"),
+        "x-amz-expected-bucket-owner": "\xff",
+    }
+    call = modelled("s3", "CopyObject", "rest-xml")
+    found = request_members(call, RequestHead("PUT", "/b/k", "", sent), b"")
+    assert found is not None
+    assert (found["CopySource"], found["ExpectedBucketOwner"]) == ("/b/ä", "ÿ")
+
+
 def test_bodies_that_are_one_blob_are_left_out():
     invoke = modelled("sagemaker-runtime", "InvokeEndpoint", "rest-json")
     head = RequestHead("POST", "/endpoints/e/invocations", "", {"content-type": "text/csv"})

@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, unquote
 from opentrail.aws.model import Member, Operation, Shape
 from opentrail.aws.request import RequestHead
 from opentrail.aws.rest import QUERY_FIELDS_MAX, plain_path, split_path, template_segments
-from opentrail.aws.textvalue import from_text
+from opentrail.aws.textvalue import from_text, of_header
 
 
 def request_bound(operation: Operation, head: RequestHead) -> dict[str, object]:
@@ -136,10 +136,12 @@ def _header_value(member: Member, headers: Mapping[str, str]) -> object:
     shape = member.shape
     if member.location == "headers":
         start = member.wire.lower()
-        return {k[len(start) :]: v for k, v in headers.items() if k.startswith(start)} or None
-    text = headers.get(member.wire.lower())
-    if text is None:
+        named = {k[len(start) :]: of_header(v) for k, v in headers.items() if k.startswith(start)}
+        return named or None
+    sent = headers.get(member.wire.lower())
+    if sent is None:
         return None
+    text = of_header(sent)
     if shape.kind == "list":
         item = shape.members["member"].shape.kind
         return [from_text(item, part.strip()) for part in text.split(",")]

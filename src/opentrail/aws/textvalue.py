@@ -23,3 +23,16 @@ def from_text(kind: Kind, text: str) -> object:
     if kind == "boolean":
         return _BOOLEANS.get(text.lower(), text)
     return text
+
+
+def of_header(value: str) -> str:
+    """Return a header's value, which came byte by byte, as the text that it was meant to be.
+
+    That is UTF-8; what is none is Latin-1, as Python's clients send it.
+    """
+    if value.isascii():
+        return value
+    try:
+        return value.encode("latin-1").decode()
+    except UnicodeDecodeError:
+        return value

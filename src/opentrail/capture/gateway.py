@@ -14,6 +14,7 @@ from opentrail.aws.post_form import POST_OBJECT, post_object
 from opentrail.aws.protocol import ERROR_STATUS_MIN, render_error, unsupported
 from opentrail.aws.request import Credential, RequestHead, Target
 from opentrail.aws.route import identify, parse_credential
+from opentrail.aws.textvalue import of_header
 from opentrail.capture.admit import Admission, Admitted, Request, wrong_body
 from opentrail.capture.arrival import Arrival, RequestBody
 from opentrail.capture.build import BuildSettings, fails_late, response_recorded
@@ -192,7 +193,7 @@ class Gateway:
             head=head,
             caller=caller,
             source_ip=service or arrival.source_ip,
-            user_agent=service or _text(head.headers.get("user-agent", "")),
+            user_agent=service or of_header(head.headers.get("user-agent", "")),
             finished_ms=now_ms,
             outcome=Outcome.UNKNOWN,
             request=kept,
@@ -367,11 +368,6 @@ def _proves(call: Call, status: int) -> bool:
     operations that make credentials of tokens.
     """
     return status in PROVING and call.head.method != "OPTIONS" and not takes_unsigned(call.target)
-
-
-def _text(header: str) -> str:
-    """Return a header, which came byte by byte, as the UTF-8 text that it was meant to be."""
-    return header if header.isascii() else header.encode("latin-1").decode("utf-8", "replace")
 
 
 def _log_refuses(why: str) -> ClientError:
