@@ -117,6 +117,15 @@ def test_a_query_string_names_one_operation(
     assert (event["eventSource"], event["errorCode"]) == ("s3.amazonaws.com", "InvalidRequest")
 
 
+def test_one_operation_is_named(server: OpenTrail, upstream: Upstream) -> None:
+    before = len(upstream.received)
+    call = raw_http.request("/?Action=DeleteModel", BODY, headers=CALL)
+    assert raw_http.call(server.endpoint, call).status == 400
+    assert len(upstream.received) == before
+    event = server.events()[-1]
+    assert (event["errorCode"], event["readOnly"]) == ("InvalidRequest", False)
+
+
 def test_a_header_that_names_two_keys_proves_neither(server: OpenTrail, upstream: Upstream) -> None:
     upstream.script = upstreams.answer()
     two = f"{SIGNATURE}, Credential=AKIAIOSFODNN7EXAMPLE/20260101/us-east-1/s3/aws4_request"

@@ -81,6 +81,38 @@ def test_a_query_string_that_names_two_operations_or_hides_one_is_ambiguous(
     assert error.code == "InvalidRequest"
 
 
+LIST = {"x-amz-target": "SageMaker.ListModels", "content-type": "application/x-amz-json-1.1"}
+DELETE = {"x-amz-target": "SageMaker.DeleteModel"}
+
+
+@pytest.mark.parametrize(
+    ("signed", "path", "query", "headers", "body"),
+    [
+        ("sagemaker", "/", "Action=DeleteModel", LIST, b"{}"),
+        ("sagemaker", "/", "%41ction=DeleteModel", LIST, b"{}"),
+        ("sagemaker", "/", "", LIST | FORM, b"Action=DeleteModel"),
+        ("sagemaker", "/endpoints/e/invocations", "", DELETE, b""),
+        ("sagemaker", "/endpoints/e/invocations", "a&Action=DeleteModel", {}, b""),
+        ("devops-guru", "/insights", "", FORM, b"Action=DeleteInsight"),
+    ],
+)
+def test_a_call_that_names_an_operation_in_two_places_is_ambiguous(
+    signed, path, query, headers, body
+):
+    head = RequestHead("POST", path, query, {**headers, "authorization": scope(signed)})
+    error = ambiguous(head, target_of(head, body), body)
+    assert error is not None
+    assert error.code == "InvalidRequest"
+
+
+def test_texts_and_links_to_objects_may_have_any_words():
+    head = RequestHead("POST", "/", "", LIST | {"authorization": scope("sagemaker")})
+    body = b'{"NameContains":"&Action=DeleteModel&"}'
+    assert ambiguous(head, target_of(head, body), body) is None
+    head = RequestHead("GET", "/b/k", "Action=get&a", {"authorization": scope("s3")})
+    assert ambiguous(head, target_of(head), b"") is None
+
+
 @pytest.mark.parametrize(
     ("method", "path", "query"),
     [

@@ -9,6 +9,7 @@ import re
 from urllib.parse import parse_qsl, unquote
 
 from opentrail.aws import catalog
+from opentrail.aws.form import has_form
 from opentrail.aws.model import operation
 from opentrail.aws.request import RequestHead, Target
 from opentrail.aws.rest import QUERY_FIELDS_MAX
@@ -36,6 +37,10 @@ def ambiguous(head: RequestHead, target: Target, body: bytes) -> ClientError | N
         return ClientError(
             "InvalidRequest", f"A query string must not have more than {QUERY_FIELDS_MAX} fields."
         )
+    if target.service != "s3" and _named_elsewhere(head, target, body):
+        return ClientError(
+            "InvalidRequest", f"Besides {target.operation} the call names another operation."
+        )
     return _two_operations(head, target) if fields and target.protocol.startswith("rest-") else None
 
 
@@ -46,6 +51,20 @@ def _two_actions(head: RequestHead, body: bytes) -> ClientError | None:
     if named <= 1:
         return None
     return ClientError("MalformedQueryString", "The parameter 'Action' must not stand twice.")
+
+
+def _named_elsewhere(head: RequestHead, target: Target, body: bytes) -> bool:
+    """Return whether a call that is no form has what names an operation for other protocols.
+
+    Some servers look there first. S3 and its work-alikes do not: a link to an object may have any
+    parameter.
+    """
+    if "x-amz-target" in head.headers and target.protocol != "json":
+        return True
+    query = head.query.encode("latin-1", "replace")
+    return _ANY_ACTION.search(query) is not None or (
+        has_form(head) and _ANY_ACTION.search(body) is not None
+    )
 
 
 def _two_operations(head: RequestHead, target: Target) -> ClientError | None:
