@@ -52,7 +52,11 @@ def test_what_waits_for_a_bucket_of_a_deleted_trail_is_seen(world):
 
 
 def test_a_trail_that_is_made_anew_is_another_one(world):
-    world.registry.start(world.create("audit"))
+    world.registry.start(world.create("audit", bucket=BUCKETS[1]))
+    world.write()
+    world.registry.cut()
+    world.run()
+    assert [key for bucket, key in world.objects("CloudTrail") if bucket == BUCKETS[1]] != []
     assert len(departed(world.state, world.registry.trails())) == 1
     assert len(failing(world)) == 1
 
