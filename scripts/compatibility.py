@@ -27,7 +27,7 @@ What differs for the ones that work:
 - CreateTrail, UpdateTrail: `SnsTopicName`, `CloudWatchLogsLogGroupArn` with its role and `KmsKeyId` need an
   upstream for SNS, CloudWatch Logs and KMS, else they are refused with `UnsupportedOperationException`
   before anything happens. `RecursiveLogging` is kept and shown; OpenTrail's own
-  deliveries cause no events either way. ARNs are of the partition `aws`.
+  deliveries cause no events either way.
 - PutInsightSelectors, PutEventConfiguration: only empty lists are taken, others are refused with
   `UnsupportedOperationException`: there are no Insights and no aggregated events.
 - Organization trails and delegated administrators: of the one organization that the settings, or the
@@ -36,8 +36,8 @@ What differs for the ones that work:
   a trail, as from CloudTrail; `ResourceNotFoundException` for all that OpenTrail does not have yet.
 - PutEventSelectors: any `resources.type` of the form `AWS::X::Y` is taken, CloudTrail's list of them
   is not enforced. Of a data event with several resources, one must match a selector's type and ARN.
-- GetTrailStatus: what a topic refused is tried again for 30 days and announced late; CloudTrail does not
-  announce it again.
+- GetTrailStatus: what a topic refused is tried again for 30 days and announced late, to the topic that the
+  trail has by then; CloudTrail does not announce it again.
 - ListTrails, ListTags, ListPublicKeys: all on one page.
 - LookupEvents: there are no Insights events yet, so `EventCategory` `insight` finds imported ones only.
   A limit of two requests a second holds only where the settings ask for it

@@ -145,3 +145,21 @@ def test_keys(trails, given):
 )
 def test_keys_that_cannot_be(trails, given):
     assert refused(create, trails=trails, KmsKeyId=given)[0] == "KmsKeyNotFoundException"
+
+
+@pytest.mark.parametrize(
+    ("region", "partition"),
+    [("eusc-de-east-1", "aws-eusc"), ("us-gov-west-1", "aws-us-gov"), ("plant-7", "aws")],
+)
+def test_targets_of_any_region_that_there_is(trails, region, partition):
+    """Of other partitions than AWS's first, and of a region that is somebody's own."""
+
+    def here(arn):
+        return arn.replace(REGION, region).replace("arn:aws:", f"arn:{partition}:")
+
+    there = client("cloudtrail", trails.meta.endpoint_url, ADMIN, region=region)
+    given = {"SnsTopicName": TOPIC, "KmsKeyId": KEY, **LOGS}
+    shown = create(there, **{name: here(arn) for name, arn in given.items()})
+    assert shown["SnsTopicARN"] == here(TOPIC)
+    assert shown["CloudWatchLogsLogGroupArn"] == here(GROUP)
+    there.close()

@@ -13,7 +13,7 @@ from opentrail.trails.trail import Trail
 TOPIC_CHARS_MAX = 256
 """Of SnsTopicName, name or ARN; CloudTrail's own bound."""
 
-_REGION = r"(?P<region>[a-z]{2}(?:-[a-z]+)+-[0-9]+)"
+_REGION = r"(?P<region>[a-z0-9-]{1,32})"
 _ACCOUNT = r"(?P<account>[0-9]{12})"
 _TOPIC = re.compile(r"[A-Za-z0-9_-]+")
 _TOPIC_ARN = re.compile(rf"arn:aws[a-z-]*:sns:{_REGION}:{_ACCOUNT}:[A-Za-z0-9_-]+")
