@@ -158,10 +158,29 @@ def test_links_that_let_in_whoever_has_them_are_hidden(operation, answer, shown)
         ("appsync", "CreateApiKey", {"apiId": "a"}, {"apiKey": {"id": SECRET}}),
         ("appsync", "DeleteApiKey", {"apiId": "a", "id": SECRET}, {}),
         ("autoscaling", "CreateLaunchConfiguration", {"UserData": SECRET}, b""),
+        (
+            "cloudformation",
+            "CreateStack",
+            {"StackName": "s", "Parameters": [{"ParameterKey": "k", "ParameterValue": SECRET}]},
+            b"",
+        ),
         ("codebuild", "CreateWebhook", {"projectName": "p"}, {"webhook": {"secret": SECRET}}),
         ("cognito-idp", "ConfirmSignUp", {"ClientId": "c", "ConfirmationCode": SECRET}, {}),
+        (
+            "cognito-idp",
+            "CreateIdentityProvider",
+            {"ProviderName": "p", "ProviderDetails": {"client_secret": SECRET}},
+            {"IdentityProvider": {"ProviderDetails": {"client_secret": SECRET}}},
+        ),
         ("directconnect", "AssociateMacSecKey", {"connectionId": "c", "cak": SECRET}, {}),
         ("directconnect", "CreateBGPPeer", {"newBGPPeer": {"authKey": SECRET}}, {}),
+        ("elasticache", "CreateUser", {"UserId": "u", "Passwords": [SECRET]}, b""),
+        (
+            "glue",
+            "CreateConnection",
+            {"ConnectionInput": {"ConnectionProperties": {"PASSWORD": SECRET, "PORT": "1"}}},
+            {},
+        ),
         ("iot", "TestInvokeAuthorizer", {"authorizerName": "a", "token": SECRET}, {}),
         ("kendra", "Query", {"IndexId": "i", "UserContext": {"Token": SECRET}}, {}),
         ("lakeformation", "AssumeDecoratedRoleWithSAML", {"SAMLAssertion": SECRET}, {}),
@@ -186,6 +205,12 @@ def test_links_that_let_in_whoever_has_them_are_hidden(operation, answer, shown)
             {},
         ),
         ("redshift", "CreateHsmConfiguration", {"HsmPartitionPassword": SECRET}, b""),
+        (
+            "sns",
+            "CreatePlatformApplication",
+            {"Name": "n", "Attributes": {"PlatformCredential": SECRET}},
+            b"",
+        ),
         ("ssm", "CreateActivation", {"IamRole": "r"}, {"ActivationCode": SECRET}),
         ("sts", "AssumeRole", {"ProvidedContexts": [{"ContextAssertion": SECRET}]}, b""),
         ("workmail", "AssumeImpersonationRole", {"OrganizationId": "o"}, {"Token": SECRET}),
@@ -197,6 +222,16 @@ def test_secrets_that_models_do_not_mark_are_hidden(service, operation, params, 
     assert SECRET not in json.dumps(record)
     kept = [name for name, value in params.items() if value != SECRET]
     assert len(record["requestParameters"] or ()) >= len(kept)
+
+
+def test_of_a_stacks_parameters_and_a_maps_secrets_the_names_are_shown():
+    params = {"Parameters": [{"ParameterKey": "k", "ParameterValue": SECRET}]}
+    record = called("cloudformation", "UpdateStack", params)
+    assert record["requestParameters"] == {"parameters": [{"parameterKey": "k"}]}
+    details = {"client_id": "c", "client_secret": SECRET}
+    record = called("cognito-idp", "UpdateIdentityProvider", {"ProviderDetails": details})
+    shown = {"client_id": "c", "client_secret": HIDDEN}
+    assert record["requestParameters"] == {"providerDetails": shown}
 
 
 def test_blobs_and_lone_credentials_leave_no_trace():

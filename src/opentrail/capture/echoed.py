@@ -99,7 +99,7 @@ def _parts(
     if shape.kind == "map":
         for key, part in value.items():
             yield shape.members["key"].shape, key, False
-            yield shape.members["value"].shape, part, False
+            yield shape.members["value"].shape, part, key in names
     for name, part in value.items() if shape.kind == "structure" else ():
         member = shape.members.get(name)
         if member is not None:

@@ -50,6 +50,7 @@ SECRETS = frozenset(
         "OneTimePassword",
         "ParticipantToken",
         "Password",
+        "Passwords",
         "PasswordVerifier",
         "PreCoPassword",
         "PreSharedKey",
@@ -110,6 +111,8 @@ class Style:
     redaction: Redaction = Redaction.HIDDEN
     hide: frozenset[str] = frozenset()
     """Members, by model name at any depth, shown as hidden."""
+    secret_keys: frozenset[str] = frozenset()
+    """Keys of maps at any depth whose values are shown as hidden."""
     drop: frozenset[str] = frozenset()
     """Members, by model name at any depth, left out."""
     spelling: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
@@ -188,21 +191,25 @@ class Elements:
 class Entries:
     """Writes a map: its keys are data and stay as they are."""
 
-    __slots__ = ("member",)
+    __slots__ = ("member", "secret_keys")
 
-    def __init__(self) -> None:
+    def __init__(self, secret_keys: frozenset[str]) -> None:
         self.member: Writer = scalar
+        self.secret_keys = secret_keys
 
     def __call__(self, value: object) -> object:
         """Return the object."""
         if type(value) is not dict:
             return LEFT_OUT
         write = self.member
-        return {
+        shown = {
             key: written
             for key, item in value.items()
             if (written := None if item is None else write(item)) is not LEFT_OUT
         }
+        if self.secret_keys:
+            shown |= dict.fromkeys(self.secret_keys & shown.keys(), Redaction.HIDDEN.value)
+        return shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,7 +311,8 @@ class Compiler:
             return self._collection(shape, Elements(), "member", None)
         if shape.kind == "map":
             secret = shape.members["key"].shape.sensitive
-            return self._redacted if secret else self._collection(shape, Entries(), "value", None)
+            made = Entries(self.style.secret_keys)
+            return self._redacted if secret else self._collection(shape, made, "value", None)
         return scalar
 
     def _structure(self, shape: Shape) -> Writer | None:

@@ -69,6 +69,7 @@ def _style(model: Operation, service: ServiceRules, rules: OperationRules) -> St
         times=Times.AS_SENT if is_xml else service.times or by_protocol,
         redaction=service.redaction,
         hide=service.hide | rules.hide,
+        secret_keys=service.secret_keys,
         drop=service.drop | rules.drop,
         spelling={**service.spelling, **rules.spelling},
     )

@@ -140,7 +140,7 @@ def plan(target: Target) -> Plan:
 def _secret_names(
     model: Operation | None, service: ServiceRules, rules: OperationRules
 ) -> frozenset[str]:
-    hidden = SECRETS.union(service.hide, rules.hide, service.drop, rules.drop)
+    hidden = SECRETS.union(service.hide, rules.hide, service.drop, rules.drop, service.secret_keys)
     return hidden | CREDENTIALS | (forms.payload(model, rules) if model is not None else set())
 
 

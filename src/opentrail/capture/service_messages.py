@@ -17,6 +17,7 @@ def _only(*names: str, data: Named | None = None) -> OperationRules:
 _TOPIC = Named("AWS::SNS::Topic", ("TopicArn",))
 _ENDPOINT = Named("AWS::SNS::PlatformEndpoint", ("EndpointArn",))
 SNS = ServiceRules(
+    secret_keys=frozenset({"PlatformCredential"}),  # the key of a service for mobile messages
     operations=MappingProxyType(
         {
             **dict.fromkeys(("Publish", "PublishBatch"), _only("TopicArn", data=_TOPIC)),
@@ -24,7 +25,7 @@ SNS = ServiceRules(
             "SetEndpointAttributes": _only("EndpointArn", data=_ENDPOINT),
             "DeleteEndpoint": OperationRules(data=_ENDPOINT),
         }
-    )
+    ),
 )
 
 _QUEUE = Named(

@@ -29,6 +29,16 @@ _KEY_ID = OperationRules(hide=frozenset({"id"}))
 _RDS = ServiceRules(form=Form.UNWRAPPED)
 _TOKEN = ServiceRules(hide=frozenset({"Token"}))
 """Tokens that prove who calls, and licences; elsewhere members so called only count or page."""
+_GLUE_PASSWORDS = frozenset(
+    {
+        "KAFKA_CLIENT_KEYSTORE_PASSWORD",
+        "KAFKA_CLIENT_KEY_PASSWORD",
+        "KAFKA_SASL_PLAIN_PASSWORD",
+        "KAFKA_SASL_SCRAM_PASSWORD",
+        "PASSWORD",
+    }
+)
+"""Of the properties of a connection; what is encrypted has other names."""
 _TEXT = ServiceRules(hide=frozenset({"Text"}))
 """What texts say is their owners' data; of some operations the model does not say so."""
 
@@ -49,11 +59,15 @@ SERVICES: Mapping[str, ServiceRules] = MappingProxyType(
         "athena": ServiceRules(redaction=Redaction.WITHHELD, hide=frozenset({"QueryString"})),
         "bedrock-runtime": service_compute.BEDROCK_RUNTIME,
         "ce": _RAW,
+        "cloudformation": ServiceRules(drop=frozenset({"ParameterValue"})),
         "cloudfront": ServiceRules(api_version="2020_05_31", suffix="2020_05_31"),
         "cloudhsmv2": ServiceRules(times=Times.JAVA_COMMA),
         "cloudtrail": ServiceRules(event_version="1.11", times=Times.JAVA_COMMA),
         "codebuild": ServiceRules(hide=frozenset({"secret"})),
-        "cognito-idp": ServiceRules(hide=frozenset({"Code"})),
+        "codepipeline": ServiceRules(secret_keys=frozenset({"OAuthToken"})),
+        "cognito-idp": ServiceRules(
+            hide=frozenset({"Code"}), secret_keys=frozenset({"client_secret", "private_key"})
+        ),
         "comprehend": _TEXT,
         "comprehendmedical": _TEXT,
         "connectparticipant": ServiceRules(hide=frozenset({"Content"})),
@@ -69,6 +83,7 @@ SERVICES: Mapping[str, ServiceRules] = MappingProxyType(
         "elb": ServiceRules(api_version="2012-06-01"),
         "elbv2": ServiceRules(api_version="2015-12-01"),
         "events": service_messages.EVENTS,
+        "glue": ServiceRules(secret_keys=_GLUE_PASSWORDS),
         "health": ServiceRules(times=Times.JAVA_COMMA),
         "iam": service_identity.IAM,
         "iot": ServiceRules(hide=frozenset({"token"})),
