@@ -107,7 +107,7 @@ def test_every_kept_member_is_in_some_operation_of_its_service():
 
 
 def test_an_unlisted_service_follows_the_rules():
-    assert rules_for("xray") == rules_for("")
+    assert rules_for("batch") == rules_for("")
 
 
 def test_data_event_arns_can_be_filled():

@@ -28,11 +28,12 @@ def from_text(kind: Kind, text: str) -> object:
 def of_header(value: str) -> str:
     """Return a header's value, which came byte by byte, as the text that it was meant to be.
 
-    That is UTF-8; what is none is Latin-1, as Python's clients send it.
+    That is UTF-8; what is none is Latin-1, as Python's clients send it. The fields of a form, which
+    stand for headers, are text already.
     """
     if value.isascii():
         return value
     try:
         return value.encode("latin-1").decode()
-    except UnicodeDecodeError:
+    except UnicodeError:
         return value
