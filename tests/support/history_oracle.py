@@ -69,7 +69,8 @@ def obvious_lookup(
     for entry in log.entries(log.first(), end):
         derived, read = derive(entry.data), indexed(entry.data)
         if derived and read and derived.event_time_s >= now_s - window_s:
-            found = Found(entry.position, derived.event_time_s, entry.data, read)
+            scope = (derived.account, derived.region, derived.category)
+            found = Found(entry.position, derived.event_time_s, entry.data, read, scope)
             if _matches(query, found):
                 matching.append(found)
     matching.sort(key=lambda found: (found.derived.event_time_s, found.position), reverse=True)

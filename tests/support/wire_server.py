@@ -17,10 +17,8 @@ from support.trail_rooms import TrailRooms
 
 from opentrail.clock import iso_seconds
 from opentrail.errors import Corrupt
-from opentrail.history.derive import derive
 from opentrail.history.index import History
-from opentrail.history.indexed import indexed
-from opentrail.history.lookup import Found, Lookup, Page
+from opentrail.history.lookup import Found, Lookup, Page, found_at
 from opentrail.wire.app import ApiRequest, CloudTrailApi, Principal
 from opentrail.wire.rooms import Lookups, Rooms
 from opentrail.wire.throttle import Throttle
@@ -88,10 +86,8 @@ class SmallHistory:
 
     def _matches(self, query: Lookup) -> Iterator[Found]:
         for position, data in enumerate(self.records):
-            derived, read = derive(data), indexed(data)
-            assert derived is not None
-            assert read is not None
-            found = Found(position, derived.event_time_s, data, read)
+            found = found_at(position, data)
+            assert found is not None
             if _wanted(query, found):
                 yield found
 

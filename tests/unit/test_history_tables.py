@@ -3,15 +3,16 @@
 
 import random
 from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from opentrail.history.memtable import View
+from opentrail.history.memtable import Times, View
 from opentrail.history.run import Run, write_run
 from opentrail.history.table import TIME_MAX_S, Bounds, Table, newest_first
-from opentrail.history.terms import COLUMNS
+from opentrail.history.terms import COLUMNS, Rows, Terms
 
 ROWS = 3_000
 """Some pieces of a memtable's scan."""
@@ -52,8 +53,13 @@ def rows_of(order: Order, seed: int, first: int = 0, count: int = ROWS) -> list[
 def view_of(rows: Sequence[Row]) -> View:
     times, positions, terms = (np.array(each) for each in zip(*rows, strict=True))
     column = (terms.astype(np.uint64), np.arange(len(rows), dtype=np.uint32))
+    return view_with(times, positions, column)
+
+
+def view_with(times: Times, positions: Times, column: tuple[Terms, Rows]) -> View:
+    reach = np.maximum.accumulate(times)
     oldest_s, newest_s = int(times.min()), int(times.max())
-    return View(times, positions, (column,) * len(COLUMNS), oldest_s, newest_s)
+    return View(times, reach, positions, (column,) * len(COLUMNS), oldest_s, newest_s)
 
 
 def run_of(path: Path, rows: Sequence[Row]) -> Run:
@@ -90,7 +96,25 @@ def test_a_memtable_gives_what_a_sort_gives(order: Order) -> None:
         view = view_of(rows)
         for term in TERMS:
             for bounds in bounds_of(seed):
-                assert list(view.newest_first(1, term, bounds)) == obvious(rows, term, bounds)
+                assert list(chain.from_iterable(view.newest_first(1, term, bounds))) == obvious(
+                    rows, term, bounds
+                )
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_rows_with_many_terms_lie_in_several_pieces_of_a_scan(seed: int) -> None:
+    source = random.Random(seed)
+    all_terms = list(range(source.randrange(100, 2000)))
+    rows = [(source.randrange(50), 5 * number, 1) for number in range(4)]
+    mixed = [each for _ in rows for each in source.sample(all_terms, len(all_terms))]
+    numbers = np.arange(len(rows), dtype=np.uint32)
+    times = np.array([time_s for time_s, _, _ in rows])
+    column = (np.array(mixed, np.uint64), numbers.repeat(len(all_terms)))
+    view = view_with(times, 5 * numbers.astype(np.int64), column)
+    bounds = Bounds(-TIME_MAX_S, (TIME_MAX_S, 0), 0)
+    for term in all_terms[::50]:
+        found = chain.from_iterable(view.newest_first(1, term, bounds))
+        assert list(found) == obvious(rows, 1, bounds)
 
 
 @pytest.mark.parametrize("order", ORDERS)

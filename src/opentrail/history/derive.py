@@ -6,7 +6,7 @@ Source: CloudTrail API Reference, "LookupEvents", data type "Event"; CloudTrail 
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 from operator import attrgetter
@@ -111,16 +111,16 @@ def from_indexed(read: Indexed, time_s: int) -> Derived:
     )
 
 
-def values_of(attribute: str) -> Callable[[Indexed], Sequence[str]]:
-    """Return what reads the values that a record is found by under ``attribute``.
+def finder(attribute: str, value: str) -> Callable[[Indexed], bool]:
+    """Return what says whether a record is found by ``value``, which is not empty, under ``attribute``.
 
-    The same as ``Derived.values``, but for "" where there is none, without deriving the rest.
+    As ``Derived.values`` does, without deriving the rest.
     """
     read = _READ.get(attribute)
     if read is not None:
-        return lambda record: (read(record),)
+        return lambda record: read(record) == value
     part = _RESOURCE_PARTS[attribute]
-    return lambda record: [each[part] for each in resources_of(record)]
+    return lambda record: any(each[part] == value for each in resources_of(record))
 
 
 @lru_cache(maxsize=_TIMES_CACHED)

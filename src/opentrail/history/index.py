@@ -18,12 +18,12 @@ from opentrail.errors import ClientError, Unavailable
 from opentrail.eventlog.base import Entry, LogReader, Origin
 from opentrail.history.derive import ATTRIBUTES
 from opentrail.history.known import Marks, known
-from opentrail.history.lookup import Found, Lookup, Page, found_at, holder
+from opentrail.history.lookup import Found, Lookup, Page, filter_of, found_at
 from opentrail.history.memtable import Memtable
 from opentrail.history.recent import BYTES_MAX, Recent
 from opentrail.history.runs import MERGE_RUNS, Runs
 from opentrail.history.search import READS_MAX, Searcher
-from opentrail.history.table import TIME_MAX_S, Bounds, Table, Tally, newest_first
+from opentrail.history.table import TIME_MAX_S, Bounds, Row, Table, Tally, newest_first
 from opentrail.history.terms import COLUMNS, Batch, Collector, term
 
 LOOKUP_WINDOW_S = 90 * 24 * 3600
@@ -153,12 +153,13 @@ class History:
             raise ClientError("InvalidLookupAttributesException", message)
         number = term(scope, name, value)
         rows = newest_first(shown.tables, COLUMNS.index(name), number, self._bounds(query))
+        kept = filter_of(query)
         found: list[Found] = []
         while len(found) <= query.limit:
             some = list(islice(rows, query.limit + 1 - len(found)))
             if not some:
                 return Page(found, more=False)
-            found += self._confirmed(query, some)
+            found += kept(some, self._events(some))
         return Page(found[:-1], more=True)
 
     def searcher(self, reads_max: int = READS_MAX) -> Searcher:
@@ -232,17 +233,15 @@ class History:
         before = min((end_s + 1, 0), query.after or (TIME_MAX_S, 0), (TIME_MAX_S, 0))
         return Bounds(min(start_s, TIME_MAX_S), before, self._log.first())
 
-    def _confirmed(self, query: Lookup, rows: Sequence[tuple[int, int]]) -> Iterator[Found]:
-        """Yield those of ``rows`` whose records are what ``query`` asks for: terms collide."""
-        holds, recent = holder(query), self._recent.get
+    def _events(self, rows: Sequence[Row]) -> list[Found | None]:
+        """Return the events of ``rows``; None in the place of one that is not there any more."""
+        recent = self._recent.get
         known = [recent(position) for _, position in rows]
         if None in known:
             self._recall(rows, known)
-        for (time_s, _), found in zip(rows, known, strict=True):
-            if found is not None and holds(found.record, time_s):
-                yield found
+        return known
 
-    def _recall(self, rows: Sequence[tuple[int, int]], known: list[Found | None]) -> None:
+    def _recall(self, rows: Sequence[Row], known: list[Found | None]) -> None:
         """Read those of ``rows`` of which nothing is ``known`` yet, and put them there.
 
         Of a record that retention took since the lookup began there is still nothing.

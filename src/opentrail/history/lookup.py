@@ -9,8 +9,9 @@ from dataclasses import dataclass
 
 import msgspec
 
-from opentrail.history.derive import Derived, category_of, epoch_s, from_indexed, values_of
+from opentrail.history.derive import Derived, category_of, epoch_s, finder, from_indexed
 from opentrail.history.indexed import Indexed, caller_of, indexed
+from opentrail.history.table import Row
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,8 @@ class Found(msgspec.Struct, frozen=True, gc=False):
     """The record: the very bytes that were appended."""
     record: Indexed
     """The same, read."""
+    scope: tuple[str, str, str]
+    """Account, region and category of the history that shows it."""
 
     @property
     def derived(self) -> Derived:
@@ -64,31 +67,27 @@ def found_at(position: int, data: bytes) -> Found | None:
     """Return the event at ``position`` of the log; None when ``data`` cannot be shown as one."""
     read = indexed(data)
     time_s = epoch_s(read.event_time) if read is not None else None
-    return None if read is None or time_s is None else Found(position, time_s, data, read)
+    if read is None or time_s is None:
+        return None
+    account = read.recipient_account_id or caller_of(read.user_identity).account
+    return Found(position, time_s, data, read, (account, read.aws_region, category_of(read)))
 
 
-def holder(query: Lookup) -> Callable[[Indexed, int], bool]:
-    """Return what says whether a record is what ``query`` asks for, and has the eventTime given.
+def filter_of(query: Lookup) -> Callable[[Sequence[Row], Sequence[Found | None]], list[Found]]:
+    """Return what keeps of some rows' events those that ``query`` asks for: the index's terms collide.
 
-    Its eventTime is given in epoch seconds; the bounds of ``query`` are not looked at.
+    Each must have its row's eventTime; the bounds of ``query`` are not looked at. Rows of which there
+    is no event are left out.
     """
-    account, region, category, wanted = query.account, query.region, query.category, ""
-    values: Callable[[Indexed], Sequence[str]] = _whole
-    if query.attribute is not None:
-        name, wanted = query.attribute
-        values = values_of(name)
+    scope = (query.account, query.region, query.category)
+    found_by = None if query.attribute is None else finder(*query.attribute)
 
-    def holds(record: Indexed, time_s: int) -> bool:
-        return (
-            (record.recipient_account_id or caller_of(record.user_identity).account) == account
-            and record.aws_region == region
-            and (record.event_category or category_of(record)) == category
-            and epoch_s(record.event_time) == time_s
-            and wanted in values(record)
-        )
+    def kept(rows: Sequence[Row], events: Sequence[Found | None]) -> list[Found]:
+        shown = [
+            each
+            for (time_s, _), each in zip(rows, events, strict=True)
+            if each is not None and each.time_s == time_s and each.scope == scope
+        ]
+        return shown if found_by is None else [each for each in shown if found_by(each.record)]
 
-    return holds
-
-
-def _whole(_record: Indexed) -> Sequence[str]:
-    return ("",)
+    return kept

@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """The newest rows, in memory, until there are enough of them for a run."""
 
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from opentrail.history.table import NO_TIME_S, TIME_MAX_S, Bounds, Tally
+from opentrail.history.table import NO_TIME_S, TIME_MAX_S, Bounds, Row, Tally
 from opentrail.history.terms import COLUMNS, Batch, Rows, Terms
 
 _CAPACITY = 4096
@@ -31,6 +31,8 @@ class View:
 
     times: Times
     """Epoch seconds, in log order."""
+    reach: Times
+    """For each row the newest time up to it."""
     positions: Times
     """Ascending."""
     columns: tuple[tuple[Terms, Rows], ...]
@@ -43,7 +45,7 @@ class View:
         """See ``table.Table``."""
         return int(self.positions[-1])
 
-    def newest_first(self, column: int, term: int, bounds: Bounds) -> Iterator[tuple[int, int]]:
+    def newest_first(self, column: int, term: int, bounds: Bounds) -> Iterator[Sequence[Row]]:
         """See ``table.Table``. Scans from the newest position on, in pieces that grow.
 
         A row is given once no row before its piece can have a newer time.
@@ -60,8 +62,8 @@ class View:
                 held = np.concatenate((self._within(found, bounds), held))
             stop, size = start, 4 * size
             if len(held):
-                more = stop > low
-                reach_s = int(self.times[: int(all_rows[stop])].max()) if more else -TIME_MAX_S
+                # A row may have terms on both sides of ``stop``.
+                reach_s = int(self.reach[all_rows[stop - 1]]) if stop > low else -TIME_MAX_S
                 ready, held = self._ready(held, reach_s)
                 yield from self._newest_first(ready)
 
@@ -83,13 +85,13 @@ class View:
         ready = self.times[rows] >= reach_s
         return (rows, rows[:0]) if ready.all() else (rows[ready], rows[~ready])
 
-    def _newest_first(self, rows: Rows) -> Iterator[tuple[int, int]]:
+    def _newest_first(self, rows: Rows) -> Iterator[Sequence[Row]]:
         times, positions = self.times[rows], self.positions[rows]
         # Stable, and in log order before: equal times stay ordered by position.
         order = np.argsort(times, kind="stable")[::-1]
         for start in range(0, len(order), _CHUNK_ROWS):
             chunk = order[start : start + _CHUNK_ROWS]
-            yield from zip(times[chunk].tolist(), positions[chunk].tolist(), strict=True)
+            yield list(zip(times[chunk].tolist(), positions[chunk].tolist(), strict=True))
 
     def count(self, column: int, term: int) -> int:
         """See ``table.Table``."""
@@ -132,6 +134,7 @@ class Memtable:
 
     def __init__(self) -> None:
         self._times = _Growing(np.int64)
+        self._reach = _Growing(np.int64)
         self._positions = _Growing(np.int64)
         self._columns = tuple((_Growing(np.uint64), _Growing(np.uint32)) for _ in COLUMNS)
         self._oldest_s = TIME_MAX_S
@@ -151,6 +154,8 @@ class Memtable:
             rows.extend(new_rows + first)
         self._positions.extend(np.frombuffer(batch.positions, np.int64))
         times = np.frombuffer(batch.times, np.int64)
+        newest_s = self._reach.filled()[-1:]
+        self._reach.extend(np.maximum.accumulate(np.append(newest_s, times))[len(newest_s) :])
         self._times.extend(times)
         shown = times[times != NO_TIME_S]
         if len(shown):
@@ -161,6 +166,7 @@ class Memtable:
         """Return the rows of now; later ones do not show in it."""
         return View(
             self._times.filled(),
+            self._reach.filled(),
             self._positions.filled(),
             tuple((terms.filled(), rows.filled()) for terms, rows in self._columns),
             self._oldest_s,

@@ -17,7 +17,7 @@ from xxhash import xxh3_64_intdigest
 from opentrail.durable import OS_FILES, TEMPORARY_SUFFIX, Files, publish
 from opentrail.errors import Corrupt
 from opentrail.history.memtable import Times
-from opentrail.history.table import TIME_MAX_S, Bounds, Tally
+from opentrail.history.table import TIME_MAX_S, Bounds, Row, Tally
 from opentrail.history.terms import COLUMNS, Rows, Terms
 
 MAGIC = b"OTRLRUN\0"
@@ -166,7 +166,7 @@ class Run:
         self._tally = self.oldest_position, Tally(events, len(self.times) - events)
         """Of the rows at or past a position; retention's floor only rises."""
 
-    def newest_first(self, column: int, term: int, bounds: Bounds) -> Iterator[tuple[int, int]]:
+    def newest_first(self, column: int, term: int, bounds: Bounds) -> Iterator[Sequence[Row]]:
         """See ``table.Table``. Raises: Corrupt."""
         ranks = self._ranks(column, term)
         if not len(ranks):
@@ -181,7 +181,7 @@ class Run:
         while stop > first:
             chunk = ranks[max(first, stop - size) : stop][::-1]
             stop, size = stop - size, min(4 * size, CHUNK_ROWS_MAX)
-            yield from self._rows_at(chunk, bounds.floor)
+            yield self._rows_at(chunk, bounds.floor)
 
     def count(self, column: int, term: int) -> int:
         """See ``table.Table``."""
@@ -251,14 +251,14 @@ class Run:
         stop = int(np.searchsorted(self.times, time_s, "right"))
         return first + int(np.searchsorted(self.positions[first:stop], position))
 
-    def _rows_at(self, ranks: Rows, floor: int) -> Iterator[tuple[int, int]]:
+    def _rows_at(self, ranks: Rows, floor: int) -> Sequence[Row]:
         try:
             times, positions = self.times[ranks].tolist(), self.positions[ranks].tolist()
         except IndexError as error:
             raise Corrupt("a rank past the last row", str(self.path), REBUILD_HINT) from error
-        rows = zip(times, positions, strict=True)
+        rows = list(zip(times, positions, strict=True))
         if min(positions) < floor:
-            return (row for row in rows if row[1] >= floor)
+            return [row for row in rows if row[1] >= floor]
         return rows
 
     def _array(self, name: str, kind: type[_Number]) -> NDArray[_Number]:

@@ -181,7 +181,8 @@ class Searcher:
             position
             for table in tables
             for number in wanted
-            for _, position in table.newest_first(column, number, bounds)
+            for rows in table.newest_first(column, number, bounds)
+            for _, position in rows
         )
         return sorted(set(found))
 

@@ -5,7 +5,8 @@ Tables overlap in time when events arrive late, so newest-first is a merge over 
 """
 
 import heapq
-from collections.abc import Container, Generator, Iterator, Sequence
+from bisect import bisect_left
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import NamedTuple, Protocol
@@ -18,6 +19,10 @@ TIME_MAX_S = 1 << 60
 
 NO_TIME_S = -TIME_MAX_S
 """In the place of the eventTime of a record that has none: before every other."""
+
+
+Row = tuple[int, int]
+"""eventTime in epoch seconds, and position in the log: descending is newest first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +63,8 @@ class Table(Protocol):
         """Where in the log the last of its records is."""
         ...
 
-    def newest_first(self, column: int, term: int, bounds: Bounds) -> Iterator[tuple[int, int]]:
-        """Yield (eventTime, position) of the rows under ``term`` within ``bounds``, descending."""
+    def newest_first(self, column: int, term: int, bounds: Bounds) -> Iterator[Sequence[Row]]:
+        """Yield the rows under ``term`` within ``bounds``, descending, in pieces."""
         ...
 
     def count(self, column: int, term: int) -> int:
@@ -90,46 +95,78 @@ class Table(Protocol):
         ...
 
 
-def newest_first(
-    tables: Sequence[Table], column: int, term: int, bounds: Bounds
-) -> Iterator[tuple[int, int]]:
-    """Yield (eventTime, position) of the rows of all ``tables``, descending.
+def newest_first(tables: Sequence[Table], column: int, term: int, bounds: Bounds) -> Iterator[Row]:
+    """Yield the rows of all ``tables``, descending.
 
     A table is not touched before its newest row may be the next.
     """
+    return chain.from_iterable(_merged(tables, column, term, bounds))
+
+
+@dataclass(slots=True, eq=False)
+class _Stream:
+    """Rows of one table, descending, from the next one on."""
+
+    piece: Sequence[Row]
+    pieces: Iterator[Sequence[Row]]
+    """Those behind ``piece``."""
+    at: int = 0
+    """The next row of ``piece``."""
+
+    def take(self, stop: int) -> Sequence[Row]:
+        """Take the rows of ``piece`` before ``stop``."""
+        taken = self.piece[self.at : stop]
+        self.at = stop
+        return taken
+
+    def take_newer(self, time_s: int) -> Sequence[Row]:
+        """Take those rows of ``piece`` that are newer than ``time_s``."""
+        if self.piece[-1][0] > time_s:
+            return self.take(len(self.piece))
+        return self.take(bisect_left(self.piece, -time_s, self.at, key=_age))
+
+
+def _age(row: Row) -> int:
+    return -row[0]
+
+
+_Streams = list[tuple[int, int, _Stream]]
+"""A heap by the next row of each. Positions differ, so streams never compare."""
+
+
+def _merged(
+    tables: Sequence[Table], column: int, term: int, bounds: Bounds
+) -> Iterator[Sequence[Row]]:
     waiting = sorted(
         (t for t in tables if t.newest_s >= bounds.start_s and t.oldest_s <= bounds.before[0]),
         key=lambda table: table.newest_s,
     )
-    open_rows: list[tuple[int, int, Iterator[tuple[int, int]]]] = []
-    while waiting or open_rows:
-        while waiting and (not open_rows or waiting[-1].newest_s >= -open_rows[0][0]):
-            _push(open_rows, waiting.pop().newest_first(column, term, bounds))
-        if open_rows:
-            time_s, position, rows = heapq.heappop(open_rows)
-            yield -time_s, -position
-            if not open_rows:
-                # Most events arrive in order, and then one table has all of the next rows.
-                waiting_s = waiting[-1].newest_s if waiting else -TIME_MAX_S
-                rows = yield from _above(rows, waiting_s)
-            _push(open_rows, rows)
+    streams: _Streams = []
+    while waiting or streams:
+        while waiting and (not streams or waiting[-1].newest_s >= -streams[0][0]):
+            _open(streams, waiting.pop().newest_first(column, term, bounds))
+        if not streams:
+            return
+        stream = heapq.heappop(streams)[2]
+        if streams:
+            yield stream.take(stream.at + 1)
+        else:
+            # Most events arrive in order, and then one table has all of the next rows.
+            yield stream.take_newer(waiting[-1].newest_s if waiting else -TIME_MAX_S)
+        if stream.at < len(stream.piece):
+            _push(streams, stream)
+        else:
+            _open(streams, stream.pieces)
 
 
-def _above(
-    rows: Iterator[tuple[int, int]], time_s: int
-) -> Generator[tuple[int, int], None, Iterator[tuple[int, int]]]:
-    """Yield the ``rows`` that are newer than ``time_s``; return the others."""
-    for row in rows:
-        if row[0] <= time_s:
-            return chain((row,), rows)
-        yield row
-    return rows
+def _open(streams: _Streams, pieces: Iterator[Sequence[Row]]) -> None:
+    """Put the rows of ``pieces`` on the heap, if there are any."""
+    for piece in pieces:
+        if piece:
+            _push(streams, _Stream(piece, pieces))
+            return
 
 
-def _push(
-    open_rows: list[tuple[int, int, Iterator[tuple[int, int]]]], rows: Iterator[tuple[int, int]]
-) -> None:
-    """Put ``rows`` on the heap by its next row. Positions differ, so iterators never compare."""
-    first = next(rows, None)
-    if first is not None:
-        heapq.heappush(open_rows, (-first[0], -first[1], rows))
+def _push(streams: _Streams, stream: _Stream) -> None:
+    time_s, position = stream.piece[stream.at]
+    heapq.heappush(streams, (-time_s, -position, stream))
