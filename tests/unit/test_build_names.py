@@ -93,6 +93,54 @@ def test_kms_events_name_the_key(operation, sent, answer, arns):
     assert "SECRET" not in json.dumps(record)
 
 
+ITEM = {"Artist": {"S": "a"}, "Year": {"N": "1999"}}
+
+
+def table(name: str) -> dict[str, str]:
+    place = f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{name}"
+    return {"accountId": ACCOUNT, "type": "AWS::DynamoDB::Table", "ARN": place}
+
+
+def test_a_transaction_of_dynamodb_is_a_list_of_operations_without_values():
+    update = {
+        "TableName": "m",
+        "Key": {"Artist": {"S": "a"}},
+        "UpdateExpression": "SET #y = :y",
+        "ExpressionAttributeNames": {"#y": "Year"},
+        "ExpressionAttributeValues": {":y": {"N": "1999"}},
+    }
+    items = [{"Put": {"TableName": "m", "Item": ITEM}}, {"Update": update}]
+    items.append({"Delete": {"TableName": "n", "Key": {"Artist": {"S": "b"}}}})
+    record = called("dynamodb", "TransactWriteItems", {"TransactItems": items})
+    assert record["requestParameters"] == {
+        "requestItems": [
+            {"operation": "Put", "items": ["Artist", "Year"], "tableName": "m"},
+            {
+                "operation": "Update",
+                "key": {"Artist": "a"},
+                "updateExpression": "SET #y = :y",
+                "tableName": "m",
+                "expressionAttributeNames": {"#y": "Year"},
+            },
+            {"operation": "Delete", "key": {"Artist": "b"}, "tableName": "n"},
+        ]
+    }
+    assert record["resources"] == [table("n"), table("m")]
+
+
+@pytest.mark.parametrize(
+    ("operation", "params"),
+    [
+        ("BatchGetItem", {"RequestItems": {"m": {"Keys": [ITEM]}, "n": {"Keys": [ITEM]}}}),
+        ("BatchWriteItem", {"RequestItems": {"m": [{"PutRequest": {"Item": ITEM}}], "n": []}}),
+    ],
+)
+def test_a_batch_of_dynamodb_names_its_tables_alone(operation, params):
+    record = called("dynamodb", operation, params)
+    assert record["requestParameters"] is None
+    assert record["resources"] == [table("m"), table("n")]
+
+
 def test_a_role_and_a_parameter_are_named_as_delivered():
     role = "arn:aws:iam::210987654321:role/r"
     form = f"Action=AssumeRole&Version=2011-06-15&RoleArn={role}&RoleSessionName=s".encode()

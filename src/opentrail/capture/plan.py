@@ -159,7 +159,7 @@ def _named(
         return ()
     given = model.input.members if model.input is not None else {}
     answered = model.output.members if model.output is not None else {}
-    listed = (rules.data,) if rules.data is not None else rules.named or service.named
+    listed = rules.named or (service.named if rules.data is None else (rules.data,))
     return tuple(
         what
         for what in listed

@@ -5,11 +5,12 @@ Source: CloudTrail User Guide, "Logging data events"; key order of delivered rec
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 
 import msgspec
 
 from opentrail.capture.limits import ARN_BYTES_MAX, RESOURCES_MAX
-from opentrail.capture.rules import Named
+from opentrail.capture.rules import KEYS, Named
 from opentrail.event.place import partition_of
 
 _ACCOUNT_AT = 4
@@ -51,7 +52,8 @@ def _texts(members: Members, path: tuple[str, ...]) -> Iterator[str]:
     """Yield the texts at the end of ``path``; a list on the way stands for its elements."""
     found: list[object] = [members] if path else []
     for name in path:
-        inner = [item.get(name) for item in found if isinstance(item, dict)]
+        maps = [item for item in found if isinstance(item, dict)]
+        inner = [*chain(*maps)] if name == KEYS else [item.get(name) for item in maps]
         found = [one for item in inner for one in (item if isinstance(item, list) else (item,))]
     for item in found:
         if isinstance(item, str) and len(item.encode()) <= ARN_BYTES_MAX:

@@ -73,6 +73,10 @@ class Times(Enum):
     """Integer milliseconds since 1970 UTC."""
 
 
+KEYS = "*"
+"""In a path of members: the keys of the map that it has led to."""
+
+
 @dataclass(frozen=True, slots=True)
 class Named:
     """A resource that a call acts on, and where the call names it."""
@@ -111,7 +115,7 @@ class OperationRules:
     answer_keep: frozenset[str] | None = None
     """Top-level members of the answer that are recorded; None: all."""
     named: tuple[Named, ...] = ()
-    """The ``resources`` of a management event."""
+    """The ``resources`` of a management event; of a data event where one path is not enough."""
     data: Named | None = None
     """What a data event acts on; None: a management event."""
     read_only: bool | None = None

@@ -8,7 +8,7 @@ delivered records for the names.
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from opentrail.capture.rules import Form, Named, OperationRules, ServiceRules
+from opentrail.capture.rules import KEYS, Form, Named, OperationRules, ServiceRules
 
 _OBJECT = Named("AWS::S3::Object")
 """``resources_s3`` says which."""
@@ -106,7 +106,31 @@ _ITEM = OperationRules(keep=_SHOWN, data=_TABLE, response=False)
 _TABLE_NAME = OperationRules(
     keep=frozenset({"TableName", "IndexName"}), data=_TABLE, response=False
 )
-_STATEMENT = OperationRules(keep=frozenset(), data=Named("AWS::DynamoDB::Table"), response=False)
+_ANY_TABLE = Named(_TABLE.type)
+_BATCH = OperationRules(
+    keep=frozenset(),
+    data=_ANY_TABLE,
+    named=(Named(_TABLE.type, ("RequestItems", KEYS), _TABLE.arn),),
+    response=False,
+)
+
+
+def _transaction(*operations: str) -> OperationRules:
+    """Return the rules of a transaction whose items are of ``operations``."""
+    return OperationRules(
+        keep=_SHOWN | {"TransactItems"},
+        drop=frozenset({"ExpressionAttributeValues"} if "Put" in operations else ()),
+        spelling=MappingProxyType({"Item": "items", "TransactItems": "requestItems"}),
+        data=_ANY_TABLE,
+        named=tuple(
+            Named(_TABLE.type, ("TransactItems", name, "TableName"), _TABLE.arn)
+            for name in operations
+        ),
+        response=False,
+    )
+
+
+_STATEMENT = OperationRules(keep=frozenset(), data=_ANY_TABLE, response=False)
 DYNAMODB = ServiceRules(
     api_version="2012-08-10",
     form=Form.DYNAMODB,
@@ -114,18 +138,12 @@ DYNAMODB = ServiceRules(
         {
             **dict.fromkeys(("DeleteItem", "GetItem", "PutItem", "UpdateItem"), _ITEM),
             **dict.fromkeys(("Query", "Scan"), _TABLE_NAME),
-            # Statements have values in their text; batches have items beside the names of tables.
+            **dict.fromkeys(("BatchGetItem", "BatchWriteItem"), _BATCH),
+            "TransactGetItems": _transaction("Get"),
+            "TransactWriteItems": _transaction("ConditionCheck", "Delete", "Put", "Update"),
+            # Statements have values in their text.
             **dict.fromkeys(
-                (
-                    "BatchExecuteStatement",
-                    "BatchGetItem",
-                    "BatchWriteItem",
-                    "ExecuteStatement",
-                    "ExecuteTransaction",
-                    "TransactGetItems",
-                    "TransactWriteItems",
-                ),
-                _STATEMENT,
+                ("BatchExecuteStatement", "ExecuteStatement", "ExecuteTransaction"), _STATEMENT
             ),
         }
     ),
