@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A pytest fixture that waits for events: ``pytest_plugins = ["opentrail.testing"]``.
 
-The server's data directory is said by --opentrail-data or OPENTRAIL_DATA.
+The server's data directory is said by --opentrail-data=DIR or OPENTRAIL_DATA. Without the = pytest
+takes a directory that is there for one of tests, and does not read the conftest.py of the working directory.
 """
 
 import json

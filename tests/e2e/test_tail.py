@@ -140,7 +140,7 @@ def run_fixture(home: Path) -> None:
     (home / "conftest.py").write_text('pytest_plugins = ["opentrail.testing"]\n')
     test.write_text(test.read_text().replace('pytest_plugins = ["opentrail.testing"]\n', ""))
     done = subprocess.run(
-        [str(Path(PROGRAM).parent / "pytest"), "-q", "--opentrail-data", "data", "test_it.py"],
+        [str(Path(PROGRAM).parent / "pytest"), "-q", "--opentrail-data=data"],
         cwd=home,
         env=clean_environment(home),
         capture_output=True,
