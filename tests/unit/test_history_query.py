@@ -248,6 +248,12 @@ def test_an_address_is_the_same_however_it_is_written(query: str):
 def test_a_network_that_is_none_is_a_mistake(text: str):
     with pytest.raises(UsageError, match="is no network"):
         parse(f"sourceIPAddress={text}")
+    for query in (
+        f'sourceIPAddress="{text}"',
+        f"sourceIPAddress='{text}'",
+        f"sourceIPAddress~{text}",
+    ):
+        assert parse(query).holds(event(record(1, sourceIPAddress=text)))
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,6 @@ from typing import Protocol
 
 import msgspec
 
-from opentrail.errors import UsageError
 from opentrail.event.codec import whole_characters
 from opentrail.history.derive import ATTRIBUTES, Derived
 
@@ -359,7 +358,6 @@ def condition(field: str, operator: str, parts: Sequence[str]) -> Condition:
     """Return one condition: operators are ``=``, ``!=``, ``~``, ``!~``.
 
     ``parts`` are what stands between a value's asterisks, where each stands for any text.
-    Raises: UsageError.
     """
     name = field_name(field)
     value = "*".join(parts)
@@ -369,15 +367,9 @@ def condition(field: str, operator: str, parts: Sequence[str]) -> Condition:
         return Contains(name, re.compile(re.escape(value), re.IGNORECASE))
     if len(parts) > 1:
         return Like(name, tuple(parts))
-    if ("/" in value or ":" in value) and (network := _network(value)) is not None:
-        return Within(name, network, value)
-    if _LIKE_NETWORK.fullmatch(value):
-        raise UsageError(f"{value} is no network: write it as 10.0.0.0/8 or 2001:db8::/32")
+    if ("/" in value or ":" in value) and (found := network(value)) is not None:
+        return Within(name, found, value)
     return Is(name, value)
-
-
-_LIKE_NETWORK = re.compile(r"\d+(?:\.\d+){1,3}/\d+|[\da-f]*(?::[\da-f.]*){2,}/\d+", re.IGNORECASE)
-"""Nothing else in a record looks like that: one that is none was mistyped."""
 
 
 def field_name(field: str) -> str:
@@ -391,7 +383,8 @@ def is_own(word: str) -> bool:
     return word.lower() in _OWN
 
 
-def _network(value: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
+def network(value: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
+    """Return the network that ``value`` names, or the address; None: neither."""
     try:
         return ipaddress.ip_network(value, strict=False)
     except ValueError:

@@ -6,8 +6,9 @@ Taken as it stands it would be a text that no record has, or all have: an answer
 
 import re
 
+from opentrail.errors import UsageError
 from opentrail.event.record import FIELD_ORDER
-from opentrail.history.conditions import field_name, is_own
+from opentrail.history.conditions import field_name, is_own, network
 
 JOINS = frozenset({"and", "or", "not"})
 FIELD_TYPED = r"[A-Za-z][\w.:/#$@-]*"
@@ -84,6 +85,17 @@ def instead_of_condition(field: str, operator: str, value: str, *, parted: bool)
     if "~" in operator and value.startswith("="):
         return _PATTERNS
     return _colon(field) or _first(_VALUES, value)
+
+
+_LIKE_NETWORK = re.compile(r"\d+(?:\.\d+){1,3}/\d+|[\da-f]*(?::[\da-f.]*){2,}/\d+", re.IGNORECASE)
+"""Little else in a record looks like that: one that is none was mistyped."""
+
+
+def check_network(value: str) -> None:
+    """Refuse what looks like a network and is none. Raises: UsageError."""
+    if _LIKE_NETWORK.fullmatch(value) and network(value) is None:
+        said = "write it as 10.0.0.0/8 or 2001:db8::/32; what is meant as a text goes in quotes"
+        raise UsageError(f"{value} is no network: {said}")
 
 
 def _colon(word: str) -> str | None:

@@ -31,6 +31,7 @@ from opentrail.history.other_languages import (
     FIELD_TYPED,
     JOINS,
     bare_field,
+    check_network,
     instead_of_condition,
     instead_of_word,
     names_field,
@@ -106,6 +107,8 @@ def _refuse_other_languages(found: re.Match[str], text: str) -> None:
     if word:
         instead = instead_of_word(word)
     elif field and not re.fullmatch(_QUOTED, value, re.DOTALL):
+        if "~" not in found["operator"]:
+            check_network(value)
         parted = bool(found["gap"])
         instead = instead_of_condition(field, found["operator"], value, parted=parted)
     if instead is not None:
