@@ -83,6 +83,7 @@ def obvious(rows: Sequence[Row], term: int, bounds: Bounds) -> list[tuple[int, i
 def bounds_of(seed: int) -> Iterator[Bounds]:
     source = random.Random(seed)
     yield Bounds(-TIME_MAX_S, (TIME_MAX_S, 0), 0)
+    yield Bounds(-TIME_MAX_S, (TIME_MAX_S, 0), source.randrange(5 * ROWS))
     for _ in range(8):
         times = sorted(source.randrange(-ROWS, ROWS) for _ in range(2))
         before = (times[1], source.randrange(5 * ROWS))

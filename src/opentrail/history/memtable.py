@@ -74,9 +74,12 @@ class View:
         return int(rows.searchsorted(np.uint32(self.positions.searchsorted(floor))))
 
     def _within(self, rows: Rows, bounds: Bounds) -> Rows:
-        times, positions = self.times[rows], self.positions[rows]
         before_s, before_position = bounds.before
-        wanted = (times >= bounds.start_s) & (positions >= bounds.floor)
+        if bounds.start_s <= self.oldest_s and self.newest_s < before_s:
+            # As nearly always; ``_first_from`` has seen to the floor.
+            return rows
+        times, positions = self.times[rows], self.positions[rows]
+        wanted = times >= bounds.start_s
         wanted &= (times < before_s) | ((times == before_s) & (positions < before_position))
         return rows[wanted]
 
