@@ -11,7 +11,7 @@ import subprocess
 import sys
 import uuid
 from pathlib import Path
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 TEMPORARY_SUFFIX = ".tmp"
 """Files that end so were never published: a crash left them, and whoever finds them may delete them."""
@@ -122,6 +122,17 @@ class OsFiles:
 
 
 OS_FILES = OsFiles()
+
+
+def open_file(path: Path) -> BinaryIO:
+    """Open a file to be read; a pipe in its place holds nobody up, and is empty. Raises: OSError."""
+    return open(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK), "rb")
+
+
+def read_file(path: Path) -> bytes:
+    """Return what is in a file, opened so. Raises: OSError."""
+    with open_file(path) as file:
+        return file.read()
 
 
 def publish(temporary: Path, path: Path, files: Files = OS_FILES) -> None:

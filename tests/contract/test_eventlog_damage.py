@@ -370,3 +370,16 @@ def test_a_durable_end_torn_by_a_kill_is_made_good(tmp_path, offset):
     assert log.durable_end() == end
     assert list(log.entries(0)) == entries
     log.close()
+
+
+@pytest.mark.parametrize(("offset", "size"), [(32, 32), (32, 16), (48, 16), (40, 8)])
+def test_a_cell_of_zeros_is_no_torn_one(tmp_path, offset, size):
+    """Zeros in both halves would say that nothing was ever acknowledged: all would be hidden."""
+    write_log(tmp_path)
+    path = tmp_path / "log/durable"
+    data = bytearray(path.read_bytes())
+    data[offset : offset + size] = bytes(size)
+    path.write_bytes(data)
+    with pytest.raises(Corrupt, match="damaged"):
+        list(open_log(tmp_path).entries(0))
+    assert [each.where for each in LogCheck(tmp_path / "log").findings()] == [str(path)]

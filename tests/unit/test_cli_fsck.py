@@ -2,6 +2,7 @@
 """``opentrail fsck``: what is sound, what is not and where, and how the index is built anew."""
 
 import json
+import os
 
 import pytest
 from support.data_directories import data_directory, encoded, record
@@ -212,3 +213,18 @@ def test_beside_a_running_server_it_reads_but_does_not_rebuild(tmp_path):
         assert done.stderr.count("\n") == 1
         assert server.lookup()
     assert fsck(tmp_path, "--data", "data", "--rebuild")[0] == 0
+
+
+@pytest.mark.parametrize("name", ["durable", "00000000000000000000.seg"])
+@pytest.mark.parametrize("what", ["pipe", "directory", "link to nothing"])
+def test_what_is_no_file_is_told(home, name, what):
+    path = home / "opentrail-data" / "log" / name
+    path.unlink()
+    if what == "pipe":
+        os.mkfifo(path)
+    elif what == "directory":
+        path.mkdir()
+    else:
+        path.symlink_to(home / "nothing")
+    code, lines = fsck(home)
+    assert (code, name in "".join(lines)) == (4, True)

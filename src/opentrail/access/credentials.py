@@ -13,6 +13,7 @@ from pathlib import Path
 from opentrail import durable
 from opentrail.access.keys import AccessKey, IdentityType, make_access_key_id
 from opentrail.clock import Ids
+from opentrail.durable import read_file
 from opentrail.errors import UsageError
 
 ADMIN_USER = "opentrail-admin"
@@ -58,7 +59,7 @@ def read_credentials(path: Path, account: str) -> AccessKey:
     """
     parser = configparser.RawConfigParser()
     try:
-        parser.read_string(path.read_text(encoding="utf-8"))
+        parser.read_string(read_file(path).decode())
     except OSError as error:
         msg = f"cannot read {path}: {error.strerror}"
         raise UsageError(msg) from error

@@ -67,13 +67,17 @@ class LogCheck:
         """
         try:
             published = Published(self.log_dir)
+            yield from self._segments(published, published.end())
         except Corrupt as damage:
             yield _finding(damage)
-            return
-        first, durable = published.first(), published.end()
+
+    def _segments(self, published: Published, durable: int) -> Iterator[Finding]:
+        """Yield what is wrong with the segments. Raises: Corrupt: of what is published."""
         codecs = CodecCache()
-        expected = first
+        expected = published.first()
         for start in list_firsts(self.log_dir):
+            first = published.first()
+            expected = max(expected, first)  # what retention deleted meanwhile is no gap
             if start < first:
                 continue
             if start != expected:
@@ -84,6 +88,9 @@ class LogCheck:
                 yield from self._check_segment(segment, durable)
             except Corrupt as damage:
                 yield _finding(damage)
+            except FileNotFoundError:
+                continue  # deleted just now; or a link to nothing, which is a gap
+        expected = max(expected, published.first())
         if expected < durable:
             yield self._gap(expected, durable)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from opentrail.durable import Files, replace_file
+from opentrail.durable import Files, read_file, replace_file
 
 NAME = "records.json"
 VERSION = 1
@@ -59,7 +59,7 @@ class Counted(msgspec.Struct, frozen=True):
 def load(log_dir: Path, log_id: str) -> Counted | None:
     """Return what was counted for the log ``log_id``; None when that cannot be read."""
     try:
-        found = msgspec.json.decode((log_dir / NAME).read_bytes(), type=Counted)
+        found = msgspec.json.decode(read_file(log_dir / NAME), type=Counted)
     except (OSError, msgspec.DecodeError, UnicodeDecodeError):
         return None
     return found if (found.version, found.log_id) == (VERSION, log_id) else None

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import zstandard
 
-from opentrail.durable import OS_FILES, Files, replace_file
+from opentrail.durable import OS_FILES, Files, read_file, replace_file
 from opentrail.errors import Corrupt
 from opentrail.eventlog.blob import DICTIONARY_PATH
 from opentrail.eventlog.frame import DICTIONARY_BYTES_MAX, checksum
@@ -46,7 +46,7 @@ def load(log_dir: Path) -> bytes | None:
     """Return the dictionary that was trained; None when there is none. Raises: Corrupt."""
     path = log_dir / NAME
     try:
-        content = path.read_bytes()
+        content = read_file(path)
     except FileNotFoundError:
         return None
     dictionary, check = content[:-_CHECK_BYTES], content[-_CHECK_BYTES:]

@@ -12,6 +12,7 @@ from pathlib import Path
 from opentrail.durable import Files, replace_file
 from opentrail.errors import Corrupt, Unavailable
 from opentrail.eventlog.frame import checksum
+from opentrail.eventlog.segment import DAMAGE_HINT, list_firsts
 
 NAME = "durable"
 MAGIC = b"OTRLDUR\0"
@@ -24,6 +25,8 @@ _HEAD = struct.Struct("<8sI")
 _U32 = struct.Struct("<I")
 _PAIR = struct.Struct("<QQ")
 _MASK = 2**64 - 1
+POSITION_MAX = 2**63 - 1
+"""What the index and SQLite can hold: half of a cell that says more was never written."""
 _END = 32
 _FIRST = 48
 
@@ -46,8 +49,13 @@ class Published:
         """Map the file. Raises: Unavailable: no log there (yet). Corrupt."""
         path = log_dir / NAME
         try:
-            fd = os.open(path, (os.O_RDWR if write else os.O_RDONLY) | os.O_CLOEXEC)
+            # A pipe in its place holds nobody up.
+            how = (os.O_RDWR if write else os.O_RDONLY) | os.O_CLOEXEC | os.O_NONBLOCK
+            fd = os.open(path, how)
         except FileNotFoundError:
+            if list_firsts(log_dir):
+                # Without it nothing tells an acknowledged record from a torn one.
+                raise Corrupt("the file is missing", str(path), DAMAGE_HINT) from None
             raise Unavailable(f"there is no log in {log_dir}", "start `opentrail serve`") from None
         try:
             if os.fstat(fd).st_size != BYTES:
@@ -85,14 +93,17 @@ class Published:
                 return value
             value, complement = _PAIR.unpack_from(self._map, offset)
         # A writer killed between the two halves: both were meant, and the smaller is on disk.
-        return min(value, complement ^ _MASK)
+        meant = value, complement ^ _MASK
+        if max(meant) > POSITION_MAX:
+            raise self._corrupt(self._path, "a position in it is damaged")
+        return min(meant)
 
     def end(self) -> int:
-        """Return the durable end."""
+        """Return the durable end. Raises: Corrupt."""
         return self._load(_END)
 
     def first(self) -> int:
-        """Return where the first kept segment begins."""
+        """Return where the first kept segment begins. Raises: Corrupt."""
         return self._load(_FIRST)
 
     def store_end(self, position: int) -> None:

@@ -84,7 +84,7 @@ class SegmentFile:
         """Open and check the header. Raises: FileNotFoundError. Corrupt."""
         self.path = segment_path(log_dir, first)
         self._fd = -1
-        self._fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+        self._fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         try:
             size = segment_header_size(os.pread(self._fd, SEGMENT_FIXED_BYTES, 0))
             self.header = parse_segment_header(os.pread(self._fd, size, 0))

@@ -25,7 +25,7 @@ from opentrail.eventlog.reader import SegmentReader
 from opentrail.eventlog.recovery import recover
 from opentrail.eventlog.retention import Limits, delete, expired, sealed
 from opentrail.eventlog.room import DiskRoom
-from opentrail.eventlog.segment import DAMAGE_HINT, list_firsts
+from opentrail.eventlog.segment import list_firsts
 
 _PASSING = {errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE}
 _RESTART = "restart OpenTrail: it then checks what the disk holds"
@@ -90,10 +90,7 @@ class Segments:
         3. make the first segment      (a crash before it: step 1 finds its work done)
         """
         published = self._dir / NAME
-        if not published.exists():
-            if list_firsts(self._dir):
-                # Without it nothing tells an acknowledged record from a torn one.
-                raise Corrupt("the file is missing", str(published), DAMAGE_HINT)
+        if not published.exists() and not list_firsts(self._dir):
             create_published(self._dir, uuid.UUID(uuid4_text(ids)).bytes, self._files)
         self._published = Published(self._dir, write=True)
         self._reader = SegmentReader(self._dir)

@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 
 from opentrail.access.key_table import SESSIONS_MAX, KeyTable, Known
-from opentrail.durable import OS_FILES, Files, replace_file
+from opentrail.durable import OS_FILES, Files, open_file, replace_file
 
 LINE_BYTES_MAX = 8192
 """The longest line that is read: names, paths and ARNs of IAM at their longest take 5 KB."""
@@ -38,7 +38,7 @@ class IdentityFile:
     def load(self, keys: KeyTable, now_ms: int) -> None:
         """Have ``keys`` know what the file says; lines that are damaged or half there are left out."""
         try:
-            with self._path.open("rb") as file:
+            with open_file(self._path) as file:
                 while line := file.readline(LINE_BYTES_MAX):
                     known = _decoded(line)
                     if known is not None:

@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 
 from opentrail.config import AccessKeySetting
-from opentrail.durable import make_dir, replace_file
+from opentrail.durable import make_dir, read_file, replace_file
 from opentrail.errors import UsageError
 
 KEYS_MAX = 10_000
@@ -37,7 +37,7 @@ def read_key_file(path: Path) -> Keys:
     Raises: UsageError, which never repeats what the file holds.
     """
     try:
-        data = path.read_bytes() if path.stat().st_size <= FILE_BYTES_MAX else b""
+        data = read_file(path) if path.stat().st_size <= FILE_BYTES_MAX else b""
         file = msgspec.json.decode(data, type=_File)
     except FileNotFoundError:
         return {}

@@ -12,7 +12,7 @@ from opentrail.access.policy import BUILT_IN, check_policy
 from opentrail.clock import Ids
 from opentrail.config import AccessKeySetting, Settings
 from opentrail.config.access_key import check_access_key
-from opentrail.durable import make_dir, replace_file
+from opentrail.durable import make_dir, read_file, replace_file
 from opentrail.errors import UsageError
 from opentrail.front.key_file import read_key_file
 
@@ -69,7 +69,7 @@ def token_key(settings: Settings, ids: Ids) -> bytes:
         if not path.exists():
             make_dir(path.parent)
             replace_file(path, ids.random_bytes(TOKEN_KEY_BYTES))
-        key = path.read_bytes()
+        key = read_file(path)
     except OSError as error:
         raise UsageError(
             f"{path} cannot be used: {error.strerror}; mend its permissions"

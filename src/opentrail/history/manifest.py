@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from opentrail.durable import OS_FILES, Files, replace_file
+from opentrail.durable import OS_FILES, Files, read_file, replace_file
 
 NAME = "manifest.json"
 FORMAT_VERSION = 2
@@ -47,7 +47,7 @@ class Manifest(msgspec.Struct, frozen=True):
 def load(directory: Path) -> Manifest | None:
     """Return the manifest; None when there is none that can be read: the index is built anew."""
     try:
-        return msgspec.json.decode((directory / NAME).read_bytes(), type=Manifest)
+        return msgspec.json.decode(read_file(directory / NAME), type=Manifest)
     except (FileNotFoundError, msgspec.DecodeError, UnicodeDecodeError):
         return None
 

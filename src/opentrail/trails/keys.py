@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from opentrail.durable import OS_FILES, Files, make_dir, replace_file
+from opentrail.durable import OS_FILES, Files, make_dir, read_file, replace_file
 from opentrail.errors import Corrupt, Unavailable, UsageError
 from opentrail.state.base import Change, State
 
@@ -237,7 +237,7 @@ def _read(path: Path) -> SigningKey:
     match = _FILE_NAME.fullmatch(path.name)
     assert match is not None
     try:
-        private = load_pem_private_key(path.read_bytes(), password=None)
+        private = load_pem_private_key(read_file(path), password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         raise Corrupt("not a private key", str(path), "put the file back from a backup") from error
     if not isinstance(private, rsa.RSAPrivateKey):
