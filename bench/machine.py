@@ -5,7 +5,9 @@ A figure means little without them: the same code on a busy machine is another f
 """
 
 import os
+import platform
 import statistics
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -59,6 +61,7 @@ def _fdatasync_ms(directory: Path) -> float:
 def report(before: Machine, after: Machine) -> None:
     """Print how fast the machine was before and after what was measured."""
     print(f"\nthe machine: {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
+    print(f"  {platform.python_implementation()} {platform.python_version()} of {sys.base_prefix}")
     print(f"  {'':26}{'before':>9}{'after':>9}")
     print(f"  {'calibration loop, ms':26}{before.loop_ms:9.2f}{after.loop_ms:9.2f}")
     print(f"  {'the slowest of them, ms':26}{before.loop_max_ms:9.2f}{after.loop_max_ms:9.2f}")
