@@ -93,6 +93,44 @@ def test_kms_events_name_the_key(operation, sent, answer, arns):
     assert "SECRET" not in json.dumps(record)
 
 
+STREAM = f"arn:aws:kinesis:{REGION}:210987654321:stream/s"
+FUNCTION = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:f"
+TOPIC = f"arn:aws:sns:{REGION}:{ACCOUNT}:t"
+PHONE = f"arn:aws:sns:{REGION}:{ACCOUNT}:endpoint/GCM/app/1"
+
+
+@pytest.mark.parametrize(
+    ("service", "operation", "params", "kind", "arn"),
+    [
+        ("kinesis", "PutRecord", {"StreamARN": STREAM}, "Kinesis::Stream", STREAM),
+        ("kinesis", "GetRecords", {"StreamARN": STREAM}, "Kinesis::Stream", STREAM),
+        (
+            "kinesis",
+            "PutRecords",
+            {"StreamName": "n"},
+            "Kinesis::Stream",
+            f"arn:aws:kinesis:{REGION}:{ACCOUNT}:stream/n",
+        ),
+        ("lambda", "Invoke", {"FunctionName": "f:PROD"}, "Lambda::Function", FUNCTION),
+        ("lambda", "Invoke", {"FunctionName": f"{FUNCTION}:7"}, "Lambda::Function", FUNCTION),
+        (
+            "lambda",
+            "Invoke",
+            {"FunctionName": "210987654321:function:f:7"},
+            "Lambda::Function",
+            FUNCTION.replace(ACCOUNT, "210987654321"),
+        ),
+        ("sns", "Publish", {"TopicArn": TOPIC}, "SNS::Topic", TOPIC),
+        ("sns", "Publish", {"TargetArn": TOPIC}, "SNS::Topic", TOPIC),
+        ("sns", "Publish", {"TargetArn": PHONE}, "SNS::PlatformEndpoint", PHONE),
+    ],
+)
+def test_what_has_several_names_is_known_by_each(service, operation, params, kind, arn):
+    (found,) = called(service, operation, params)["resources"]
+    account = arn.split(":")[4]
+    assert found == {"accountId": account, "type": f"AWS::{kind}", "ARN": arn}
+
+
 ITEM = {"Artist": {"S": "a"}, "Year": {"N": "1999"}}
 
 

@@ -127,17 +127,18 @@ def test_the_table_is_in_order():
 BLOCKS = list(blocks())
 
 
-@pytest.mark.parametrize("block", BLOCKS, ids=lambda b: f"{b.service}-{b.named.type[5:]}")
+@pytest.mark.parametrize("block", BLOCKS, ids=lambda b: f"{b.service}-{b.named[0].type[5:]}")
 def test_a_block_names_a_service_its_operations_and_a_member_of_some(block: Block):
     names = tables.table(block.service).names()
     operations = [name for name in names if "Tag" not in name]
     if block.operations != (ALL,):
         assert set(block.operations) <= set(names)
         operations = list(block.operations)
-    assert re.fullmatch(r"AWS::\w+::\w+", block.named.type)
+    assert re.fullmatch(r"AWS::\w+::\w+", block.named[0].type)
     given = [model.input for name in operations if (model := model_of(block.service, name))]
     members = [shape.members for shape in given if shape is not None]
-    assert not block.named.members or any(block.named.members[0] in each for each in members)
+    for named in block.named:
+        assert not named.members or any(named.members[0] in each for each in members)
 
 
 def test_no_operation_is_in_two_blocks_and_a_whole_service_in_one():
@@ -179,7 +180,7 @@ def test_data_events_of_the_table_record_identifiers_only():
 @pytest.mark.skipif(not TYPES.exists(), reason="no shared facts: set OPENTRAIL_SHARED")
 def test_every_type_is_one_of_cloudtrails():
     known = set(json.loads(TYPES.read_bytes()))
-    used = {b.named.type for b in BLOCKS} | {rules.data.type for *_, rules in ROWS if rules.data}
+    used = {b.named[0].type for b in BLOCKS} | {rules.data.type for *_, rules in ROWS if rules.data}
     assert used <= known
 
 

@@ -33,7 +33,8 @@ class Block(NamedTuple):
 
     service: str
     """botocore's service directory."""
-    named: Named
+    named: tuple[Named, ...]
+    """By each of the members; one without any, where no member names it."""
     operations: tuple[str, ...]
 
 
@@ -57,11 +58,11 @@ def blocks() -> Iterator[Block]:
 
 
 def _block(head: list[str], operations: list[str]) -> Block:
-    service, resource_type, member, place = head
-    named = Named(
-        resource_type,
-        () if member == _ABSENT else (member,),
-        "" if place == _ABSENT else "arn:{partition}:" + place,
+    service, resource_type, members, place = head
+    arn = "" if place == _ABSENT else "arn:{partition}:" + place
+    named = tuple(
+        Named(resource_type, () if member == _ABSENT else (member,), arn)
+        for member in members.split(",")
     )
     return Block(service, named, tuple(operations))
 
@@ -71,10 +72,16 @@ def _by_service() -> Mapping[str, DataEvents]:
     found: dict[str, DataEvents] = {}
     for block in blocks():
         if block.operations == (ALL,):
-            found[block.service] = DataEvents(block.named, {})
+            found[block.service] = DataEvents(block.named[0], {})
             continue
         before = found.get(block.service, DataEvents(None, {}))
-        rules = OperationRules(data=block.named, identifiers_only=True, response=False)
+        first, *more = block.named
+        rules = OperationRules(
+            data=first,
+            named=block.named if more else (),
+            identifiers_only=True,
+            response=False,
+        )
         rows = {**before.operations, **dict.fromkeys(block.operations, rules)}
         found[block.service] = DataEvents(before.every, rows)
     return found

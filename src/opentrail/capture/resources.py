@@ -4,6 +4,7 @@
 Source: CloudTrail User Guide, "Logging data events"; key order of delivered records.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 
@@ -15,6 +16,8 @@ from opentrail.event.place import partition_of
 
 _ACCOUNT_AT = 4
 """Where an ARN has the account, counted in colons."""
+_ARN_PARTS = 7
+"""Of an ARN with a kind before the name; what follows is a version."""
 
 Members = Mapping[str, object]
 
@@ -43,7 +46,8 @@ def resources(
             _arn(what, name, account, region) for name in _texts(request, what.members)
         ]
         for arn in arns:
-            if arn.startswith("arn:") and len(found) < RESOURCES_MAX:
+            is_one = arn.startswith("arn:") and re.match(what.pattern, arn)
+            if is_one and len(found) < RESOURCES_MAX:
                 found[Resource(_owner(arn) or account, what.type, arn)] = None
     return list(found)
 
@@ -62,6 +66,8 @@ def _texts(members: Members, path: tuple[str, ...]) -> Iterator[str]:
 
 def _arn(what: Named, named: str, account: str, region: str) -> str:
     """Return the ARN of what a request calls ``named``; "" when that can be no name."""
+    if what.of_account:
+        account, named = _of_account(named, account)
     if named.startswith("arn:"):
         return named
     name = named.rpartition("/")[2] if what.url else named
@@ -75,6 +81,18 @@ def _arn(what: Named, named: str, account: str, region: str) -> str:
         account=account,
         name=name.lower() if what.lower else name,
     )
+
+
+def _of_account(named: str, account: str) -> tuple[str, str]:
+    """Return the account of a name that may have one, and the name, or the ARN, without version."""
+    match named.split(":"):
+        case ["arn", *_] as parts:
+            return account, ":".join(parts[:_ARN_PARTS])
+        case [owner, _, name, *_] if owner.isdigit():
+            return owner, name
+        case [name, *_]:
+            return account, name
+    return account, named
 
 
 def _of_kind(kind: str, name: str) -> str:

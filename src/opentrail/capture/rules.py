@@ -98,6 +98,10 @@ class Named:
     """Whether ``members`` lead to a URL whose last part is the name (a queue's)."""
     answer: tuple[str, ...] = ()
     """Path of members of the answer to its ARN, which is preferred."""
+    of_account: bool = False
+    """Whether a name may have its account before it and a version behind it ("1:function:f:2")."""
+    pattern: str = ""
+    """What all of its ARN is, where the same member also names resources of other types."""
 
 
 @dataclass(frozen=True, slots=True)

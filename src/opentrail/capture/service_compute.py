@@ -29,6 +29,7 @@ _FUNCTION = Named(
     "AWS::Lambda::Function",
     ("FunctionName",),
     "arn:{partition}:lambda:{region}:{account}:function:{name}",
+    of_account=True,
 )
 _INVOKE = OperationRules(
     keep=frozenset({"FunctionName", "InvocationType", "Qualifier"}), data=_FUNCTION, response=False

@@ -5,6 +5,7 @@ Source: CloudTrail User Guide, "Logging data events"; delivered records. Each ro
 to keep.
 """
 
+import dataclasses
 from types import MappingProxyType
 
 from opentrail.capture.rules import Named, OperationRules, ServiceRules
@@ -16,11 +17,19 @@ def _only(*names: str, data: Named | None = None) -> OperationRules:
 
 _TOPIC = Named("AWS::SNS::Topic", ("TopicArn",))
 _ENDPOINT = Named("AWS::SNS::PlatformEndpoint", ("EndpointArn",))
+_TARGETS = (
+    _TOPIC,
+    Named("AWS::SNS::Topic", ("TargetArn",), pattern="[^/]*\\Z"),
+    Named("AWS::SNS::PlatformEndpoint", ("TargetArn",), pattern=".*:endpoint/"),
+)
 SNS = ServiceRules(
     secret_keys=frozenset({"PlatformCredential"}),  # the key of a service for mobile messages
     operations=MappingProxyType(
         {
-            **dict.fromkeys(("Publish", "PublishBatch"), _only("TopicArn", data=_TOPIC)),
+            "Publish": dataclasses.replace(
+                _only("TargetArn", "TopicArn", data=_TOPIC), named=_TARGETS
+            ),
+            "PublishBatch": _only("TopicArn", data=_TOPIC),
             "GetEndpointAttributes": OperationRules(data=_ENDPOINT),
             "SetEndpointAttributes": _only("EndpointArn", data=_ENDPOINT),
             "DeleteEndpoint": OperationRules(data=_ENDPOINT),
