@@ -96,6 +96,7 @@ def test_kms_events_name_the_key(operation, sent, answer, arns):
 STREAM = f"arn:aws:kinesis:{REGION}:210987654321:stream/s"
 FUNCTION = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:f"
 TOPIC = f"arn:aws:sns:{REGION}:{ACCOUNT}:t"
+QUEUE = f"arn:aws:sqs:{REGION}:{ACCOUNT}:q"
 PHONE = f"arn:aws:sns:{REGION}:{ACCOUNT}:endpoint/GCM/app/1"
 
 
@@ -119,6 +120,14 @@ PHONE = f"arn:aws:sns:{REGION}:{ACCOUNT}:endpoint/GCM/app/1"
             {"FunctionName": "210987654321:function:f:7"},
             "Lambda::Function",
             FUNCTION.replace(ACCOUNT, "210987654321"),
+        ),
+        ("sqs", "SendMessage", {"QueueUrl": "http://q.example/q"}, "SQS::Queue", QUEUE),
+        (
+            "sqs",
+            "SendMessage",
+            {"QueueUrl": "https://q.example/210987654321/q"},
+            "SQS::Queue",
+            QUEUE.replace(ACCOUNT, "210987654321"),
         ),
         ("sns", "Publish", {"TopicArn": TOPIC}, "SNS::Topic", TOPIC),
         ("sns", "Publish", {"TargetArn": TOPIC}, "SNS::Topic", TOPIC),

@@ -16,6 +16,7 @@ from opentrail.event.place import partition_of
 
 _ACCOUNT_AT = 4
 """Where an ARN has the account, counted in colons."""
+_ACCOUNT = re.compile(r"[0-9]{12}\Z")
 _ARN_PARTS = 7
 """Of an ARN with a kind before the name; what follows is a version."""
 
@@ -70,7 +71,11 @@ def _arn(what: Named, named: str, account: str, region: str) -> str:
         account, named = _of_account(named, account)
     if named.startswith("arn:"):
         return named
-    name = named.rpartition("/")[2] if what.url else named
+    name = named
+    if what.url:
+        before, _, name = named.rpartition("/")
+        owner = before.rpartition("/")[2]
+        account = owner if _ACCOUNT.match(owner) else account
     if not what.arn or not name or ":" in name:
         return ""
     if what.kind:

@@ -95,7 +95,7 @@ class Named:
     """What goes before a name that does not say its kind itself ("key/" of KMS, not of
     "alias/a")."""
     url: bool = False
-    """Whether ``members`` lead to a URL whose last part is the name (a queue's)."""
+    """Whether ``members`` lead to a URL that ends in account and name (a queue's)."""
     answer: tuple[str, ...] = ()
     """Path of members of the answer to its ARN, which is preferred."""
     of_account: bool = False
