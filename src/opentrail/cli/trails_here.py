@@ -10,6 +10,7 @@ from opentrail.config import Settings
 from opentrail.errors import UsageError
 from opentrail.state.base import State
 from opentrail.state.sqlite import SqliteState
+from opentrail.state.stored import read
 from opentrail.trails.departed import departed
 from opentrail.trails.keys import PUBLIC_KEY_PREFIX, PublicKey
 from opentrail.trails.progress import (
@@ -49,7 +50,7 @@ class TrailsHere:
     def trails(self) -> list[Trail]:
         """Return all trails that are not deleted, by account, home region and name."""
         found = self._state.scan(LIVE_PREFIX)
-        return [msgspec.json.decode(entry.value, type=Trail) for entry in found]
+        return [read(entry, Trail) for entry in found]
 
     def departed(self) -> list[Trail]:
         """Return the trails that are deleted and not done with."""
@@ -74,51 +75,48 @@ class TrailsHere:
         None: it has not delivered anything yet.
         """
         entry = self._state.get(cursor_key(trail.id))
-        return None if entry is None else end - int(entry.value)
+        return None if entry is None else end - read(entry, int)
 
     def statuses(self, trail: Trail) -> Iterator[tuple[str, Delivered]]:
         """Yield what became of the last delivery to each of the trail's targets."""
         for entry in self._state.scan(status_prefix(trail.id)):
-            yield entry.key.rpartition("/")[2], msgspec.json.decode(entry.value, type=Delivered)
+            yield entry.key.rpartition("/")[2], read(entry, Delivered)
 
     def log_id(self) -> str:
         """Return the id of the log that the trails follow from; "" when there is none yet."""
         entry = self._state.get(APPLIED_KEY)
-        return "" if entry is None else msgspec.json.decode(entry.value, type=Applied).log_id
+        return "" if entry is None else read(entry, Applied).log_id
 
     def heads(self, trail: Trail) -> Iterator[Head]:
         """Yield the last digests of all chains of a trail's name."""
         prefix = head_prefix(trail.account, trail.home_region, trail.name)
-        return heads_of(prefix, ((entry.key, entry.value) for entry in self._state.scan(prefix)))
+        return heads_of(prefix, self._state.scan(prefix))
 
     def all_heads(self) -> Iterator[Head]:
         """Yield the last digests of all chains of all trails, deleted ones too."""
         for entry in self._state.scan(HEAD_PREFIX):
             prefix = "/".join(entry.key.split("/")[:5]) + "/"
-            yield from heads_of(prefix, iter([(entry.key, entry.value)]))
+            yield from heads_of(prefix, [entry])
 
     def progress(self) -> dict[str, Progress]:
         """Return what holds at the cursors of all trails, by their ids."""
         found = self._state.scan(PROGRESS_PREFIX)
-        return {
-            entry.key.removeprefix(PROGRESS_PREFIX): msgspec.json.decode(entry.value, type=Progress)
-            for entry in found
-        }
+        return {entry.key.removeprefix(PROGRESS_PREFIX): read(entry, Progress) for entry in found}
 
     def delivered(self, trail_id: str) -> Iterator[DeliveredFile]:
         """Yield the files of a trail that wait for their digest."""
         for entry in self._state.scan(delivered_prefix(trail_id)):
-            yield msgspec.json.decode(entry.value, type=DeliveredFile)
+            yield read(entry, DeliveredFile)
 
     def cursor(self, trail: Trail) -> int:
         """Return up to which position of the log a trail is delivered."""
         entry = self._state.get(cursor_key(trail.id))
-        return 0 if entry is None else int(entry.value)
+        return 0 if entry is None else read(entry, int)
 
     def public_keys(self) -> list[PublicKey]:
         """Return all public keys that ever signed here, the oldest first."""
         found = self._state.scan(PUBLIC_KEY_PREFIX)
-        keys = [msgspec.json.decode(entry.value, type=PublicKey) for entry in found]
+        keys = [read(entry, PublicKey) for entry in found]
         return sorted(keys, key=lambda key: (key.start_ms, key.fingerprint))
 
     def keys(self) -> list[KnownKey]:

@@ -21,6 +21,7 @@ from opentrail.imports.split import NoRecord, Unread
 from opentrail.imports.ungzip import NotReadable
 from opentrail.imports.unpack import Found
 from opentrail.state.base import Change, State
+from opentrail.state.stored import read
 
 BATCH_RECORDS = 4096
 BATCH_BYTES = 6 * 1024 * 1024
@@ -242,10 +243,10 @@ class Importer:
         entry = self._state.get(self._key(source))
         if entry is None:
             return None
-        done = msgspec.json.decode(entry.value, type=Done)
+        done = read(entry, Done)
         same = done.version == source.version and done.asked == self._asked
-        read = not done.quarantined or done.reader == READER
-        return done if same and read else None
+        complete = not done.quarantined or done.reader == READER
+        return done if same and complete else None
 
     def take(self, source: Source, pieces: Iterator[bytes]) -> None:
         """Import what the file of the unpacked ``pieces`` holds.

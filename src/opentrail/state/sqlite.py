@@ -17,16 +17,13 @@ from typing import Self
 from opentrail.durable import OS_FILES, TEMPORARY_SUFFIX, make_dir, publish
 from opentrail.errors import Corrupt, Unavailable
 from opentrail.state.base import Change, Conflict, Entry
+from opentrail.state.stored import HINT
 
 APPLICATION_ID = 0x4F54524C
 """``OTRL``: says in the file's header whose it is."""
 VERSION = 1
 BUSY_TIMEOUT_S = 5.0
 """Longer than whoever looks into the file beside us holds it; a commit takes milliseconds."""
-HINT = (
-    "restore state.db from a backup while no server runs, an old one too: it delivers again, the "
-    "same bytes to the same keys"
-)
 _FREE = "free the file and its disk, then try again"
 _RESTART = "restart OpenTrail: it then reads what the disk holds"
 SEAM: Mapping[type[sqlite3.Error], str] = MappingProxyType(

@@ -9,6 +9,7 @@ import msgspec
 
 from opentrail.clock import Clock
 from opentrail.state.base import Change, Conflict, Entry
+from opentrail.state.stored import read
 from opentrail.trails.jobs import Jobs, failure
 from opentrail.trails.notice import NOTICE_PREFIX, Notice, notices_of, told
 from opentrail.trails.retry import Retry
@@ -18,8 +19,6 @@ from opentrail.trails.trail import DeliveredFile, Trail, as_now
 
 LOOK_INTERVAL_S = 1.0
 """How often new notices are looked for: after an outage of weeks there are thousands of them."""
-
-_decode = msgspec.json.Decoder(Notice).decode
 
 
 @dataclass(slots=True)
@@ -81,7 +80,7 @@ class Announcer:
 
     def _begin(self, lane: str, entry: Entry) -> None:
         name = lane.rpartition("/")[2]
-        notice = _decode(entry.value)
+        notice = read(entry, Notice)
         target = self._targets.get(name)
         late = notice.at_ms < self._statuses.oldest_ms(notice.trail.id, name)
         if target is None or late:

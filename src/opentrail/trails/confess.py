@@ -14,6 +14,7 @@ from opentrail.event.service_event import event_id_of
 from opentrail.eventlog.base import Draft, EventLog, LogReader, Origin
 from opentrail.eventlog.recorded import recorded
 from opentrail.state.base import Change, Conflict, Entry, State
+from opentrail.state.stored import read
 from opentrail.trails.backlog import GIVEN_UP_PREFIX, GivenUp
 from opentrail.trails.retry import Retry
 
@@ -23,7 +24,6 @@ files. ``files`` says how many there are."""
 _LOG: Final = "log"
 
 _encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder(GivenUp).decode
 
 
 class Confessor:
@@ -69,7 +69,7 @@ class Confessor:
         return True
 
     def _tell(self, entry: Entry) -> None:
-        given_up = _decode(entry.value)
+        given_up = read(entry, GivenUp)
         event_id = event_id_of(self._log.log_id, entry.key)
         if recorded([uuid_bytes(event_id)], self._log, given_up.log_end):
             return

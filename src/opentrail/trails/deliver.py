@@ -16,6 +16,7 @@ from opentrail.errors import ClientError, Corrupt, Unavailable
 from opentrail.eventlog.base import EventLog
 from opentrail.objects.base import Buckets
 from opentrail.state.base import Change, Conflict, Entry, State
+from opentrail.state.stored import read
 from opentrail.trails.backlog import (
     Patience,
     Surrender,
@@ -40,8 +41,6 @@ READINGS_MAX = 4
 """Ranges read at once, in turns: a trail that is far behind does not hold up one that is not."""
 
 _encode = msgspec.json.Encoder().encode
-_decode_progress = msgspec.json.Decoder(Progress).decode
-_decode_status = msgspec.json.Decoder(DeliveryStatus).decode
 
 
 def _nobody() -> None:
@@ -134,13 +133,13 @@ class Delivery:
 
     def floor(self) -> int:
         """Return the position from which on the log is still needed. Raises: Unavailable."""
-        cursors = [int(entry.value) for entry in self._rooms.state.scan(CURSOR_PREFIX)]
+        cursors = [read(entry, int) for entry in self._rooms.state.scan(CURSOR_PREFIX)]
         return min([*cursors, self._scan.scanned.position])
 
     def _look(self) -> list[Entry]:
         """Bring the timeline up to date, from the last cursor on; return all cursors."""
         cursors = list(self._rooms.state.scan(CURSOR_PREFIX))
-        first = min([*(int(entry.value) for entry in cursors), self._scan.scanned.position])
+        first = min([*(read(entry, int) for entry in cursors), self._scan.scanned.position])
         if first < self._timeline.start:
             self._timeline = Timeline(self._rooms.log, first, self._cut_ms_at(first, cursors))
         self._timeline.extend()
@@ -151,7 +150,7 @@ class Delivery:
 
     def _cut_ms_at(self, position: int, cursors: list[Entry]) -> int:
         for entry in cursors:
-            if int(entry.value) == position:
+            if read(entry, int) == position:
                 progress = self._progress(entry.key.removeprefix(CURSOR_PREFIX))
                 return 0 if progress is None else progress.cut_ms
         return self._scan.scanned.cut_ms
@@ -220,7 +219,7 @@ class Delivery:
 
     def _task(self, trail_id: str, cursor: Entry) -> Task | None:
         """Return what is next for a trail; None: nothing is there yet, or the trail is gone."""
-        start = int(cursor.value)
+        start = read(cursor, int)
         progress = self._progress(trail_id)
         if progress is None:
             return self._first_task(cursor, start)
@@ -333,8 +332,8 @@ class Delivery:
 
     def _status(self, trail_id: str) -> DeliveryStatus:
         entry = self._rooms.state.get(delivery_status_key(trail_id))
-        return DeliveryStatus() if entry is None else _decode_status(entry.value)
+        return DeliveryStatus() if entry is None else read(entry, DeliveryStatus)
 
     def _progress(self, trail_id: str) -> Progress | None:
         entry = self._rooms.state.get(progress_key(trail_id))
-        return None if entry is None else _decode_progress(entry.value)
+        return None if entry is None else read(entry, Progress)

@@ -9,16 +9,15 @@ from collections.abc import Iterable
 import msgspec
 
 from opentrail.state.base import State
+from opentrail.state.stored import read
 from opentrail.trails.progress import PROGRESS_PREFIX, Progress
 from opentrail.trails.trail import Trail
-
-_decode = msgspec.json.Decoder(Progress).decode
 
 
 def departed(state: State, live: Iterable[Trail]) -> list[Trail]:
     """Return the trails that are not among ``live`` and not done with. Raises: Unavailable."""
     ids = {trail.id for trail in live}
-    found = (_decode(entry.value).trail for entry in state.scan(PROGRESS_PREFIX))
+    found = (read(entry, Progress).trail for entry in state.scan(PROGRESS_PREFIX))
     return [
         msgspec.structs.replace(trail, logging=False, deleted=True)
         for trail in found

@@ -17,6 +17,7 @@ from opentrail.clock import Clock
 from opentrail.errors import ClientError, Unavailable
 from opentrail.objects.base import Buckets, Put
 from opentrail.state.base import Change, Conflict, Entry, State
+from opentrail.state.stored import read
 from opentrail.trails.digestfile import write_digest
 from opentrail.trails.feedstate import feed_prefix
 from opentrail.trails.flight import encrypted
@@ -42,12 +43,6 @@ from opentrail.trails.status import DigestStatus, digest_status_key, status_pref
 from opentrail.trails.trail import DeliveredFile, Trail, cursor_key, trail_key
 
 _encode = msgspec.json.Encoder().encode
-_decode_trail = msgspec.json.Decoder(Trail).decode
-_decode_due = msgspec.json.Decoder(Due).decode
-_decode_file = msgspec.json.Decoder(DeliveredFile).decode
-_decode_chain = msgspec.json.Decoder(Chain).decode
-_decode_status = msgspec.json.Decoder(DigestStatus).decode
-_decode_progress = msgspec.json.Decoder(Progress).decode
 
 FILE_BYTES = 500
 """What a digest takes for each file that it lists, about."""
@@ -181,12 +176,12 @@ class Digests:
             return  # the window is done with: the next step sees that
 
     def _window(self, entry: Entry) -> _Window:
-        due = _decode_due(entry.value)
+        due = read(entry, Due)
         trail = due.trail
         files: dict[Scope, list[DeliveredFile]] = {}
         listed: list[str] = []
         for found in self._state.scan(delivered_prefix(trail.id)):
-            file = _decode_file(found.value)
+            file = read(found, DeliveredFile)
             position = int(found.key.split("/")[-2])
             if position <= due.through and file.cut_ms <= due.end_s * 1000:
                 files.setdefault((file.account, file.region), []).append(file)
@@ -200,7 +195,7 @@ class Digests:
         """Return the ends of the chains that the window belongs to."""
         chains: dict[Scope, Chain] = {}
         for entry in self._state.scan(chain_prefix(due.trail.id)):
-            chain = _decode_chain(entry.value)
+            chain = read(entry, Chain)
             if chain.chain == due.chain:
                 _, account, region = entry.key.rsplit("/", 2)
                 chains[account, region] = chain
@@ -234,7 +229,7 @@ class Digests:
     def _newest(self, trail: Trail) -> Trail:
         """Return the trail as it is by now; one that is deleted, as it was."""
         entry = self._state.get(trail_key(trail))
-        now = trail if entry is None else _decode_trail(entry.value)
+        now = trail if entry is None else read(entry, Trail)
         return now if now.id == trail.id else trail
 
     def _failed(self, trail: Trail, error: ClientError | Unavailable) -> None:
@@ -242,7 +237,7 @@ class Digests:
         self._retry.failed(trail.id)
         key = digest_status_key(trail.id)
         entry = self._state.get(key)
-        before = DigestStatus() if entry is None else _decode_status(entry.value)
+        before = DigestStatus() if entry is None else read(entry, DigestStatus)
         status = msgspec.structs.replace(before, error=code_of(error))
         self._state.commit([Change(key, _encode(status), None)])
 
@@ -252,7 +247,7 @@ class Digests:
         Return whether there was one. Delivery is past its end too: its last commit says "deleted".
         """
         for entry in self._state.scan(PROGRESS_PREFIX):
-            trail = _decode_progress(entry.value).trail
+            trail = read(entry, Progress).trail
             owing = (due_prefix, notice_prefix, feed_prefix)
             if trail.deleted and not any(
                 next(self._state.scan(of(trail.id)), None) for of in owing

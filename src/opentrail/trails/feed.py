@@ -14,6 +14,7 @@ import msgspec
 
 from opentrail.clock import Clock
 from opentrail.state.base import Change, Conflict
+from opentrail.state.stored import read
 from opentrail.trails.batch import Batch, changed_by, next_batch, owners_of
 from opentrail.trails.feedstate import FEED_PREFIX, Feed, Seen, feed_key, seen_key
 from opentrail.trails.jobs import Jobs, failure
@@ -26,8 +27,6 @@ SAVE_INTERVAL_S = 60.0
 """What was passed over without copying is written down this often: a start reads so much again."""
 
 _encode = msgspec.json.Encoder().encode
-_decode_feed = msgspec.json.Decoder(Feed).decode
-_decode_seen = msgspec.json.Decoder(Seen).decode
 
 
 @dataclass(slots=True)
@@ -84,7 +83,7 @@ class Feeder:
 
     def floor(self) -> int:
         """Return the position from which on the log is still needed. Raises: Unavailable."""
-        feeds = [_decode_feed(each.value) for each in self._rooms.state.scan(FEED_PREFIX)]
+        feeds = [read(each, Feed) for each in self._rooms.state.scan(FEED_PREFIX)]
         return min([*(feed.position for feed in feeds), *self._seen.values(), self._end()])
 
     def behind(self) -> dict[tuple[str, str], int]:
@@ -107,7 +106,7 @@ class Feeder:
                 gone = [Change(entry.key, None, None), Change(seen_key(name), None, None)]
                 self._rooms.state.commit(gone)
             else:
-                self._lanes[entry.key] = _Lane(target, owner, _decode_feed(entry.value), now_s)
+                self._lanes[entry.key] = _Lane(target, owner, read(entry, Feed), now_s)
 
     def _seen_by(self, target: Copies) -> int:
         """Return how far the log was looked through for ``target``.
@@ -117,7 +116,7 @@ class Feeder:
         """
         entry = self._rooms.state.get(seen_key(target.name))
         if entry is not None:
-            return _decode_seen(entry.value).position
+            return read(entry, Seen).position
         if not target.shared:
             return 0
         end = self._end()

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 import msgspec
 
 from opentrail.state.base import State
+from opentrail.state.stored import read
 from opentrail.trails.backlog import Patience
 from opentrail.trails.departed import departed
 from opentrail.trails.notice import NOTICE_PREFIX
@@ -18,10 +19,6 @@ from opentrail.trails.status import (
     status_prefix,
 )
 from opentrail.trails.trail import Trail, cursor_key
-
-_delivery = msgspec.json.Decoder(DeliveryStatus).decode
-_digests = msgspec.json.Decoder(DigestStatus).decode
-_target = msgspec.json.Decoder(TargetStatus).decode
 
 BUCKET = "bucket"
 """The target that every trail has."""
@@ -75,15 +72,15 @@ def _of_bucket(state: State, trail_id: str, arn: str, bounds: tuple[int, int]) -
     """Yield the figures of a trail's bucket; ``bounds``: the log's end, the largest backlog."""
     cursor = state.get(cursor_key(trail_id))
     if cursor is not None:
-        behind = bounds[0] - int(cursor.value)
+        behind = bounds[0] - read(cursor, int)
         yield Gauge("trail_behind_bytes", BUCKET, arn, behind)
         yield Gauge("trail_backlog_full", BUCKET, arn, int(behind > bounds[1]))
     entry = state.get(delivery_status_key(trail_id))
-    status = DeliveryStatus() if entry is None else _delivery(entry.value)
+    status = DeliveryStatus() if entry is None else read(entry, DeliveryStatus)
     yield Gauge("trail_failing", BUCKET, arn, int(bool(status.error)))
     yield Gauge("trail_given_up", BUCKET, arn, status.given_up)
     entry = state.get(digest_status_key(trail_id))
-    digests = DigestStatus() if entry is None else _digests(entry.value)
+    digests = DigestStatus() if entry is None else read(entry, DigestStatus)
     yield Gauge("trail_failing", DIGEST, arn, int(bool(digests.error)))
 
 
@@ -91,7 +88,7 @@ def _of_targets(state: State, shown: dict[str, str]) -> Iterator[Gauge]:
     for owner, label in shown.items():
         prefix = f"{status_prefix(owner)}target/"
         for entry in state.scan(prefix):
-            target, status = entry.key.removeprefix(prefix), _target(entry.value)
+            target, status = entry.key.removeprefix(prefix), read(entry, TargetStatus)
             yield Gauge("trail_failing", target, label, int(bool(status.error)))
             yield Gauge("trail_given_up", target, label, status.given_up)
 

@@ -27,6 +27,7 @@ from cryptography.hazmat.primitives.serialization import (
 from opentrail.durable import OS_FILES, Files, make_dir, read_file, replace_file
 from opentrail.errors import Corrupt, Unavailable, UsageError
 from opentrail.state.base import Change, State
+from opentrail.state.stored import read
 
 KEY_BITS = 2048
 PUBLIC_EXPONENT = 65537
@@ -56,9 +57,6 @@ class PublicKey(msgspec.Struct, frozen=True):
     """The digests that it signs end in between; milliseconds since 1970 UTC."""
     fingerprint: str
     """MD5 of ``value``, lower-case hex."""
-
-
-_decode = msgspec.json.Decoder(PublicKey).decode
 
 
 class Signer(Protocol):
@@ -157,7 +155,7 @@ class DigestKeys:
 
         Raises: Unavailable.
         """
-        keys = [_decode(entry.value) for entry in self._state.scan(PUBLIC_KEY_PREFIX)]
+        keys = [read(entry, PublicKey) for entry in self._state.scan(PUBLIC_KEY_PREFIX)]
         found = [key for key in keys if key.start_ms <= end_ms and start_ms < key.end_ms]
         return sorted(found, key=lambda key: (-key.start_ms, key.fingerprint))
 

@@ -9,8 +9,9 @@ from typing import Final, Protocol
 
 import msgspec
 
-from opentrail.errors import ClientError, Corrupt
+from opentrail.errors import ClientError
 from opentrail.state.base import Change, State
+from opentrail.state.stored import read
 
 DELEGATED_MAX: Final = 3
 """Delegated administrators of an organization; CloudTrail's quota."""
@@ -66,11 +67,7 @@ class ListedOrganization:
         entry = self._state.get(DELEGATED_KEY)
         if entry is None:
             return listed
-        try:
-            kept = msgspec.json.decode(entry.value, type=tuple[str, ...])
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-            hint = "restore it from a copy"
-            raise Corrupt(f"{entry.key} cannot be read: {error}", "state.db", hint) from error
+        kept = read(entry, tuple[str, ...])
         # Who has left the organization manages nothing of it any more.
         delegated = tuple(each for each in kept if each in listed.members)
         return msgspec.structs.replace(listed, delegated=delegated)

@@ -6,12 +6,14 @@ keys and nothing else. The form is that of ``docs/verification.md``; openssl can
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import msgspec
 
 from opentrail.clock import iso_seconds
 from opentrail.errors import UsageError
+from opentrail.state.base import Entry
+from opentrail.state.stored import read
 from opentrail.trails.bucketkeys import TO_SECOND, seconds_of
 from opentrail.trails.chain import Link
 from opentrail.trails.keys import SIGNATURE_ALGORITHM, Signer
@@ -62,11 +64,11 @@ class Receipt(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     public_key_fingerprint: str
 
 
-def heads_of(prefix: str, entries: Iterator[tuple[str, bytes]]) -> Iterator[Head]:
-    """Yield the heads that state has below ``prefix`` (``progress.head_prefix``)."""
-    for key, value in entries:
-        account, region, _ = key.removeprefix(prefix).split("/")
-        chain = msgspec.json.decode(value, type=Chain)
+def heads_of(prefix: str, entries: Iterable[Entry]) -> Iterator[Head]:
+    """Yield the heads that state has below ``prefix`` (``progress.head_prefix``). Raises: Corrupt."""
+    for entry in entries:
+        account, region, _ = entry.key.removeprefix(prefix).split("/")
+        chain = read(entry, Chain)
         yield Head(
             account=account,
             region=region,

@@ -17,6 +17,7 @@ from opentrail.clock import Clock, Ids, uuid4_text
 from opentrail.errors import ClientError, Corrupt, Unavailable
 from opentrail.eventlog.base import EventLog, Mark, MarkKind
 from opentrail.state.base import Change, Conflict, Entry, State
+from opentrail.state.stored import read
 from opentrail.trails.fold import fold
 from opentrail.trails.status import (
     DeliveryStatus,
@@ -328,11 +329,4 @@ def tags_key(trail_id: str) -> str:
 
 
 def _read(entry: Entry | None, kind: type[StoredT]) -> StoredT | None:
-    if entry is None:
-        return None
-    try:
-        return msgspec.json.decode(entry.value, type=kind)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise Corrupt(
-            f"{entry.key} cannot be read: {error}", "state.db", "restore it from a copy"
-        ) from error
+    return None if entry is None else read(entry, kind)

@@ -12,6 +12,7 @@ import msgspec
 
 from opentrail.clock import Clock
 from opentrail.state.base import Change, State
+from opentrail.state.stored import read
 from opentrail.trails.progress import Edge, edge_key, edge_last_key, edge_second
 from opentrail.trails.timeline import Milestone, Timeline
 from opentrail.trails.trail import cursor_key
@@ -32,7 +33,6 @@ class Scanned(msgspec.Struct, frozen=True):
 
 
 _encode = msgspec.json.Encoder().encode
-_decode_scanned = msgspec.json.Decoder(Scanned).decode
 _decode_edge = msgspec.json.Decoder(Edge).decode
 
 
@@ -87,7 +87,7 @@ class Scan:
 
     def _load(self) -> Scanned:
         entry = self._state.get(SCANNED_KEY)
-        return Scanned() if entry is None else _decode_scanned(entry.value)
+        return Scanned() if entry is None else read(entry, Scanned)
 
     def second(self, trail_id: str, milestone: Milestone) -> int:
         """Return the second of a change; 0 for a cut. Raises: Unavailable."""
@@ -95,8 +95,8 @@ class Scan:
             return 0
         entry = self._state.get(edge_key(trail_id, milestone.position))
         assert entry is not None, "no cursor passes a change that was not recorded"
-        return _decode_edge(entry.value).second
+        return read(entry, Edge).second
 
     def _last(self, name: str) -> int:
         entry = self._state.get(name)
-        return 0 if entry is None else _decode_edge(entry.value).second
+        return 0 if entry is None else read(entry, Edge).second

@@ -6,6 +6,7 @@ import msgspec
 from opentrail.clock import Clock
 from opentrail.errors import ClientError, Unavailable
 from opentrail.state.base import Change, State
+from opentrail.state.stored import read
 from opentrail.trails.jobs import code_of
 from opentrail.trails.retry import tried_ms
 from opentrail.trails.status import TargetStatus, target_status_key
@@ -20,7 +21,6 @@ GIVE_UP_DELETED_MS = 3_600_000
 """The same of a deleted trail: topics and log groups are often deleted with it."""
 
 _encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder(TargetStatus).decode
 
 
 class Statuses:
@@ -89,7 +89,7 @@ class Statuses:
 
     def _read(self, owner: str, target: str) -> TargetStatus:
         entry = self._state.get(target_status_key(owner, target))
-        return TargetStatus() if entry is None else _decode(entry.value)
+        return TargetStatus() if entry is None else read(entry, TargetStatus)
 
 
 def told_of(target: str, error: ClientError | Unavailable) -> str:
