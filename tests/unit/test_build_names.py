@@ -140,6 +140,15 @@ def test_what_has_several_names_is_known_by_each(service, operation, params, kin
     assert found == {"accountId": account, "type": f"AWS::{kind}", "ARN": arn}
 
 
+def test_events_go_to_the_default_bus_where_they_name_none():
+    entries = [{"Detail": "d"}, {"Detail": "d", "EventBusName": "b"}, {"Detail": "e"}]
+    record = called("events", "PutEvents", {"Entries": entries})
+    places = [one["ARN"] for one in record["resources"]]
+    before = f"arn:aws:events:{REGION}:{ACCOUNT}:event-bus/"
+    assert places == [f"{before}default", f"{before}b"]
+    assert record["requestParameters"] is None
+
+
 ITEM = {"Artist": {"S": "a"}, "Year": {"N": "1999"}}
 
 

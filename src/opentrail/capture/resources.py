@@ -44,7 +44,8 @@ def resources(
     found: dict[Resource, None] = {}
     for what in named:
         arns = list(_texts(answer, what.answer)) or [
-            _arn(what, name, account, region) for name in _texts(request, what.members)
+            _arn(what, name, account, region)
+            for name in _texts(request, what.members, what.default)
         ]
         for arn in arns:
             is_one = arn.startswith("arn:") and re.match(what.pattern, arn)
@@ -53,16 +54,20 @@ def resources(
     return list(found)
 
 
-def _texts(members: Members, path: tuple[str, ...]) -> Iterator[str]:
-    """Yield the texts at the end of ``path``; a list on the way stands for its elements."""
+def _texts(members: Members, path: tuple[str, ...], default: str = "") -> Iterator[str]:
+    """Yield the texts at the end of ``path``; a list on the way stands for its elements.
+
+    ``default`` stands for what is not there.
+    """
     found: list[object] = [members] if path else []
     for name in path:
         maps = [item for item in found if isinstance(item, dict)]
         inner = [*chain(*maps)] if name == KEYS else [item.get(name) for item in maps]
         found = [one for item in inner for one in (item if isinstance(item, list) else (item,))]
     for item in found:
-        if isinstance(item, str) and len(item.encode()) <= ARN_BYTES_MAX:
-            yield item
+        text = default if item is None else item
+        if text and isinstance(text, str) and len(text.encode()) <= ARN_BYTES_MAX:
+            yield text
 
 
 def _arn(what: Named, named: str, account: str, region: str) -> str:

@@ -98,6 +98,8 @@ class Named:
     """Whether ``members`` lead to a URL that ends in account and name (a queue's)."""
     answer: tuple[str, ...] = ()
     """Path of members of the answer to its ARN, which is preferred."""
+    default: str = ""
+    """The name of what is meant where none is given."""
     of_account: bool = False
     """Whether a name may have its account before it and a version behind it ("1:function:f:2")."""
     pattern: str = ""

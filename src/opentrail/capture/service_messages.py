@@ -75,9 +75,14 @@ LOGS = ServiceRules(
     api_version="20140328",
     operations=MappingProxyType({"PutLogEvents": _only("logGroupName", "logStreamName")}),
 )
-_BUS = Named("AWS::Events::EventBus")
+_BUS = Named(
+    "AWS::Events::EventBus",
+    ("Entries", "EventBusName"),
+    "arn:{partition}:events:{region}:{account}:event-bus/{name}",
+    default="default",
+)
 EVENTS = ServiceRules(
     operations=MappingProxyType(
-        {"PutEvents": _only(data=_BUS), "PutPartnerEvents": _only(data=_BUS)}
+        {"PutEvents": _only(data=_BUS), "PutPartnerEvents": _only(data=Named(_BUS.type))}
     )
 )
