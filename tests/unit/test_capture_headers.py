@@ -8,7 +8,7 @@ import pytest
 
 from opentrail.capture.arrival import arrive
 from opentrail.capture.call import Body, plain
-from opentrail.capture.headers import NAMES, NAMES_KEPT_MAX
+from opentrail.capture.headers import NAMES, NAMES_KEPT_MAX, joined_map, text_map
 
 
 def test_no_value_of_a_header_that_repeats_is_hidden():
@@ -30,6 +30,12 @@ def test_a_gzipped_body_is_read_whatever_stands_beside_it(coding: str, *, read: 
     packed = gzip.compress(b"{}")
     body = plain(Body(packed, len(packed)), {"content-encoding": coding})
     assert body.data == (b"{}" if read else packed)
+
+
+def test_blanks_around_a_value_are_no_part_of_it():
+    sent = [(b"x-amz-target", b" SageMaker.DeleteModel \t"), (b"a", b"1 "), (b"a", b"\t2 ")]
+    assert text_map(sent[:1]) == {"x-amz-target": "SageMaker.DeleteModel"}
+    assert joined_map(sent) == {"x-amz-target": "SageMaker.DeleteModel", "a": "1,2"}
 
 
 def test_long_names_are_not_remembered():

@@ -56,8 +56,11 @@ NAMES = Names()
 
 
 def text_map(headers: Headers) -> dict[str, str]:
-    """Return the headers as text; of a name that repeats the last value."""
-    return {NAMES[name][1]: value.decode("latin-1") for name, value in headers}
+    """Return the headers as text; of a name that repeats the last value.
+
+    Blanks around a value are no part of it (RFC 9110, 5.5).
+    """
+    return {NAMES[name][1]: value.decode("latin-1").strip(" \t") for name, value in headers}
 
 
 def joined_map(headers: Headers) -> dict[str, str]:
@@ -67,8 +70,8 @@ def joined_map(headers: Headers) -> dict[str, str]:
     """
     found: dict[str, str] = {}
     for name, value in headers:
-        key, text = NAMES[name][1], value.decode("latin-1")
-        found[key] = f"{found[key].strip()},{text.strip()}" if key in found else text
+        key, text = NAMES[name][1], value.decode("latin-1").strip(" \t")
+        found[key] = f"{found[key]},{text}" if key in found else text
     return found
 
 
