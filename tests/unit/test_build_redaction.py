@@ -211,6 +211,7 @@ def test_links_that_let_in_whoever_has_them_are_hidden(operation, answer, shown)
             {"Name": "n", "Attributes": {"PlatformCredential": SECRET}},
             b"",
         ),
+        ("sso-oidc", "CreateToken", {"grantType": "g", "code": SECRET, "deviceCode": SECRET}, {}),
         ("ssm", "CreateActivation", {"IamRole": "r"}, {"ActivationCode": SECRET}),
         ("sts", "AssumeRole", {"ProvidedContexts": [{"ContextAssertion": SECRET}]}, b""),
         ("workmail", "AssumeImpersonationRole", {"OrganizationId": "o"}, {"Token": SECRET}),

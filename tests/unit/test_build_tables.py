@@ -84,6 +84,8 @@ def test_what_a_service_hides_is_somewhere_in_its_model():
         "sagemaker-a2i-runtime": ["StartHumanLoop"],
         "ses": ["SendBulkTemplatedEmail", "SendEmail", "SendRawEmail", "SendTemplatedEmail"],
         "sesv2": ["SendBulkEmail", "SendEmail"],
+        "signin": ["CreateOAuth2Token"],
+        "sso-oidc": ["CreateToken"],
         "workmail": ["AssumeImpersonationRole"],
     }
     for service, row in SERVICES.items():
