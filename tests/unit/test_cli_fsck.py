@@ -228,3 +228,20 @@ def test_what_is_no_file_is_told(home, name, what):
         path.symlink_to(home / "nothing")
     code, lines = fsck(home)
     assert (code, name in "".join(lines)) == (4, True)
+
+
+@pytest.mark.parametrize("what", ["pipe", "directory", "link to nothing"])
+@pytest.mark.parametrize("name", ["run", "manifest"])
+def test_searches_read_the_log_where_the_index_is_no_file(home, name, what):
+    path = run_file(home) if name == "run" else home / "opentrail-data/history/manifest.json"
+    path.unlink()
+    if what == "pipe":
+        os.mkfifo(path)
+    elif what == "directory":
+        path.mkdir()
+    else:
+        path.symlink_to(home / "nothing")
+    code, lines = fsck(home)
+    assert (code, path.name in "".join(lines)) == ((4, True) if name == "run" else (0, False))
+    done = run("search", "--count", "--event-name", "CreateModel", home=home)
+    assert (done.returncode, done.stdout) == (0, f"{COUNT}\n")

@@ -48,7 +48,7 @@ def load(directory: Path) -> Manifest | None:
     """Return the manifest; None when there is none that can be read: the index is built anew."""
     try:
         return msgspec.json.decode(read_file(directory / NAME), type=Manifest)
-    except (FileNotFoundError, msgspec.DecodeError, UnicodeDecodeError):
+    except (FileNotFoundError, IsADirectoryError, msgspec.DecodeError, UnicodeDecodeError):
         return None
 
 

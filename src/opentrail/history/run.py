@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from xxhash import xxh3_64_intdigest
 
-from opentrail.durable import OS_FILES, TEMPORARY_SUFFIX, Files, open_file, publish
+from opentrail.durable import OS_FILES, TEMPORARY_SUFFIX, Files, publish
 from opentrail.errors import Corrupt
 from opentrail.history.memtable import Times
 from opentrail.history.table import TIME_MAX_S, Bounds, Row, Tally
@@ -142,7 +142,9 @@ class Run:
     def __init__(self, path: Path) -> None:
         """Map the run ``path``. Raises: Corrupt: it is not a whole run. OSError."""
         self.path = path
-        with open_file(path) as file:
+        if path.exists() and not path.is_file():
+            raise Corrupt("it is no file", str(path), REBUILD_HINT)
+        with path.open("rb") as file:
             try:
                 self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
             except ValueError as error:
