@@ -287,6 +287,20 @@ def test_unsigned_calls(made, body, service, operation):
     assert (found.service, found.operation, found.known) == (service, operation, True)
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "query", "headers", "operation"),
+    [
+        ("GET", "/b/k", "", {"x_amz_checksum_mode": "ENABLED"}, "GetObject"),
+        ("PUT", "/b/k", "", {"x_amz_sdk_checksum_algorithm": "CRC32"}, "PutObject"),
+        ("PUT", "/b", "policy", {"x_amz_expected_bucket_owner": "1"}, "PutBucketPolicy"),
+        ("GET", "/b", "list-type=2&prefix=p", {}, "ListObjectsV2"),
+    ],
+)
+def test_unsigned_calls_of_s3s_clients(method, path, query, headers, operation):
+    found = identify(head(method, path, query, host="localhost", **headers), None, b"")
+    assert (found.event_source, found.operation) == ("s3.amazonaws.com", operation)
+
+
 def test_unsigned_and_unknown():
     found = identify(head("GET", "/favicon.ico", host="localhost"), None, b"")
     assert (found.service, found.event_source, found.operation) == ("", "", "")

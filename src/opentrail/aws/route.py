@@ -42,6 +42,20 @@ _VERSION = re.compile(rb"(?:\A|&)Version=([0-9-]{1,20})(?=&|\Z)")
 _CBOR_PATH = re.compile(r"/service/([^/]+)/operation/([^/]+)\Z")
 
 
+_S3_HEADERS = frozenset(
+    f"x-amz-{name}"
+    for name in [
+        "acl",
+        "checksum-mode",
+        "copy-source",
+        "expected-bucket-owner",
+        "request-payer",
+        "sdk-checksum-algorithm",
+    ]
+)
+_S3_QUERY = re.compile("(?:\\A|&)list-type=2(?:&|\\Z)")
+
+
 def parse_credential(head: RequestHead) -> Credential | None:
     """Return what the request claims to be signed with, unverified.
 
@@ -256,8 +270,14 @@ def _by_target(header: str, json_version: str) -> _Sent:
 
 def _group(head: RequestHead, credential: Credential | None) -> Group | None:
     if credential is None:
-        return catalog.by_host(head.headers.get("host", ""))
+        group = catalog.by_host(head.headers.get("host", ""))
+        return catalog.by_signing_name("s3") if group is None and _is_of_s3(head) else group
     return catalog.by_signing_name(credential.signing_name)
+
+
+def _is_of_s3(head: RequestHead) -> bool:
+    """Return whether an unsigned call has what only S3's clients send: anybody may read a public bucket."""
+    return not _S3_HEADERS.isdisjoint(head.headers) or _S3_QUERY.search(head.query) is not None
 
 
 def _sent(head: RequestHead, group: Group | None, body: bytes) -> _Sent | None:
