@@ -131,6 +131,20 @@ def test_each_account_and_region_sees_its_own(server: OpenTrail) -> None:
     assert names(others) == ["DeleteModel"]
 
 
+def test_a_global_services_call_is_where_it_is_signed_for(
+    server: OpenTrail, upstream: Upstream
+) -> None:
+    upstream.script = upstreams.answer(
+        200, b"<ListUsersResponse><ListUsersResult/></ListUsersResponse>"
+    )
+    try:
+        server.client("iam", BOB, region="eu-south-1").list_users()
+    finally:
+        upstream.script = upstreams.answer()
+    wait_until(lambda: names(server.lookup(region="eu-south-1")) == ["ListUsers"])
+    assert "ListUsers" not in names(server.lookup())
+
+
 def test_who_may_not_look(server: OpenTrail) -> None:
     assert names(server.client("cloudtrail", ALICE).lookup_events()["Events"])
     with pytest.raises(ClientError) as error:
