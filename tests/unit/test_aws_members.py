@@ -316,7 +316,9 @@ def test_a_form_with_absurd_names():
     call = modelled("sts", "AssumeRole", "query")
     head = RequestHead("POST", "/", "", {"content-type": "application/x-www-form-urlencoded"})
     body = b"Tags.member.1.Key=k&RoleArn=r&" + b"A." * 50_000 + b"B=1&Tags=x&Tags.member.x.Key=y"
-    assert request_members(call, head, body) == {"RoleArn": "r", "Tags": [{"Key": "k"}]}
+    body += b"&Tags.member.%b2.Key=z" % (b"0" * 20)
+    found = request_members(call, head, body)
+    assert found == {"RoleArn": "r", "Tags": [{"Key": "k"}, {"Key": "z"}]}
 
 
 def test_error_answers_have_no_members():

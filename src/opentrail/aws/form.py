@@ -18,7 +18,8 @@ FIELDS_MAX = 10_000
 DEPTH_MAX = 32
 """Dots in a field's name that are followed: the deepest model has 14."""
 
-_INDEX = re.compile(r"[0-9]{1,9}\Z")
+_INDEX = re.compile(r"[0-9]{1,100}\Z")
+"""Longer ones no service takes for a number."""
 
 Tree = dict[str, "Tree | str"]
 """Field names cut at the dots."""
