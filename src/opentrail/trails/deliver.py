@@ -106,7 +106,8 @@ class Delivery:
         """Do a little of all that is due; return whether there is more to do at once.
 
             1. puts that ended            (a failed one: its trail waits, its status says why)
-            2. trails at rest set out     (those whose ranges end together share one reading)
+            2. trails at rest set out     (those whose ranges end together share one reading; those
+                                           whose bucket is gone turn to the one that took over)
             3. a slice of one reading     (the readings take turns)
             4. puts begin                 (one for each trail)
             5. trails that arrived        (all files are in the bucket: the cursor moves)
@@ -117,6 +118,7 @@ class Delivery:
         cursors = self._look()
         moved = self._settle()
         self._set_out(cursors)
+        self._turn()
         moved |= self._read()
         for trail_id, flight in self._flights.items():
             if not self._retry.waits(trail_id):
@@ -190,6 +192,24 @@ class Delivery:
             if len(self._readings) < READINGS_MAX:
                 items = self._rooms.log.items(min(each.start for each in packings), end)
                 self._readings.append(Reading(items, packings, self._limits.slice_records))
+
+    def _turn(self) -> None:
+        """Let flights go to the bucket that took over from theirs, which is gone.
+
+        What was put there already is gone, too: such a range sets out anew.
+        """
+        read = {id(packing) for reading in self._readings for packing in reading.packings}
+        for trail_id, flight in list(self._flights.items()):
+            trail = self._timeline.destination(flight.task.trail, flight.task.start)
+            if trail == flight.trail:
+                continue
+            if flight.is_fresh:
+                flight.trail = trail
+                self._retry.worked(trail_id)
+            elif flight.is_at_rest and id(flight.packing) not in read:
+                flight.packing.close()
+                del self._flights[trail_id]
+                self._retry.worked(trail_id)
 
     def _read(self) -> bool:
         """Read a slice of the reading whose turn it is; return whether any has more to read."""

@@ -39,8 +39,8 @@ from opentrail.trails.progress import (
     head_key,
 )
 from opentrail.trails.retry import Retry
-from opentrail.trails.status import DigestStatus, digest_status_key, status_prefix
-from opentrail.trails.trail import DeliveredFile, Trail, cursor_key, trail_key
+from opentrail.trails.status import NO_BUCKET, DigestStatus, digest_status_key, status_prefix
+from opentrail.trails.trail import DeliveredFile, Trail, cursor_key, moved, trail_key
 
 _encode = msgspec.json.Encoder().encode
 
@@ -176,7 +176,7 @@ class Digests:
             return  # the window is done with: the next step sees that
 
     def _window(self, entry: Entry) -> _Window:
-        due = read(entry, Due)
+        due = self._placed(read(entry, Due))
         trail = due.trail
         files: dict[Scope, list[DeliveredFile]] = {}
         listed: list[str] = []
@@ -190,6 +190,13 @@ class Digests:
         scopes = {(trail.account, trail.home_region), *files, *chains}
         previous = {scope: chains.get(scope) for scope in scopes}
         return _Window(entry, due, files, listed, previous)
+
+    def _placed(self, due: Due) -> Due:
+        """Return ``due``, of a bucket that is gone with that in which the trail delivers by now."""
+        trail = due.trail
+        if self._status(trail.id).error != NO_BUCKET:
+            return due
+        return msgspec.structs.replace(due, trail=moved(trail, self._newest(trail)))
 
     def _chains(self, due: Due) -> dict[Scope, Chain]:
         """Return the ends of the chains that the window belongs to."""
@@ -235,11 +242,12 @@ class Digests:
     def _failed(self, trail: Trail, error: ClientError | Unavailable) -> None:
         """Let the trail wait, and its status say why."""
         self._retry.failed(trail.id)
-        key = digest_status_key(trail.id)
-        entry = self._state.get(key)
-        before = DigestStatus() if entry is None else read(entry, DigestStatus)
-        status = msgspec.structs.replace(before, error=code_of(error))
-        self._state.commit([Change(key, _encode(status), None)])
+        status = msgspec.structs.replace(self._status(trail.id), error=code_of(error))
+        self._state.commit([Change(digest_status_key(trail.id), _encode(status), None)])
+
+    def _status(self, trail_id: str) -> DigestStatus:
+        entry = self._state.get(digest_status_key(trail_id))
+        return DigestStatus() if entry is None else read(entry, DigestStatus)
 
     def _sweep(self) -> bool:
         """Drop what state has of a deleted trail that has nothing left to be signed, told or copied.

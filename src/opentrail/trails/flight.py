@@ -57,6 +57,8 @@ class Flight:
     def __init__(self, task: Task, packing: Packing, log_id: str) -> None:
         self.task = task
         self.packing = packing
+        self.trail = task.trail
+        """As its files are put: to another bucket, where another one took over."""
         self._log_id = log_id
         self._put: Future[None] | None = None
         self._files: list[tuple[Part, DeliveredFile]] = []
@@ -68,6 +70,16 @@ class Flight:
     def arrived(self) -> bool:
         """All files of the range are in the bucket, or given up."""
         return self.packing.finished and not self.packing.waiting
+
+    @property
+    def is_fresh(self) -> bool:
+        """No file of the range was put, nor is one under way."""
+        return self._put is None and not self._files
+
+    @property
+    def is_at_rest(self) -> bool:
+        """No put is under way."""
+        return self._put is None
 
     @property
     def wants_reading(self) -> bool:
@@ -84,7 +96,7 @@ class Flight:
             return
         if self._put is not None or not self.packing.waiting:
             return
-        part, trail = self.packing.waiting[0], self.task.trail
+        part, trail = self.packing.waiting[0], self.trail
         key, packed = self._key(part), part.packed
         how = encrypted(Put(), trail, now)
 
@@ -120,7 +132,7 @@ class Flight:
 
     def given_up(self) -> GivenUp | None:
         """Return what was given up of the range; None: nothing was, or nothing was selected."""
-        parts, trail = self._dropped, self.task.trail
+        parts, trail = self._dropped, self.trail
         if not parts:
             return None
         return GivenUp(
@@ -155,12 +167,12 @@ class Flight:
     def _key(self, part: Part) -> str:
         milestone = self.task.milestone
         name = FileName(self._log_id, milestone.position, milestone.cut_ms, part.place, part.number)
-        return log_file_key(self.task.trail, name)
+        return log_file_key(self.trail, name)
 
     def _file(self, part: Part) -> DeliveredFile:
         packed, place = part.packed, part.place
         return DeliveredFile(
-            bucket=self.task.trail.bucket,
+            bucket=self.trail.bucket,
             key=self._key(part),
             sha256=packed.sha256,
             oldest_ms=packed.oldest_ms,

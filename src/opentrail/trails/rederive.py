@@ -69,7 +69,7 @@ class Rederivation:
             start, trail = end.position, end.trail or trail
 
     def _range(self, trail: Trail, start: int, end: Milestone) -> Iterator[Derived]:
-        limits = Limits()
+        limits, there = Limits(), self._timeline.destination(trail, start)
         packing = Packing(trail, (start, end.position), limits, OpenFiles(limits))
         try:
             while not packing.finished:
@@ -80,7 +80,7 @@ class Rederivation:
                     more = reading.step()
                     if packing.trouble is not None:
                         raise packing.trouble
-                    yield from self._taken(packing, trail, end)
+                    yield from self._taken(packing, there, end)
         finally:
             packing.close()
 

@@ -28,7 +28,7 @@ from opentrail.trails.status import (
     digest_status_key,
     target_status_key,
 )
-from opentrail.trails.trail import Control, Cut, Trail, trail_key
+from opentrail.trails.trail import Control, Cut, Trail, cursor_key, trail_key
 
 APPLIED_KEY: Final = "trails/applied"
 LIVE_PREFIX: Final = "trail/"
@@ -145,6 +145,18 @@ class Registry:
         """
         with self._refreshed() as cut_ms:
             return self._append(trail, change, cut_ms)
+
+    def taking_over(self, before: Trail, trail: Trail, *, from_gone: bool) -> Trail:
+        """Return ``trail``, which is to follow ``before``, as one that takes over ``from_gone`` buckets.
+
+        Else what waits for such a bucket, and all that is behind it, would wait for ever. Hold
+        ``changing``. Raises: Unavailable.
+        """
+        cursor = self._state.get(cursor_key(trail.id))
+        if from_gone and cursor is not None:
+            return msgspec.structs.replace(trail, takes_over=int(cursor.value))
+        is_same = (trail.bucket, trail.prefix) == (before.bucket, before.prefix)
+        return trail if is_same else msgspec.structs.replace(trail, takes_over=0)
 
     def start(self, trail: Trail) -> Trail:
         """Begin to log, unless it does already. Raises: as ``change``."""

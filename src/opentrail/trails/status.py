@@ -7,6 +7,9 @@ delivery succeeds.
 
 import msgspec
 
+NO_BUCKET = "NoSuchBucket"
+"""The error of a bucket that is not there, and so neither is what was put there."""
+
 
 class DeliveryStatus(msgspec.Struct, frozen=True, kw_only=True):
     """Of the log files. Milliseconds since 1970 UTC; 0: never. State: ``delivery_status_key``."""

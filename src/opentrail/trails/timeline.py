@@ -12,7 +12,7 @@ import msgspec
 
 from opentrail.errors import Corrupt
 from opentrail.eventlog.base import LogReader, Mark, MarkKind
-from opentrail.trails.trail import Control, Cut, Trail
+from opentrail.trails.trail import Control, Cut, Trail, moved
 
 _cut = msgspec.json.Decoder(Cut).decode
 _control = msgspec.json.Decoder(Control).decode
@@ -45,10 +45,23 @@ class Timeline:
         """Of the last cut before ``read_to``; 0: none is known."""
         self._milestones: list[Milestone] = []
         self._newest: dict[str, Trail] = {}
+        self._take_over: list[tuple[int, Trail]] = []
+        """The changes that take earlier ranges over, in log order, with their positions: a few."""
 
     def newest(self, trail: Trail) -> Trail:
         """Return ``trail``, which holds from some place on, as it is at ``read_to``."""
         return self._newest.get(trail.id, trail)
+
+    def destination(self, trail: Trail, start: int) -> Trail:
+        """Return ``trail``, which holds in a range that begins at ``start``, as its files are put.
+
+        They go to its bucket, unless that was gone and a later change took over. Which one did is
+        the log's to say: so it does not depend on when they are put.
+        """
+        for position, later in reversed(self._take_over):
+            if later.id == trail.id and position > start >= later.takes_over:
+                return moved(trail, later)
+        return trail
 
     def extend(self) -> None:
         """Read what became durable since. Raises: Corrupt."""
@@ -98,6 +111,8 @@ class Timeline:
                 return Milestone(mark.position, self.cut_ms, None)
             trail = _control(mark.payload).trail
             self._newest[trail.id] = trail
+            if trail.takes_over:
+                self._take_over.append((mark.position, trail))
             return Milestone(mark.position, self.cut_ms, trail)
         except msgspec.DecodeError as error:
             where = f"log, position {mark.position}"

@@ -40,6 +40,9 @@ class Trail(msgspec.Struct, frozen=True, kw_only=True):
     """Of an organization trail: the accounts beside ``account`` whose records it takes, sorted."""
     recursive_logging: bool = True
     """Kept and shown: deliveries of OpenTrail's own cause no events either way."""
+    takes_over: int = 0
+    """Of a trail that got its bucket because the one before was gone: ranges that begin here in the
+    log or later, up to this change, go to this bucket, too. 0: none."""
     event_selectors: tuple[EventSelector, ...] | None = None
     """None with ``advanced_selectors`` None: the default selector."""
     advanced_selectors: tuple[AdvancedSelector, ...] | None = None
@@ -105,6 +108,13 @@ def as_now(trail: Trail, trails: Iterable[Trail]) -> Trail:
     """Return ``trail`` as it is among ``trails``; one that is not there as it was, and deleted."""
     gone = msgspec.structs.replace(trail, deleted=True)
     return next((each for each in trails if each.id == trail.id), gone)
+
+
+def moved(trail: Trail, there: Trail) -> Trail:
+    """Return ``trail`` as it is but for its bucket, which is that of ``there``."""
+    return msgspec.structs.replace(
+        trail, bucket=there.bucket, prefix=there.prefix, kms_key_id=there.kms_key_id
+    )
 
 
 def trail_key(trail: Trail) -> str:

@@ -17,7 +17,7 @@ from opentrail.trails.target_names import check_key_id, check_log_group, check_t
 from opentrail.trails.trail import Trail
 from opentrail.wire.op_describe import described
 from opentrail.wire.op_tags import check_count, tags_of
-from opentrail.wire.preflight import Given, preflight
+from opentrail.wire.preflight import Given, preflight, waits_for_gone
 from opentrail.wire.rooms import Rooms, Scope
 from opentrail.wire.shapes import (
     CreateTrailRequest,
@@ -75,6 +75,8 @@ def update_trail(rooms: Rooms, scope: Scope, request: UpdateTrailRequest) -> Upd
             raise ClientError("NotOrganizationMasterAccountException", text)
         _check(trail)
         trail = preflight(rooms, trail, _targets_given(request))
+        gone = waits_for_gone(rooms, before, trail)
+        trail = rooms.trails.taking_over(before, trail, from_gone=gone)
         rooms.trails.change(trail, "UpdateTrail")
     return msgspec.convert(described(trail), UpdateTrailResponse, from_attributes=True)
 

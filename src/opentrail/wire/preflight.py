@@ -9,10 +9,11 @@ from dataclasses import dataclass, replace
 
 import msgspec
 
-from opentrail.errors import ClientError, UsageError
+from opentrail.errors import ClientError, Unavailable, UsageError
 from opentrail.objects.base import Buckets, Put
 from opentrail.trails.flight import KMS_CONTEXT_KEY
 from opentrail.trails.logfile import key_root
+from opentrail.trails.status import NO_BUCKET
 from opentrail.trails.trail import Trail
 from opentrail.wire.rooms import Rooms
 
@@ -72,6 +73,23 @@ def try_bucket(buckets: Buckets, trail: Trail) -> None:
     except UsageError as error:
         message = f"The server's settings for bucket {trail.bucket} cannot be used."
         raise ClientError("InternalFailure", message, 500) from error
+
+
+def waits_for_gone(rooms: Rooms, before: Trail, trail: Trail) -> bool:
+    """Return whether what ``before`` took may wait for a bucket that is not there any more.
+
+    That of ``trail``, which is to follow, was tried just now: it is there. Raises: Unavailable.
+    """
+    error = rooms.trails.status(before.id).delivery.error
+    if error or before.bucket == trail.bucket:
+        return error == NO_BUCKET
+    try:
+        rooms.buckets.find(before.bucket).acl_readable()
+    except ClientError as refusal:
+        return refusal.code == NO_BUCKET
+    except (Unavailable, UsageError):
+        return False
+    return False
 
 
 def _as_delivered(trail: Trail) -> Put:
