@@ -165,6 +165,15 @@ def test_unknown_operations_keep_a_plausible_name(sent, operation):
     assert (found.operation, found.known, found.protocol) == (operation, False, "json")
 
 
+@pytest.mark.parametrize("name", ["deleteModel", "delete_model", "DELETEMODEL"])
+def test_names_that_some_servers_take_all_the_same(name):
+    found = signed("sagemaker", x_amz_target=f"SageMaker.{name}")
+    assert (found.operation, found.known) == ("DeleteModel", True)
+    body = b"Action=delete_user&Version=2010-05-08&UserName=u"
+    made = head("POST", content_type="application/x-www-form-urlencoded")
+    assert identify(made, None, body).operation == "DeleteUser"
+
+
 def test_a_header_does_not_rename_a_rest_call():
     path = "/endpoints/e/invocations"
     found = signed("sagemaker", path=path, x_amz_target="SageMaker.ListModels")

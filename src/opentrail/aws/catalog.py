@@ -95,9 +95,23 @@ def event_source(service: ServiceRow) -> str:
     return _EVENT_SOURCES.get(service.service, f"{service.signing_name}.amazonaws.com")
 
 
-def has_operation(service: ServiceRow, name: str) -> bool:
-    """Return whether the model of ``service`` has the operation ``name``."""
-    return name in tables.table(service.service).names()
+def operation_named(service: ServiceRow, name: str) -> str:
+    """Return the operation of ``service`` that ``name`` means; "" when the model has none.
+
+    Some servers take names in any case, and with underscores.
+    """
+    if name in tables.table(service.service).names():
+        return name
+    return _folded(service.service).get(_fold(name), "")
+
+
+def _fold(name: str) -> str:
+    return name.replace("_", "").lower()
+
+
+@functools.cache  # of services that are known, so they bound it
+def _folded(service: str) -> Mapping[str, str]:
+    return {_fold(name): name for name in tables.table(service).names()}
 
 
 def is_query_compatible(service: str) -> bool:

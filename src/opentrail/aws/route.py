@@ -34,10 +34,10 @@ CBOR = "smithy-rpc-v2-cbor"
 
 _ALGORITHMS = ("AWS4-HMAC-SHA256", "AWS4-ECDSA-P256-SHA256")
 _PARAMETERS = ("Credential", "SignedHeaders", "Signature")
-_IDENTIFIER = re.compile(r"[A-Za-z0-9]{1,128}\Z")
+_IDENTIFIER = re.compile(r"[A-Za-z0-9_]{1,128}\Z")
 """What an operation's name can be: a name as sent goes into the record only if it fits."""
 _SIGNING_NAME = re.compile(r"[a-z0-9][a-z0-9.-]{0,63}\Z")
-_ACTION = re.compile(rb"(?:\A|&)Action=([A-Za-z0-9]{1,128})(?=&|\Z)")
+_ACTION = re.compile(rb"(?:\A|&)Action=([A-Za-z0-9_]{1,128})(?=&|\Z)")
 _VERSION = re.compile(rb"(?:\A|&)Version=([0-9-]{1,20})(?=&|\Z)")
 _CBOR_PATH = re.compile(r"/service/([^/]+)/operation/([^/]+)\Z")
 
@@ -317,8 +317,8 @@ def _named(sent: _Sent, group: Group | None, source: str) -> Target:
     row = _service_of(sent, group)
     if row is None:
         return _unknown(sent, group, source)
-    if sent.operation and catalog.has_operation(row, sent.operation):
-        return _known(row.service, sent.operation, sent.protocol, sent.json_version)
+    if name := catalog.operation_named(row, sent.operation):
+        return _known(row.service, name, sent.protocol, sent.json_version)
     return catalog.target(row, sent.operation, sent.protocol, sent.json_version, known=False)
 
 
@@ -335,7 +335,7 @@ def _service_of(sent: _Sent, group: Group | None) -> ServiceRow | None:
         rows = catalog.by_target_prefix(sent.prefix)
     else:
         rows = group.services if group else catalog.by_version(sent.version)
-    having = [row for row in rows if catalog.has_operation(row, sent.operation)]
+    having = [row for row in rows if catalog.operation_named(row, sent.operation)]
     for row in having:
         if row.api_version == sent.version:
             return row
