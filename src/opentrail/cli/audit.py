@@ -2,6 +2,7 @@
 """What ``opentrail fsck`` looks at: the log, the index against it, and whether all records add up."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from opentrail.eventlog.published import Published
 from opentrail.eventlog.reader import SegmentReader
 from opentrail.history.check import Indexed, check, indexed_beside
 from opentrail.history.run import REBUILD_HINT
+from opentrail.state.sqlite import SqliteState
+from opentrail.trails.followed import lost
 
 
 @dataclass(slots=True)
@@ -44,6 +47,7 @@ class Audit:
             raise UsageError(f"{self.data / 'log'}: {error.message}") from error
         if damaged or history is None:  # else the index cannot be held against it
             return
+        yield from self._state()
         for difference in check(self.data / "history", SegmentReader(self.data / "log")):
             yield {"part": "history", **asdict(difference)}
         yield from self._add_up(history)
@@ -57,6 +61,20 @@ class Audit:
             return None  # the walk says what is wrong
         self.walk.count_from = max(history.covered, history.first)
         return history
+
+    def _state(self) -> Iterator[dict[str, str]]:
+        """Yield what state has followed of the log, and the log does not have."""
+        path = self.data / "state.db"
+        if not path.exists():
+            return
+        try:
+            with closing(SqliteState.open(path)) as state:
+                log = SegmentReader(self.data / "log")
+                found = lost(state, log.log_id, log.durable_end())
+        except Corrupt as error:
+            found = error
+        if found is not None:
+            yield {"part": "state", "where": str(path), "what": found.message, "hint": found.hint}
 
     def _add_up(self, history: Indexed) -> Iterator[dict[str, str]]:
         log_dir = self.data / "log"

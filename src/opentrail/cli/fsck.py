@@ -111,6 +111,9 @@ def _print(audit: Audit, findings: list[dict[str, str]], rebuilt: int | None) ->
     )
     if audit.accounts is not None:
         click.echo(audit.accounts.words)
+    if totals.unacknowledged_bytes:
+        past = _many(totals.unacknowledged_bytes, "byte")
+        click.echo(f"{past} past the durable end: being written, or looked at by the next start")
     for finding in findings:
         found = f"{finding['part']}: {finding['where']}: {finding['what']}"
         click.echo(coloured(found, "red"))

@@ -44,7 +44,9 @@ from opentrail.imports.sink_log import LogSink
 from opentrail.imports.sink_server import ServerSink
 from opentrail.imports.sources import BucketObject, LeftOut, LocalFile, Pipe, in_bucket, local
 from opentrail.objects.base import Bucket
+from opentrail.state.base import Change, State
 from opentrail.state.sqlite import SqliteState
+from opentrail.trails.followed import imported_key, lost
 
 DATA_DEFAULT = "opentrail-import"
 """A directory of its own: what was imported does not mix with what a server here records."""
@@ -186,6 +188,7 @@ def _into_log(data: Path, files: list[_File], wanted: Wanted, _: str, summary: S
         alone = hold(data / "history")
         state = SqliteState.open(data / "state.db")
         with closing(alone), closing(state), _Quarantine(data, summary) as quarantine:
+            _whole(state, log)
             history = History.open(data / "history", log, clock, WINDOW_S)
             while history.step():
                 pass
@@ -194,6 +197,16 @@ def _into_log(data: Path, files: list[_File], wanted: Wanted, _: str, summary: S
                 import_all(files, importer, quarantine.add, partial(bar.told, summary), summary)
             while history.step():
                 pass
+            _whole(state, log)
+
+
+def _whole(state: State, log: Segments) -> None:
+    """Note how far the log goes. Raises: Corrupt: it went further once. Unavailable."""
+    end = log.durable_end()
+    found = lost(state, log.log_id, end)
+    if found is not None:
+        raise found
+    state.commit([Change(imported_key(log.log_id), str(end).encode(), None)])
 
 
 def _into_server(

@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The data directory: made at first start, and emptied by a reset."""
+"""The data directory: made at first start, held against itself, and emptied by a reset."""
 
 import shutil
+from contextlib import closing
 from pathlib import Path
 
 from opentrail.durable import OS_FILES, make_dir
-from opentrail.errors import UsageError
+from opentrail.errors import Corrupt, Unavailable, UsageError
+from opentrail.eventlog.segments import Segments
+from opentrail.state.sqlite import SqliteState
+from opentrail.trails.followed import lost
 
 _SET_ASIDE = "log.discarded"
 
@@ -23,6 +27,22 @@ def prepare(data: Path) -> None:
             f"cannot write to the data directory {data}: {error.strerror};"
             " choose another with --data, or mend its permissions"
         ) from error
+
+
+def whole(log: Segments, data: Path) -> Segments:
+    """Return ``log``, unless the state of ``data`` has followed more of it. Raises: Corrupt."""
+    path = data / "state.db"
+    if log.damage is not None or not path.exists():
+        return log
+    try:
+        with closing(SqliteState.open(path)) as state:
+            found = lost(state, log.log_id, log.durable_end())
+    except (Corrupt, Unavailable):
+        return log  # who needs what is damaged there says so
+    if found is not None:
+        log.close()
+        raise found
+    return log
 
 
 def set_aside(data: Path) -> None:

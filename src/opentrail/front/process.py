@@ -30,7 +30,7 @@ from opentrail.eventlog.segments import Segments
 from opentrail.front.backend import Backend
 from opentrail.front.buckets import OwnBuckets, hello_of
 from opentrail.front.commit import GroupCommit
-from opentrail.front.datadir import discard, prepare, set_aside
+from opentrail.front.datadir import discard, prepare, set_aside, whole
 from opentrail.front.doors import own_doors
 from opentrail.front.exclusions import exclusions_of
 from opentrail.front.gaps import Gaps
@@ -130,9 +130,9 @@ class Front:
         self.recovered = recover_last_run(last, self.log, self._build_settings(), settings, clock)
 
     def _open_log(self) -> Segments:
-        settings = self._settings
-        options = LogOptions(self._address, settings.log.disk_reserve_bytes)
-        return Segments.open(settings.data_dir, self._clock, self._ids, options)
+        data, settings = self._settings.data_dir, self._settings.log
+        options = LogOptions(self._address, settings.disk_reserve_bytes)
+        return whole(Segments.open(data, self._clock, self._ids, options), data)
 
     def _gaps_of_log(self) -> Gaps:
         settings = self._settings
