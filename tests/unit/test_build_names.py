@@ -149,6 +149,14 @@ def test_events_go_to_the_default_bus_where_they_name_none():
     assert record["requestParameters"] is None
 
 
+def test_invoicing_is_as_on_the_wire():
+    preference = {"EinvoiceDeliveryActivationDate": 1773619200, "Protocol": "CXML"}
+    params = {"BuyerDomain": "NetworkID", "EinvoiceDeliveryPreference": preference}
+    record = called("invoicing", "CreateProcurementPortalPreference", params)
+    assert record["requestParameters"] == params
+    assert record["eventVersion"] == "1.11"
+
+
 ITEM = {"Artist": {"S": "a"}, "Year": {"N": "1999"}}
 
 

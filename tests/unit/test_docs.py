@@ -263,7 +263,7 @@ VERSION_ROWS = {
     "SageMaker and its runtimes, Feature Store": "sagemaker",
     "DevOps Guru": "devops-guru",
     "Personalize": "personalize",
-    "CloudTrail, ECS, KMS": "cloudtrail ecs kms",
+    "CloudTrail, ECS, Invoicing, KMS": "cloudtrail ecs invoicing kms",
     "EC2, EKS": "ec2 eks",
     "IAM, Organizations, Secrets Manager": "iam organizations secretsmanager",
 }

@@ -86,6 +86,7 @@ SERVICES: Mapping[str, ServiceRules] = MappingProxyType(
         "glue": ServiceRules(secret_keys=_GLUE_PASSWORDS),
         "health": ServiceRules(times=Times.JAVA_COMMA),
         "iam": service_identity.IAM,
+        "invoicing": ServiceRules(event_version="1.11", casing=Casing.RAW, times=Times.AS_SENT),
         "iot": ServiceRules(hide=frozenset({"token"})),
         "kendra": _TOKEN,
         "kms": service_identity.KMS,
