@@ -56,6 +56,11 @@ WRAPPED: dict[str, object] = {
     "Kinesis, what get-records prints": {
         "Records": [{"Data": base64.b64encode(each).decode()} for each in (ONE, TWO)]
     },
+    "CloudWatch Logs Insights, exported": [{"@timestamp": "x", "@message": text} for text in TEXTS],
+    "Graylog": [{"version": "1.1", "short_message": "x", "full_message": text} for text in TEXTS],
+    "Wazuh": [{"location": "Wazuh-AWS", "full_log": text} for text in TEXTS],
+    "Loki": [{"labels": {"job": "x"}, "line": text, "timestamp": "x"} for text in TEXTS],
+    "OCSF with the event that it was made of": [{"class_uid": 6003, "raw_data": t} for t in TEXTS],
     "texts beside another": [
         {"message": "AwsApiCall by me", "event": {"action": "x", "original": text}}
         for text in TEXTS
@@ -174,3 +179,24 @@ def test_envelopes_in_each_other_end_somewhere():
     assert list(records_of(b'{"event":' + text + b"}")) == [ONE]
     deep = b'{"event":' * 20 + text + b"}" * 20
     assert list(records_of(deep)) == [deep]
+
+
+def test_of_a_row_of_logs_insights_the_message_is_taken_and_what_says_where_it_was_is_beside():
+    rows = [
+        [
+            {"field": "@timestamp", "value": "2026-01-31 10:00:00.000"},
+            {"field": "@message", "value": text},
+            {"field": "@ptr", "value": "CmEKJgoi"},
+        ]
+        for text in TEXTS
+    ]
+    data = json.dumps({"results": rows, "status": "Complete"}).encode()
+    found = list(records_of(data))
+    assert [each for each in found if not isinstance(each, NoRecord)] == [ONE, TWO]
+    assert len(found) == 6
+
+
+@pytest.mark.parametrize("field", ["eventName", "@message"])
+def test_a_row_of_logs_insights_without_a_record_is_no_record_itself(field: str):
+    cell = json.dumps({"field": field, "value": "CreateUser"}).encode()
+    assert list(records_of(b'{"results": [[%s]]}' % cell)) == [cell]  # which has no time

@@ -27,7 +27,9 @@ CARRIERS = frozenset(
     (
         *(LOG_FILE, "detail"),  # a log file, EventBridge
         *("logEvents", "events", "message", "awslogs"),  # CloudWatch Logs
-        *("message", "log"),  # log shippers, Docker
+        *("results", "value", "@message"),  # its Insights: what get-query-results prints; exported
+        *("message", "log", "line"),  # log shippers, Docker, Loki
+        *("full_message", "full_log", "raw_data"),  # Graylog, Wazuh, OCSF
         *("Events", "CloudTrailEvent"),  # LookupEvents
         *("Messages", "Body", "body", "Sns", "Message"),  # SQS, SNS
         *("kinesis", "records", *PACKED),  # Kinesis, Firehose
@@ -49,6 +51,8 @@ _OF_ACTIONS = frozenset(
 _DOCUMENT = re.compile(rb"\s*(?:[{\[]|\d{4}-\d\d-\d\dT\S*\s+\{)")
 
 _ASKS = ("messageType", b'"CONTROL_MESSAGE"')
+_CELL, _MESSAGE = ("field", "value"), b'"@message"'
+"""Of a row of CloudWatch Logs Insights, in which other fields of its own say when and where a message was."""
 _NOTICE = b'"aws:'
 _text = msgspec.json.Decoder(str).decode
 
@@ -82,9 +86,12 @@ def is_meant(names: Iterable[str]) -> bool:
 def is_beside(members: Sequence[tuple[str, parts.Part]]) -> bool:
     """Whether an object with these ``members`` is what tools write beside records.
 
-    CloudWatch Logs' question whether anybody listens, and the action lines of Elasticsearch's bulk API.
+    CloudWatch Logs' question whether anybody listens, what its Insights say of a message, and the action lines
+    of Elasticsearch's bulk API.
     """
     values = [(name, value) for name, (_, value) in members]
+    if tuple(name for name, _ in values) == _CELL:
+        return values[0][1].startswith(_MESSAGE[:2]) and values[0][1] != _MESSAGE
     if len(values) != 1 or values[0][0] not in _ACTIONS or not values[0][1].startswith(b"{"):
         return _ASKS in values
     told = parts.members(values[0][1])
