@@ -23,6 +23,7 @@ from opentrail.capture.call import EMPTY, Call, Outcome, Tls, plain
 from opentrail.capture.echoed import without_echoes
 from opentrail.capture.elements import Element
 from opentrail.capture.elements_s3 import additional as s3_additional
+from opentrail.capture.home_region import home_region
 from opentrail.capture.limits import ADDITIONAL_BYTES_MAX, capped, omitted, truncated
 from opentrail.capture.plan import Category, Plan, plan
 from opentrail.capture.resources import Members, Resource, resources
@@ -50,6 +51,8 @@ class BuildSettings:
     """"2023": InvokeEndpoint and InvokeEndpointAsync are not recorded, as documented then."""
     record_unlogged: bool = False
     """Whether calls that CloudTrail itself does not record become data events."""
+    regions: frozenset[str] = frozenset()
+    """Regions that events may be of; empty: all."""
 
 
 class Built(msgspec.Struct, frozen=True, gc=False):
@@ -72,8 +75,9 @@ class Skipped:
 
 
 class _Parts(msgspec.Struct, frozen=True, gc=False):
-    """The fields of a record that may have to shrink."""
+    """Fields of a record as JSON. All but the first may have to shrink."""
 
+    region: bytes
     request: bytes = _NULL
     response: bytes = _NULL
     additional: bytes = b""
@@ -92,6 +96,7 @@ def build(call: Call, settings: BuildSettings) -> Built | Skipped:
     answer = _answer_members(call, how) if error is None else {}
     is_unread = error is not None and error[0] in how.unparsed_errors
     parts = _Parts(
+        region=_region(call, how, settings),
         request=_NULL if is_unread else _request_parameters(call, how, members),
         response=_NULL if error is not None else _response_elements(call, how, answer),
         additional=_additional(call, how, marks=_unread(call, error, read, answer)),
@@ -112,7 +117,9 @@ def build_unknown(call: Call, settings: BuildSettings) -> Built | Skipped:
     if skipped is not None:
         return skipped
     parts = _Parts(
-        additional=_additional(call, None, Outcome.UNKNOWN), resources=_type_alone(call, how)
+        region=_region(call, how, settings),
+        additional=_additional(call, None, Outcome.UNKNOWN),
+        resources=_type_alone(call, how),
     )
     return _built(call, how, parts, None)
 
@@ -254,6 +261,11 @@ def _additional(
     return capped("additionalEventData", _json(said), ADDITIONAL_BYTES_MAX)
 
 
+def _region(call: Call, how: Plan, settings: BuildSettings) -> bytes:
+    region = call.caller.region
+    return _json(region if how.homes is None else home_region(how.homes, region, settings.regions))
+
+
 def _resources(call: Call, how: Plan, members: Members | None, answer: Members | None) -> bytes:
     account, region = call.caller.account, call.caller.region
     if how.form is Form.S3 and call.target.operation not in MAKING:
@@ -290,7 +302,7 @@ def _record(call: Call, how: Plan, parts: _Parts, error: tuple[str, str] | None)
             _event_time(call.finished_ms // 1000),
             b'"',
             how.names,
-            _json(caller.region),
+            parts.region,
             b',"sourceIPAddress":',
             _json(call.source_ip),
             _text(b',"userAgent":', call.user_agent),

@@ -5,7 +5,7 @@ Source: CloudTrail User Guide, "CloudTrail record contents" and "Logging data ev
 """
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -17,6 +17,7 @@ from opentrail.aws.post_form import POST_OBJECT
 from opentrail.aws.request import Target
 from opentrail.capture import forms
 from opentrail.capture.elements import CREDENTIALS, SECRETS, Element
+from opentrail.capture.home_region import HOMES
 from opentrail.capture.readonly import reads
 from opentrail.capture.rules import (
     PLAIN,
@@ -75,6 +76,8 @@ class Plan:
     """The record's JSON up to the value of userIdentity."""
     names: bytes
     """eventSource and eventName, up to the value of awsRegion."""
+    homes: Mapping[str, str] | None
+    """By partition the region that all events are of; None: of the region that is called."""
     reads: bool
     """readOnly."""
     read_only: bytes
@@ -129,6 +132,7 @@ def plan(target: Target) -> Plan:
         secret_names=_secret_names(model, service, rules),
         opening=b'{"eventVersion":%b,"userIdentity":' % _json(service.event_version),
         names=b',"eventSource":%b,"eventName":%b,"awsRegion":' % (_json(source), _json(event_name)),
+        homes=HOMES.get(source),
         reads=is_read,
         read_only=b',"readOnly":' + (b"true" if is_read else b"false"),
         kind=_kind(category, service.api_version),

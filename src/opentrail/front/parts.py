@@ -3,6 +3,7 @@
 
 from opentrail.access.key_table import KeyTable
 from opentrail.capture.admit import Admission
+from opentrail.capture.build import BuildSettings
 from opentrail.capture.identity import Identities, IdentitySettings
 from opentrail.capture.intake_senders import Senders
 from opentrail.capture.outgoing import Sender
@@ -25,6 +26,15 @@ def identities_of(settings: Settings, keys: KeyTable) -> Identities:
             settings.bucket_owners,
         ),
         keys,
+    )
+
+
+def build_settings(settings: Settings) -> BuildSettings:
+    """Return what records are made by."""
+    return BuildSettings(
+        settings.forward.service_profile,
+        settings.forward.record_unlogged,
+        frozenset((settings.region, *settings.regions)) if settings.regions else frozenset(),
     )
 
 

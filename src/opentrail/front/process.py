@@ -15,7 +15,6 @@ import msgspec
 import uvloop
 
 from opentrail.aws.request import Credential
-from opentrail.capture.build import BuildSettings
 from opentrail.capture.call import Call
 from opentrail.capture.gateway import Gateway, GatewaySettings, OwnApi, Parts
 from opentrail.capture.upstream import Upstreams
@@ -48,7 +47,7 @@ from opentrail.front.ops import (
     json_page,
     refusal,
 )
-from opentrail.front.parts import admission_of, identities_of, sender_of, sent_of
+from opentrail.front.parts import admission_of, build_settings, identities_of, sender_of, sent_of
 from opentrail.front.recovery import LastRun, recover_last_run
 from opentrail.front.retention import accounts_of, log_bytes_max
 from opentrail.front.senders import SentRecords
@@ -127,7 +126,9 @@ class Front:
         self._resetting = False
         self._gaps = self._gaps_of_log()
         last = LastRun(self._inflight, leftovers, ended, self._gaps)
-        self.recovered = recover_last_run(last, self.log, self._build_settings(), settings, clock)
+        self.recovered = recover_last_run(
+            last, self.log, build_settings(self._settings), settings, clock
+        )
 
     def _open_log(self) -> Segments:
         data, settings = self._settings.data_dir, self._settings.log
@@ -138,10 +139,6 @@ class Front:
         settings = self._settings
         calls = self._inflight.unrecorded
         return Gaps(calls, self.log.log_id, settings.account, settings.region, self._clock)
-
-    def _build_settings(self) -> BuildSettings:
-        forward = self._settings.forward
-        return BuildSettings(forward.service_profile, forward.record_unlogged)
 
     def durable_end(self) -> int:
         """Return the log's durable end."""
@@ -161,7 +158,7 @@ class Front:
         settings = self._settings
         return Gateway(
             GatewaySettings(
-                self._build_settings(), exclusions_of(settings), settings.listen.domain
+                build_settings(self._settings), exclusions_of(settings), settings.listen.domain
             ),
             Parts(
                 upstreams=upstreams,
