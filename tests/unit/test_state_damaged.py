@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A value in state that nobody can read: each command says which, and how to go on."""
 
+import os
+
 import pytest
 from click.testing import CliRunner
 from support.aws_clients import without_aws
@@ -12,6 +14,7 @@ from opentrail.cli.main import cli
 from opentrail.errors import Corrupt
 from opentrail.objects.localdir import LocalDir
 from opentrail.state.base import Change, Entry
+from opentrail.state.sqlite import SqliteState
 from opentrail.state.stored import read
 
 SIGNER = Signer()
@@ -53,3 +56,12 @@ def test_what_is_no_number_is_none(value):
     with pytest.raises(Corrupt, match="cursor/x cannot be read"):
         read(Entry("cursor/x", value, 1), int)
     assert read(Entry("cursor/x", b"7", 1), int) == 7
+
+
+@pytest.mark.parametrize("name", ["state.db", "state.db-journal"])
+def test_a_pipe_is_not_waited_for(data, name):
+    SqliteState.open(data / "state.db").close()
+    (data / name).unlink(missing_ok=True)
+    os.mkfifo(data / name)
+    with pytest.raises(Corrupt, match=f"{name}: a pipe"):
+        SqliteState.open(data / "state.db")

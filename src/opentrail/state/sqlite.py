@@ -84,6 +84,9 @@ class SqliteState:
 
         Raises: Corrupt: it is damaged or not ours. Unavailable: it cannot be used.
         """
+        for each in (path, path.with_name(f"{path.name}-journal")):
+            if each.is_fifo():  # SQLite would wait for ever
+                raise Corrupt("a pipe is in its place", str(each), HINT)
         if not path.exists():
             _create(path)
         with _seam(path):
