@@ -10,7 +10,7 @@ from support.front_server import Running, running
 
 from opentrail.capture.arrival import Arrival, ClientGone, RequestBody
 from opentrail.capture.reply import Client
-from opentrail.front.connection import IDLE_S_MAX, SILENCE_S_MAX
+from opentrail.front.connection import IDLE_S_MAX, SILENCE_S_MAX, Connection
 from opentrail.front.exchange import Exchange
 from opentrail.front.server import CONNECTIONS_MAX, OPEN_FILES_KEPT, connections_max
 
@@ -95,6 +95,7 @@ def test_a_client_that_does_not_take_half_an_answer_is_given_up() -> None:
     async def half(arrival: Arrival, body: RequestBody, client: Client) -> None:
         del arrival, body
         assert isinstance(client, Exchange)
+        assert isinstance(client._connection, Connection)
         transport = client._connection.transport
         client.begin(200, [])
         while not transport.get_write_buffer_size():

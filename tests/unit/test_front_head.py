@@ -81,6 +81,9 @@ class Calls:
 
     def abandoned(self, exchange: Exchange) -> None: ...
 
+    def flush_soon(self, connection: Connection) -> None:
+        asyncio.get_running_loop().call_soon(connection.flush)
+
 
 FIRST = b"POST /1 HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc"
 BODY = b"a\nupgrade: x\r\n\r\n"

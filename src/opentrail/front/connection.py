@@ -47,6 +47,10 @@ class Calls(Protocol):
         """Forget a connection."""
         ...
 
+    def flush_soon(self, connection: "Connection") -> None:
+        """Have the connection flushed at the end of the loop's turn, together with others."""
+        ...
+
     @property
     def closing(self) -> bool:
         """Whether no more requests are taken."""
@@ -73,6 +77,8 @@ class Connection(asyncio.Protocol):
         """Bytes that came of a body without being any of it: chunk sizes, trailers."""
         self._last = False
         """Whether no further request is looked at."""
+        self._unsent: list[bytes] = []
+        """Answers that wait for the end of the loop's turn."""
         self._room: asyncio.Future[None] | None = None
         self._full_since_s = 0.0
         self.lost = False
@@ -155,7 +161,7 @@ class Connection(asyncio.Protocol):
     def _go_ahead(self, exchange: Exchange) -> None:
         """Tell a client that waits for it to send the body (RFC 9110, 10.1.1)."""
         exchange.expects = False
-        self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        self.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def on_body(self, piece: bytes) -> None:
         """Take a piece of a body; what comes of it after the answer is thrown away."""
@@ -244,10 +250,33 @@ class Connection(asyncio.Protocol):
             self._send_refusal()
 
     def _send_refusal(self) -> None:
-        self.transport.write(self._refusal)
+        self.write(self._refusal)
         self.close()
 
     # Flow, silence and the end
+
+    def write(self, data: bytes) -> None:
+        """Send ``data`` now, behind what waits."""
+        self.flush()
+        if not self.transport.is_closing():
+            self.transport.write(data)
+
+    def write_soon(self, data: bytes) -> None:
+        """Send ``data`` at the end of the loop's turn.
+
+        Many answers wait for the same fdatasync. Sent one right after another they wake a client
+        that has many connections once, not once for each of them.
+        """
+        if not self._unsent:
+            self._calls.flush_soon(self)
+        self._unsent.append(data)
+
+    def flush(self) -> None:
+        """Send what waits."""
+        if self._unsent:
+            data, self._unsent = b"".join(self._unsent), []
+            if not self.transport.is_closing():
+                self.transport.write(data)
 
     def pause_writing(self) -> None:
         """Have ``drain`` wait."""
@@ -291,6 +320,7 @@ class Connection(asyncio.Protocol):
     def close(self) -> None:
         """Close the connection once the client has taken what was written, or its time is up."""
         self._heard_s = self._loop.time()
+        self.flush()
         self.transport.close()
 
     def _give_up(self, exchange: Exchange) -> None:
@@ -309,6 +339,7 @@ class Connection(asyncio.Protocol):
     def close_when_idle(self) -> None:
         """Close the connection now, if it waits for a request."""
         if self._current is None:
+            self.flush()
             self.transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:

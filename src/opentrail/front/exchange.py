@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """One request of a client, and how its answer is written (RFC 9112)."""
 
-import asyncio
 from collections.abc import Callable
 from typing import Protocol
 
@@ -15,7 +14,6 @@ _NO_BODY = frozenset({204, 304})
 class Way(Protocol):
     """What an exchange needs of its connection."""
 
-    transport: asyncio.Transport
     peer: str
     tls: Tls | None
     lost: bool
@@ -27,6 +25,14 @@ class Way(Protocol):
 
     def answered(self, exchange: "Exchange") -> None:
         """Go on, once ``exchange`` is answered."""
+        ...
+
+    def write(self, data: bytes) -> None:
+        """Send ``data`` now; nothing is done once the connection is closed."""
+        ...
+
+    def write_soon(self, data: bytes) -> None:
+        """Send ``data`` at the end of the loop's turn, before whatever is written later."""
         ...
 
     async def drain(self) -> None:
@@ -93,8 +99,12 @@ class Exchange:
             body = b""
         elif self._chunked:
             body = b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body) if body else b"0\r\n\r\n"
-        head = (STATUS_LINES[status], lines(headers), framing, self._closing(), b"\r\n", body)
-        self._write(b"".join(head))
+        closing = self._closing()
+        data = b"".join((STATUS_LINES[status], lines(headers), framing, closing, b"\r\n", body))
+        if closing:
+            self._connection.write(data)
+        else:
+            self._connection.write_soon(data)
         self._finish()
 
     def _framing(self, status: int, headers: Headers) -> bytes:
@@ -113,17 +123,17 @@ class Exchange:
         """Send the head of an answer whose body streams."""
         framing = self._framing(status, headers)
         head = (STATUS_LINES[status], lines(headers), framing, self._closing(), b"\r\n")
-        self._write(b"".join(head))
+        self._connection.write(b"".join(head))
 
     async def send(self, piece: bytes) -> None:
         """Send a piece of the body; return when there is room for more. Raises: ClientGone."""
-        self._write(b"%x\r\n%b\r\n" % (len(piece), piece) if self._chunked else piece)
+        self._connection.write(b"%x\r\n%b\r\n" % (len(piece), piece) if self._chunked else piece)
         await self._connection.drain()
 
     def end(self) -> None:
         """End the body."""
         if self._chunked:
-            self._write(b"0\r\n\r\n")
+            self._connection.write(b"0\r\n\r\n")
         self._finish()
 
     def break_off(self) -> None:
@@ -146,10 +156,6 @@ class Exchange:
         gone, self._gone = self._gone, None
         if gone is not None:
             gone()
-
-    def _write(self, data: bytes) -> None:
-        if not self._connection.transport.is_closing():
-            self._connection.transport.write(data)
 
     def _finish(self) -> None:
         self.answered = True

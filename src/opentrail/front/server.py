@@ -86,6 +86,8 @@ class Server:
         self._loop = asyncio.get_running_loop()
         self._connections: set[Connection] = set()
         self._tasks: set[asyncio.Future[Any]] = set()
+        self._unsent: list[Connection] = []
+        """Connections that have answers to send at the end of the loop's turn."""
         self._sock: socket.socket | None = None
         self._certificate: Certificate | None = None
         self._listening: asyncio.Server | None = None
@@ -156,6 +158,17 @@ class Server:
     def closed(self, connection: Connection) -> None:
         """See ``connection.Calls``."""
         self._connections.discard(connection)
+
+    def flush_soon(self, connection: Connection) -> None:
+        """See ``connection.Calls``."""
+        if not self._unsent:
+            self._loop.call_soon(self._flush)
+        self._unsent.append(connection)
+
+    def _flush(self) -> None:
+        unsent, self._unsent = self._unsent, []
+        for connection in unsent:
+            connection.flush()
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Run ``work`` as a task of its own."""
