@@ -111,10 +111,12 @@ def test_an_import_does_not_go_on_in_a_log_that_was_longer(tmp_path):
 
 
 def test_what_lies_past_the_durable_end_is_told(data):
-    """An older ``durable``: all is there, and the next start takes it up."""
+    """An older ``durable``: all is there, and the next start takes it up. So it may be after a power loss."""
+    followed(data, cursors=["cursor/1"])
     shutil.copy(data.parent / "copy" / "durable", data / "log" / "durable")
     done = run("fsck", home=data.parent)
     assert done.returncode == 0
     assert "bytes past the durable end" in done.stdout
-    opened(data).close()
+    assert "lost" not in done.stdout
+    whole(opened(data), data).close()
     assert "past the durable end" not in run("fsck", home=data.parent).stdout

@@ -202,11 +202,11 @@ def _into_log(data: Path, files: list[_File], wanted: Wanted, _: str, summary: S
 
 def _whole(state: State, log: Segments) -> None:
     """Note how far the log goes. Raises: Corrupt: it went further once. Unavailable."""
-    end = log.durable_end()
-    found = lost(state, log.log_id, end)
+    found = lost(state, log)
     if found is not None:
         raise found
-    state.commit([Change(imported_key(log.log_id), str(end).encode(), None)])
+    end = str(log.durable_end()).encode()
+    state.commit([Change(imported_key(log.log_id), end, None)])
 
 
 def _into_server(

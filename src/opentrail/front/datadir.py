@@ -36,7 +36,7 @@ def whole(log: Segments, data: Path) -> Segments:
         return log
     try:
         with closing(SqliteState.open(path)) as state:
-            found = lost(state, log.log_id, log.durable_end())
+            found = lost(state, log)
     except (Corrupt, Unavailable):
         return log  # who needs what is damaged there says so
     if found is not None:

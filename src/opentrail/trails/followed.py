@@ -7,6 +7,7 @@ All that a log lost so would be missing without a word, and what is appended in 
 from collections.abc import Iterator
 
 from opentrail.errors import Corrupt
+from opentrail.eventlog.base import LogReader
 from opentrail.state.base import State
 from opentrail.state.stored import read
 from opentrail.trails.registry import APPLIED_KEY, Applied
@@ -20,12 +21,13 @@ def imported_key(log_id: str) -> str:
     return f"imported/{log_id}"
 
 
-def lost(state: State, log_id: str, end: int) -> Corrupt | None:
-    """Return what is to be said of the log ``log_id``, which ends at ``end``, if it was longer once.
+def lost(state: State, log: LogReader) -> Corrupt | None:
+    """Return what is to be said of ``log``, if it was longer once.
 
-    Raises: Corrupt: state is damaged. Unavailable.
+    It may grow meanwhile. Raises: Corrupt: one of the two is damaged. Unavailable.
     """
-    known = max(_followed(state, log_id))
+    known = max(_followed(state, log.log_id))
+    end = log.durable_end()  # after what follows it
     if known <= end:
         return None
     what = f"it knows the log up to position {known}, and the log ends at {end}: records are lost"
