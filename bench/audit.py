@@ -31,7 +31,8 @@ from opentrail.capture.upstream import Upstreams, UpstreamSettings
 from opentrail.clock import SystemClock, SystemIds
 from opentrail.config import load
 from opentrail.eventlog.base import Draft
-from opentrail.front.process import Front, settle_memory
+from opentrail.front.process import Front
+from opentrail.memory import settle
 
 URL = "http://127.0.0.1:4540/"
 CALLS = 3000
@@ -144,7 +145,7 @@ def run(directory: Path, rounds: int, seconds: float) -> None:
     settings = load(None, {}, {"data": str(data), "upstream.default.url": URL})
     front = Front(settings, "127.0.0.1:4540", SystemClock(), SystemIds())
     key = admin_key(data)
-    settle_memory()  # as the process does before it takes calls
+    settle()  # as the process does before it takes calls
     calls = max(10, int(CALLS * min(1.0, seconds)))
     print(f"\naudit: hot, without HTTP and log\n  {'':28}{'CPU us':>9}{'best':>9}{'spread':>8}")
     for name, case in CASES.items():

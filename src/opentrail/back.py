@@ -24,9 +24,9 @@ from opentrail.clock import Clock, SystemClock, SystemIds
 from opentrail.errors import Corrupt, Unavailable, UsageError
 from opentrail.eventlog.answering import Answering
 from opentrail.eventlog.link import Hello, Kind, Link, LinkedLog
-from opentrail.heaps import share_heaps
 from opentrail.history.alone import hold
 from opentrail.history.index import History
+from opentrail.memory import settle, share_heaps
 from opentrail.objects.setting import BucketSetting, Upstream
 from opentrail.objects.table import BucketTable
 from opentrail.state.sqlite import SqliteState
@@ -386,6 +386,7 @@ def main() -> int:
             except (Corrupt, Unavailable, UsageError) as error:
                 _log.critical("CloudTrail's own API and trails cannot start: %s", error)
                 return 1
+            settle()
             back.run()
             break
     return 0

@@ -3,7 +3,6 @@
 
 import asyncio
 import contextlib
-import gc
 import logging
 import signal
 import socket
@@ -61,6 +60,7 @@ from opentrail.front.server import (
 from opentrail.front.tls import Certificate
 from opentrail.front.upstreams import made_upstreams
 from opentrail.front.whose import Whose
+from opentrail.memory import settle
 from opentrail.wire.app import Principal
 
 SWEEP_INTERVAL_S = 0.25
@@ -72,8 +72,6 @@ EXPIRE_INTERVAL_S = 60.0
 READY_WAIT_S_MAX = 10.0
 """The operator is told that calls are taken after this at the latest: an index that is built anew
 may take minutes, in which CloudTrail's own API answers 503."""
-GC_OBJECTS = 50_000
-"""New objects before a collection: calls make hardly any cycles, so looking often is wasted."""
 RESET_POLLS_MAX = 3000
 """A reset waits 30 s for the calls in flight: half of an upstream's default timeout."""
 RESET_POLL_S = 0.01
@@ -227,7 +225,7 @@ class Front:
         ]
         if self._certificate is not None:
             tasks.append(asyncio.create_task(self._renew(server)))
-        settle_memory()
+        settle()
         await server.serve(sock, stopped, self._certificate, upstreams.close)
         with contextlib.suppress(Unavailable):  # whoever sent is named already, only sums are not
             await sent.tell(all_of_them=True)
@@ -278,7 +276,7 @@ class Front:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(READY_WAIT_S_MAX):
                 await backend.ready.wait()
-        settle_memory()  # once more: what was made of the first calls lives as long, too
+        settle()  # once more: what was made of the first calls lives as long, too
         host, port = sock.getsockname()[:2]
         started(Started(host, port, self.recovered, self.refusing()))
 
@@ -376,13 +374,6 @@ class Front:
         self._whose.close()
         self._inflight.close()
         self.log.close()
-
-
-def settle_memory() -> None:
-    """Have collections look at what comes from now on only."""
-    gc.collect()
-    gc.freeze()  # what is built now lives as long as the process
-    gc.set_threshold(GC_OBJECTS, 10, 10)
 
 
 def run(settings: Settings, started: Callable[[Started], None]) -> None:

@@ -6,11 +6,11 @@ import sys
 
 import pytest
 
-from opentrail.heaps import HEAPS_MAX
+from opentrail.memory import GC_OBJECTS, HEAPS_MAX
 
 PROGRAM = """
 import ctypes, os, sys, threading
-from opentrail.heaps import share_heaps
+from opentrail.memory import share_heaps
 
 libc = ctypes.CDLL(None)
 libc.malloc.restype = libc.fdopen.restype = ctypes.c_void_p
@@ -44,3 +44,14 @@ def heaps(how: str) -> int:
 def test_threads_share_heaps():
     assert heaps("each") > HEAPS_MAX
     assert heaps("shared") == HEAPS_MAX
+
+
+def test_collections_leave_alone_what_there_was():
+    program = (
+        "import gc; from opentrail.memory import settle; settle();"
+        "print(gc.get_freeze_count(), gc.get_threshold()[0])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
+    frozen, objects = map(int, done.stdout.split())
+    assert frozen > 1000
+    assert objects == GC_OBJECTS
