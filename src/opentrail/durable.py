@@ -126,7 +126,11 @@ OS_FILES = OsFiles()
 
 def open_file(path: Path) -> BinaryIO:
     """Open a file to be read; a pipe in its place holds nobody up, and is empty. Raises: OSError."""
-    return open(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK), "rb")
+    return open(path, "rb", opener=_at_once)
+
+
+def _at_once(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def read_file(path: Path) -> bytes:

@@ -215,17 +215,22 @@ def test_beside_a_running_server_it_reads_but_does_not_rebuild(tmp_path):
     assert fsck(tmp_path, "--data", "data", "--rebuild")[0] == 0
 
 
-@pytest.mark.parametrize("name", ["durable", "00000000000000000000.seg"])
-@pytest.mark.parametrize("what", ["pipe", "directory", "link to nothing"])
-def test_what_is_no_file_is_told(home, name, what):
-    path = home / "opentrail-data" / "log" / name
+def put_in_place(path, what):
+    """Put what is no file in the place of one."""
     path.unlink()
     if what == "pipe":
         os.mkfifo(path)
     elif what == "directory":
         path.mkdir()
     else:
-        path.symlink_to(home / "nothing")
+        path.symlink_to(path.parent / "nothing")
+
+
+@pytest.mark.parametrize("name", ["durable", "00000000000000000000.seg"])
+@pytest.mark.parametrize("what", ["pipe", "directory", "link to nothing"])
+def test_what_is_no_file_is_told(home, name, what):
+    path = home / "opentrail-data" / "log" / name
+    put_in_place(path, what)
     code, lines = fsck(home)
     assert (code, name in "".join(lines)) == (4, True)
 
@@ -234,13 +239,7 @@ def test_what_is_no_file_is_told(home, name, what):
 @pytest.mark.parametrize("name", ["run", "manifest"])
 def test_searches_read_the_log_where_the_index_is_no_file(home, name, what):
     path = run_file(home) if name == "run" else home / "opentrail-data/history/manifest.json"
-    path.unlink()
-    if what == "pipe":
-        os.mkfifo(path)
-    elif what == "directory":
-        path.mkdir()
-    else:
-        path.symlink_to(home / "nothing")
+    put_in_place(path, what)
     code, lines = fsck(home)
     assert (code, path.name in "".join(lines)) == ((4, True) if name == "run" else (0, False))
     done = run("search", "--count", "--event-name", "CreateModel", home=home)

@@ -3,11 +3,22 @@
 
 import errno
 import random
+from pathlib import Path
 
 import pytest
 from support.log_files import Fault, FaultFiles, ForgetfulFiles, PowerCut
 
-from opentrail.durable import TEMPORARY_SUFFIX, OsFiles, boot_id, make_dir, publish, replace_file
+from opentrail.durable import (
+    TEMPORARY_SUFFIX,
+    OsFiles,
+    boot_id,
+    make_dir,
+    publish,
+    read_file,
+    replace_file,
+)
+
+OPEN_FILES = Path("/dev/fd")
 
 
 def test_a_file_is_replaced_and_no_temporary_is_left(tmp_path):
@@ -92,3 +103,10 @@ def test_the_operating_systems_files_write_cut_and_say_what_is_free(tmp_path):
 def test_the_boot_id_stays_the_same():
     assert len(boot_id()) == 16
     assert boot_id() == boot_id()
+
+
+def test_a_directory_in_the_place_of_a_file_leaves_nothing_open(tmp_path):
+    before = len(list(OPEN_FILES.iterdir()))
+    with pytest.raises(IsADirectoryError):
+        read_file(tmp_path)
+    assert len(list(OPEN_FILES.iterdir())) == before

@@ -40,20 +40,19 @@ _SIGNING_NAME = re.compile(r"[a-z0-9][a-z0-9.-]{0,63}\Z")
 _ACTION = re.compile(rb"(?:\A|&)Action=([A-Za-z0-9_]{1,128})(?=&|\Z)")
 _VERSION = re.compile(rb"(?:\A|&)Version=([0-9-]{1,20})(?=&|\Z)")
 _CBOR_PATH = re.compile(r"/service/([^/]+)/operation/([^/]+)\Z")
-
-
 _S3_HEADERS = frozenset(
     f"x-amz-{name}"
-    for name in [
+    for name in (
         "acl",
         "checksum-mode",
         "copy-source",
         "expected-bucket-owner",
         "request-payer",
         "sdk-checksum-algorithm",
-    ]
+    )
 )
-_S3_QUERY = re.compile("(?:\\A|&)list-type=2(?:&|\\Z)")
+_S3_QUERY = re.compile(r"(?:\A|&)list-type=2(?:&|\Z)")
+"""What only S3's clients send, signed or not."""
 
 
 def parse_credential(head: RequestHead) -> Credential | None:

@@ -124,9 +124,7 @@ class Front:
         self._resetting = False
         self._gaps = self._gaps_of_log()
         last = LastRun(self._inflight, leftovers, ended, self._gaps)
-        self.recovered = recover_last_run(
-            last, self.log, build_settings(self._settings), settings, clock
-        )
+        self.recovered = recover_last_run(last, self.log, build_settings(settings), settings, clock)
 
     def _open_log(self) -> Segments:
         data, settings = self._settings.data_dir, self._settings.log
@@ -156,7 +154,7 @@ class Front:
         settings = self._settings
         return Gateway(
             GatewaySettings(
-                build_settings(self._settings), exclusions_of(settings), settings.listen.domain
+                build_settings(settings), exclusions_of(settings), settings.listen.domain
             ),
             Parts(
                 upstreams=upstreams,

@@ -150,11 +150,11 @@ class Registry:
         """Return ``trail``, which is to follow ``before``, as one that takes over ``from_gone`` buckets.
 
         Else what waits for such a bucket, and all that is behind it, would wait for ever. Hold
-        ``changing``. Raises: Unavailable.
+        ``changing``. Raises: Unavailable. Corrupt.
         """
         cursor = self._state.get(cursor_key(trail.id))
         if from_gone and cursor is not None:
-            return msgspec.structs.replace(trail, takes_over=int(cursor.value))
+            return msgspec.structs.replace(trail, takes_over=read(cursor, int))
         is_same = (trail.bucket, trail.prefix) == (before.bucket, before.prefix)
         return trail if is_same else msgspec.structs.replace(trail, takes_over=0)
 
