@@ -204,6 +204,8 @@ class Back:
         elif kind is Kind.KNOWN:
             known = partial(KnownDoor(self._history).handle, payload)
             self._calls.give(partial(self._answer, number, known))
+        elif kind is Kind.BEAT:  # behind the calls: they are answered when this is
+            self._calls.give(partial(self._send, kind, number))
         elif kind in (Kind.APPENDED, Kind.REFUSED):
             self._log.answered(kind, number, payload)
 

@@ -2,8 +2,10 @@
 """`opentrail status` and `opentrail doctor`, on a set-up that is well and on ones that are not."""
 
 import json
+import os
 import re
 import shutil
+import signal
 import socket
 import ssl
 from pathlib import Path
@@ -15,6 +17,7 @@ from support.certificates import Authority
 from support.data_directories import data_directory, record
 from support.server import OpenTrail, run, wait_until
 
+from opentrail.front.pulse import SILENT_S_MAX
 from opentrail.state.base import Change
 from opentrail.state.sqlite import SqliteState
 from opentrail.trails.status import DeliveryStatus, delivery_status_key
@@ -221,3 +224,25 @@ def test_secrets_that_others_can_read(tmp_path, name):
         (tmp_path / "data" / name).chmod(0o755)
         found = checks("--data", "data", "--listen", address, home=tmp_path, code=1)
         assert found["data"][:2] == ("wrong", f"others can read {name}")
+
+
+def test_a_back_process_that_hangs_is_told_and_what_was_recorded_meanwhile_is_found(tmp_path):
+    with OpenTrail(tmp_path / "data") as server:
+        server.wait_indexed()
+        at = ("--data", "data", "--listen", server.endpoint.removeprefix("http://"))
+        back = server.back_pid
+        os.kill(back, signal.SIGSTOP)
+        try:
+            wait_until(lambda: server.health()["status"] != "ok", seconds_max=30)
+            health = server.health()
+            assert health["status"] == "degraded"
+            assert health["back"]["up"] is False
+            assert server.metrics()["opentrail_back_silent_seconds"] >= SILENT_S_MAX
+            assert "has not answered for 1" in facts(*at, home=tmp_path, code=1)["back"][0]
+        finally:
+            os.kill(back, signal.SIGCONT)
+        wait_until(lambda: server.health()["status"] == "ok")
+        assert server.health()["back"]["silent_s"] == 0
+        assert "kill it" in server.errors()
+        assert "back answers again" in server.errors()
+        assert server.back_pid == back

@@ -86,6 +86,10 @@ def _server(settings: Settings, health: Answer) -> Iterator[Line]:
     log = said.get("log")
     if isinstance(log, dict) and log.get("refuses"):
         yield Line("refuses", str(log["refuses"]), wrong=True)
+    back = said.get("back")
+    if isinstance(back, dict) and not back.get("up") and back.get("silent_s"):
+        hint = "see the server's own log"
+        yield Line("back", f"has not answered for {back['silent_s']} s: {hint}", wrong=True)
     metrics = metrics_of(ask(settings, "metrics"))
     behind = metrics.get("opentrail_log_durable_end", 0) - metrics.get(
         "opentrail_history_indexed_to", 0

@@ -65,6 +65,8 @@ class Kind(IntEnum):
     """front -> back: a search, authenticated; answered by a REPLY."""
     KNOWN = 15
     """front -> back: records that may be in the log already; answered by a REPLY."""
+    BEAT = 16
+    """front -> back, and back as the answer: whether calls are answered."""
 
 
 _KINDS = {int(kind): kind for kind in Kind}

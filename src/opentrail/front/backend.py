@@ -25,6 +25,7 @@ from opentrail.eventlog.link import (
     frame,
     parse_head,
 )
+from opentrail.front.pulse import Pulse
 from opentrail.wire.app import ApiRequest, ApiResponse, Principal
 from opentrail.wire.s3_door import S3Request
 from opentrail.wire.search_door import Asked
@@ -94,6 +95,7 @@ class Backend:
         self.gauges: list[tuple[str, str, str, float]] = []
         self.restarts = -1
         self._asked = False
+        self.pulse = Pulse(lambda: self._send(Kind.BEAT, 0))
 
     async def run(self) -> None:
         """Keep back running until cancelled."""
@@ -157,6 +159,9 @@ class Backend:
             self.gauges = _gauges(payload)
         elif kind is Kind.READY:
             self.ready.set()
+            self.pulse.begin()
+        elif kind is Kind.BEAT:
+            self.pulse.heard()
 
     def _append(self, number: int, appending: Awaitable[list[int]]) -> None:
         """Have back told what comes of ``appending``."""
@@ -265,6 +270,7 @@ class Backend:
         happen after that.
         """
         self.ready.clear()
+        self.pulse.end()
         if self._writer is not None:
             self._writer.close()
             self._writer = None

@@ -14,6 +14,8 @@ class Back:
     up: bool
     indexed_to: int
     """Position below which Event history has every record."""
+    silent_s: float = 0.0
+    """For how long it has not answered, seconds; 0: it does."""
 
 
 def health_page(log: LogReader, why: str, back: Back, *, intake_ready: bool) -> Page:
@@ -28,7 +30,7 @@ def health_page(log: LogReader, why: str, back: Back, *, intake_ready: bool) -> 
                 "durable_end": log.durable_end(),
                 "refuses": why or None,
             },
-            "back": {"up": back.up, "indexed_to": back.indexed_to},
+            "back": {"up": back.up, "indexed_to": back.indexed_to, "silent_s": int(back.silent_s)},
             "intake": {"ready": intake_ready},
         },
     )

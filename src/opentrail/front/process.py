@@ -315,7 +315,9 @@ class Front:
         return endpoints
 
     def _health(self, backend: Backend) -> Page:
-        back = Back(up=backend.ready.is_set(), indexed_to=backend.indexed_to)
+        pulse = backend.pulse
+        up = backend.ready.is_set() and not pulse.is_lost
+        back = Back(up=up, indexed_to=backend.indexed_to, silent_s=pulse.silent_s)
         return health_page(self.log, self.refusing(), back, intake_ready=self._intake.ready)
 
     def _measure(self, backend: Backend, server: Server) -> None:
@@ -329,6 +331,7 @@ class Front:
         metrics.log_writable = not self.refusing()
         metrics.identity_conflicts = self.keys.conflicts
         metrics.back_restarts = max(backend.restarts, 0)
+        metrics.back_silent_s = backend.pulse.silent_s
 
     async def _reset(self, commit: GroupCommit, backend: Backend) -> Page:
         """Begin a new, empty log under a new log id.
