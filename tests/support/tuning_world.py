@@ -65,7 +65,7 @@ class Upstream:
         return child.name
 
 
-def call(name: str, parameters: dict[str, str], **more: str) -> Draft:
+def call(name: str, parameters: object, **more: object) -> Draft:
     """The record of a call to SageMaker that passed the gateway."""
     record = {
         "eventTime": "2023-11-14T22:13:20Z",
@@ -81,7 +81,7 @@ def call(name: str, parameters: dict[str, str], **more: str) -> Draft:
     return Draft(Origin.CAPTURE, json.dumps(record, separators=(",", ":")).encode())
 
 
-def created(name: str, **more: str) -> Draft:
+def created(name: str, **more: object) -> Draft:
     return call("CreateHyperParameterTuningJob", {"hyperParameterTuningJobName": name}, **more)
 
 

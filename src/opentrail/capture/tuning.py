@@ -14,6 +14,7 @@ from typing import Protocol
 
 import msgspec
 
+from opentrail.capture import tuning_calls
 from opentrail.capture.services import rules_for
 from opentrail.clock import Clock
 from opentrail.errors import ClientError, Corrupt, Unavailable
@@ -26,7 +27,7 @@ from opentrail.state.base import Change, State
 
 SOURCE = "sagemaker.amazonaws.com"
 UNWATCHED = "tuning-unwatched"
-"""The gap event's reason: a tuning job passed, and nobody may ask what it starts."""
+"""The gap event's reason: a tuning job passed, and nobody can be asked what it started and stopped."""
 CURSOR_KEY = "tuning/cursor"
 """State: the position below which no tuning job is watched any more; 8 bytes, little-endian."""
 RECORDS_AT_ONCE = 5_000
@@ -42,6 +43,8 @@ RETRY_S_MAX = 300.0
 """An upstream that refuses or does not answer is asked again at the latest after this."""
 WATCH_MS_MAX = 31 * 86_400_000
 """A tuning job runs for 30 days at most (API reference, "ResourceLimits"); then it is given up."""
+SHOWN_MS_MAX = 60_000
+"""So long a new tuning job may not be there yet for whoever asks: SageMaker's answers may lag."""
 
 _ENDED = frozenset({"Completed", "Failed", "Stopped", "DeleteFailed"})
 _STOPPED = frozenset({"Stopping", "Stopped"})
@@ -115,10 +118,18 @@ class _Watched:
     position: int
     """Of the record of its creation."""
     created_ms: int
+    known: bool
+    """Whether nothing of what it did can have been seen to its end already."""
+    lost: bool = False
+    """Whether nobody can be asked about it: it has no name, or another one has it now."""
     due_s: float = 0.0
     failures: int = 0
     stops_seen: set[str] = field(default_factory=set)
     """Children that the last answer showed as stopped."""
+
+    def is_called(self, account: str, region: str, name: str) -> bool:
+        """Return whether it has this name, in which capitals do not count."""
+        return (self.account, self.region, self.name.lower()) == (account, region, name.lower())
 
     def id_of(self, *cause: str) -> str:
         """Return the eventID of something that this job did."""
@@ -161,7 +172,8 @@ class TuningWatcher:
         self._position = self._kept
         self._found: Iterator[int] = iter(())
         self._found_to = 0
-        self._watched: dict[tuple[str, str, str], _Watched] = {}
+        self._began = self._log.durable_end()
+        self._watched: dict[int, _Watched] = {}
         self._recorded: set[str] = set()
         self._stopped_by_call: set[tuple[str, str, str]] = set()
 
@@ -243,12 +255,30 @@ class TuningWatcher:
         if record.event_source != SOURCE or record.error_code:
             return
         place = record.recipient_account_id, record.aws_region
-        named = _named(record)
+        named = tuning_calls.named(record)
         if record.event_name == "StopTrainingJob":
-            self._stopped_by_call.add((*place, named.training_job_name))
-        elif record.event_name == "CreateHyperParameterTuningJob" and named.tuning_job_name:
-            key = (*place, named.tuning_job_name)
-            self._watched[key] = _Watched(*key, entry.position, entry.append_ms)
+            self._stopped_by_call.add((*place, named.training_job))
+        elif record.event_name == "CreateHyperParameterTuningJob":
+            self._begin(entry, *place, named.tuning_job)
+
+    def _begin(self, entry: Entry, account: str, region: str, name: str) -> None:
+        """Watch a tuning job. One that had its name before is not there any more.
+
+        Of a creation that may have failed: it has, if the name belongs to a job that is watched.
+        """
+        is_sure = not tuning_calls.is_unknown(entry.data)
+        same = [job for job in self._watched.values() if job.is_called(account, region, name)]
+        if same and not is_sure:
+            return
+        for job in same:
+            if job.known:
+                job.lost, job.due_s = True, 0.0
+            else:
+                self._forget(job)
+        known = is_sure and entry.position >= self._began
+        job = _Watched(account, region, name, entry.position, entry.append_ms, known)
+        job.lost = not name
+        self._watched[job.position] = job
 
     def _keep_cursor(self) -> None:
         """Keep how far the log is done with. Raises: Unavailable."""
@@ -265,24 +295,32 @@ class TuningWatcher:
 
     def _look_at(self, job: _Watched) -> None:
         """Ask about one job, and record what is new. Raises: Unavailable: the log refused."""
-        overdue = self._clock.now_ms() - job.created_ms > WATCH_MS_MAX
-        if overdue or not self._jobs.may_ask(job.account):
+        age_ms = self._clock.now_ms() - job.created_ms
+        if job.lost or age_ms > WATCH_MS_MAX or not self._jobs.may_ask(job.account):
             self._give_up(job)
             return
         try:
             family = self._jobs.family(job.account, job.region, job.name)
         except ClientError as error:
-            if error.code in _GONE:
-                self._forget(job)
-                return
-            self._record([self._gap(job)])
-            self._later(job)
+            self._refused(job, error, age_ms)
         except Unavailable:
             self._later(job)
         else:
-            job.failures = 0
+            job.failures, job.known = 0, True
             job.due_s = self._clock.monotonic() + self._poll_interval_s
             self._record_family(job, family)
+
+    def _refused(self, job: _Watched, error: ClientError, age_ms: int) -> None:
+        """Record that something is missing, unless the job was never there or has ended before."""
+        if error.code not in _GONE:
+            self._record([self._gap(job)])
+            self._later(job)
+        elif age_ms <= SHOWN_MS_MAX:
+            self._later(job)
+        elif job.known:
+            self._give_up(job)
+        else:
+            self._forget(job)
 
     def _later(self, job: _Watched) -> None:
         job.failures += 1
@@ -294,7 +332,7 @@ class TuningWatcher:
         self._forget(job)
 
     def _forget(self, job: _Watched) -> None:
-        del self._watched[job.account, job.region, job.name]
+        del self._watched[job.position]
 
     def _record_family(self, job: _Watched, family: Family) -> None:
         """Record what the job has started and stopped; forget it once nothing can follow.
@@ -360,18 +398,3 @@ class TuningWatcher:
             self._read_again()
             raise
         self._recorded.update(event_id for event_id, _ in new)
-
-
-class _Names(msgspec.Struct, frozen=True):
-    """The names in requestParameters."""
-
-    tuning_job_name: str = msgspec.field(name="hyperParameterTuningJobName", default="")
-    training_job_name: str = msgspec.field(name="trainingJobName", default="")
-
-
-def _named(record: Record) -> _Names:
-    """Return what the call named; nothing where the request was not kept."""
-    try:
-        return msgspec.json.decode(record.request_parameters, type=_Names)
-    except msgspec.MsgspecError:
-        return _Names()
