@@ -9,12 +9,12 @@ from typing import Any, TypedDict
 from urllib.parse import unquote_plus
 
 import msgspec
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
 from opentrail.sdk.audit import PLAIN, AuditEvent
 from opentrail.sdk.echoes import without_echoes
 from opentrail.sdk.guard import Guard
-from opentrail.sdk.record import UNWRITABLE, Record, encoded, omitted, text, written
+from opentrail.sdk.record import UNWRITABLE, Fields, Record, encoded, omitted, text, written
 from opentrail.sdk.recorder import Recorder
 from opentrail.sdk.system import iso_seconds, new_id, now_s
 
@@ -143,6 +143,8 @@ class Exchange(msgspec.Struct, gc=False):
     """When it was answered."""
     identity: Any = None
     """Who made the call; None: nobody who is known."""
+    lacks: dict[str, str] = {}
+    """Of fields that a callable of the user's could not say: the error."""
 
 
 def record(options: Options, exchange: Exchange, framework_request: object) -> None:
@@ -158,11 +160,25 @@ def record(options: Options, exchange: Exchange, framework_request: object) -> N
         return
     exchange.at_s = now_s()
     if options.actor is not None:
-        exchange.identity = _identity(options, options.actor(framework_request))
+        with _going_without(recorder, exchange, "userIdentity"):
+            exchange.identity = _identity(options, options.actor(framework_request))
     if recorder.asks_callables or callable(event.resources) or not _lasts(exchange):
         recorder.send(_made(options, exchange))
         return
     recorder.send_made(_Waiting(options, exchange), _kept_bytes(exchange))
+
+
+def _going_without(recorder: Recorder, exchange: Exchange, field: str) -> Guard:
+    """Have a call be recorded without ``field`` where that raises; its record then says so.
+
+    Callers choose what the user's callables are given: none may choose not to be recorded.
+    """
+
+    def note(error: Exception) -> None:
+        exchange.lacks[field] = type(error).__name__
+        recorder.failed(error, field)
+
+    return Guard(note)
 
 
 class _Waiting(msgspec.Struct, gc=False):
@@ -194,13 +210,15 @@ def _made(options: Options, exchange: Exchange) -> Record:
     event = exchange.event
     recorder = options.recorder
     reads = exchange.method in _READS if event.read_only is None else event.read_only
-    parameters = _parameters(exchange) if options.requests else {}
+    wanted = options.requests or callable(event.resources)
+    parameters = _parameters(exchange) if wanted else {}
     answer = exchange.response.value("responseElements") if options.responses else None
-    names = tuple(event.redact)
     if not exchange.status and not exchange.failure:
         exchange.failure = NO_RESPONSE
     failed = exchange.status >= ERROR_STATUS or bool(exchange.failure)
-    shown = recorder.hide(parameters, names) if parameters else None
+    shown = None
+    if parameters and options.requests:
+        shown = _hidden(recorder, exchange, "requestParameters", parameters)
     code, said = _error(exchange, answer) if failed else (UNSET, "")
     return Record(
         user_identity=exchange.identity or {"type": "Unknown", "accountId": recorder.account},
@@ -215,18 +233,37 @@ def _made(options: Options, exchange: Exchange) -> Record:
         request_parameters=shown,
         response_elements=None
         if failed or reads or answer is None
-        else _object(recorder.hide(answer, names)),
-        additional_event_data={
-            "httpMethod": exchange.method,
-            "httpRoute": exchange.route,
-            "httpStatus": exchange.status,
-        },
+        else _object(_hidden(recorder, exchange, "responseElements", answer)),
+        resources=UNSET
+        if event.resources is None
+        else _resources(recorder, exchange, event, parameters),
+        additional_event_data=_additional(exchange),
         request_id=text(exchange.request_id) or UNSET,
         event_id=new_id(),
         read_only=reads,
-        resources=UNSET if event.resources is None else _resources(recorder, event, parameters),
         recipient_account_id=recorder.account,
     )
+
+
+def _hidden(recorder: Recorder, exchange: Exchange, field: str, value: object) -> object:
+    """Return ``value`` with what is secret hidden; a marker where nobody could say what is."""
+    names = tuple(exchange.event.redact)
+    if not recorder.asks_callables:
+        return recorder.hide(value, names)
+    with _going_without(recorder, exchange, field):
+        return recorder.hide(value, names)
+    return omitted(field, 0, "not redacted")
+
+
+def _additional(exchange: Exchange) -> Fields:
+    told: Fields = {
+        "httpMethod": exchange.method,
+        "httpRoute": exchange.route,
+        "httpStatus": exchange.status,
+    }
+    if exchange.lacks:
+        told["notRecorded"] = exchange.lacks
+    return told
 
 
 def _object(value: object) -> object:
@@ -277,14 +314,26 @@ def _pairs(query: str) -> dict[str, Any]:
     return found
 
 
-def _identity(options: Options, actor: str | Mapping[str, Any] | None) -> object:
+def _identity(options: Options, actor: object) -> object:
     """Return who made the call: what ``actor`` says, which nobody here has verified."""
     if actor is None:
         return None
-    if isinstance(actor, str):
-        account = options.recorder.account
-        return {"type": "Unknown", "principalId": actor, "accountId": account, "userName": actor}
-    return written(actor)  # it is the user's, who may change it
+    if isinstance(actor, Mapping):
+        return written(dict(actor))  # it is the user's, who may change it
+    name = text(_name(actor))
+    account = options.recorder.account
+    return {"type": "Unknown", "principalId": name, "accountId": account, "userName": name}
+
+
+def _name(actor: object) -> str:
+    """Return an actor's name: also of a header's bytes, a number or an object of the framework's."""
+    if isinstance(actor, bytes):
+        return actor.decode("utf-8", "replace")
+    if (
+        not isinstance(actor, int) and type(actor).__str__ is object.__str__
+    ):  # a coroutine, a list: it would name a type
+        raise TypeError(f"actor returned a {type(actor).__name__}, which is no name")
+    return str(actor)
 
 
 def _error(exchange: Exchange, answer: object) -> tuple[str, str]:
@@ -306,10 +355,14 @@ def _phrase(status: int) -> str:
 
 
 def _resources(
-    recorder: Recorder, event: AuditEvent, parameters: dict[str, Any]
-) -> list[Mapping[str, str]]:
-    given = event.resources(parameters) if callable(event.resources) else event.resources
-    return [
-        {"accountId": recorder.account, "ARN": each} if isinstance(each, str) else each
-        for each in given or ()
-    ]
+    recorder: Recorder, exchange: Exchange, event: AuditEvent, parameters: dict[str, Any]
+) -> list[Mapping[str, str]] | UnsetType:
+    with _going_without(recorder, exchange, "resources"):
+        given = event.resources(parameters) if callable(event.resources) else event.resources
+        if isinstance(given, str | Mapping):
+            given = (given,)
+        return [
+            {"accountId": recorder.account, "ARN": each} if isinstance(each, str) else dict(each)
+            for each in given or ()
+        ]
+    return UNSET

@@ -83,14 +83,21 @@ class Recorder:
         told = Told(self._gap, self.failed)
         self._sender = Sender(post, store, told, given.get("linger_s", LINGER_S))
         self.failures: Counter[str] = Counter()
-        """Calls that could not be recorded, by the error: of a callable of yours, most likely."""
+        """Calls that could not be recorded, or not whole, by the error: of a callable of yours,
+        most likely."""
+        self._told: set[tuple[str, str]] = set()
 
-    def failed(self, error: Exception) -> None:
-        """Count a call that could not be recorded; the first of its kind is logged."""
+    def failed(self, error: Exception, field: str = "") -> None:
+        """Count a call that could not be recorded, or only without ``field``.
+
+        The first of its kind is logged.
+        """
         kind = type(error).__name__
         self.failures[kind] += 1
-        if self.failures[kind] == 1:
-            _log.error("a call was not recorded: %s: %s", kind, error)
+        if (field, kind) not in self._told:
+            self._told.add((field, kind))
+            what = f"is recorded without {field}" if field else "was not recorded"
+            _log.error("a call %s: %s: %s", what, kind, error)
 
     def excluded(self) -> None:
         """Count a call that is not recorded on purpose."""
