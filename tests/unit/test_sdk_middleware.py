@@ -7,7 +7,6 @@ import json
 import weakref
 from typing import Annotated, Any
 
-import django
 import pytest
 from django.conf import settings
 from django.core.asgi import get_asgi_application
@@ -19,6 +18,7 @@ from starlette.applications import Starlette
 from starlette.background import BackgroundTask
 from starlette.responses import JSONResponse, PlainTextResponse, StreamingResponse
 from starlette.routing import Route
+from support import django_urls
 from support.sdk_service import Service
 
 from opentrail.event.record import HIDDEN
@@ -331,15 +331,7 @@ def test_a_call_that_ended_needs_no_collection(service):
 
 
 def test_django(service, monkeypatch):
-    if not settings.configured:
-        settings.configure(
-            ROOT_URLCONF="support.django_urls",
-            MIDDLEWARE=["opentrail.sdk.django.AuditMiddleware"],
-            ALLOWED_HOSTS=["*"],
-            SECRET_KEY="only-for-tests",
-            DEFAULT_CHARSET="utf-8",
-        )
-        django.setup()
+    django_urls.configure()
     monkeypatch.setattr(
         settings,
         "OPENTRAIL",

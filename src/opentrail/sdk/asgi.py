@@ -119,7 +119,7 @@ class _Call:
                 break
         route = scope.get("route")
         endpoint = scope.get("endpoint") or getattr(route, "endpoint", None)
-        event = event_of(endpoint)
+        event = event_of(endpoint, exchange.method)
         exchange.event = event
         exchange.name = event.name or getattr(route, "operation_id", None) or _name(endpoint)
         exchange.route = getattr(route, "path", "") or ""

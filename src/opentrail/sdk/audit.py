@@ -50,7 +50,31 @@ def audit_event(
     return decorate
 
 
-def event_of(endpoint: object) -> AuditEvent:
-    """Return what was said about an endpoint; ``PLAIN`` when nothing was."""
-    found = getattr(endpoint, ATTRIBUTE, None)
-    return found if isinstance(found, AuditEvent) else PLAIN
+def event_of(endpoint: object, method: str) -> AuditEvent:
+    """Return what was said about an endpoint; ``PLAIN`` when nothing was.
+
+    Of a class of methods (Starlette's, Flask's and Django's views, the view sets of Django REST
+    framework) the word on the method that answers ``method`` comes before that on the class.
+    """
+    if isinstance(endpoint, type):
+        views: object = endpoint
+    else:
+        views = getattr(endpoint, "view_class", None) or getattr(endpoint, "cls", None)
+    places = (
+        (endpoint,) if views is None else (_answering(endpoint, views, method), endpoint, views)
+    )
+    for place in places:
+        found = getattr(place, ATTRIBUTE, None)
+        if isinstance(found, AuditEvent):
+            return found
+    return PLAIN
+
+
+def _answering(endpoint: object, views: object, method: str) -> object:
+    """Return the function of ``views`` that answers calls of ``method``."""
+    name = method.lower()
+    actions = getattr(endpoint, "actions", None)
+    if isinstance(actions, Mapping):
+        name = actions.get(name, name)
+    found = getattr(views, name, None)
+    return getattr(views, "get", None) if found is None and name == "head" else found

@@ -87,9 +87,7 @@ class AuditMiddleware:
                 exchange.response.feed(response.content)
         match = request.resolver_match
         if match is not None:
-            event = event_of(match.func)
-            if event_of(getattr(match.func, "view_class", None)).name:
-                event = event_of(match.func.view_class)
+            event = event_of(match.func, request.method)
             exchange.event = event
             exchange.name = event.name or match.view_name or match.func.__name__
             exchange.route = match.route

@@ -4,6 +4,7 @@
 For Flask, ``init_app(flask_app, recorder)`` does the same and knows the endpoints. Source: PEP 3333.
 """
 
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Unpack
 
@@ -141,11 +142,20 @@ class _Call:
         request = self._environ.get(_WERKZEUG_REQUEST)
         endpoint = getattr(request, "endpoint", None)
         if endpoint:
-            event = event_of(self._endpoints(endpoint) if self._endpoints is not None else None)
+            event = event_of(self._function(endpoint), exchange.method)
             exchange.event = event
             exchange.name = event.name or endpoint
             exchange.route = getattr(getattr(request, "url_rule", None), "rule", "")
             exchange.path_parameters = getattr(request, "view_args", None)
+
+    def _function(self, endpoint: str) -> object:
+        """Return the function of an endpoint's name: of the app's that is known, or that answers."""
+        if self._endpoints is not None:
+            return self._endpoints(endpoint)
+        flask = sys.modules.get("flask")
+        if flask is not None and flask.has_app_context():
+            return flask.current_app.view_functions.get(endpoint)
+        return None
 
     def __iter__(self) -> Iterator[bytes]:
         response = self._exchange.response

@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``@audit_event`` on classes of methods and on their methods, in each framework that has them."""
+
+import json
+
+import pytest
+from django.conf import settings
+from django.core.wsgi import get_wsgi_application
+from flask import Flask, request
+from flask.views import MethodView
+from starlette.applications import Starlette
+from starlette.endpoints import HTTPEndpoint
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+from support import django_urls
+from support.sdk_service import Service
+
+from opentrail.event.record import HIDDEN
+from opentrail.sdk import audit_event
+from opentrail.sdk.asgi import AuditMiddleware
+from opentrail.sdk.wsgi import AuditMiddleware as WsgiMiddleware
+from opentrail.sdk.wsgi import init_app
+
+SENT = {"nickname": "nick", "motto": "none"}
+
+
+@pytest.fixture
+def service():
+    made = Service()
+    yield made
+    made.trail.close()
+
+
+def test_starlette(service):
+    @audit_event(redact=["nickname"])
+    class Profile(HTTPEndpoint):
+        async def get(self, request):
+            return JSONResponse(dict(request.query_params))
+
+        @audit_event(name="ChangeProfile", redact=["motto"])
+        async def post(self, request):
+            return JSONResponse(await request.json())
+
+        @audit_event(record=False)
+        async def delete(self, request):
+            return JSONResponse(request.url.path)
+
+    service.app = AuditMiddleware(Starlette(routes=[Route("/profile", Profile)]), service.trail)
+    for method in ("GET", "HEAD"):
+        assert service.asgi(method, "/profile", query=b"nickname=nick")[0] == 200
+        record = service.record()
+        assert record["eventName"] == "Profile"
+        assert record["requestParameters"] == {"nickname": HIDDEN}
+    assert service.asgi("POST", "/profile", json.dumps(SENT).encode())[0] == 200
+    record = service.record()
+    assert record["eventName"] == "ChangeProfile"
+    assert record["requestParameters"] == {"nickname": "nick", "motto": HIDDEN}
+    assert record["responseElements"] == {"nickname": "nick", "motto": HIDDEN}
+    assert service.asgi("DELETE", "/profile")[0] == 200
+    assert service.trail.flush()
+    assert len(service.post.records) == 3
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_flask(service, wrapped):
+    class Profile(MethodView):
+        @audit_event(redact=["nickname"])
+        def get(self):
+            return request.args
+
+        @audit_event(name="ChangeProfile", redact=["motto"])
+        def post(self):
+            return request.get_json()
+
+    app = Flask("orders")
+    app.add_url_rule("/profile", view_func=Profile.as_view("profile"))
+    if wrapped:
+        vars(app)["wsgi_app"] = WsgiMiddleware(app.wsgi_app, service.trail)
+    else:
+        init_app(app, service.trail)
+    service.app = app
+    service.wsgi("GET", "/profile", query_string="nickname=nick")
+    record = service.record()
+    assert record["eventName"] == "profile"
+    assert record["requestParameters"] == {"nickname": HIDDEN}
+    service.wsgi("POST", "/profile", json=SENT)
+    record = service.record()
+    assert record["eventName"] == "ChangeProfile"
+    assert record["requestParameters"] == {"nickname": "nick", "motto": HIDDEN}
+
+
+def test_a_werkzeug_app_that_is_none_of_flasks_has_its_endpoints_name(service):
+    class Request:
+        endpoint = "order"
+
+    def app(environ, start_response):
+        environ["werkzeug.request"] = Request
+        start_response("200 OK", [])
+        return [b"x"]
+
+    service.app = WsgiMiddleware(app, service.trail)
+    service.wsgi("GET", "/order")
+    assert service.record()["eventName"] == "order"
+
+
+def test_django(service, monkeypatch):
+    django_urls.configure()
+    monkeypatch.setattr(settings, "OPENTRAIL", {"recorder": service.trail}, raising=False)
+    service.app = get_wsgi_application()
+    service.wsgi("GET", "/profile", query_string="nickname=nick")
+    record = service.record()
+    assert record["eventName"] == "profile"
+    assert record["requestParameters"] == {"nickname": HIDDEN}
+    service.wsgi("POST", "/profile", json=SENT)
+    record = service.record()
+    assert record["eventName"] == "ChangeProfile"
+    assert record["requestParameters"] == {"nickname": "nick", "motto": HIDDEN}
+    service.wsgi("POST", "/listed", json=SENT)
+    record = service.record()
+    assert record["eventName"] == "CreateProfile"
+    assert record["requestParameters"] == {"nickname": HIDDEN, "motto": "none"}
+    assert record["responseElements"] == {"nickname": HIDDEN, "motto": "none"}
