@@ -62,6 +62,8 @@ def test_without_an_upstream_it_says_what_calls_get(tmp_path):
         (["--auth", "off"], "auth is off"),
         (["--allow-reset"], "reset is allowed"),
         (["--listen", "0.0.0.0:0", "--allow-insecure"], "listening without TLS beyond loopback"),
+        (["--upstream", "sagmaker=http://127.0.0.1:9"], "sagmaker (did you mean sagemaker?)"),
+        (["--upstream", "house-47=http://127.0.0.1:9"], "is called house-47:"),
     ],
 )
 def test_what_is_risky_is_said_on_standard_error(tmp_path, arguments, says):
@@ -73,7 +75,9 @@ def test_what_is_risky_is_said_on_standard_error(tmp_path, arguments, says):
         assert client_endpoint(server)["AWS_ENDPOINT_URL"].startswith("http://127.0.0.1:")
 
 
-def test_leave_that_is_not_needed_is_no_warning(tmp_path):
-    with OpenTrail(tmp_path / "data", "--allow-insecure") as server:
+def test_leave_that_is_not_needed_and_services_by_any_of_their_names_are_no_warning(tmp_path):
+    names = ("s3express", "lexv2-models", "lex", "sagemaker-featurestore-runtime")
+    config = "[upstream]\n" + "".join(f"{name} = 'http://127.0.0.1:9'\n" for name in names)
+    with OpenTrail(tmp_path / "data", "--allow-insecure", config=config) as server:
         server.stop()
         assert server.errors() == ""

@@ -141,6 +141,14 @@ def test_a_variable_for_what_only_the_file_can_say_says_so(variable):
     )
 
 
+def test_a_value_that_is_none_is_said_by_who_has_it_with_those_that_there_are(file):
+    listed = complaint({"OPENTRAIL_ACCOUNTS": "111111111111,x"})
+    assert listed.startswith("OPENTRAIL_ACCOUNTS: accounts[1]: ")
+    said = file.complaint("[forward]\nmode = 'resgin'")
+    assert said.startswith(f"{file.path}: forward.mode: it is one of 'preserve', 'resign';")
+    assert "'IAMUser', 'Root'" in file.complaint("[access_keys.AKIA]\ntype = 'User'")
+
+
 @pytest.mark.parametrize("section", ["LISTEN", "API", "FORWARD", "LOG", "HISTORY"])
 def test_a_variable_for_a_whole_table_says_what_to_name(section):
     assert f"name a setting of it: OPENTRAIL_{section}_" in complaint({f"OPENTRAIL_{section}": "x"})

@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """``opentrail serve``: run OpenTrail."""
 
+import difflib
 import json
 import logging
 import shlex
 import sys
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import click
 
+from opentrail.aws import catalog, tables
 from opentrail.cli.colour import coloured
 from opentrail.cli.env import client_host, host_and_port
 from opentrail.cli.options import (
@@ -141,7 +144,20 @@ def _warnings(settings: Settings, started: Started) -> list[str]:
             "training jobs that tuning jobs start and stop are not recorded: name an AWS profile"
             " that may list them, tuning.credentials_profile"
         )
-    return warnings
+    return [*warnings, *_of_no_service(settings.upstream)]
+
+
+def _of_no_service(upstreams: Iterable[str]) -> Iterator[str]:
+    """Tell of upstreams whose name is no service's, likely mistyped: its calls go elsewhere then.
+
+    They are no errors: services of one's own may sign for names of their own.
+    """
+    known = {*tables.services(), *(row.signing_name for row in tables.services().values())}
+    for name in upstreams:
+        if name != "default" and name not in known and catalog.by_signing_name(name) is None:
+            near = difflib.get_close_matches(name, known, n=1)
+            meant = f" (did you mean {near[0]}?)" if near else ""
+            yield f"no service of AWS is called {name}{meant}: its upstream gets only what signs so"
 
 
 def _watches_tuning(settings: Settings) -> bool:

@@ -9,7 +9,7 @@ import difflib
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TypeVar
+from typing import Literal, TypeVar, get_args, get_origin, get_type_hints
 
 import msgspec
 
@@ -70,7 +70,7 @@ class _Tree:
 
     def source(self, dotted: str) -> str:
         """Return who says ``dotted``: the file, a variable, the command line."""
-        return self._sources.get(dotted, self._source)
+        return self._sources.get(dotted.partition("[")[0], self._source)  # of a list: [3]
 
     def set(self, dotted: str, value: object, source: str) -> None:
         """Set one setting. Raises: UsageError: the file has something else where its table is."""
@@ -206,7 +206,17 @@ def _convert(tree: _Tree, dotted: str, value: object, shape: type[_T]) -> _T:
         return msgspec.convert(value, shape, strict=False)
     except msgspec.ValidationError as error:
         said, _, path = str(error).partition(" - at `$.")
-        name = ".".join(filter(None, (dotted, path.rstrip("`"))))
+        path = path.rstrip("`")
+        name = ".".join(filter(None, (dotted, path)))
+        if choices := _choices(shape, path):
+            said = f"it is one of {', '.join(map(repr, choices))}"
         raise UsageError(
             f"{tree.source(name)}: {name}: {said}; see docs/configuration.md"
         ) from error
+
+
+def _choices(shape: object, path: str) -> tuple[str, ...]:
+    """Return the values that the setting at ``path`` of ``shape`` can have; empty: any of a kind."""
+    for name in path.split("."):
+        shape = get_type_hints(shape).get(name) if isinstance(shape, type) else None
+    return get_args(shape) if get_origin(shape) is Literal else ()
