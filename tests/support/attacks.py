@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 from click.testing import CliRunner
 from support.aws_clients import aws
+from support.odd_gzip import with_holes
 from support.open_buckets import SettableClock
 from support.s3_server import ACCOUNT, READER, door, serving
 from support.signed_bucket import HOUR, REGION, START, TRAIL, SignedBucket, Signer, when
@@ -77,6 +78,11 @@ def _swap(scene: Scene) -> None:
     one, other = scene.data(scene.logs[2]), scene.data(scene.logs[5])
     scene.write(scene.logs[2], other)
     scene.write(scene.logs[5], one)
+
+
+def _pack_anew(scene: Scene) -> None:
+    content = gzip.decompress(scene.data(scene.logs[3]))
+    scene.write(scene.logs[3], with_holes(content))
 
 
 def _append(data: bytes) -> Callable[[Scene], None]:
@@ -239,6 +245,7 @@ ATTACKS = (
     Attack("bytes appended to a log file", _append(b"more")),
     Attack("a second gzip member appended to a log file", _append(gzip.compress(b"{}"))),
     Attack("a second gzip member appended to a digest", _append_to_digest),
+    Attack("a log file packed so that zlib cannot unpack it", _pack_anew),
     Attack("a forged log file added", _forge),
     Attack("a forged log file added, of a time before the first digest", _forge_before),
     Attack("a forged log file added in another region's folder", _forge_elsewhere),

@@ -9,6 +9,7 @@ import zlib
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.odd_gzip import with_holes
 from support.signed_bucket import ACCOUNT, HOUR, START, TRAIL, SignedBucket
 from support.verified_world import RING, SIGNER, World, name
 
@@ -150,6 +151,11 @@ def test_what_unpacks_to_more_than_a_digest_has(over):
     else:
         assert len(unpacked(data)) == DIGEST_BYTES_MAX
     assert len(sha256_of(data)) == 64
+
+
+def test_what_zlib_refuses_for_its_codes_is_refused():
+    data = with_holes(b'{"Records":[]}\xff')
+    assert by_zlib(data) == by_us(data) == "invalid format"
 
 
 def test_the_parts_of_a_digests_key(world):
