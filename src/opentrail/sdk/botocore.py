@@ -192,8 +192,10 @@ class Plugin:
         request_id = metadata.get("RequestId") if isinstance(metadata, dict) else None
         how = operation.how
         other_source = call.signing_name not in ("", operation.signing_name)
-        answer = None if error or not how.answers else operation.write_answer(parsed)
-        parameters = operation.write_request(call.parameters)
+        written = None if error or not how.answers else operation.write_answer(parsed)
+        answer = recorder.hide_given("responseElements", written)
+        given = operation.write_request(call.parameters)
+        parameters = recorder.hide_given("requestParameters", given)
         made = Record(
             user_identity=_identity(call, recorder.account),
             event_time=iso_seconds(int(call.at_s)),

@@ -63,6 +63,7 @@ _CAPS = {
     "resources": RESOURCES_BYTES_MAX,
 }
 _encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder().decode
 UNWRITABLE = (TypeError, ValueError, RecursionError, UnicodeError, msgspec.MsgspecError)
 """What a value that is no JSON raises."""
 
@@ -99,6 +100,11 @@ def written(value: Mapping[str, object]) -> object:
         return msgspec.Raw(_encode(value))
     except UNWRITABLE:
         return value
+
+
+def plain(value: object) -> object:
+    """Return ``value`` as its readers see it: of dicts, lists and scalars alone. Raises: UNWRITABLE."""
+    return _decode(_encode(value))
 
 
 def _fields(record: Record | Mapping[str, object]) -> Mapping[str, object]:

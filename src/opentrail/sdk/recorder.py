@@ -5,13 +5,16 @@ import logging
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Self, TypedDict, Unpack
 
 from opentrail.event.record import FIELD_ORDER
+from opentrail.sdk.echoes import without_echoes
+from opentrail.sdk.guard import Guard
 from opentrail.sdk.post import HttpPost, Target
-from opentrail.sdk.record import EVENT_VERSION, Fields, Record, encoded
-from opentrail.sdk.redact import Redact, redactor
+from opentrail.sdk.record import EVENT_VERSION, UNWRITABLE, Fields, Record, encoded, omitted, plain
+from opentrail.sdk.redact import Redact, redactor, redactor_of
 from opentrail.sdk.sender import CLOSE_S_MAX, LINGER_S, Lost, Make, Post, Sender, Told
 from opentrail.sdk.signing import Credentials
 from opentrail.sdk.spool import Memory, Spool
@@ -27,6 +30,11 @@ SPOOL_BYTES_MAX = 64 * 1024 * 1024
 """Some sixty thousand records of a process: a minute of a thousand calls a second."""
 GAP_SOURCE = "opentrail.sdk"
 GAP_EVENT_NAME = "RecordingGap"
+
+_ASKED = ("requestParameters", "responseElements")
+"""What ``redact_value`` is asked about."""
+_PARTS = (*_ASKED, "additionalEventData", "serviceEventDetails")
+"""Where a record may have what is secret."""
 
 _log = logging.getLogger("opentrail.sdk")
 _RANK = {name: rank for rank, name in enumerate(FIELD_ORDER)}
@@ -74,6 +82,7 @@ class Recorder:
         self._redact_value = given.get("redact_value")
         self._redacted = redactor(self._redact)
         self._redactors: dict[tuple[str, ...], Redact] = {}
+        self._redact_given = redactor_of(self._redact) if self._redact else None
         endpoint = given.get("endpoint") or _setting("ENDPOINT", ENDPOINT_DEFAULT)
         credentials = given.get("credentials", from_environment)
         post = given.get("post") or HttpPost(Target(endpoint, self.region, credentials))
@@ -119,16 +128,49 @@ class Recorder:
         value = redact(value)
         return value if self._redact_value is None else self._redact_value(value)
 
+    def hide_given(self, field: str, value: object) -> object:
+        """Return ``value`` with what ``redact`` and ``redact_value`` say hidden, and nothing else.
+
+        It is for values in which other rules have hidden theirs. Raises nothing.
+        """
+        by_name, by_callable = self._redact_given, self._redact_value
+        if value is None or (by_name is None and by_callable is None):
+            return value
+        with Guard(partial(self.failed, field=field)):
+            shown = value if by_name is None else by_name(value)
+            return shown if by_callable is None else by_callable(shown)
+        return omitted(field, 0, "not redacted")
+
+    def _without_secrets(self, fields: Fields) -> None:
+        """Hide what is secret in a record's parts, and what of that its errorMessage quotes."""
+        for name in _PARTS:
+            value = fields.get(name)
+            if value is None:
+                continue
+            try:
+                given = plain(value)
+            except UNWRITABLE:
+                continue  # a marker takes its place
+            shown = self._redacted(given)
+            if name in _ASKED:
+                shown = self.hide_given(name, shown)
+            said = fields.get("errorMessage")
+            if isinstance(said, str):
+                fields["errorMessage"] = without_echoes(said, given, shown)
+            fields[name] = shown
+
     def record(self, **fields: object) -> str:
         """Have a record with these fields sent; return its eventID.
 
         The names are CloudTrail's. What every record has is filled in: eventVersion, eventTime,
         eventSource, awsRegion, eventID, recipientAccountId, eventType, eventCategory, readOnly.
+        What is secret in its parts is hidden.
         """
         event_id = str(fields.setdefault("eventID", new_id()))
         fields.setdefault("eventTime", iso_seconds(int(now_s())))
         for name, value in self._always().items():
             fields.setdefault(name, value)
+        self._without_secrets(fields)
         order = len(FIELD_ORDER)
         names = sorted(fields, key=lambda name: _RANK.get(name, order))
         self.send({name: fields[name] for name in names})

@@ -2,7 +2,7 @@
 """Values that must not be kept are replaced before anything is sent."""
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from opentrail.event.record import HIDDEN
 
@@ -44,8 +44,9 @@ _OTHER = re.compile(r"[^a-z0-9]")
 class _Redactor:
     """Hides members by their names; remembers what it decided of each."""
 
-    def __init__(self, more_names: Iterable[str]) -> None:
-        self._names = NAMES.union(map(_plain, more_names))
+    def __init__(self, names: frozenset[str], parts: Sequence[str]) -> None:
+        self._names = names
+        self._parts = parts
         self._known: dict[str, bool] = {}
 
     def __call__(self, value: object, depth: int = 0) -> object:
@@ -72,7 +73,7 @@ class _Redactor:
 
     def _hides(self, name: str) -> bool:
         plain = _plain(name)
-        secret = plain in self._names or any(part in plain for part in PARTS)
+        secret = plain in self._names or any(part in plain for part in self._parts)
         if len(name) <= CACHED_CHARS_MAX:
             if len(self._known) >= NAMES_CACHED:
                 self._known.clear()
@@ -82,7 +83,12 @@ class _Redactor:
 
 def redactor(more_names: Iterable[str] = ()) -> Redact:
     """Return what hides the members of ``PARTS``, ``NAMES`` and ``more_names``, at any depth."""
-    return _Redactor(more_names)
+    return _Redactor(NAMES.union(map(_plain, more_names)), PARTS)
+
+
+def redactor_of(names: Iterable[str]) -> Redact:
+    """Return what hides the members of ``names`` alone, at any depth."""
+    return _Redactor(frozenset(map(_plain, names)), ())
 
 
 def _plain(name: str) -> str:
