@@ -111,16 +111,16 @@ def from_indexed(read: Indexed, time_s: int) -> Derived:
     )
 
 
-def finder(attribute: str, value: str) -> Callable[[Indexed], bool]:
-    """Return what says whether a record is found by ``value``, which is not empty, under ``attribute``.
+def finder(attribute: str, value: str) -> tuple[Callable[[Indexed], object], object]:
+    """Return what reads a record, and what it must give if ``value``, not empty, under ``attribute`` finds it.
 
     As ``Derived.values`` does, without deriving the rest.
     """
     read = _READ.get(attribute)
     if read is not None:
-        return lambda record: read(record) == value
+        return read, value
     part = _RESOURCE_PARTS[attribute]
-    return lambda record: any(each[part] == value for each in resources_of(record))
+    return lambda record: any(each[part] == value for each in resources_of(record)), True
 
 
 @lru_cache(maxsize=_TIMES_CACHED)

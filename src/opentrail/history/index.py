@@ -235,9 +235,8 @@ class History:
 
     def _events(self, rows: Sequence[Row]) -> list[Found | None]:
         """Return the events of ``rows``; None in the place of one that is not there any more."""
-        recent = self._recent.get
-        known = [recent(position) for _, position in rows]
-        if None in known:
+        known = self._recent.get_all([position for _, position in rows])
+        if not all(known):
             self._recall(rows, known)
         return known
 

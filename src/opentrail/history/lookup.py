@@ -80,14 +80,16 @@ def filter_of(query: Lookup) -> Callable[[Sequence[Row], Sequence[Found | None]]
     is no event are left out.
     """
     scope = (query.account, query.region, query.category)
-    found_by = None if query.attribute is None else finder(*query.attribute)
+    read, wanted = (bool, True) if query.attribute is None else finder(*query.attribute)
 
     def kept(rows: Sequence[Row], events: Sequence[Found | None]) -> list[Found]:
-        shown = [
+        return [
             each
             for (time_s, _), each in zip(rows, events, strict=True)
-            if each is not None and each.time_s == time_s and each.scope == scope
+            if each is not None
+            and each.time_s == time_s
+            and each.scope == scope
+            and read(each.record) == wanted
         ]
-        return shown if found_by is None else [each for each in shown if found_by(each.record)]
 
     return kept

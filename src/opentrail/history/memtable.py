@@ -54,18 +54,23 @@ class View:
         wanted = np.uint64(term)
         stop, size = len(terms), _SCANNED_FIRST
         low = self._first_from(all_rows, bounds.floor)
-        held = np.empty(0, np.uint32)
+        held: Rows | None = None
         while stop > low:
             start = max(low, stop - size)
-            found = all_rows[start:stop][terms[start:stop] == wanted]
-            if len(found):
-                held = np.concatenate((self._within(found, bounds), held))
+            found = self._within(all_rows[start:stop][terms[start:stop] == wanted], bounds)
+            held = found if held is None else np.concatenate((found, held))
             stop, size = start, 4 * size
             if len(held):
                 # A row may have terms on both sides of ``stop``.
-                reach_s = int(self.reach[all_rows[stop - 1]]) if stop > low else -TIME_MAX_S
-                ready, held = self._ready(held, reach_s)
-                yield from self._newest_first(ready)
+                reach_s = self.reach.item(all_rows.item(stop - 1)) if stop > low else -TIME_MAX_S
+                times = self.times[held]
+                ready = times >= reach_s
+                if ready.all():
+                    yield from self._newest_first(times, held)
+                    held = None
+                else:
+                    yield from self._newest_first(times[ready], held[ready])
+                    held = held[~ready]
 
     def _first_from(self, rows: Rows, floor: int) -> int:
         """Return which of ``rows``, which ascend, is the first at or past the position ``floor``."""
@@ -83,18 +88,13 @@ class View:
         wanted &= (times < before_s) | ((times == before_s) & (positions < before_position))
         return rows[wanted]
 
-    def _ready(self, rows: Rows, reach_s: int) -> tuple[Rows, Rows]:
-        """Return those of ``rows`` whose time is at least ``reach_s``, and the others."""
-        ready = self.times[rows] >= reach_s
-        return (rows, rows[:0]) if ready.all() else (rows[ready], rows[~ready])
-
-    def _newest_first(self, rows: Rows) -> Iterator[Sequence[Row]]:
-        times, positions = self.times[rows], self.positions[rows]
+    def _newest_first(self, times: Times, rows: Rows) -> Iterator[Sequence[Row]]:
         # Stable, and in log order before: equal times stay ordered by position.
-        order = np.argsort(times, kind="stable")[::-1]
+        order = times.argsort(kind="stable")[::-1]
         for start in range(0, len(order), _CHUNK_ROWS):
             chunk = order[start : start + _CHUNK_ROWS]
-            yield list(zip(times[chunk].tolist(), positions[chunk].tolist(), strict=True))
+            positions = self.positions[rows[chunk]]
+            yield list(zip(times[chunk].tolist(), positions.tolist(), strict=True))
 
     def count(self, column: int, term: int) -> int:
         """See ``table.Table``."""

@@ -4,6 +4,7 @@
 Records never change, so what is remembered of one stays true as long as its log.
 """
 
+from collections.abc import Sequence
 from typing import Generic, TypeVar
 
 RECENT = 4096
@@ -29,6 +30,18 @@ class Recent(Generic[_What]):
             found = self._old.get(position)
             if found is not None:
                 self.put(position, found)
+        return found
+
+    def get_all(self, positions: Sequence[int]) -> list[_What | None]:
+        """Return what is remembered of the records at ``positions``; None where it is nothing.
+
+        What is remembered is true in a condition: it has neither a length nor a ``__bool__``.
+        """
+        found = list(map(self._young.get, positions))
+        if not all(found):  # ``None in found`` would ask each of them whether it equals None
+            for at, what in enumerate(found):
+                if what is None:
+                    found[at] = self.get(positions[at])
         return found
 
     def put(self, position: int, what: _What) -> None:

@@ -9,6 +9,7 @@ from bisect import bisect_left
 from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
+from operator import attrgetter
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -126,6 +127,9 @@ class _Stream:
         return self.take(bisect_left(self.piece, -time_s, self.at, key=_age))
 
 
+_newest_s = attrgetter("newest_s")
+
+
 def _age(row: Row) -> int:
     return -row[0]
 
@@ -137,14 +141,13 @@ _Streams = list[tuple[int, int, _Stream]]
 def _merged(
     tables: Sequence[Table], column: int, term: int, bounds: Bounds
 ) -> Iterator[Sequence[Row]]:
-    waiting = sorted(
-        (t for t in tables if t.newest_s >= bounds.start_s and t.oldest_s <= bounds.before[0]),
-        key=lambda table: table.newest_s,
-    )
+    waiting = sorted(tables, key=_newest_s)
     streams: _Streams = []
     while waiting or streams:
         while waiting and (not streams or waiting[-1].newest_s >= -streams[0][0]):
-            _open(streams, waiting.pop().newest_first(column, term, bounds))
+            table = waiting.pop()
+            if table.newest_s >= bounds.start_s and table.oldest_s <= bounds.before[0]:
+                _open(streams, table.newest_first(column, term, bounds))
         if not streams:
             return
         stream = heapq.heappop(streams)[2]
