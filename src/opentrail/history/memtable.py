@@ -46,31 +46,43 @@ class View:
         return int(self.positions[-1])
 
     def newest_first(self, column: int, term: int, bounds: Bounds) -> Iterator[Sequence[Row]]:
-        """See ``table.Table``. Scans from the newest position on, in pieces that grow.
+        """See ``table.Table``. Looks from the newest position on, in pieces that grow.
 
         A row is given once no row before its piece can have a newer time.
         """
+        held: Rows | None = None
+        for found, reach_s in self._newest_appended(column, np.uint64(term), bounds):
+            held = found if held is None else np.concatenate((found, held))
+            times = self.times[held]
+            ready = times >= reach_s
+            if ready.all():
+                yield from self._newest_first(times, held)
+                held = None
+            else:
+                yield from self._newest_first(times[ready], held[ready])
+                held = held[~ready]
+
+    def _newest_appended(
+        self, column: int, wanted: np.uint64, bounds: Bounds
+    ) -> Iterator[tuple[Rows, int]]:
+        """Yield the rows under ``wanted`` that ``bounds`` allow, the last appended first, in pieces.
+
+        Within a piece they ascend. With each comes the newest time of all rows that come later.
+        """
         terms, all_rows = self.columns[column]
-        wanted = np.uint64(term)
         stop, size = len(terms), _SCANNED_FIRST
         low = self._first_from(all_rows, bounds.floor)
-        held: Rows | None = None
         while stop > low:
             start = max(low, stop - size)
             found = self._within(all_rows[start:stop][terms[start:stop] == wanted], bounds)
-            held = found if held is None else np.concatenate((found, held))
+            # A page needs a few rows, of what is frequent there may be thousands to be sorted.
+            last, few = len(found), _CHUNK_ROWS
+            while last > few:
+                yield found[last - few : last], self.reach.item(found.item(last - few) - 1)
+                last, few = last - few, 4 * few
             stop, size = start, 4 * size
-            if len(held):
-                # A row may have terms on both sides of ``stop``.
-                reach_s = self.reach.item(all_rows.item(stop - 1)) if stop > low else -TIME_MAX_S
-                times = self.times[held]
-                ready = times >= reach_s
-                if ready.all():
-                    yield from self._newest_first(times, held)
-                    held = None
-                else:
-                    yield from self._newest_first(times[ready], held[ready])
-                    held = held[~ready]
+            # A row may have terms on both sides of ``stop``.
+            yield found[:last], self.reach.item(all_rows.item(stop - 1)) if stop > low else NO_TIME_S
 
     def _first_from(self, rows: Rows, floor: int) -> int:
         """Return which of ``rows``, which ascend, is the first at or past the position ``floor``."""
