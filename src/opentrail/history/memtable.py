@@ -82,7 +82,10 @@ class View:
                 last, few = last - few, 4 * few
             stop, size = start, 4 * size
             # A row may have terms on both sides of ``stop``.
-            yield found[:last], self.reach.item(all_rows.item(stop - 1)) if stop > low else NO_TIME_S
+            yield (
+                found[:last],
+                self.reach.item(all_rows.item(stop - 1)) if stop > low else NO_TIME_S,
+            )
 
     def _first_from(self, rows: Rows, floor: int) -> int:
         """Return which of ``rows``, which ascend, is the first at or past the position ``floor``."""
