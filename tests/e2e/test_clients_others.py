@@ -47,7 +47,9 @@ def said(command: list[str], where: Path, **variables: str) -> list[dict[str, An
 def looked_up(server: OpenTrail, agent: str) -> Counter[str]:
     """Count the names of the events that LookupEvents has of one client."""
     events = [json.loads(event["CloudTrailEvent"]) for event in server.lookup()]
-    return Counter(e["eventName"] for e in events if e.get("userAgent", "").startswith(agent))
+    return Counter(
+        e["eventName"] for e in events if e.get("userAgent", "").lstrip("[").startswith(agent)
+    )
 
 
 JS_ANSWERS = {

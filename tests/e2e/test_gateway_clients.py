@@ -159,7 +159,7 @@ def test_the_aws_cli(server: OpenTrail, tmp_path: Path) -> None:
         "PutMetricData",
         "GetObject",
     ]
-    agents = {event["userAgent"].split("/")[0] for event in recorded.events()}
+    agents = {event["userAgent"].strip("[").split("/")[0] for event in recorded.events()}
     assert agents == {"aws-cli", "Python-urllib"}
     found = json.loads(
         aws(

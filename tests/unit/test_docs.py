@@ -263,9 +263,11 @@ VERSION_ROWS = {
     "SageMaker and its runtimes, Feature Store": "sagemaker",
     "DevOps Guru": "devops-guru",
     "Personalize": "personalize",
-    "CloudTrail, ECS, Invoicing, KMS": "cloudtrail ecs invoicing kms",
-    "EC2, EKS": "ec2 eks",
-    "IAM, Organizations, Secrets Manager": "iam organizations secretsmanager",
+    "CloudTrail, CloudWatch Logs, CodeBuild, ECS, IAM, Invoicing, KMS, Lambda, S3, Secrets Manager": (
+        "cloudtrail codebuild ecs iam invoicing kms lambda logs s3 secretsmanager"
+    ),
+    "EC2": "ec2",
+    "EKS, Organizations": "eks organizations",
 }
 """Row of the table in docs/records.md -> how the services begin that it speaks of."""
 

@@ -162,6 +162,9 @@ def _error(call: Call, how: Plan) -> tuple[str, str] | None:
     code = "AccessDenied" if code == "AccessDeniedException" else code
     if not message or how.hide_messages:
         return code, Redaction.HIDDEN.value if message else ""
+    if code in how.quoting_errors:
+        before, quoted, _ = message.partition('"')
+        message = f"{before if quoted else ''}{Redaction.HIDDEN.value}"
     return code, without_echoes(message, call, how.operation, how.secret_names)
 
 
@@ -305,7 +308,7 @@ def _record(call: Call, how: Plan, parts: _Parts, error: tuple[str, str] | None)
             parts.region,
             b',"sourceIPAddress":',
             _json(call.source_ip),
-            _text(b',"userAgent":', call.user_agent),
+            _text(b',"userAgent":', _user_agent(call, how)),
             b"" if error is None else _text(b',"errorCode":', error[0]),
             b"" if error is None else _text(b',"errorMessage":', error[1]),
             b',"requestParameters":',
@@ -329,6 +332,12 @@ def _record(call: Call, how: Plan, parts: _Parts, error: tuple[str, str] | None)
             b"}",
         )
     )
+
+
+def _user_agent(call: Call, how: Plan) -> str:
+    """Return what the client calls itself; records of S3 have that in brackets."""
+    is_bare = how.form not in _S3_FORMS or call.caller.invoked_by or not call.user_agent
+    return call.user_agent if is_bare else f"[{call.user_agent}]"
 
 
 def _tls_details(call: Call, tls: Tls, how: Plan) -> bytes:

@@ -115,6 +115,8 @@ class Style:
     """Keys of maps at any depth whose values are shown as hidden."""
     drop: frozenset[str] = frozenset()
     """Members, by model name at any depth, left out."""
+    by_path: bool = False
+    """Whether members in the path are called as the path's template calls them."""
     spelling: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     """Members, by model name at any depth, that have a name of their own in the record."""
 
@@ -270,7 +272,8 @@ class Compiler:
 
     def spell(self, member: Member) -> str:
         """Return the name of a structure's member in the record."""
-        return self.style.spell(member.name)
+        in_path = self.style.by_path and member.location == "uri"
+        return self.style.spell(member.wire if in_path else member.name)
 
     def member(self, member: Member) -> Writer | None:
         """Return the writer of a structure's member; None when it is never recorded."""

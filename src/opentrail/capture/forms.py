@@ -71,6 +71,7 @@ def _style(model: Operation, service: ServiceRules, rules: OperationRules) -> St
         hide=service.hide | rules.hide,
         secret_keys=service.secret_keys,
         drop=service.drop | rules.drop,
+        by_path=service.by_path,
         spelling={**service.spelling, **rules.spelling},
     )
 

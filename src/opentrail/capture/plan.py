@@ -70,6 +70,8 @@ class Plan:
     unparsed_errors: frozenset[str]
     """Error codes at which requestParameters are null."""
     hide_messages: bool
+    quoting_errors: frozenset[str]
+    """Error codes whose messages quote payload."""
     secret_names: frozenset[str]
     """Members of the request, by model name, that are secret though the model does not say so."""
     opening: bytes
@@ -129,6 +131,7 @@ def plan(target: Target) -> Plan:
         renamed_errors=_renamed(model),
         unparsed_errors=service.unparsed_errors,
         hide_messages=service.hide_messages,
+        quoting_errors=rules.quoting_errors,
         secret_names=_secret_names(model, service, rules),
         opening=b'{"eventVersion":%b,"userIdentity":' % _json(service.event_version),
         names=b',"eventSource":%b,"eventName":%b,"awsRegion":' % (_json(source), _json(event_name)),

@@ -43,15 +43,19 @@ def resources(
     """
     found: dict[Resource, None] = {}
     for what in named:
+        owner = _account(request.get(what.owner)) or account
         arns = list(_texts(answer, what.answer)) or [
-            _arn(what, name, account, region)
-            for name in _texts(request, what.members, what.default)
+            _arn(what, name, owner, region) for name in _texts(request, what.members, what.default)
         ]
         for arn in arns:
             is_one = arn.startswith("arn:") and re.match(what.pattern, arn)
             if is_one and len(found) < RESOURCES_MAX:
-                found[Resource(_owner(arn) or account, what.type, arn)] = None
+                found[Resource(_owner(arn) or owner, what.type, arn)] = None
     return list(found)
+
+
+def _account(value: object) -> str:
+    return value if isinstance(value, str) and _ACCOUNT.match(value) else ""
 
 
 def _texts(members: Members, path: tuple[str, ...], default: str = "") -> Iterator[str]:

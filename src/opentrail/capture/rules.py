@@ -102,6 +102,8 @@ class Named:
     """The name of what is meant where none is given."""
     of_account: bool = False
     """Whether a name may have its account before it and a version behind it ("1:function:f:2")."""
+    owner: str = ""
+    """The request member that says whose it is, where it is not the caller's."""
     pattern: str = ""
     """What all of its ARN is, where the same member also names resources of other types."""
 
@@ -130,6 +132,8 @@ class OperationRules:
     """Whether responseElements are recorded: overrides "unless it is a read"."""
     hide: frozenset[str] = frozenset()
     """Members, by model name at any depth, whose value is a capability and is hidden."""
+    quoting_errors: frozenset[str] = frozenset()
+    """Error codes whose messages quote payload: it is hidden, from the quotation mark on."""
     event_name: str = ""
     """The name in the record, where it is not the operation's."""
     late_errors: bool = False
@@ -155,6 +159,8 @@ class ServiceRules:
     """Members, by model name at any depth, that are left out."""
     spelling: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     """As in ``OperationRules``, for every operation."""
+    by_path: bool = False
+    """Whether members in the path have the names that the path's template has."""
     named: tuple[Named, ...] = ()
     """As in ``OperationRules``, for every operation that has the members."""
     api_version: str = ""

@@ -59,6 +59,7 @@ _DATED: Mapping[str, str] = MappingProxyType(
 )
 """Operations that records name by the API version they were made in; newer ones have no date."""
 LAMBDA = ServiceRules(
+    event_version="1.11",
     redaction=Redaction.OMITTED,
     operations=MappingProxyType(
         {
@@ -68,6 +69,8 @@ LAMBDA = ServiceRules(
                 for suffix, names in _DATED.items()
                 for name in names.split()
             },
+            # All that it answers is the status line.
+            "DeleteFunction": OperationRules(event_name="DeleteFunction20150331", response=False),
         }
     ),
 )

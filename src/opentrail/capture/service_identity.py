@@ -34,7 +34,7 @@ STS = ServiceRules(
 
 # Passwords and one-time codes are not even shown as hidden.
 IAM = ServiceRules(
-    event_version="1.09",
+    event_version="1.11",
     redaction=Redaction.OMITTED,
     drop=frozenset({"AuthenticationCode1", "AuthenticationCode2"}),
 )
@@ -60,7 +60,6 @@ _RE_ENCRYPTED = (
     Named("AWS::KMS::Key", ("DestinationKeyId",), _KEY.arn, kind="key/", answer=("KeyId",)),
 )
 KMS = ServiceRules(
-    tls=False,
     event_version="1.11",
     times=Times.JAVA_COMMA,
     redaction=Redaction.OMITTED,
@@ -83,7 +82,7 @@ KMS = ServiceRules(
 _ARN = MappingProxyType({"ARN": "aRN"})
 _WRITTEN = OperationRules(answer_keep=frozenset({"ARN"}))
 SECRETS_MANAGER = ServiceRules(
-    event_version="1.09",
+    event_version="1.11",
     times=Times.JAVA_COMMA,
     redaction=Redaction.OMITTED,
     spelling=MappingProxyType({"ARN": "arn"}),

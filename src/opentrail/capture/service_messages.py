@@ -72,6 +72,7 @@ SES_V2 = ServiceRules(
 )
 
 LOGS = ServiceRules(
+    event_version="1.11",
     api_version="20140328",
     operations=MappingProxyType({"PutLogEvents": _only("logGroupName", "logStreamName")}),
 )

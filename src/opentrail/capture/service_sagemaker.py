@@ -36,18 +36,29 @@ CONTROL = ServiceRules(
 _ENDPOINT = Named(
     "AWS::SageMaker::Endpoint", ("EndpointName",), _ARN + "endpoint/{name}", lower=True
 )
+# What the customer's container answers is in the message of this error.
+_MODEL_ERROR = frozenset({"ModelError"})
 RUNTIME = ServiceRules(
     event_version=_VERSION,
     operations=MappingProxyType(
         {
             "InvokeEndpoint": OperationRules(
-                keep=_NOTHING, data=_ENDPOINT, response=False, read_only=False, in_2023=False
+                keep=_NOTHING,
+                data=_ENDPOINT,
+                response=False,
+                read_only=False,
+                in_2023=False,
+                quoting_errors=_MODEL_ERROR,
             ),
             "InvokeEndpointAsync": OperationRules(
                 keep=_NOTHING, data=_ENDPOINT, read_only=False, in_2023=False
             ),
             "InvokeEndpointWithResponseStream": OperationRules(
-                keep=_NOTHING, data=_ENDPOINT, response=False, read_only=False
+                keep=_NOTHING,
+                data=_ENDPOINT,
+                response=False,
+                read_only=False,
+                quoting_errors=_MODEL_ERROR,
             ),
         }
     ),

@@ -42,6 +42,7 @@ _NAMES: Mapping[str, str] = MappingProxyType(
     }
 )
 S3 = ServiceRules(
+    event_version="1.11",
     form=Form.S3,
     operations=MappingProxyType(
         {
@@ -69,6 +70,7 @@ S3 = ServiceRules(
     ),
 )
 S3_CONTROL = ServiceRules(
+    event_version="1.11",
     form=Form.S3_CONTROL,
     operations=MappingProxyType(
         {

@@ -19,13 +19,28 @@ from opentrail.capture import (
     service_storage,
 )
 from opentrail.capture.data_events import data_events
-from opentrail.capture.rules import Casing, Form, OperationRules, Redaction, ServiceRules, Times
+from opentrail.capture.rules import (
+    Casing,
+    Form,
+    Named,
+    OperationRules,
+    Redaction,
+    ServiceRules,
+    Times,
+)
 
 _RAW = ServiceRules(casing=Casing.RAW)
 _RAW_STARS = ServiceRules(casing=Casing.RAW, redaction=Redaction.STARS)
 _KEY = OperationRules(hide=frozenset({"value"}))
 _KEY_ID = OperationRules(hide=frozenset({"id"}))
 """The id of an API key of AppSync is the key."""
+_REPOSITORY = Named(
+    "",
+    ("repositoryName",),
+    "arn:{partition}:ecr:{region}:{account}:repository/{name}",
+    owner="registryId",
+)
+"""Records of ECR's documentation and delivered ones name it without a type."""
 _RDS = ServiceRules(form=Form.UNWRAPPED)
 _TOKEN = ServiceRules(hide=frozenset({"Token"}))
 """Tokens that prove who calls, and licences; elsewhere members so called only count or page."""
@@ -63,7 +78,7 @@ SERVICES: Mapping[str, ServiceRules] = MappingProxyType(
         "cloudfront": ServiceRules(api_version="2020_05_31", suffix="2020_05_31"),
         "cloudhsmv2": ServiceRules(times=Times.JAVA_COMMA),
         "cloudtrail": ServiceRules(event_version="1.11", times=Times.JAVA_COMMA),
-        "codebuild": ServiceRules(hide=frozenset({"secret"})),
+        "codebuild": ServiceRules(event_version="1.11", hide=frozenset({"secret"})),
         "codepipeline": ServiceRules(secret_keys=frozenset({"OAuthToken"})),
         "cognito-idp": ServiceRules(
             hide=frozenset({"Code"}), secret_keys=frozenset({"client_secret", "private_key"})
@@ -76,9 +91,12 @@ SERVICES: Mapping[str, ServiceRules] = MappingProxyType(
         "docdb": _RDS,
         "dynamodb": service_storage.DYNAMODB,
         "ec2": service_compute.EC2,
+        "ecr": ServiceRules(named=(_REPOSITORY,)),
         "ecs": ServiceRules(event_version="1.11"),
         "efs": ServiceRules(api_version="2015-02-01"),
-        "eks": ServiceRules(event_version="1.09", hide=frozenset({"token"})),
+        "eks": ServiceRules(
+            event_version="1.09", tls=False, by_path=True, hide=frozenset({"token"})
+        ),
         "elasticache": _RDS,
         "elb": ServiceRules(api_version="2012-06-01"),
         "elbv2": ServiceRules(api_version="2015-12-01"),

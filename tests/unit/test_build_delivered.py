@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What delivered records of single services show, and no model says."""
+
+import json
+
+import pytest
+from support.calls import ACCOUNT, called, caller
+
+from opentrail.capture.call import Tls
+
+TLS = Tls("TLSv1.3", "TLS_AES_128_GCM_SHA256")
+
+
+@pytest.mark.parametrize(
+    ("service", "operation", "params"),
+    [
+        ("s3", "GetBucketVersioning", {"Bucket": "b"}),
+        ("s3control", "GetPublicAccessBlock", {"AccountId": ACCOUNT}),
+    ],
+)
+def test_s3_has_the_user_agent_in_brackets(service, operation, params):
+    assert called(service, operation, params, user_agent="Boto3/1")["userAgent"] == "[Boto3/1]"
+    assert "userAgent" not in called(service, operation, params, user_agent="")
+
+
+def test_a_service_that_calls_s3_and_clients_of_other_services_have_none():
+    source = "config.amazonaws.com"
+    by_service = caller(invoked_by=source)
+    shown = called("s3", "GetBucketAcl", {"Bucket": "b"}, user_agent=source, caller=by_service)
+    assert shown["userAgent"] == source
+    assert called("sqs", "ListQueues", {}, user_agent="Boto3/1")["userAgent"] == "Boto3/1"
+
+
+@pytest.mark.parametrize(
+    ("service", "operation", "shown"),
+    [
+        ("kms", "ListAliases", True),
+        ("sagemaker", "ListEndpoints", True),
+        ("personalize", "ListSchemas", False),
+        ("devops-guru", "DescribeFeedback", False),
+        ("eks", "ListClusters", False),
+    ],
+)
+def test_tls_details_are_shown_where_the_service_shows_them(service, operation, shown):
+    assert ("tlsDetails" in called(service, operation, {}, b"{}", tls=TLS)) is shown
+
+
+def test_eks_calls_members_in_the_path_as_the_template_does():
+    params = {"clusterName": "c", "principalArn": "arn:aws:iam::111122223333:role/r"}
+    answer = json.dumps({"accessEntry": {"clusterName": "c"}}).encode()
+    shown = called("eks", "CreateAccessEntry", params, answer)
+    assert shown["requestParameters"] == {"name": "c", "principalArn": params["principalArn"]}
+    assert shown["responseElements"] == {"accessEntry": {"clusterName": "c"}}
+
+
+@pytest.mark.parametrize(
+    ("registry", "owner"),
+    [
+        ({}, ACCOUNT),
+        ({"registryId": "210987654321"}, "210987654321"),
+        ({"registryId": "x"}, ACCOUNT),
+    ],
+)
+def test_ecr_names_the_repository_without_a_type(registry, owner):
+    params = {"repositoryName": "team/app", **registry}
+    shown = called("ecr", "BatchGetImage", {**params, "imageIds": []}, b"{}")
+    arn = f"arn:aws:ecr:us-east-1:{owner}:repository/team/app"
+    assert shown["resources"] == [{"accountId": owner, "ARN": arn}]
+    assert "resources" not in called("ecr", "GetAuthorizationToken", {}, b"{}")
+
+
+def test_a_status_line_alone_is_no_response():
+    shown = called("lambda", "DeleteFunction", {"FunctionName": "f"}, b"", status=204)
+    assert shown["eventName"] == "DeleteFunction20150331"
+    assert shown["responseElements"] is None
+
+
+@pytest.mark.parametrize("operation", ["InvokeEndpoint", "InvokeEndpointWithResponseStream"])
+@pytest.mark.parametrize(
+    ("message", "shown"),
+    [
+        (
+            'Received client error (400) from primary with message "bad input: "a prompt"". See',
+            "Received client error (400) from primary with message HIDDEN_DUE_TO_SECURITY_REASONS",
+        ),
+        ("bad input: a prompt", "HIDDEN_DUE_TO_SECURITY_REASONS"),
+    ],
+)
+def test_what_a_model_answers_is_not_in_the_message_of_its_error(operation, message, shown):
+    error = json.dumps({"Message": message, "OriginalMessage": "bad input: a prompt"}).encode()
+    record = called(
+        "sagemaker-runtime",
+        operation,
+        {"EndpointName": "e", "Body": b"a prompt"},
+        error,
+        status=424,
+        response_headers={"x-amzn-errortype": "ModelError"},
+    )
+    assert (record["errorCode"], record["errorMessage"]) == ("ModelError", shown)
