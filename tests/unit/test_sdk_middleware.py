@@ -24,8 +24,8 @@ from support.sdk_service import Service
 from opentrail.event.record import HIDDEN
 from opentrail.sdk import audit_event
 from opentrail.sdk.asgi import AuditMiddleware
+from opentrail.sdk.body import BODY_BYTES_MAX
 from opentrail.sdk.django import AuditMiddleware as DjangoMiddleware
-from opentrail.sdk.exchange import BODY_BYTES_MAX
 from opentrail.sdk.wsgi import AuditMiddleware as WsgiMiddleware
 from opentrail.sdk.wsgi import init_app
 
@@ -163,7 +163,7 @@ def test_a_call_that_no_route_takes_is_recorded_too(orders):
         (b'{"a":"' + b"x" * BODY_BYTES_MAX + b'"}', "requestParameters too large"),
         (b"[" * 30_000, "requestParameters not JSON"),
         (b"\xff\xfe", "requestParameters not JSON"),
-        (b'{"a":NaN}', "requestParameters not JSON"),
+        (b'{"a":1' + b"0" * 5000 + b"}", "requestParameters not JSON"),
     ],
 )
 def test_a_body_that_cannot_be_kept_gives_way_to_a_marker(orders, body, marker):
@@ -171,6 +171,30 @@ def test_a_body_that_cannot_be_kept_gives_way_to_a_marker(orders, body, marker):
     said = orders.record()["requestParameters"]
     found = said["body"]
     assert (found["reason"], found["omitted"], found["originalSize"]) == (marker, True, len(body))
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "read"),
+    [
+        (b'{"a":NaN,"b":1}', b"application/json", {"a": "NaN", "b": 1}),
+        (b'{"a":-Infinity}', b"application/json", {"a": "-Infinity"}),
+        (b'{"a":1e999,"b":1.5}', b"application/json", {"a": "1e999", "b": 1.5}),
+        (b'{"a":"\\ud800","password":"p"}', b"application/json", {"a": "?", "password": HIDDEN}),
+        ('{"a":"ä"}'.encode("utf-16"), b"application/json", {"a": "ä"}),
+        (b'\xef\xbb\xbf{"a":1}', b"application/json", {"a": 1}),
+        (b'{"a":1}', b"Application/JSON", {"a": 1}),
+        (b"a=1", b"Application/X-WWW-Form-URLencoded", {"a": "1"}),
+    ],
+)
+def test_what_a_framework_reads_is_recorded(service, body, kind, read):
+    async def order(request):
+        return PlainTextResponse(str(len(await request.body())))
+
+    service.app = AuditMiddleware(
+        Starlette(routes=[Route("/order", order, methods=["POST"])]), service.trail
+    )
+    service.asgi("POST", "/order", body, headers=((b"content-type", kind),))
+    assert service.record()["requestParameters"] == read
 
 
 def test_a_deep_body_is_cut_off_where_the_server_would_refuse_it(orders):

@@ -9,7 +9,8 @@ from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any, Unpack
 
 from opentrail.sdk.audit import event_of
-from opentrail.sdk.exchange import Body, Exchange, Given, Options, record
+from opentrail.sdk.body import Body
+from opentrail.sdk.exchange import Exchange, Given, Options, record
 from opentrail.sdk.recorder import Recorder
 
 SERVER_ERROR_STATUS = 500

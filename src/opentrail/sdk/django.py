@@ -11,7 +11,8 @@ from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from django.conf import settings
 
 from opentrail.sdk.audit import Untyped, event_of
-from opentrail.sdk.exchange import Body, Exchange, Given, Options, record
+from opentrail.sdk.body import Body
+from opentrail.sdk.exchange import Exchange, Given, Options, record
 from opentrail.sdk.recorder import Recorder
 
 _OPTIONS = frozenset(Given.__annotations__)

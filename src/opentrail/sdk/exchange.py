@@ -6,22 +6,18 @@ import http
 import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypedDict
-from urllib.parse import unquote_plus
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
 from opentrail.sdk.audit import PLAIN, AuditEvent
+from opentrail.sdk.body import BODY_BYTES_MAX, Body, pairs
 from opentrail.sdk.echoes import without_echoes
 from opentrail.sdk.guard import Guard
-from opentrail.sdk.record import UNWRITABLE, Fields, Record, encoded, omitted, text, written
+from opentrail.sdk.record import Fields, Record, encoded, omitted, text, written
 from opentrail.sdk.recorder import Recorder
 from opentrail.sdk.system import iso_seconds, new_id, now_s
 
-BODY_BYTES_MAX = 64 * 1024
-"""Of a request's or an answer's body: a longer one gives way to a marker."""
-QUERY_FIELDS_MAX = 200
-"""Parameters of a query or a form: no one fills in more."""
 UNKNOWN_OPERATION = "UnknownOperation"
 """eventName of a call that no route took; the word of the server's own records."""
 NO_RESPONSE = "NoResponse"
@@ -34,7 +30,6 @@ _READS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 _CODES = ("__type", "errorCode", "error_code", "code", "error")
 _MESSAGES = ("message", "errorMessage", "error_description", "detail")
 _PLAIN = frozenset({str, int, float, bool, type(None)})
-_decode = msgspec.json.Decoder().decode
 
 Actor = Callable[[Any], str | Mapping[str, Any] | None]
 """Says who makes a request: a name, or a whole userIdentity; None: nobody who is known."""
@@ -74,49 +69,6 @@ class Options:
             return False
         self.recorder.excluded()
         return True
-
-
-class Body(msgspec.Struct, gc=False):
-    """The bytes of a body, as far as they are kept."""
-
-    kind: str
-    """The Content-Type."""
-    bytes_max: int
-    pieces: list[bytes] = []
-    size: int = 0
-    omitted: bool = False
-    """Whether ``value`` returned a marker."""
-
-    @property
-    def kept(self) -> int:
-        """How many bytes are kept."""
-        return self.size if self.size <= self.bytes_max else 0
-
-    def feed(self, piece: bytes) -> None:
-        """Take a piece."""
-        self.size += len(piece)
-        if self.size <= self.bytes_max:
-            self.pieces.append(piece)
-        else:
-            self.pieces.clear()
-
-    def value(self, name: str) -> object:
-        """Return what the body says, None when it is empty, or the marker of ``name``."""
-        if not self.size:
-            return None
-        if self.size > self.bytes_max:
-            self.omitted = True
-            return omitted(name, self.size)
-        data = self.pieces[0] if len(self.pieces) == 1 else b"".join(self.pieces)
-        try:
-            if "json" in self.kind:
-                return _decode(data)
-            if self.kind.startswith("application/x-www-form-urlencoded"):
-                return _pairs(data.decode())
-        except UNWRITABLE:
-            pass
-        self.omitted = True
-        return omitted(name, self.size, "not JSON")
 
 
 class Exchange(msgspec.Struct, gc=False):
@@ -278,7 +230,7 @@ def _parameters(exchange: Exchange) -> dict[str, Any]:
     """
     found: dict[str, Any] = dict(exchange.path_parameters or ())
     if exchange.query:
-        _merge(found, "query", _pairs(exchange.query))
+        _merge(found, "query", pairs(exchange.query))
     body = exchange.request.value("requestParameters")
     if isinstance(body, dict) and not exchange.request.omitted:
         _merge(found, "body", body)
@@ -290,28 +242,6 @@ def _parameters(exchange: Exchange) -> dict[str, Any]:
 def _merge(found: dict[str, Any], place: str, more: dict[str, Any]) -> None:
     for name, value in more.items():
         found[f"{place}.{name}" if name in found else name] = value
-
-
-def _pairs(query: str) -> dict[str, Any]:
-    """Return the fields of a query or a form; one that repeats is a list."""
-    if query.count("&") >= QUERY_FIELDS_MAX:
-        return {"query": omitted("query", len(query))}
-    found: dict[str, Any] = {}
-    coded = "%" in query or "+" in query
-    for pair in query.split("&"):
-        name, _, value = pair.partition("=")
-        if coded:
-            name, value = unquote_plus(name), unquote_plus(value)
-        if not pair:
-            continue
-        known = found.get(name)
-        if known is None:
-            found[name] = value
-        elif isinstance(known, list):
-            known.append(value)
-        else:
-            found[name] = [known, value]
-    return found
 
 
 def _identity(options: Options, actor: object) -> object:

@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Unpack
 
 from opentrail.sdk.audit import Untyped, event_of
-from opentrail.sdk.exchange import Body, Exchange, Given, Options, record
+from opentrail.sdk.body import Body
+from opentrail.sdk.exchange import Exchange, Given, Options, record
 from opentrail.sdk.recorder import Recorder
 
 Environ = dict[str, Any]
