@@ -19,7 +19,9 @@ TIMEOUT_S = 10.0
 """Longest silence of the server: an append takes milliseconds, a full disk is told at once."""
 ANSWER_BYTES_MAX = 8 * 1024 * 1024
 """A thousand verdicts with the longest reasons have less."""
-_WRONG = frozenset({400, 413, 415})
+TOO_LONG = 413
+"""A proxy's too, whose bound may be less than a batch: nginx has 1 MB unless it is told."""
+_WRONG = frozenset({400, TOO_LONG, 415})
 """What is wrong with the batch itself stays wrong."""
 _PASSING_CODES = ("Signature", "Token", "Expired", "Credential")
 """Of codes of status 400 that are about the sender: keys and clocks get mended."""
@@ -61,9 +63,24 @@ class HttpPost:
                 return self(batch)
             reason = str(error) or type(error).__name__
             raise NotSent(f"{self._host}: {reason}", again=True) from error
+        if status == TOO_LONG and len(batch) > 1:
+            return self._in_halves(batch)
         if status != http.client.OK:
             raise _refused(status, answer)
         return _delivered(answer)
+
+    def _in_halves(self, batch: Batch) -> Delivered:
+        """Send a batch that is too long for something between us and the server.
+
+        Where only the first half arrives all of it is sent again, and half of that is known then.
+        """
+        middle = len(batch) // 2
+        first, last = self(batch[:middle]), self(batch[middle:])
+        return Delivered(
+            first.accepted + last.accepted,
+            first.duplicates + last.duplicates,
+            first.rejected + last.rejected,
+        )
 
     def _exchanged(self, body: bytes) -> tuple[int, bytes]:
         """Send ``body``; return status and body of the answer. Raises: OSError, HTTPException."""
@@ -97,7 +114,8 @@ class HttpPost:
 def _refused(status: int, answer: bytes) -> NotSent:
     code, message = _fault(answer)
     about_sender = any(part in code for part in _PASSING_CODES)
-    again = status not in _WRONG or about_sender
+    # A stranger's answer, a proxy's for example, says nothing of the records.
+    again = status != TOO_LONG and (not code or status not in _WRONG or about_sender)
     return NotSent(f"HTTP {status} {code}: {message}", again=again)
 
 
