@@ -238,10 +238,20 @@ def test_what_is_there_and_what_is_not(query: str):
         "sourceIPAddress=::FFFF:A01:203",
         "sourceIPAddress=0:0:0:0:0:ffff:10.1.2.3",
         "sourceIPAddress!=::ffff:10.1.2.4",
+        "sourceIPAddress=10.1.2.3",
     ],
 )
 def test_an_address_is_the_same_however_it_is_written(query: str):
-    assert parse(query).holds(event(record(1, sourceIPAddress="::ffff:10.1.2.3")))
+    for written in ("::ffff:10.1.2.3", "81.2.69.142, ::ffff:10.1.2.3"):
+        assert parse(query).holds(event(record(1, sourceIPAddress=written)))
+
+
+def test_of_several_addresses_each_is_looked_at():
+    several = event(record(1, sourceIPAddress="81.2.69.142, 192.168.10.10"))
+    assert parse("sourceIPAddress=81.2.69.142").holds(several)
+    assert parse("sourceIPAddress=192.168.0.0/16").holds(several)
+    assert not parse("sourceIPAddress=81.2.69.14").holds(several)
+    assert not parse("sourceIPAddress!=192.168.0.0/16").holds(several)
 
 
 @pytest.mark.parametrize("text", ["2001:db8::/129", "10.0.0/24", "10.0/16", "10.0.0.0/33"])

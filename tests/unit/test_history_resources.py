@@ -158,6 +158,7 @@ CASES = {
             "assumedRoleUser": {"assumedRoleId": "AROA1:s", "arn": "arn:aws:sts::1:r/s"},
         },
         [
+            ("AWS::STS::AssumedRole", "s"),
             ("AWS::IAM::AccessKey", "ASIA1"),
             ("AWS::STS::AssumedRole", "AROA1:s"),
             ("AWS::STS::AssumedRole", "arn:aws:sts::1:r/s"),

@@ -164,6 +164,7 @@ _IAM = Naming(
 _STS = Naming(
     _members("AWS::IAM::AccessKey", "credentials.accessKeyId")
     | _members("AWS::STS::AssumedRole", "assumedRoleUser.assumedRoleId", "assumedRoleUser.arn")
+    | _members("AWS::STS::AssumedRole", "roleSessionName")
     | _members("AWS::STS::FederatedUser", "federatedUser.federatedUserId", "federatedUser.arn")
 )
 
