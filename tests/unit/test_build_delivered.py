@@ -97,3 +97,16 @@ def test_what_a_model_answers_is_not_in_the_message_of_its_error(operation, mess
         response_headers={"x-amzn-errortype": "ModelError"},
     )
     assert (record["errorCode"], record["errorMessage"]) == ("ModelError", shown)
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "shown"),
+    [
+        (503, "RequestLimitExceeded", "Client.RequestLimitExceeded"),
+        (500, "InsufficientInstanceCapacity", "Server.InsufficientInstanceCapacity"),
+        (403, "UnauthorizedOperation", "Client.UnauthorizedOperation"),
+    ],
+)
+def test_who_was_wrong_is_said_as_ec2_does(status, code, shown):
+    answer = f"<Response><Errors><Error><Code>{code}</Code></Error></Errors></Response>".encode()
+    assert called("ec2", "DescribeInstances", {}, answer, status=status)["errorCode"] == shown

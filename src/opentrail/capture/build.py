@@ -39,6 +39,8 @@ NO_MARKS: Mapping[str, object] = {}
 _NULL = b"null"
 _S3_FORMS = (Form.S3, Form.S3_CONTROL)
 _SERVER_ERROR_STATUS_MIN = 500
+_THROTTLED_BY_EC2 = "RequestLimitExceeded"
+"""Comes with the status 503, and is the client's fault in delivered records all the same."""
 
 _json = msgspec.json.Encoder().encode
 
@@ -157,7 +159,8 @@ def _error(call: Call, how: Plan) -> tuple[str, str] | None:
     code, message = said
     code = next((row.name for row in how.renamed_errors if row.code == code), code)
     if how.form is Form.EC2:
-        code = f"{'Client' if call.status < _SERVER_ERROR_STATUS_MIN else 'Server'}.{code}"
+        is_client = call.status < _SERVER_ERROR_STATUS_MIN or code == _THROTTLED_BY_EC2
+        code = f"{'Client' if is_client else 'Server'}.{code}"
     # A denial by policy is recorded under one name, whatever the service calls it.
     code = "AccessDenied" if code == "AccessDeniedException" else code
     if not message or how.hide_messages:
