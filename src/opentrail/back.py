@@ -377,7 +377,7 @@ def main() -> int:
     """Run the back process."""
     os.nice(NICE)
     share_heaps()
-    for number in (signal.SIGINT, signal.SIGTERM):  # for front, which ends us when it is done
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # for front, which ends us
         signal.signal(number, signal.SIG_IGN)
     logging.basicConfig(format="%(message)s", stream=sys.stderr)
     link = Link(socket.socket(fileno=int(sys.argv[1])))

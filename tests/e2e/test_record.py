@@ -2,12 +2,13 @@
 """``opentrail record``: real commands, run behind an OpenTrail that is gone afterwards."""
 
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from support.server import clean_environment
+from support.server import clean_environment, wait_until
 
 KEY = {"AWS_ACCESS_KEY_ID": "AKIAEXAMPLE", "AWS_SECRET_ACCESS_KEY": "not-a-secret"}
 PYTHON = """
@@ -22,14 +23,38 @@ raise SystemExit(7)
 """
 
 
-def record(home: Path, moto_url: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    environment = clean_environment(home) | KEY
-    environment |= {"AWS_DEFAULT_REGION": "eu-west-1", "AWS_ENDPOINT_URL": moto_url}
-    environment["TMPDIR"] = str(home)
-    command = [sys.executable, "-m", "opentrail.cli.main", "record", *arguments]
-    return subprocess.run(
-        command, env=environment, capture_output=True, text=True, check=False, timeout=60
+RECORD = [sys.executable, "-m", "opentrail.cli.main", "record"]
+
+
+def environment_of(home: Path, moto_url: str) -> dict[str, str]:
+    return (
+        clean_environment(home)
+        | KEY
+        | {"AWS_DEFAULT_REGION": "eu-west-1", "AWS_ENDPOINT_URL": moto_url, "TMPDIR": str(home)}
     )
+
+
+def record(home: Path, moto_url: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*RECORD, *arguments],
+        env=environment_of(home, moto_url),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+def processes_of(home: Path) -> list[str]:
+    """Return the processes that have this test's environment."""
+    mark, found = f"TMPDIR={home}".encode(), []
+    for path in Path("/proc").glob("[0-9]*"):
+        try:
+            if mark in (path / "environ").read_bytes().split(b"\0"):
+                found.append((path / "cmdline").read_text())
+        except OSError:
+            continue
+    return found
 
 
 def test_the_calls_are_shown_in_order_and_nothing_is_left(tmp_path, moto_url):
@@ -64,6 +89,39 @@ def test_the_aws_cli_with_an_upstream_for_one_service(tmp_path, moto_url):
     done = record(tmp_path, "http://127.0.0.1:1", *flags, "--", aws, "s3", "ls")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout.splitlines()[-1])["eventName"] == "ListBuckets"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_the_command_shows_its_calls_and_leaves_nothing(tmp_path, moto_url, number):
+    code = (
+        "import boto3, time; boto3.client('sts').get_caller_identity(); "
+        "print('called', flush=True); time.sleep(60)"
+    )
+    with subprocess.Popen(
+        [*RECORD, "--", sys.executable, "-c", code],
+        env=environment_of(tmp_path, moto_url),
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "called\n"
+        process.send_signal(number)
+        shown = process.stdout.read()
+    assert process.returncode == 128 + number
+    assert "GetCallerIdentity" in shown
+    assert list(tmp_path.iterdir()) == []
+    assert processes_of(tmp_path) == []
+
+
+def test_a_signal_before_the_command_begins_leaves_nothing(tmp_path, moto_url):
+    with subprocess.Popen(
+        [*RECORD, "--", "true"], env=environment_of(tmp_path, moto_url)
+    ) as process:
+        wait_until(lambda: any("\0serve\0" in one for one in processes_of(tmp_path)))
+        process.send_signal(signal.SIGTERM)
+    assert process.returncode in (0, 128 + signal.SIGTERM)  # 0: it was quicker
+    assert list(tmp_path.iterdir()) == []
+    assert processes_of(tmp_path) == []
 
 
 def test_a_command_that_cannot_be_started(tmp_path, moto_url):

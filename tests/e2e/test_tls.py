@@ -271,6 +271,26 @@ def test_what_env_prints_is_all_that_clients_need(server: Secure, authority: Aut
     assert done.returncode == 0, done.stderr
 
 
+def test_doctor_says_which_certificate_to_mend(server: Secure, authority: Authority) -> None:
+    old = authority.sign("old", days=-1)
+    for cert, key, says in (
+        (old.cert, old.key, "certificate"),  # it is not the one that the server shows
+        (
+            old.key.with_name("gone"),
+            old.key,
+            f"listen.tls_cert {old.key.with_name('gone')}: No such",
+        ),
+    ):
+        config = server.data.parent / "other.toml"
+        config.write_text(f'[listen]\ntls_cert = "{cert}"\ntls_key = "{key}"\n')
+        given = ("--data", str(server.data), "--listen", server.endpoint.removeprefix("https://"))
+        done = run("doctor", *given, "--config", str(config), home=server.data.parent)
+        assert done.returncode == 1
+        assert says in done.stdout
+        assert "listen.tls_cert" in done.stdout
+        assert (cert == old.cert) == ("put one that is valid" in done.stdout)
+
+
 def test_plain_http_is_not_spoken(server: Secure) -> None:
     port = int(server.endpoint.rpartition(":")[2])
     with socket.create_connection(("127.0.0.1", port), 10) as connection:

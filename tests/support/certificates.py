@@ -48,6 +48,7 @@ class Authority:
         names: Sequence[x509.GeneralName] = (),
         *,
         ca: bool,
+        days: int = 1,
     ) -> x509.Certificate:
         now = dt.datetime.now(dt.UTC)
         names = [*names, x509.DNSName("localhost"), x509.IPAddress(IPv4Address("127.0.0.1"))]
@@ -69,8 +70,8 @@ class Authority:
             .issuer_name(self._name)
             .public_key(key)
             .serial_number(x509.random_serial_number())
-            .not_valid_before(now - dt.timedelta(hours=1))
-            .not_valid_after(now + dt.timedelta(days=1))
+            .not_valid_before(now - dt.timedelta(days=9))
+            .not_valid_after(now + dt.timedelta(days=days))
             .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
             .add_extension(usage, critical=True)
             .add_extension(x509.SubjectAlternativeName(names), critical=False)
@@ -79,10 +80,15 @@ class Authority:
             .sign(self._key, hashes.SHA256())
         )
 
-    def sign(self, name: str, file: str = "", names: Sequence[x509.GeneralName] = ()) -> Pair:
-        """Return a new certificate for ``name`` and ``names``, in files called after ``file``."""
+    def sign(
+        self, name: str, file: str = "", names: Sequence[x509.GeneralName] = (), *, days: int = 1
+    ) -> Pair:
+        """Return a new certificate for ``name`` and ``names``, in files called after ``file``.
+
+        It is valid for ``days`` from now on, or was until so many days ago.
+        """
         key = ec.generate_private_key(ec.SECP256R1())
-        made = self._certificate(_name(name), key.public_key(), names, ca=False)
+        made = self._certificate(_name(name), key.public_key(), names, ca=False, days=days)
         pair = Pair(
             self._directory / f"{file or name}.crt", self._directory / f"{file or name}.key"
         )

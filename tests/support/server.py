@@ -197,9 +197,9 @@ class OpenTrail:
         """Kill the back process with SIGKILL; the front process starts another."""
         os.kill(self.back_pid, signal.SIGKILL)
 
-    def stop(self) -> int:
-        """Stop the server with SIGTERM; return its exit code."""
-        return self._signal(signal.SIGTERM)
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """Stop the server; return its exit code."""
+        return self._signal(number)
 
     def _signal(self, number: signal.Signals) -> int:
         assert self._process is not None

@@ -3,11 +3,13 @@
 
 import os
 import shlex
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from support.certificates import Authority
 from support.server import OpenTrail, clean_environment, wait_until
 
 BIN = str(Path(sys.executable).parent)
@@ -51,6 +53,21 @@ def test_it_says_all_that_an_operator_wants_to_know(tmp_path):
         assert warning in server.errors()
 
 
+def test_a_client_is_told_of_the_certificate(tmp_path):
+    authority = Authority(tmp_path)
+    pair = authority.sign("server", "a 'b'", days=-1)
+    names = {"tls_cert": pair.cert, "tls_key": pair.key, "tls_ca": authority.file}
+    config = "[listen]\n" + "".join(f'{name} = "{file}"\n' for name, file in names.items())
+    with OpenTrail(tmp_path / "data", config=config) as server:
+        wait_until(server.errors)
+        (line,) = server.errors().splitlines()
+        assert "clients refuse the certificate in listen.tls_cert" in line
+        found = client_endpoint(server)
+        assert found["AWS_ENDPOINT_URL"] == server.endpoint
+        assert found["AWS_ENDPOINT_URL"].startswith("https://")
+        assert found["AWS_CA_BUNDLE"] == str(authority.file)
+
+
 def test_without_an_upstream_it_says_what_calls_get(tmp_path):
     with OpenTrail(tmp_path / "data") as server:
         assert "  upstream  none: every call is answered with an error" in server.ready_lines
@@ -73,6 +90,18 @@ def test_what_is_risky_is_said_on_standard_error(tmp_path, arguments, says):
         assert line.startswith("  warning   ")
         assert says in line
         assert client_endpoint(server)["AWS_ENDPOINT_URL"].startswith("http://127.0.0.1:")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_it_ends_in_order_also_when_its_terminal_is_closed(tmp_path, number):
+    with OpenTrail(tmp_path / "data") as server:
+        if number is signal.SIGHUP:
+            back = server.back_pid
+            os.kill(back, number)  # a terminal's goes to both
+            server.wait_indexed()
+            assert server.back_pid == back
+        assert server.stop(number) == 0
+        assert server.errors() == ""
 
 
 def test_leave_that_is_not_needed_and_services_by_any_of_their_names_are_no_warning(tmp_path):

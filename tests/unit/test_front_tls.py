@@ -23,7 +23,27 @@ ALICE = [
 ]
 
 
-@pytest.mark.parametrize("wrong", ["missing", "not PEM", "another key"])
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    pair = Authority(tmp_path).sign("server")
+    gone = str(tmp_path / "gone")
+    with pytest.raises(UsageError, match=f"tls_key: {gone} is not there"):
+        Certificate(Listen(tls_cert=str(pair.cert), tls_key=gone))
+    with pytest.raises(UsageError, match=f"tls_client_ca: {gone} is not there"):
+        Certificate(Listen(tls_cert=str(pair.cert), tls_key=str(pair.key), tls_client_ca=str(gone)))
+
+
+def test_a_certificate_that_clients_refuse_is_told_by_its_time(tmp_path: Path) -> None:
+    pair = Authority(tmp_path).sign("server")
+    certificate = Certificate(Listen(tls_cert=str(pair.cert), tls_key=str(pair.key)))
+    ends = x509.load_pem_x509_certificate(pair.cert.read_bytes()).not_valid_after_utc
+    ends_ms = int(ends.timestamp()) * 1000
+    assert certificate.not_valid(ends_ms) == ""
+    assert str(ends) in certificate.not_valid(ends_ms + 1)
+    assert certificate.not_valid(ends_ms - 10 * 86_400_000) == ""  # when it begins
+    assert certificate.not_valid(ends_ms - 10 * 86_400_000 - 1) != ""
+
+
+@pytest.mark.parametrize("wrong", ["not PEM", "another key"])
 def test_files_that_cannot_be_used_are_named(tmp_path: Path, wrong: str) -> None:
     authority = Authority(tmp_path)
     pair = authority.sign("server")

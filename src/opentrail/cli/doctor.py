@@ -170,7 +170,9 @@ def _server(settings: Settings) -> Finding:
     answer = ask(settings, "health")
     url = url_of(settings)
     if not answer.status:
-        fix = "start opentrail serve, or name its address with --listen"
+        fix = "start opentrail serve, or give what it was given: --listen, --config"
+        if "certificate" in answer.why:
+            fix = "put one that is valid into listen.tls_cert: the server takes it up by itself"
         return Finding("server", Verdict.BAD, f"no answer at {url}: {answer.why}", fix)
     said = answer.json()
     if "status" not in said:

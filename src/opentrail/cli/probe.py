@@ -46,12 +46,10 @@ def url_of(settings: Settings) -> str:
 
 def ask(settings: Settings, name: str) -> Answer:
     """Return what ``/_opentrail/NAME`` answers; no proxy is asked."""
-    context = None
-    if settings.listen.tls_cert:
-        # It is our own server, and its certificate may be for another name than the address.
-        context = ssl.create_default_context(cafile=settings.listen.tls_cert)
-        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
-        context.check_hostname = False
+    try:
+        context = _trusting(settings.listen.tls_cert)
+    except OSError as error:  # ssl.SSLError is one
+        return Answer(0, why=f"listen.tls_cert {settings.listen.tls_cert}: {_reason(error)}")
     opener = urllib.request.build_opener(
         urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context)
     )
@@ -66,6 +64,20 @@ def ask(settings: Settings, name: str) -> Answer:
         return Answer(0, why=str(error.reason))
     except (OSError, http.client.HTTPException) as error:
         return Answer(0, why=str(error) or type(error).__name__)
+
+
+def _trusting(certificate: str) -> ssl.SSLContext | None:
+    """Return what trusts the server's own certificate; None: it has none. Raises: OSError."""
+    if not certificate:
+        return None
+    context = ssl.create_default_context(cafile=certificate)
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    context.check_hostname = False  # it may be for another name than the address
+    return context
+
+
+def _reason(error: OSError) -> str:
+    return error.strerror or str(error)
 
 
 def other_log(settings: Settings, health: Answer) -> str:

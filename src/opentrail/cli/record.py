@@ -9,6 +9,7 @@ import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+from types import FrameType
 
 import click
 
@@ -19,12 +20,14 @@ from opentrail.clock import SystemClock
 from opentrail.errors import UsageError
 from opentrail.eventlog.reader import SegmentReader
 from opentrail.history.search import Question, Searcher
+from opentrail.signals import unbroken
 
 ENDPOINT = "AWS_ENDPOINT_URL"
 CALLS_SHOWN_MAX = 100_000
 """More than anybody reads; they are held in memory, some 1 KB each."""
 EXIT_NOT_STARTED = 127
 """As shells say it of a command that cannot be started."""
+_ENDING = (signal.SIGTERM, signal.SIGHUP)
 
 
 @click.command("record", cls=Command, context_settings={"ignore_unknown_options": True})
@@ -55,17 +58,21 @@ def command(
     """Run a command and show every AWS call that it made.
 
     A temporary OpenTrail stands in front of the command's endpoint while it runs, and nothing of
-    it is left behind. The exit code is the command's.
+    it is left behind. The exit code is the command's. SIGTERM and SIGHUP are passed on to it.
 
       opentrail record -- aws sagemaker list-models
       opentrail record --format records --output calls.json -- terraform apply
     """
     urls = upstream_flags(upstreams) or _from_environment(os.environ)
+    passing = _Passing()
+    for number in _ENDING:
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
+            signal.signal(number, passing)
     with tempfile.TemporaryDirectory(prefix="opentrail-record-") as folder:
         data = Path(folder) / "data"
         config = Path(folder) / "opentrail.toml"
         config.write_text(_config(data, urls))
-        code = _run(config, arguments)
+        code = _run(config, arguments, passing)
         searcher = Searcher(SegmentReader(data / "log"), (), 0)
         calls = list(searcher.newest(Question(), CALLS_SHOWN_MAX))
     calls.reverse()  # in the order in which they were made
@@ -106,14 +113,33 @@ def _config(data: Path, urls: Mapping[str, object]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _run(config: Path, arguments: tuple[str, ...]) -> int:
+class _Passing:
+    """Passes signals that end a program on to the command; before there is one they end us."""
+
+    def __init__(self) -> None:
+        self.command: subprocess.Popen[bytes] | None = None
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        """Take a signal. What the command did until its end is still shown, its end is ours."""
+        del frame
+        if self.command is not None:
+            self.command.send_signal(number)  # to one that has ended nothing is sent
+            return
+        for each in _ENDING:  # a second one must not stop the tidying up
+            signal.signal(each, signal.SIG_IGN)
+        sys.exit(128 + number)
+
+
+def _run(config: Path, arguments: tuple[str, ...], passing: _Passing) -> int:
     """Run the command behind a server of its own; return its exit code."""
     with own_server(config) as server:
         environment = _environment(os.environ, server.endpoint(SystemClock()))
         # Ctrl-C is for the command; what it did until then is still shown.
         before = signal.signal(signal.SIGINT, lambda *_: None)
         try:
-            command = subprocess.Popen(arguments, env=environment)  # noqa: S603 - what is asked for
+            with unbroken():
+                command = subprocess.Popen(arguments, env=environment)  # noqa: S603 - asked for
+                passing.command = command
             code = command.wait()
         except OSError as error:
             click.echo(f"opentrail: cannot run {arguments[0]}: {error.strerror}", err=True)

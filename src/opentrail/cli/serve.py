@@ -103,7 +103,7 @@ def _facts(settings: Settings, started: Started) -> list[tuple[str, str]]:
     if settings.exclude:
         excluded = "; ".join(map(in_words, exclusions_of(settings)))
         facts.append(("excluded", f"only counted, not recorded: {excluded}"))
-    facts.append(("clients", f'eval "$(opentrail env {_env_flags(settings, started)})"'))
+    facts.append(("clients", f'eval "$({_env_command(settings, started)})"'))
     if started.recovered:
         facts.append(("recovered", f"{started.recovered} records of the last run, made at start"))
     return facts
@@ -121,18 +121,27 @@ def _recorded(settings: Settings) -> str:
     return text
 
 
-def _env_flags(settings: Settings, started: Started) -> str:
-    address = host_and_port(client_host(started.host), started.port)
+def _env_command(settings: Settings, started: Started) -> str:
+    """Return the command that prints a client's settings, in whatever directory it is run."""
+    listen, address = settings.listen, host_and_port(client_host(started.host), started.port)
     flags = ["--data", str(settings.data_dir.resolve()), "--listen", address]
     if settings.region != REGION_DEFAULT:
         flags += ["--region", settings.region]
-    return shlex.join(flags)
+    files = {"CERT": listen.tls_cert, "KEY": listen.tls_key, "CA": listen.tls_ca}
+    tls = [  # for what is no flag
+        f"OPENTRAIL_LISTEN_TLS_{name}={shlex.quote(str(Path(file).resolve()))}"
+        for name, file in files.items()
+        if file
+    ]
+    return " ".join([*tls, "opentrail env", shlex.join(flags)])
 
 
 def _warnings(settings: Settings, started: Started) -> list[str]:
     warnings = []
     if started.refuses:
         warnings.append(f"no call is taken: {started.refuses}")
+    if started.certificate:
+        warnings.append(started.certificate)
     if not (is_loopback(started.host) or settings.listen.tls_cert):
         warnings.append("listening without TLS beyond loopback: calls can be read and forged")
     if settings.api.auth == "off":

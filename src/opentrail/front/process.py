@@ -97,6 +97,8 @@ class Started:
     """Records made of calls that were in flight when the last process died."""
     refuses: str
     """Why the log takes no record, and so no call is taken; "" when all is well."""
+    certificate: str
+    """Why clients refuse the listener's certificate; "" when they do not."""
 
 
 class Front:
@@ -212,7 +214,7 @@ class Front:
         )
         operations.offer(self._endpoints(commit, backend, server))
         stopped = asyncio.Event()
-        stop_on_signals(stopped.set)
+        stop_on_signals(stopped.set, hang_up=self._certificate is None)
         tasks = [
             asyncio.create_task(backend.run()),
             asyncio.create_task(self._expire(commit, backend)),
@@ -265,7 +267,7 @@ class Front:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(CERTIFICATE_INTERVAL_S):
                     await asked.wait()
-            await server.renew(asked=asked.is_set())
+            await server.renew(self._clock.now_ms(), asked=asked.is_set())
             asked.clear()
 
     async def _announce(
@@ -276,7 +278,8 @@ class Front:
                 await backend.ready.wait()
         settle()  # once more: what was made of the first calls lives as long, too
         host, port = sock.getsockname()[:2]
-        started(Started(host, port, self.recovered, self.refusing()))
+        wrong = self._certificate.not_valid(self._clock.now_ms()) if self._certificate else ""
+        started(Started(host, port, self.recovered, self.refusing(), wrong))
 
     async def _expire(self, commit: GroupCommit, backend: Backend) -> None:
         """Own the loop of retention: old segments go once history has read them."""

@@ -231,7 +231,7 @@ class Server:
             ssl_handshake_timeout=HANDSHAKE_S_MAX if context else None,
         )
 
-    async def renew(self, *, asked: bool) -> None:
+    async def renew(self, now_ms: int, *, asked: bool) -> None:
         """Read the certificate anew, if its files have changed or the operator ``asked``.
 
         One that cannot be used is not taken: the old one stays.
@@ -246,6 +246,8 @@ class Server:
             return
         await self._listen(context)
         _log.info("the listener's certificate was read anew")
+        if wrong := certificate.not_valid(now_ms):
+            _log.warning("%s", wrong)
 
     def sweep(self, now_s: float) -> None:
         """Give up clients that are silent at ``now_s``, the loop's time; called every second."""
@@ -253,11 +255,13 @@ class Server:
             connection.check(now_s)
 
 
-def stop_on_signals(stop: Callable[[], None]) -> None:
-    """Have SIGTERM and SIGINT call ``stop``."""
+def stop_on_signals(stop: Callable[[], None], *, hang_up: bool) -> None:
+    """Have SIGTERM and SIGINT call ``stop``; ``hang_up``: SIGHUP too, but not under nohup."""
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
+    if hang_up and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        loop.add_signal_handler(signal.SIGHUP, stop)
 
 
 def raise_open_files_limit() -> None:

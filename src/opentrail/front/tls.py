@@ -5,6 +5,8 @@ TLS 1.2 is the oldest that AWS's own endpoints take.
 """
 
 import asyncio
+import datetime as dt
+import os
 import ssl
 from pathlib import Path
 from typing import cast
@@ -45,6 +47,8 @@ class Certificate:
         """Return a context made of what the files say now. Raises: UsageError."""
         listen = self._listen
         self._seen = self._look()
+        for name in ("tls_cert", "tls_key", "tls_client_ca"):
+            _refuse_unreadable(f"listen.{name}", getattr(listen, name))
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.set_alpn_protocols(["http/1.1"])
@@ -64,6 +68,22 @@ class Certificate:
         """Whether the files are others than those that were read last."""
         return self._look() != self._seen
 
+    def not_valid(self, now_ms: int) -> str:
+        """Return what to tell of a certificate that clients refuse at ``now_ms``; "": of none.
+
+        It is taken all the same: what is wrong may be this machine's clock.
+        """
+        file = Path(self._listen.tls_cert)
+        try:
+            # A pipe was read already.
+            first = x509.load_pem_x509_certificates(file.read_bytes() if file.is_file() else b"")[0]
+        except (OSError, ValueError):  # OpenSSL took it all the same
+            return ""
+        begins, ends = first.not_valid_before_utc, first.not_valid_after_utc
+        if begins <= dt.datetime.fromtimestamp(now_ms / 1000, dt.UTC) <= ends:
+            return ""
+        return f"clients refuse the certificate in listen.tls_cert, valid from {begins} to {ends}"
+
     def _look(self) -> list[tuple[int, int, int]]:
         found = []
         for file in self._files:
@@ -74,6 +94,13 @@ class Certificate:
             else:
                 found.append((stat.st_mtime_ns, stat.st_ino, stat.st_size))
         return found
+
+
+def _refuse_unreadable(setting: str, file: str) -> None:
+    """Say which file it is, as OpenSSL does not. Raises: UsageError."""
+    if file and not os.access(file, os.R_OK):
+        why = "cannot be read by this user" if Path(file).exists() else "is not there"
+        raise UsageError(f"{setting}: {file} {why}")
 
 
 def _no_password() -> str:
