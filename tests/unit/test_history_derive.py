@@ -145,3 +145,29 @@ def test_odd_types_hide_only_themselves():
     found = derived(userIdentity="root", awsRegion=7, readOnly="true", resources={"a": 1})
     assert (found.username, found.region, found.read_only) == ("", "", "true")
     assert found.event_name == "CreateModel"
+
+
+AGGREGATED = (
+    b'{"eventVersion":"1.0","accountId":"111122223333","eventId":"e","eventCategory":"Aggregated",'
+    b'"eventType":"AwsAggregatedEvent","awsRegion":"us-west-2","eventSource":"s3.amazonaws.com",'
+    b'"timeWindow":{"windowStart":"2026-01-31T12:00:00Z","windowEnd":"2026-01-31T12:05:00Z"}}'
+)
+
+
+def test_aggregated_events_are_of_the_time_where_their_window_begins():
+    found = derive(AGGREGATED)
+    assert found is not None
+    assert (found.account, found.region, found.category) == (
+        "111122223333",
+        "us-west-2",
+        "Aggregated",
+    )
+    assert found.event_time_s == epoch_s("2026-01-31T12:00:00Z")
+    assert (found.event_id, found.event_source) == ("e", "s3.amazonaws.com")
+
+
+@pytest.mark.parametrize(
+    ("there", "instead"), [(b"Aggregated", b"Data"), (b"2026-01-31T12:00:00Z", b""), (b'"e"', b"1")]
+)
+def test_what_is_no_aggregated_event_has_no_time(there: bytes, instead: bytes):
+    assert derive(AGGREGATED.replace(there, instead)) is None

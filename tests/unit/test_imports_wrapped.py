@@ -58,7 +58,26 @@ WRAPPED: dict[str, object] = {
     },
     "CloudWatch Logs Insights, exported": [{"@timestamp": "x", "@message": text} for text in TEXTS],
     "Graylog": [{"version": "1.1", "short_message": "x", "full_message": text} for text in TEXTS],
-    "Wazuh": [{"location": "Wazuh-AWS", "full_log": text} for text in TEXTS],
+    "Wazuh": [{"location": "x", "full_log": text} for text in TEXTS],
+    "LogScale": [{"@timestamp": 1, "#repo": "x", "@rawstring": text} for text in TEXTS],
+    "Sumo Logic": {"fields": [], "messages": [{"map": {"_raw": t, "_size": "9"}} for t in TEXTS]},
+    "Pub/Sub": {
+        "receivedMessages": [
+            {"ackId": "1", "message": {"data": base64.b64encode(each).decode()}}
+            for each in (ONE, TWO)
+        ]
+    },
+    "OpenTelemetry": {
+        "resourceLogs": [
+            {
+                "resource": {"attributes": [{"key": "k", "value": {"stringValue": "v"}}]},
+                "scopeLogs": [{"scope": {}, "logRecords": [{"body": {"stringValue": text}}]}],
+            }
+            for text in TEXTS
+        ]
+    },
+    "RunReveal": [{"sourceType": "aws-cloudtrail", "rawLog": text} for text in TEXTS],
+    "Azure": [{"TimeGenerated": "x", "RawData": text} for text in TEXTS],
     "Loki": [{"labels": {"job": "x"}, "line": text, "timestamp": "x"} for text in TEXTS],
     "OCSF with the event that it was made of": [{"class_uid": 6003, "raw_data": t} for t in TEXTS],
     "texts beside another": [
@@ -98,6 +117,31 @@ def test_records_are_taken_out_of_tools_that_keep_them_as_objects():
         found = list(records_of(json.dumps(shape).encode()))
         assert [json.loads(each) for each in found if isinstance(each, bytes)] == there
         assert len(found) == len(there)
+
+
+def test_what_a_tool_shows_twice_is_taken_once_as_it_came():
+    there = [json.loads(text) for text in TEXTS]
+    wazuh = [{"integration": "aws", "aws": each} for each in there]
+    apart = {"eventTime": "2026", "n": "70"}
+    shapes: list[object] = [
+        [{"data": {"aws": apart}, "full_log": json.dumps(each)} for each in wazuh],
+        [{"data": each} for each in wazuh],
+        [{"data": each, "full_log": "nothing"} for each in wazuh],
+        [{"_id": "1", "message": text, "attributes": apart} for text in TEXTS],
+        [{"_id": "1", "message": "", "attributes": each} for each in there],
+        {"data": [{"type": "log", "attributes": {"attributes": each}} for each in there]},
+    ]
+    for shape in shapes:
+        found = list(records_of(json.dumps(shape).encode()))
+        assert [json.loads(each) for each in found if isinstance(each, bytes)] == there
+        assert len(found) == len(there)
+
+
+def test_aggregated_events_have_a_time_window_instead_of_a_time():
+    each = b'{"eventVersion":"1.0","eventCategory":"Aggregated","timeWindow":{},"summary":{}}'
+    data = b"[%b, %b]" % (each, each)
+    assert list(records_of(data)) == [each, each]
+    assert list(records_of(b'{"Records":[%b]}' % each)) == [each]
 
 
 def test_eventbridge_in_cloudwatch_logs_and_in_a_queue():

@@ -38,6 +38,18 @@ class Indexed(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     event_category: str = ""
 
 
+class _TimeWindow(msgspec.Struct, frozen=True, rename="camel"):
+    window_start: str = ""
+
+
+class _Sum(msgspec.Struct, frozen=True, rename="camel"):
+    """What aggregated events have in the place of fields of ``Indexed``."""
+
+    time_window: _TimeWindow = _TimeWindow()
+    event_id: str = ""
+    account_id: str = ""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Caller:
     """What Event history knows of a ``userIdentity``. Equal only to itself, so cheap as a key."""
@@ -48,14 +60,36 @@ class Caller:
 
 
 _decode = msgspec.json.Decoder(Indexed).decode
+_decode_sum = msgspec.json.Decoder(_Sum).decode
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 def indexed(data: bytes) -> Indexed | None:
     """Return what the index reads of the record ``data``; None when it is no JSON object."""
     try:
-        return _decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        read = _decode(data)
+    except _UNREADABLE:
         return _patient(data)
+    return read if read.event_time else _of_sum(read, data)
+
+
+def _of_sum(read: Indexed, data: bytes) -> Indexed:
+    """Return what the index reads of an aggregated event, if it is one: it has no eventTime.
+
+    Its time is where its window begins. Source: CloudTrail User Guide, "Aggregating data events".
+    """
+    if read.event_category != "Aggregated":
+        return read
+    try:
+        found = _decode_sum(data)
+    except _UNREADABLE:
+        return read
+    return msgspec.structs.replace(
+        read,
+        event_time=found.time_window.window_start,
+        event_id=read.event_id or found.event_id,
+        recipient_account_id=read.recipient_account_id or found.account_id,
+    )
 
 
 def _patient(data: bytes) -> Indexed | None:

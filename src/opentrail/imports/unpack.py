@@ -142,8 +142,11 @@ def _wrapped(value: Value) -> Iterable[Found] | None:
     if wrapped.is_meant(name for name, _ in parts):
         return _itself(value)  # it is not JSON, else it were a record
     carriers = [each for each in parts if each[0] in wrapped.CARRIERS]
-    inside = [_carried(value.inside(*part), name) for name, part in carriers]
-    found = [each for each in inside if each is not None]
+    inside = [(name, _carried(value.inside(*part), name)) for name, part in carriers]
+    there = {name for name, each in inside if each is not None}
+    found = [
+        each for name, each in inside if each is not None and wrapped.COPIES.get(name) not in there
+    ]
     return chain.from_iterable(found) if found else None
 
 

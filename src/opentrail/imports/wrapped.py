@@ -20,6 +20,8 @@ PACKED_BYTES_MAX = 64 * 1024 * 1024
 """Of what is packed in a JSON value: CloudWatch Logs sends 1 MB at once, unpacked 6 MB."""
 RECORD = "eventTime"
 """What a record has, and none of those."""
+_SUM = frozenset(("eventVersion", "timeWindow", "summary"))
+"""What an aggregated event has instead (User Guide, "Aggregating data events")."""
 LOG_FILE = "Records"
 PACKED = frozenset(("data", "Data"))
 """In base64, and gzipped if CloudWatch Logs made it."""
@@ -29,16 +31,23 @@ CARRIERS = frozenset(
         *("logEvents", "events", "message", "awslogs"),  # CloudWatch Logs
         *("results", "value", "@message"),  # its Insights: what get-query-results prints; exported
         *("message", "log", "line"),  # log shippers, Docker, Loki
-        *("full_message", "full_log", "raw_data"),  # Graylog, Wazuh, OCSF
+        *("full_message", "raw_data"),  # Graylog, OCSF
+        *("full_log", "aws"),  # Wazuh: what its module for AWS makes
         *("Events", "CloudTrailEvent"),  # LookupEvents
         *("Messages", "Body", "body", "Sns", "Message"),  # SQS, SNS
         *("kinesis", "records", *PACKED),  # Kinesis, Firehose
         *("result", "results", "_raw", "event"),  # Splunk, and what is sent to it
         *("responses", "hits", "_source", "doc"),  # Elasticsearch
         *("event", "original", "event.original", "message"),  # its Common Schema
+        *("attributes", "@rawstring", "rawLog", "RawData"),  # Datadog, LogScale, RunReveal, Azure
+        *("messages", "map"),  # Sumo Logic: what its Search Job API answers
+        *("receivedMessages", "message"),  # Pub/Sub
+        *("resourceLogs", "scopeLogs", "logRecords", "stringValue"),  # OpenTelemetry
     )
 )
 """Of each, whatever it holds: a list, an object, or either as a text."""
+COPIES = {"data": "full_log", "attributes": "message"}
+"""Members that hold once more, taken apart, what another one has as it came: Wazuh's, Datadog's."""
 _ACTIONS = frozenset(("index", "create", "update", "delete"))
 _OF_ACTIONS = frozenset(
     (
@@ -80,7 +89,7 @@ def other_event(fields: codec.Fields) -> str:
 def is_meant(names: Iterable[str]) -> bool:
     """Whether an object with these ``names`` is a record, or were one if it were JSON."""
     there = frozenset(names)
-    return RECORD in there and LOG_FILE not in there
+    return (RECORD in there or there >= _SUM) and LOG_FILE not in there
 
 
 def is_beside(members: Sequence[tuple[str, parts.Part]]) -> bool:
