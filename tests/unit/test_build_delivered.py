@@ -110,3 +110,12 @@ def test_what_a_model_answers_is_not_in_the_message_of_its_error(operation, mess
 def test_who_was_wrong_is_said_as_ec2_does(status, code, shown):
     answer = f"<Response><Errors><Error><Code>{code}</Code></Error></Errors></Response>".encode()
     assert called("ec2", "DescribeInstances", {}, answer, status=status)["errorCode"] == shown
+
+
+def test_organizations_masks_who_an_account_is_for():
+    params = {"Email": "ada@example.com", "AccountName": "Prod"}
+    answer = json.dumps({"CreateAccountStatus": {"Id": "car-1", "AccountName": "Prod"}}).encode()
+    shown = called("organizations", "CreateAccount", params, answer)
+    assert shown["requestParameters"] == {"email": "****", "accountName": "****"}
+    status = {"id": "car-1", "accountName": "****"}
+    assert shown["responseElements"] == {"createAccountStatus": status}

@@ -266,7 +266,7 @@ VERSION_ROWS = {
     "CloudTrail, CloudWatch Logs, CodeBuild, ECS, IAM, Invoicing, KMS, Lambda, S3, Secrets Manager": (
         "cloudtrail codebuild ecs iam invoicing kms lambda logs s3 secretsmanager"
     ),
-    "EC2": "ec2",
+    "EC2, Roles Anywhere, Route 53": "ec2 rolesanywhere route53",
     "EKS, Organizations": "eks organizations",
 }
 """Row of the table in docs/records.md -> how the services begin that it speaks of."""

@@ -31,32 +31,15 @@ def as_sent(value: object) -> object:
     return value
 
 
-def _hidden(_value: object) -> object:
-    return Redaction.HIDDEN.value
+def _constant(text: str) -> Writer:
+    def write(_value: object) -> object:
+        return text
 
-
-def _stars(_value: object) -> object:
-    return Redaction.STARS.value
-
-
-def _removed(_value: object) -> object:
-    return Redaction.REMOVED.value
-
-
-def _asterisks(_value: object) -> object:
-    return Redaction.ASTERISKS.value
-
-
-def _withheld(_value: object) -> object:
-    return Redaction.WITHHELD.value
+    return write
 
 
 REDACTIONS: dict[Redaction, Writer | None] = {
-    Redaction.HIDDEN: _hidden,
-    Redaction.STARS: _stars,
-    Redaction.REMOVED: _removed,
-    Redaction.ASTERISKS: _asterisks,
-    Redaction.WITHHELD: _withheld,
+    **{kind: _constant(kind.value) for kind in Redaction},
     Redaction.OMITTED: None,
 }
 """What stands for a sensitive value; None: nothing does."""

@@ -52,6 +52,8 @@ class Redaction(Enum):
     """What newer services write."""
     REMOVED = "<sensitiveDataRemoved>"
     """What EC2 writes."""
+    MASKED = "****"
+    """What Organizations writes."""
     ASTERISKS = "**********"
     """What Polly writes."""
     WITHHELD = "***OMITTED***"

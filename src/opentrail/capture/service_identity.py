@@ -38,7 +38,9 @@ IAM = ServiceRules(
     redaction=Redaction.OMITTED,
     drop=frozenset({"AuthenticationCode1", "AuthenticationCode2"}),
 )
-ORGANIZATIONS = ServiceRules(event_version="1.09", unparsed_errors=_DENIED)
+ORGANIZATIONS = ServiceRules(
+    event_version="1.09", redaction=Redaction.MASKED, unparsed_errors=_DENIED
+)
 
 _KEY = Named(
     "AWS::KMS::Key",
