@@ -12,8 +12,8 @@ from typing import Protocol, cast
 import msgspec
 
 from opentrail.capture.tuning import Child, Family
-from opentrail.errors import Unavailable
-from opentrail.objects.driver import ClientSpec, make_client
+from opentrail.errors import ClientError, Unavailable
+from opentrail.objects.driver import KEY_REFUSED, ClientSpec, make_client
 from opentrail.objects.s3 import CALL_ERRORS, mapped
 from opentrail.objects.table import check_profile
 
@@ -74,14 +74,18 @@ class SageMaker:
 
     def family(self, account: str, region: str, name: str) -> Family:
         """See ``TuningJobs``. The job's status is from before its training jobs were listed."""
+        place = self._profile(account), region
         try:
-            client = self._client(self._profile(account), region)
+            client = self._client(*place)
             job = msgspec.convert(
                 client.describe_hyper_parameter_tuning_job(HyperParameterTuningJobName=name), _Job
             )
             return Family(job.arn, job.status, _children(client, name))
         except CALL_ERRORS as error:
-            raise mapped(error, "SageMaker") from error
+            found = mapped(error, "SageMaker")
+            if isinstance(found, ClientError) and found.code in KEY_REFUSED:
+                self._clients.pop(place, None)  # the key may have been rotated
+            raise found from error
         except (msgspec.ValidationError, ValueError) as error:
             raise Unavailable("SageMaker answered what cannot be read") from error
 
