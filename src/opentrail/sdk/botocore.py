@@ -40,7 +40,10 @@ NO_RESPONSE = "NoResponse"
 _log = logging.getLogger("opentrail.sdk")
 _CONTEXT = "opentrail"
 _MODULE = __name__
-_CREDENTIAL = re.compile(r"Credential=([^/,\s]{1,128})/\d{8}/([^/,\s]{0,64})/([^/,\s]{0,64})/")
+_CREDENTIAL = re.compile(
+    r"Credential=([^/,\s]{1,128})/\d{8}/(?:([^/,\s]{0,64})/)?([^/,\s]{0,64})/aws4_request"
+)
+"""SigV4a names no region."""
 _SIGV4 = "AWS4-"
 _MANAGEMENT = "Management"
 KEYS_CACHED = 64
@@ -59,8 +62,10 @@ class _Call:
     """Where it goes when nobody tells of its end."""
     attempts: list[Fields] = field(default_factory=list)
     count: int = 0
+    """Attempts that were made; 0: it was never sent, so that it is no call yet."""
     access_key_id: str = ""
     region: str = ""
+    """What the signature names; the client's where there is none."""
     signing_name: str = ""
     user_agent: str = ""
     host: str = ""
@@ -126,7 +131,8 @@ class Plugin:
         if self._broken_off:
             self.tell_of_broken_off()
         if isinstance(context, dict) and isinstance(params, dict):
-            context[_CONTEXT] = _Call(model, dict(params), self._broken_off)
+            call = context[_CONTEXT] = _Call(model, dict(params), self._broken_off)
+            call.region = context.get("client_region") or ""
 
     def tell_of_broken_off(self) -> None:
         """Record the calls of which nobody told the end; the next call or the program's end does this."""
@@ -146,7 +152,8 @@ class Plugin:
             if signed.startswith(_SIGV4):
                 found = _credential(signed.partition(",")[0])
                 if found is not None:
-                    call.access_key_id, call.region, call.signing_name = found
+                    call.access_key_id, region, call.signing_name = found
+                    call.region = region or call.region
             call.user_agent = _string(headers.get("User-Agent", ""))
             call.host = request.url.split("/", 3)[2].rpartition("@")[2]
 
@@ -170,17 +177,20 @@ class Plugin:
     def _end(self, parsed: Untyped, context: Untyped, **_: Untyped) -> None:
         with self._guard:
             call = context.pop(_CONTEXT, None)
-            if call is None:
-                return
+            if call is None or not call.count:
+                return  # nothing was sent: a stub has answered
             error = parsed.get("Error")
             said = (error.get("Code") or "Unknown", error.get("Message") or "") if error else ()
             self._record(call, tuple(map(str, said)), parsed)
 
     def _failed(self, exception: Untyped, context: Untyped, **_: Untyped) -> None:
-        """Record a call that got no answer: nobody knows whether it took effect, or it never left."""
+        """Record a call that got no answer: nobody knows whether it took effect.
+
+        One that could not even be signed was never sent.
+        """
         with self._guard:
             call = context.pop(_CONTEXT, None)
-            if call is not None:
+            if call is not None and call.count:
                 self._record(call, (type(exception).__name__, ""), {})
 
     def _record(self, call: _Call, error: tuple[str, ...], parsed: dict[str, Any]) -> None:
@@ -244,7 +254,7 @@ def _request_id(headers: Untyped) -> str:
 def _credential(beginning: str) -> tuple[str, str, str] | None:
     """Return the id of a key, the region and the service that a signature's first part names."""
     found = _CREDENTIAL.search(beginning)
-    return None if found is None else (found[1], found[2], found[3])
+    return None if found is None else (found[1], found[2] or "", found[3])
 
 
 @dataclass(frozen=True, slots=True)
