@@ -30,6 +30,7 @@ class Endpoint(BaseHTTPRequestHandler):
         else:
             status, body = 403, REFUSED
         self.send_response(status)
+        self.send_header("ETag", '"8d777f385d3dfec8815d20f7496026dc"')
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)

@@ -86,6 +86,9 @@ def test_what_a_credential_process_printed_is_not_told():
     assert "check the bucket's settings" in str(error)
 
 
+PUT = {"ETag": '"8d777f385d3dfec8815d20f7496026dc"'}
+
+
 class Client:
     """Answers what it is told to, and keeps what it was asked."""
 
@@ -102,7 +105,7 @@ class Client:
 
 
 def test_the_request_of_a_put():
-    client = Client({})
+    client = Client(PUT)
     how = Put(kms_key_id="arn:key", kms_context={"aws:cloudtrail:arn": "arn:trail"})
     S3Bucket(client, "b", "AES256").put("k", b"data", how)
     context = base64.b64decode(client.asked.pop("SSEKMSEncryptionContext"))
@@ -124,7 +127,7 @@ def test_the_request_of_a_put():
 
 @pytest.mark.parametrize("encryption", ["", "AES256"])
 def test_an_encryption_is_asked_for_only_where_the_bucket_is_set_so(encryption):
-    client = Client({})
+    client = Client(PUT)
     S3Bucket(client, "b", encryption).put("k", b"", Put())
     assert client.asked.get("ServerSideEncryption", "") == encryption
 

@@ -127,7 +127,7 @@ def copies(count):
 
 
 def test_the_bus_gets_ten_at_once_as_cloudtrail_words_them():
-    calls = Recorded({"FailedEntryCount": 0, "Entries": []})
+    calls = Recorded(failing(*[""] * ENTRIES_MAX))
     EventsTarget(calls, TargetSetting(events=True)).send(TRAIL, copies(ENTRIES_MAX), 0)
     ((service, operation, arguments),) = calls.asked
     assert (service, operation) == (Service("events", "us-east-1"), "put_events")
@@ -200,7 +200,8 @@ def test_what_somebody_can_mend_is_held(answers):
 
 
 def test_what_a_bus_refuses_for_good_is_counted_and_the_feed_goes_on():
-    calls = Recorded(failing("", "MalformedDetail"), *[failing("MalformedDetail")] * 2)
+    refusals = [failing("MalformedDetail")] * 2
+    calls = Recorded(failing("", "MalformedDetail"), *refusals, failing(""))
     world = TargetWorld((), (EventsTarget(calls, TargetSetting(events=True)),))
     connected_trail(world)
     for _ in range(2):
@@ -317,6 +318,13 @@ def test_a_receiver_that_is_not_there_is_unavailable():
         {"url": "https://user:secret@example.com/"},
         {"url": "https://"},
         {"url": "http://[::1"},
+        {"url": "https://example.com:99999/"},
+        {"url": "https://example.com:https/"},
+        {"url": "https://a..example/"},
+        {"url": f"https://{'a' * 64}.example/"},
+        {"url": "https://example.com/h\u00f6k"},
+        {"url": "https://example.com/?a b"},
+        {"url": "https://user:secret@\u2100.example/"},
         {"url": "https://example.com/#part"},
         {"ca": "/no/such/file"},
     ],

@@ -5,9 +5,13 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 import botocore.session
+import msgspec
 from botocore import exceptions as driver
+from botocore.awsrequest import AWSResponse
 from botocore.config import Config
 from botocore.credentials import ReadOnlyCredentials
+from botocore.model import OperationModel
+from botocore.parsers import ResponseParserError
 
 from opentrail.errors import Unavailable, UsageError
 
@@ -24,6 +28,10 @@ KEY_REFUSED = frozenset(
     | {"UnrecognizedClientException", "InvalidClientTokenId"}
 )
 """Answers to a key that was rotated: a client that is made anew reads the shared files again."""
+LET_THROUGH = (OSError, LookupError, ValueError, TypeError, AttributeError)
+"""What botocore does not catch: a credential process that cannot be run or prints no JSON object, an
+answer that is of no AWS service."""
+_ERROR_MIN = 300
 _HINT = "check the settings and the AWS shared files, then restart"
 
 
@@ -61,7 +69,7 @@ def make_client(spec: ClientSpec) -> object:
     key_id, secret, token = spec.key
     session = botocore.session.Session(profile=spec.credentials_profile or None)
     try:
-        return session.create_client(
+        client = session.create_client(
             spec.service,
             region_name=spec.region,
             endpoint_url=spec.endpoint or None,
@@ -71,10 +79,26 @@ def make_client(spec: ClientSpec) -> object:
             aws_secret_access_key=secret or None,
             aws_session_token=token or None,
         )
-    except (driver.BotoCoreError, ValueError) as error:
+    except (driver.BotoCoreError, *LET_THROUGH) as error:
         raise Unavailable(
             f"no {spec.service} client for {spec.endpoint or spec.region}: {error}", _HINT
         ) from error
+    client.meta.events.register("after-call", _refuse_pages)
+    return client
+
+
+def _refuse_pages(http_response: AWSResponse, model: OperationModel, **_more: object) -> None:
+    """Raise ResponseParserError for what is no answer of a JSON protocol, or half of one.
+
+    botocore takes both, and a proxy's page, for an answer that says nothing: for a success.
+    """
+    is_json = model.service_model.protocol == "json" and model.output_shape is not None
+    if not is_json or http_response.status_code >= _ERROR_MIN:
+        return
+    try:
+        msgspec.json.decode(http_response.content, type=dict[str, msgspec.Raw])
+    except msgspec.MsgspecError as error:
+        raise ResponseParserError("an answer that is no JSON object") from error
 
 
 def has_credentials(profile: str) -> bool:
@@ -87,7 +111,7 @@ def credentials_of(profile: str) -> ReadOnlyCredentials | None:
     try:
         found = botocore.session.Session(profile=profile or None).get_credentials()
         return None if found is None else found.get_frozen_credentials()
-    except driver.BotoCoreError as error:
+    except (driver.BotoCoreError, *LET_THROUGH) as error:
         raise Unavailable(f"no credentials: {type(error).__name__}", _HINT) from error
 
 

@@ -18,6 +18,7 @@ from botocore.parsers import ResponseParserError
 from opentrail.clock import Clock
 from opentrail.errors import ClientError, Unavailable
 from opentrail.objects.base import Head, Listed, Put
+from opentrail.objects.driver import LET_THROUGH
 from opentrail.objects.names import OBJECT_BYTES_MAX
 
 PAGE_KEYS = 1000
@@ -134,7 +135,7 @@ class S3Bucket:
     def put(self, key: str, data: bytes, how: Put) -> None:
         """See ``Bucket``."""
         digest = hashlib.md5(data, usedforsecurity=False).digest()
-        _call(
+        answer = _call(
             self._client.put_object,
             Bucket=self.name,
             Key=key,
@@ -148,11 +149,14 @@ class S3Bucket:
             **self._encrypted(how),
             **(self._lock.words() if self._lock is not None and data else {}),
         )
+        if not answer.get("ETag"):
+            # A page of whatever stands before the S3, with status 200: nothing was put.
+            raise Unavailable(f"{_ENDPOINT} does not answer PutObject as S3 does")
 
     def get(self, key: str) -> tuple[Head, bytes]:
         """See ``Bucket``. Raises: ClientError EntityTooLarge: more than OBJECT_BYTES_MAX."""
         answer = _call(self._client.get_object, Bucket=self.name, Key=key)
-        head = msgspec.convert(answer, _ObjectAnswer).head()
+        head = _object_of(answer)
         body = cast("_Body", answer["Body"])
         if head.size > OBJECT_BYTES_MAX:
             body.close()
@@ -162,7 +166,7 @@ class S3Bucket:
     def head(self, key: str) -> Head:
         """See ``Bucket``."""
         answer = _call(self._client.head_object, Bucket=self.name, Key=key)
-        return msgspec.convert(answer, _ObjectAnswer).head()
+        return _object_of(answer)
 
     def list(self, prefix: str, after: str = "", limit: int = 1000) -> Iterator[Listed]:
         """See ``Bucket``. One request for every PAGE_KEYS objects.
@@ -204,6 +208,14 @@ class S3Bucket:
             "SSEKMSKeyId": how.kms_key_id,
             **({"SSEKMSEncryptionContext": context} if how.kms_context else {}),
         }
+
+
+def _object_of(answer: Answer) -> Head:
+    """Return what is said of an object. Raises: Unavailable: nothing that S3 says."""
+    try:
+        return msgspec.convert(answer, _ObjectAnswer).head()
+    except msgspec.ValidationError as error:
+        raise Unavailable(f"{_ENDPOINT} does not tell of an object as S3 does") from error
 
 
 def _page_of(answer: Answer) -> _Page:
@@ -275,14 +287,12 @@ DRIVER_ERRORS: tuple[tuple[type[Exception], str], ...] = (
 """botocore's error -> an S3 code (one word), or the hint with which the outcome is unknown."""
 
 
-CALL_ERRORS = (driver.ClientError, driver.BotoCoreError, ResponseParserError)
-"""What a call of a client raises. The last: an answer that was cut short, or is of no AWS service."""
+CALL_ERRORS = (driver.ClientError, driver.BotoCoreError, ResponseParserError, *LET_THROUGH)
+"""What a call of a client raises. ResponseParserError: an answer that was cut short, or is of no AWS
+service."""
 
 
-def mapped(
-    error: driver.ClientError | driver.BotoCoreError | ResponseParserError,
-    who: str = _ENDPOINT,
-) -> ClientError | Unavailable:
+def mapped(error: Exception, who: str = _ENDPOINT) -> ClientError | Unavailable:
     """Return what a caller is to see of botocore's ``error``; ``who`` was called.
 
     The texts of credential errors may quote what a credential process printed: only their kind
@@ -294,7 +304,7 @@ def mapped(
         # Its text holds the answer, which may hold a secret.
         return Unavailable(f"{who} answered what cannot be read")
     kind = type(error).__name__
-    found = next(said for known, said in DRIVER_ERRORS if isinstance(error, known))
+    found = next((s for known, s in DRIVER_ERRORS if isinstance(error, known)), _CHECK_SETTINGS)
     if found and " " not in found:
         return ClientError(found, f"{kind}: {error}")
     if found:

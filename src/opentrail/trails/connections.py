@@ -8,7 +8,7 @@ import msgspec
 
 from opentrail.errors import ClientError
 from opentrail.trails.flight import KMS_CONTEXT_KEY
-from opentrail.trails.target_client import Clients, Service
+from opentrail.trails.target_client import Clients, Service, answer_as
 from opentrail.trails.target_logs import LogsTarget
 from opentrail.trails.target_sns import SnsTarget
 from opentrail.trails.trail import Trail
@@ -67,7 +67,7 @@ class Connections:
         kms = Service("kms", region)
         try:
             answer = self._clients.call(kms, "describe_key", KeyId=trail.kms_key_id)
-            key = msgspec.convert(answer, _Described).key_metadata
+            key = answer_as(answer, _Described, "kms").key_metadata
             _check_usable(key)
             self._clients.call(
                 kms,

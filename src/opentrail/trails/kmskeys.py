@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Protocol, cast
 
 import msgspec
-from botocore import exceptions as driver
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
@@ -24,7 +23,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from opentrail.errors import ClientError, Unavailable
 from opentrail.objects.driver import ClientSpec, make_client
-from opentrail.objects.s3 import mapped
+from opentrail.objects.s3 import CALL_ERRORS, mapped
 from opentrail.trails.digest_setting import DigestSetting
 from opentrail.trails.keys import KEY_BITS, DigestKeys, PublicKey, Signers, public_key
 
@@ -145,7 +144,7 @@ def kms_client(setting: DigestSetting) -> KmsClient:
 def _call(operation: Callable[..., Answer], **arguments: object) -> Answer:
     try:
         return operation(**arguments)
-    except (driver.ClientError, driver.BotoCoreError) as error:
+    except CALL_ERRORS as error:
         found = mapped(error, "KMS")
     if isinstance(found, ClientError):
         raise ClientError(f"KMS.{found.code}", found.message, found.status)

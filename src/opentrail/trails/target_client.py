@@ -5,11 +5,12 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import TypeVar
 
 import msgspec
 
 from opentrail.clock import Clock
-from opentrail.errors import ClientError
+from opentrail.errors import ClientError, Unavailable
 from opentrail.objects.driver import KEY_REFUSED, ClientSpec, has_credentials, make_client
 from opentrail.objects.s3 import CALL_ERRORS, mapped
 from opentrail.trails.target_setting import TargetSetting
@@ -21,6 +22,7 @@ EXPIRES_EARLY_S = 300
 """A role is assumed anew this long before its session ends."""
 
 Answer = Mapping[str, object]
+KindT = TypeVar("KindT")
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,4 +132,13 @@ class Clients:
         answer = self.call(
             sts, "assume_role", RoleArn=service.role_arn, RoleSessionName=SESSION_NAME
         )
-        return msgspec.convert(answer, _Assumed).credentials
+        return answer_as(answer, _Assumed, "sts").credentials
+
+
+def answer_as(answer: Answer, kind: type[KindT], who: str) -> KindT:
+    """Return what ``who`` answered. Raises: Unavailable: it is of no form that is known."""
+    try:
+        return msgspec.convert(answer, kind)
+    except msgspec.ValidationError as error:
+        # Its text names members and types, never what they are.
+        raise Unavailable(f"{who} answered in no form that is known: {error}") from error

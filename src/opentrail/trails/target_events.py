@@ -14,7 +14,7 @@ from opentrail.errors import ClientError, Unavailable
 from opentrail.event.place import category_of
 from opentrail.event.record import Record
 from opentrail.trails.target import Copied
-from opentrail.trails.target_client import Clients, Service
+from opentrail.trails.target_client import Clients, Service, answer_as
 from opentrail.trails.target_setting import TargetSetting
 from opentrail.trails.trail import Trail
 
@@ -89,7 +89,7 @@ class EventsTarget:
         """
         taken, refused = False, list[_Result]()
         for _ in range(TRIES_MAX):
-            results = zip(records, self._results(service, records), strict=False)
+            results = zip(records, self._results(service, records), strict=True)
             failed = [(copied, result) for copied, result in results if result.error_code]
             taken = taken or len(failed) < len(records)
             records = [copied for copied, _ in failed]
@@ -115,7 +115,10 @@ class EventsTarget:
             if len(records) == 1 or _is_denial(error.code):
                 return [_Result(error_code=error.code, error_message=error.message)] * len(records)
             return [result for each in records for result in self._results(service, [each])]
-        return msgspec.convert(answer, _Answer).entries or [_Result()] * len(records)
+        results = answer_as(answer, _Answer, "events").entries
+        if len(results) != len(records):
+            raise Unavailable(f"events told of {len(results)} entries of {len(records)}")
+        return results
 
     def _entry(self, copied: Copied) -> dict[str, object]:
         record = copied.record

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the operator says of targets beside buckets. Without the driver, so that it loads at once."""
 
+import re
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -13,6 +14,8 @@ SECRET_CHARS_MIN = 16
 """What signs messages must not be guessed."""
 RETENTION_DAYS_MAX = 3653
 """CloudWatch Logs' longest."""
+_SENDABLE = re.compile(r"[\x21-\x7e]*")
+"""What a request line may have."""
 
 
 class TargetSetting(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -72,11 +75,22 @@ def check_webhook(name: str, setting: WebhookSetting) -> None:
         raise UsageError(f"webhooks.{name}.secret: it needs {SECRET_CHARS_MIN} characters or more")
     if setting.ca and not Path(setting.ca).is_file():
         raise UsageError(f"webhooks.{name}.ca: there is no file {setting.ca!r}")
+    wrong = _url_fault(setting.url)
+    if wrong:
+        raise UsageError(f"webhooks.{name}.url: {wrong}")
+
+
+def _url_fault(url: str) -> str:
+    """Return why no request can go to ``url``; "" when one can."""
+    if "@" in re.split("[/?#]", url.partition("://")[2])[0]:
+        return "it must not have a user name or password"  # nor is one shown
     try:
-        parts = urlsplit(setting.url)
-    except ValueError as error:
-        raise UsageError(f"webhooks.{name}.url: {error}") from error
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.fragment:
-        raise UsageError(f"webhooks.{name}.url: it is not an http(s) URL")
-    if "@" in parts.netloc:  # and is not shown: it may have a password
-        raise UsageError(f"webhooks.{name}.url: it must not have a user name or password")
+        parts = urlsplit(url)
+        host, _port = (parts.hostname or "").encode("idna"), parts.port
+    except ValueError as error:  # a port that is none, a host with an empty label
+        return str(error)
+    if parts.scheme not in ("http", "https") or not host or parts.fragment:
+        return "it is not an http(s) URL"
+    if not _SENDABLE.fullmatch(parts.path + parts.query):
+        return "what is no printable ASCII must be written as %XX"
+    return ""

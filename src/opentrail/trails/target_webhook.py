@@ -72,7 +72,12 @@ class Webhook:
     def _post(self, body: bytes, headers: dict[str, str]) -> None:
         parts = urlsplit(self._setting.url)
         path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        connection = self._connection(parts.scheme, parts.netloc)
+        try:
+            connection = self._connection(parts.scheme, parts.netloc)
+        except (OSError, http.client.HTTPException) as error:
+            # Certificates that are gone, say: the file may be back the next time.
+            kind = type(error).__name__
+            raise Unavailable(f"{self.name}: the receiver cannot be asked: {kind}") from error
         hung_up = threading.Event()
         late = threading.Timer(ANSWER_S_MAX, _hang_up, (connection, hung_up))
         late.daemon = True
@@ -80,7 +85,8 @@ class Webhook:
         try:
             connection.request("POST", path, body, headers)
             status = connection.getresponse().status
-        except (OSError, http.client.HTTPException) as error:
+        except (OSError, http.client.HTTPException, ValueError, OverflowError) as error:
+            # ValueError: a host's or path's letters that no request can have.
             kind = type(error).__name__
             raise Unavailable(f"{self.name}: the receiver did not answer: {kind}") from error
         finally:
