@@ -38,7 +38,7 @@ call has.
 Every operation's request, made by botocore in every protocol that its service lists, is held against this in
 the tests: {accuracy}.
 What is named wrong is known, and each is a pair that its request does not tell apart: deprecated twins in S3,
-`ListBuckets` and `ListDirectoryBuckets`, and Lex's `StartImport`, which the host name or a path prefix tells
+`ListBuckets` and `ListDirectoryBuckets`, which the name tells that clients sign with (`s3express`), and Lex's `StartImport`, which the host name or a path prefix tells
 ([clients.md](clients.md)).
 
 ## Who says what is read-only

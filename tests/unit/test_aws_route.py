@@ -128,6 +128,8 @@ def test_event_sources():
         "metrics-sagemaker.amazonaws.com"
     )
     assert signed("s3express", "GET", "/b/k").event_source == "s3express.amazonaws.com"
+    assert signed("s3express", "GET", "/").operation == "ListDirectoryBuckets"
+    assert signed("s3", "GET", "/").operation == "ListBuckets"
     assert signed("devops-guru", "POST", "/insights/search").event_source == (
         "devops-guru.amazonaws.com"
     )

@@ -146,6 +146,20 @@ def test_a_directory_bucket_has_types_of_its_own():
     ]
 
 
+def test_a_session_with_a_directory_bucket_is_a_data_event_that_only_reads():
+    record = called("s3", "CreateSession", {"Bucket": "b--use1-az1--x-s3"})
+    arn = f"arn:aws:s3express:{REGION}:{ACCOUNT}:bucket/b--use1-az1--x-s3"
+    assert (record["eventCategory"], record["managementEvent"], record["readOnly"]) == (
+        "Data",
+        False,
+        True,
+    )
+    assert record["resources"] == [
+        {"type": "AWS::S3Express::Object", "ARNPrefix": f"{arn}/"},
+        {"accountId": ACCOUNT, "type": "AWS::S3Express::DirectoryBucket", "ARN": arn},
+    ]
+
+
 def test_s3_says_how_it_was_signed_and_how_much_went_over_the_wire():
     record = called(
         "s3",

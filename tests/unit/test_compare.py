@@ -30,6 +30,18 @@ def figures_of(**changes: object) -> Figures:
     return figures
 
 
+def test_what_s3_express_signs_is_known_by_that_name():
+    figures = figures_of(
+        eventSource="s3express.amazonaws.com",
+        eventName="ListDirectoryBuckets",
+        readOnly=True,
+        requestParameters={"Host": "s3express-control.eu-west-1.amazonaws.com"},
+        responseElements=None,
+    )
+    assert (figures.known, figures.read_only_right, figures.misses) == (1, 1, {})
+    assert plans_of("s3express.amazonaws.com", "DescribeInstances") == ()
+
+
 def test_a_record_as_ours_has_no_miss():
     figures = figures_of()
     assert (figures.known, figures.records, figures.misses) == (1, 1, {})

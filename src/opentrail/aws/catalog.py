@@ -19,6 +19,8 @@ _EVENT_SOURCES = {
 }
 _SIGNING_ALIASES = {"s3express": "s3", "s3-object-lambda": "s3"}
 """Signing names that no model has, and the one whose operations they sign."""
+_ONLY_SIGNED = {("s3express", "ListBuckets"): "ListDirectoryBuckets"}
+"""Signing name and operation -> what it is then: nothing else tells the two apart."""
 
 HOST_LABELS_MAX = 3
 """Labels that an endpoint prefix has at most ("data.iot", "api.tunneling.iot")."""
@@ -139,6 +141,11 @@ def alone(service: str) -> Group:
 def is_alias(name: str) -> bool:
     """Return whether ``name`` signs another signing name's operations."""
     return name in _SIGNING_ALIASES
+
+
+def as_signed(name: str, operation: str) -> str:
+    """Return the operation that ``operation`` is where it is signed as ``name``."""
+    return _ONLY_SIGNED.get((name, operation), operation)
 
 
 def by_host(host: str) -> Group | None:

@@ -356,7 +356,9 @@ def _as_signed(found: Target, credential: Credential | None) -> Target:
     """Return ``found`` under the name it was signed with: S3 Express is a source of its own."""
     if credential is None or not catalog.is_alias(credential.signing_name):
         return found
-    return msgspec.structs.replace(found, event_source=_scope_source(credential))
+    operation = catalog.as_signed(credential.signing_name, found.operation)
+    source = _scope_source(credential)
+    return msgspec.structs.replace(found, event_source=source, operation=operation)
 
 
 def _scope_source(credential: Credential | None) -> str:

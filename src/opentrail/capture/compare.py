@@ -108,7 +108,9 @@ def _by_event_name(event_source: str) -> Mapping[str, tuple[Target, ...]]:
     found: dict[str, tuple[Target, ...]] = {}
     for row in tables.index().services:
         first = catalog.target(row, "", row.protocol)
-        if first.event_source != event_source:
+        signed = event_source.removesuffix(".amazonaws.com")
+        alias = catalog.is_alias(signed) and catalog.signs_for(signed, row)
+        if first.event_source != event_source and not alias:
             continue
         for name in tables.table(row.service).names():
             target = catalog.target(row, name, row.protocol)

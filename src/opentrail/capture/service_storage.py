@@ -53,6 +53,8 @@ S3 = ServiceRules(
                 OperationRules(data=_OBJECT, late_errors=True),
             ),
             "PostObject": OperationRules(data=_OBJECT),
+            # Of directory buckets alone; S3 User Guide, "CloudTrail log file examples for directory buckets".
+            "CreateSession": OperationRules(data=_OBJECT, read_only=True),
             **{
                 f"{verb}Object{what}": OperationRules(
                     data=_OBJECT, event_name=f"{verb}ObjectLock{what}"
