@@ -88,15 +88,24 @@ def signed_request(
     return ("POST / HTTP/1.1\r\n" + "\r\n".join(lines) + "\r\n\r\n").encode() + body
 
 
-async def load(port: int, request: bytes, connections: int, seconds: float) -> list[float]:
-    """Call as fast as ``connections`` connections can; return each call's seconds."""
-    took: list[float] = []
-    until = time.perf_counter() + seconds
+async def load(
+    port: int, request: bytes, connections: int, seconds: float, calls_s: float = 0.0
+) -> list[float]:
+    """Call as fast as ``connections`` connections can; return each call's seconds.
 
-    async def client() -> None:
+    With ``calls_s`` at that even pace, all together: what a call takes is then from when it was due.
+    """
+    took: list[float] = []
+    began = time.perf_counter()
+    until = began + seconds
+
+    async def client(number: int) -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        while time.perf_counter() < until:
-            begin = time.perf_counter()
+        while (begin := time.perf_counter()) < until:
+            if calls_s:
+                begin = began + number / calls_s
+                number += connections
+                await asyncio.sleep(max(0.0, begin - time.perf_counter()))
             writer.write(request)
             head = (await reader.readuntil(b"\r\n\r\n")).lower()
             at = head.find(b"content-length:")
@@ -108,7 +117,7 @@ async def load(port: int, request: bytes, connections: int, seconds: float) -> l
             took.append(time.perf_counter() - begin)
         writer.close()
 
-    await asyncio.gather(*(client() for _ in range(connections)))
+    await asyncio.gather(*(client(number) for number in range(connections)))
     return took
 
 
@@ -127,11 +136,13 @@ def back_pid(front_pid: int) -> int:
     raise RuntimeError("there is no back process")
 
 
-def measure(target: Target, request: bytes, connections: int, seconds: float) -> Figures:
-    """Measure ``target`` once."""
+def measure(
+    target: Target, request: bytes, connections: int, seconds: float, calls_s: float = 0.0
+) -> Figures:
+    """Measure ``target`` once, as ``load`` calls it."""
     asyncio.run(load(target.port, request, connections, min(WARM_UP_S, seconds)))
     before = cpu_s(target.pid)
-    took = sorted(asyncio.run(load(target.port, request, connections, seconds)))
+    took = sorted(asyncio.run(load(target.port, request, connections, seconds, calls_s)))
     used = cpu_s(target.pid) - before
     assert took, "not one call was answered"
     return Figures(

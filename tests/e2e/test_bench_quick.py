@@ -45,7 +45,7 @@ def test_one_command_measures_everything(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     for row in ROWS:
         assert re.search(rf"^  {re.escape(row)} +[\d,.]+", done.stdout, re.MULTILINE), row
-    assert done.stdout.count("\ngateway: ") == 3
+    assert done.stdout.count("\ngateway: ") == 4
     assert list(tmp_path.iterdir()) == []
 
 
