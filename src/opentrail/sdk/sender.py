@@ -30,7 +30,7 @@ RETRY_S_MIN = 0.5
 RETRY_S_MAX = 30.0
 """A server that is away is asked again after this long at the latest."""
 ADOPT_INTERVAL_S = 60.0
-"""How often what dead processes left is looked for."""
+"""How often what dead processes left is looked for, whether there is anything to record or not."""
 CLOSE_S_MAX = 5.0
 """How long a program's end waits for its last records to be sent."""
 
@@ -179,7 +179,8 @@ class Sender:
 
     def _run(self) -> None:
         while not self._stop.is_set():
-            self._wake.wait(max(0.05, self._next_s - monotonic_s()) if self._owing() else None)
+            owed_s = max(0.05, self._next_s - monotonic_s())
+            self._wake.wait(owed_s if self._owing() else ADOPT_INTERVAL_S)
             self._wake.clear()
             self._stop.wait(self._linger_s)
             with self._guard:

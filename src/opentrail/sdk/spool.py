@@ -9,7 +9,7 @@ import contextlib
 import logging
 import os
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -109,6 +109,9 @@ class Spool:
         self._files: deque[tuple[Path | Batch, int, int]] = deque()
         """File, bytes and records of each batch, or itself in the file's place."""
         self._vanished = 0
+        self._adopted = 0
+        self._refused: set[Path] = set()
+        """Of others' folders, those that cannot be taken over, and were told of."""
         self._troubled = False
         self._bytes = 0
         self._count = 0
@@ -175,26 +178,33 @@ class Spool:
         self._bytes -= size
 
     def adopt(self) -> int:
-        """See ``Store``: of processes that no longer live."""
-        count = 0
+        """See ``Store``: of processes that no longer live. What cannot be taken over stays."""
+        before = self._adopted
         for folder in self._others():
+            try:
+                self._adopt_one(folder)
+            except OSError as error:  # another user's, perhaps: it keeps nobody from the rest
+                if folder not in self._refused:
+                    self._refused.add(folder)
+                    _log.warning("what another process left in the spool stays there: %s", error)
+        return self._adopted - before
+
+    def _others(self) -> list[Path]:
+        if not self._directory.is_dir():
+            return []
+        return [folder for folder in sorted(self._directory.iterdir()) if folder != self._own]
+
+    def _adopt_one(self, folder: Path) -> None:
+        if (folder / _LOCK).exists():
             lock = take_lock(folder / _LOCK)
             if lock is not None:
                 try:
-                    count += self._take_over(folder)
+                    self._take_over(folder)
                 finally:
                     os.close(lock)
-        return count
 
-    def _others(self) -> Iterator[Path]:
-        if self._directory.is_dir():
-            for folder in sorted(self._directory.iterdir()):
-                if folder != self._own and (folder / _LOCK).exists():
-                    yield folder
-
-    def _take_over(self, folder: Path) -> int:
+    def _take_over(self, folder: Path) -> None:
         """Make the files of a dead process ours, whatever the bound: they are on the disk already."""
-        count = 0
         for file in sorted(folder.iterdir()):
             if file.name.endswith(_SUFFIX):
                 mine = self._next()
@@ -202,13 +212,12 @@ class Spool:
                 data = mine.read_bytes()
                 records = data.count(b"\n")
                 self._note(mine, len(data), records)
-                count += records
+                self._adopted += records
             elif file.name.endswith(TEMPORARY_SUFFIX):
                 file.unlink()
         with contextlib.suppress(OSError):  # another may be at the same; the records are ours
             (folder / _LOCK).unlink()
             folder.rmdir()
-        return count
 
     def vanished(self) -> int:
         """See ``Store``: their files are gone."""
