@@ -26,13 +26,15 @@ def test_rds_answers_are_unwrapped():
     assert record["requestParameters"]["masterUserPassword"] == HIDDEN
 
 
-def test_query_services_are_recorded_with_the_name_of_the_error():
-    answer = (
-        b"<ErrorResponse><Error><Code>NoSuchEntity</Code><Message>no</Message></Error>"
-        b"</ErrorResponse>"
-    )
-    record = called("iam", "GetUser", {"UserName": "u"}, answer, status=404)
-    assert (record["errorCode"], record["errorMessage"]) == ("NoSuchEntityException", "no")
+@pytest.mark.parametrize(
+    ("code", "name"),
+    [("NoSuchEntity", "NoSuchEntityException"), ("Throttling", "ThrottlingException")],
+)
+def test_query_services_are_recorded_with_the_name_of_the_error(code, name):
+    error = f"<Error><Code>{code}</Code><Message>no</Message></Error>"
+    answer = f"<ErrorResponse>{error}</ErrorResponse>".encode()
+    record = called("iam", "GetUser", {"UserName": "u"}, answer, status=400)
+    assert (record["errorCode"], record["errorMessage"]) == (name, "no")
 
 
 def test_a_password_of_iam_leaves_no_trace():

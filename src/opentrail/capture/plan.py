@@ -175,14 +175,18 @@ def _named(
     )
 
 
+_THROTTLED = ErrorRow(name="ThrottlingException", code="Throttling", status=0)
+
+
 def _renamed(model: Operation | None) -> tuple[ErrorRow, ...]:
     """Return the errors whose code on the wire is not the name that records have.
 
-    Delivered records of query services name ``NoSuchEntityException``, not ``NoSuchEntity``.
+    Delivered records of query services name ``NoSuchEntityException``, not ``NoSuchEntity``. Of a
+    throttled call no model tells (ECS Developer Guide, "API throttling", has one of ELB).
     """
     if model is None or tables.services()[model.service].protocol != "query":
         return ()
-    return tuple(row for row in model.errors if row.code != row.name)
+    return *(row for row in model.errors if row.code != row.name), _THROTTLED
 
 
 def _kind(category: Category, api_version: str) -> bytes:
