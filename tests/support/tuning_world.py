@@ -8,7 +8,8 @@ from support.memory_log import MemoryLog
 from support.memory_state import MemoryState
 from support.moved_clock import MovedClock
 
-from opentrail.capture.tuning import Child, Family, Index, TuningWatcher
+from opentrail.capture.tuning import Index, TuningWatcher
+from opentrail.capture.tuning_jobs import Child, Family
 from opentrail.errors import ClientError
 from opentrail.eventlog.base import Draft, Origin
 

@@ -12,20 +12,17 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Protocol
 
-import msgspec
-
 from opentrail.capture import tuning_calls
-from opentrail.capture.services import rules_for
+from opentrail.capture.tuning_jobs import SOURCE, Child, Family, TuningJobs, training_event
 from opentrail.clock import Clock
 from opentrail.errors import ClientError, Corrupt, Unavailable
 from opentrail.event import codec
 from opentrail.event.gap import GAP_EVENT_NAME, Gap, gap_event
 from opentrail.event.record import Record
-from opentrail.event.service_event import ServiceEvent, event_id_of, service_event
+from opentrail.event.service_event import event_id_of
 from opentrail.eventlog.base import Draft, Entry, EventLog, Origin
 from opentrail.state.base import Change, State
 
-SOURCE = "sagemaker.amazonaws.com"
 UNWATCHED = "tuning-unwatched"
 """The gap event's reason: a tuning job passed, and nobody can be asked what it started and stopped."""
 CURSOR_KEY = "tuning/cursor"
@@ -46,7 +43,6 @@ WATCH_MS_MAX = 31 * 86_400_000
 SHOWN_MS_MAX = 60_000
 """So long a new tuning job may not be there yet for whoever asks: SageMaker's answers may lag."""
 
-_ENDED = frozenset({"Completed", "Failed", "Stopped", "DeleteFailed"})
 _STOPPED = frozenset({"Stopping", "Stopped"})
 _GONE = frozenset({"ResourceNotFound", "ResourceNotFoundException", "ValidationException"})
 """What DescribeHyperParameterTuningJob answers of a job that is not, or no longer, there."""
@@ -60,40 +56,6 @@ _NAMES = (
     GAP_EVENT_NAME,
 )
 """The eventNames of all that is taken from the log; the first is that of what begins it."""
-
-
-class Child(msgspec.Struct, frozen=True):
-    """A training job of a tuning job, as the upstream lists it."""
-
-    name: str
-    arn: str
-    status: str
-    """Of the training job: "InProgress", "Stopped" …"""
-    created_ms: int
-    ended_ms: int | None = None
-
-
-class Family(msgspec.Struct, frozen=True):
-    """A tuning job and all the training jobs that it has started so far."""
-
-    arn: str
-    status: str
-    children: Sequence[Child]
-
-
-class TuningJobs(Protocol):
-    """The upstream, asked about tuning jobs."""
-
-    def may_ask(self, account: str) -> bool:
-        """Return whether there are credentials for ``account``."""
-        ...
-
-    def family(self, account: str, region: str, name: str) -> Family:
-        """Return the tuning job ``name`` with its training jobs.
-
-        Raises: ClientError: the upstream's own refusal. Unavailable: it did not answer.
-        """
-        ...
 
 
 class Index(Protocol):
@@ -126,6 +88,8 @@ class _Watched:
     failures: int = 0
     stops_seen: set[str] = field(default_factory=set)
     """Children that the last answer showed as stopped."""
+    ended: Family | None = None
+    """What the last answer showed, where that was the end of the job and of all its children."""
 
     def is_called(self, account: str, region: str, name: str) -> bool:
         """Return whether it has this name, in which capitals do not count."""
@@ -315,6 +279,9 @@ class TuningWatcher:
         if error.code not in _GONE:
             self._record([self._gap(job)])
             self._later(job)
+        elif job.ended is not None:
+            self._record(list(self._news(job, job.ended)))
+            self._forget(job)
         elif age_ms <= SHOWN_MS_MAX:
             self._later(job)
         elif job.known:
@@ -340,47 +307,31 @@ class TuningWatcher:
         A stop counts only when a second look shows it too: the record of a caller's own
         StopTrainingJob may come a moment after the upstream obeyed it.
         """
-        children = sorted(family.children, key=lambda child: (child.created_ms, child.name))
-        stopped = {child.name for child in children if child.status in _STOPPED}
-        drafts = list(self._news(job, family.arn, children))
-        settled = family.status in _ENDED and stopped == job.stops_seen
-        job.stops_seen = stopped
+        stopped = {child.name for child in family.children if child.status in _STOPPED}
+        drafts = list(self._news(job, family))
+        seen, job.stops_seen = job.stops_seen, stopped
+        job.ended = family if family.has_ended() else None
         self._record(drafts)
-        if settled and all(child.status in _ENDED for child in children):
+        if job.ended is not None and stopped == seen:
             self._forget(job)
 
-    def _news(
-        self, job: _Watched, tuning_arn: str, children: Sequence[Child]
-    ) -> Iterator[tuple[str, bytes]]:
+    def _news(self, job: _Watched, family: Family) -> Iterator[tuple[str, bytes]]:
         """Yield (eventID, record) of each start and each stop."""
+        children = sorted(family.children, key=lambda child: (child.created_ms, child.name))
         for child in children:
-            yield self._event(job, tuning_arn, child, "CreateTrainingJob", child.created_ms)
+            yield self._event(job, family.arn, child, "CreateTrainingJob", child.created_ms)
         for child in children:
             by_call = (job.account, job.region, child.name) in self._stopped_by_call
             if child.status in _STOPPED and child.name in job.stops_seen and not by_call:
                 at_ms = child.ended_ms or self._clock.now_ms()
-                yield self._event(job, tuning_arn, child, "StopTrainingJob", at_ms)
+                yield self._event(job, family.arn, child, "StopTrainingJob", at_ms)
 
     def _event(
         self, job: _Watched, tuning_arn: str, child: Child, name: str, at_ms: int
     ) -> tuple[str, bytes]:
         event_id = job.id_of(child.arn, name)
-        event = ServiceEvent(
-            rules_for("sagemaker").event_version,
-            SOURCE,
-            name,
-            job.account,
-            job.region,
-            at_ms,
-            event_id,
-            {
-                "hyperParameterTuningJobArn": tuning_arn,
-                "trainingJobName": child.name,
-                "trainingJobArn": child.arn,
-                "status": child.status,
-            },
-        )
-        return event_id, service_event(event)
+        place = job.account, job.region
+        return event_id, training_event(event_id, name, place, at_ms, tuning_arn, child)
 
     def _gap(self, job: _Watched) -> tuple[str, bytes]:
         event_id = job.id_of(UNWATCHED)

@@ -11,7 +11,7 @@ from typing import Protocol, cast
 
 import msgspec
 
-from opentrail.capture.tuning import Child, Family
+from opentrail.capture.tuning_jobs import Child, Family
 from opentrail.errors import ClientError, Unavailable
 from opentrail.objects.driver import KEY_REFUSED, ClientSpec, make_client
 from opentrail.objects.s3 import CALL_ERRORS, mapped
@@ -52,7 +52,7 @@ class _Page(msgspec.Struct, frozen=True, rename="pascal"):
 
 
 class SageMaker:
-    """``capture.tuning.TuningJobs``. For one thread."""
+    """``capture.tuning_jobs.TuningJobs``. For one thread."""
 
     def __init__(self, endpoint: str, profiles: Mapping[str, str]) -> None:
         """``profiles``: AWS profiles by account; "" is the one of every other account.
@@ -81,13 +81,13 @@ class SageMaker:
                 client.describe_hyper_parameter_tuning_job(HyperParameterTuningJobName=name), _Job
             )
             return Family(job.arn, job.status, _children(client, name))
+        except msgspec.ValidationError as error:
+            raise Unavailable("SageMaker answered what cannot be read") from error
         except CALL_ERRORS as error:
             found = mapped(error, "SageMaker")
             if isinstance(found, ClientError) and found.code in KEY_REFUSED:
                 self._clients.pop(place, None)  # the key may have been rotated
             raise found from error
-        except (msgspec.ValidationError, ValueError) as error:
-            raise Unavailable("SageMaker answered what cannot be read") from error
 
     def _client(self, profile: str, region: str) -> _Client:
         found = self._clients.get((profile, region))
