@@ -20,10 +20,12 @@ class Sinks:
     def __init__(self):
         self.gone = set()
         self.came = []
+        self.tries = 0
 
     def take(self, name, things):
+        self.tries += 1
         if name in self.gone:
-            raise ClientError("NotFound", f"there is no {name}")
+            raise ClientError("NotFound", f"there is no {name}\nreally")
         self.came += [(name, each) for each in things]
 
 
@@ -67,6 +69,12 @@ class Case:
             self.world.registry.cut()
         self.world.run()
 
+    def step(self):
+        """Let targets do what is due, while no time passes."""
+        for _ in range(3):
+            self.world.announcer.step()
+            self.world.feeder.step()
+
     def connect(self, name):
         self.world.update(self.world.registry.trails()[0], **{self.member: name})
 
@@ -98,6 +106,28 @@ def test_what_a_target_refused_goes_to_the_one_that_the_trail_has_by_then(case):
     assert case.names() == [OLD] * CUTS + [NEW] * 2 * CUTS
     assert len(dict(reversed(pair) for pair in case.sinks.came)) == 3 * CUTS
     assert (case.status().error, case.status().given_up) == ("", 0)
+
+
+def test_another_target_is_tried_at_once_and_the_same_one_is_not(case):
+    """After an outage of some minutes the next try is minutes away."""
+    case.sinks.gone.add(OLD)
+    case.write()
+    tried = case.sinks.tries
+    case.step()
+    assert case.sinks.tries == tried
+    case.connect(NEW)
+    case.step()
+    assert (case.names()[:1], case.status().error) == ([NEW], "")
+
+
+def test_the_log_says_once_why_a_target_waits(case, caplog):
+    case.sinks.gone.add(OLD)
+    case.write()
+    case.write()
+    said = f"{case.sinks.name} of trail {case.trail.arn} waits, it is tried again: "
+    assert [each.getMessage() for each in caplog.records] == [
+        f"{said}'NotFound: there is no old\\nreally'"
+    ]
 
 
 def test_what_a_target_takes_goes_where_it_was_meant_to(case):

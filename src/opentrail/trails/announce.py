@@ -41,6 +41,8 @@ class Announcer:
         self._retry = Retry(clock)
         self._jobs = Jobs(rooms.threads, rooms.moved)
         self._telling: dict[str, _Telling] = {}
+        self._refused: dict[str, Trail] = {}
+        """The trail as it was when its target failed last, by lane."""
         self._known: dict[str, Entry] = {}
         """The first notice of each target and trail, as it was at ``_looked_s``."""
         self._looked_s = float("-inf")
@@ -65,12 +67,22 @@ class Announcer:
         if moved or now_s >= self._looked_s + LOOK_INTERVAL_S:
             self._known, self._looked_s = self._firsts(), now_s
         for lane, entry in self._known.items():
-            if lane not in self._telling and not self._retry.waits(lane):
+            if lane not in self._telling and not self._waits(lane):
                 self._begin(lane, entry)
         told_now = self._settle()
         if told_now:
             self._looked_s = float("-inf")  # what was told is not to be told again
         return told_now or moved
+
+    def _waits(self, lane: str) -> bool:
+        """Return whether it is too early; a trail that was changed meanwhile is tried at once."""
+        if not self._retry.waits(lane):
+            return False
+        refused = self._refused.get(lane)
+        if refused is None or as_now(refused, self._trails()) == refused:
+            return True
+        self._retry.again(lane)
+        return False
 
     def _firsts(self) -> dict[str, Entry]:
         firsts: dict[str, Entry] = {}
@@ -117,9 +129,11 @@ class Announcer:
             error = failure(telling.job)
             if error is not None:
                 self._retry.failed(lane)
-                self._commit(self._statuses.failed(trail_id, name, error))
+                self._refused[lane] = trail = telling.notice.trail
+                self._commit(self._statuses.failed(trail, trail_id, name, error))
                 continue
             self._retry.worked(lane)
+            self._refused.pop(lane, None)
             now = msgspec.structs.replace(telling.notice, told=telling.told)
             done = told(telling.entry.key, telling.entry.version, now)
             self._commit([done, *self._statuses.worked(trail_id, name)])

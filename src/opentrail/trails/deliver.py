@@ -33,6 +33,7 @@ from opentrail.trails.progress import Progress, due_key, edge_key, plan, progres
 from opentrail.trails.retry import Retry
 from opentrail.trails.scan import Scan
 from opentrail.trails.status import DeliveryStatus, delivery_status_key
+from opentrail.trails.statuses import tell_why
 from opentrail.trails.timeline import Timeline
 from opentrail.trails.trail import DeliveredFile, Trail, cursor_key
 
@@ -345,6 +346,7 @@ class Delivery:
         """Let the trail wait, and its status say why."""
         self._retry.failed(trail.id)
         before, now = self._status(trail.id), self._clock.now_ms()
+        tell_why("bucket", trail, before.error, error)
         status = after_failure(before, now, code_of(error), tried=tried)
         key = delivery_status_key(trail.id)
         self._rooms.state.commit([Change(key, _encode(status), None)])

@@ -40,6 +40,7 @@ from opentrail.trails.progress import (
 )
 from opentrail.trails.retry import Retry
 from opentrail.trails.status import NO_BUCKET, DigestStatus, digest_status_key, status_prefix
+from opentrail.trails.statuses import tell_why
 from opentrail.trails.trail import DeliveredFile, Trail, cursor_key, moved, trail_key
 
 _encode = msgspec.json.Encoder().encode
@@ -242,7 +243,9 @@ class Digests:
     def _failed(self, trail: Trail, error: ClientError | Unavailable) -> None:
         """Let the trail wait, and its status say why."""
         self._retry.failed(trail.id)
-        status = msgspec.structs.replace(self._status(trail.id), error=code_of(error))
+        before = self._status(trail.id)
+        tell_why("digest", trail, before.error, error)
+        status = msgspec.structs.replace(before, error=code_of(error))
         self._state.commit([Change(digest_status_key(trail.id), _encode(status), None)])
 
     def _status(self, trail_id: str) -> DigestStatus:

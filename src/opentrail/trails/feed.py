@@ -39,6 +39,8 @@ class _Lane:
     saved_s: float
     batch: Batch | None = None
     job: Future[None] | None = None
+    sent_for: Trail | None = None
+    """The trail as it was when its target was sent something last."""
 
     @property
     def key(self) -> str:
@@ -76,10 +78,22 @@ class Feeder:
         """
         self._look()
         moved = self._settle()
-        for key, lane in list(self._lanes.items()):
-            if lane.job is None and not self._retry.waits(key):
+        for lane in list(self._lanes.values()):
+            if lane.job is None and not self._waits(lane):
                 moved |= self._begin(lane)
         return self._settle() or moved
+
+    def _waits(self, lane: _Lane) -> bool:
+        """Return whether it is too early; a trail that was changed meanwhile is tried at once."""
+        if not self._retry.waits(lane.key):
+            return False
+        sent_for = lane.sent_for
+        if lane.target.shared or sent_for is None:
+            return True
+        if as_now(sent_for, self._rooms.trails()) == sent_for:
+            return True
+        self._retry.again(lane.key)
+        return False
 
     def floor(self) -> int:
         """Return the position from which on the log is still needed. Raises: Unavailable."""
@@ -182,7 +196,7 @@ class Feeder:
             if not self._statuses.waits_for(trail, target):
                 self._do_without(lane, batch, trail)
                 return True
-        lane.batch = batch
+        lane.batch, lane.sent_for = batch, trail
 
         def work() -> None:
             batch.given_up += target.send(trail, records, now_ms)
@@ -219,7 +233,8 @@ class Feeder:
             error = failure(job)
             if error is not None:
                 self._retry.failed(key)
-                self._commit(self._statuses.failed(lane.owner, lane.target.name, error))
+                trail = lane.sent_for or batch.trail
+                self._commit(self._statuses.failed(trail, lane.owner, lane.target.name, error))
                 continue
             self._retry.worked(key)
             status = self._statuses.worked(lane.owner, lane.target.name, batch.given_up)

@@ -36,6 +36,11 @@ class Retry:
         """Return whether it has failed since it last worked, as far as this process knows."""
         return trail_id in self._waits
 
+    def again(self, trail_id: str) -> None:
+        """Try at once: what it failed with has changed. It has failed all the same."""
+        if trail_id in self._waits:
+            self._waits[trail_id] = (float("-inf"), 0.0)
+
     def failed(self, trail_id: str) -> None:
         """Wait, and longer than the last time."""
         _, last_s = self._waits.get(trail_id, (0.0, 0.0))

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What statuses of targets become: changes to commit together with what they tell of."""
 
+import logging
+
 import msgspec
 
 from opentrail.clock import Clock
@@ -20,7 +22,11 @@ itself tries files for 30 days; of files for buckets see ``backlog``."""
 GIVE_UP_DELETED_MS = 3_600_000
 """The same of a deleted trail: topics and log groups are often deleted with it."""
 
+REASON_CHARS_MAX = 500
+"""Of what the server's own log tells: whoever refuses may say a lot."""
+
 _encode = msgspec.json.Encoder().encode
+_log = logging.getLogger("opentrail.trails")
 
 
 class Statuses:
@@ -38,9 +44,12 @@ class Statuses:
         )
         return [_change(owner, target, status)]
 
-    def failed(self, owner: str, target: str, error: ClientError | Unavailable) -> list[Change]:
+    def failed(
+        self, trail: Trail, owner: str, target: str, error: ClientError | Unavailable
+    ) -> list[Change]:
         """Return the change after a failure: the error stands beside the last success."""
         before, now = self._read(owner, target), self._clock.now_ms()
+        tell_why(target, trail, before.error, error)
         more_ms = tried_ms(before.attempted_ms, now) if before.error else 0
         status = msgspec.structs.replace(
             before,
@@ -90,6 +99,16 @@ class Statuses:
     def _read(self, owner: str, target: str) -> TargetStatus:
         entry = self._state.get(target_status_key(owner, target))
         return TargetStatus() if entry is None else read(entry, TargetStatus)
+
+
+def tell_why(what: str, trail: Trail, before: str, error: ClientError | Unavailable) -> None:
+    """Tell the server's own log why ``what`` of ``trail`` waits: a status has the code alone.
+
+    Once, not at each try: ``before`` is the code that the status had.
+    """
+    if before != told_of(what, error):
+        text = "%s of trail %s waits, it is tried again: %r"
+        _log.warning(text, what, trail.arn, str(error)[:REASON_CHARS_MAX])
 
 
 def told_of(target: str, error: ClientError | Unavailable) -> str:
