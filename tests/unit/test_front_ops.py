@@ -133,11 +133,17 @@ def test_no_page_of_a_browser_may_ask(asked, origin, method, path):
     assert asked.answers == 0
 
 
+def test_head_asks_as_get_does(asked):
+    """Health checks of load balancers and ``wget --spider`` ask so; the connection sends no body."""
+    answer = asked.ask("HEAD", "health", host("localhost"))
+    assert (answer["status"], asked.answers) == (200, 1)
+
+
 @pytest.mark.parametrize(
     ("method", "path", "allowed"),
     [
-        *(("POST", "health", "GET"), ("HEAD", "health", "GET"), ("OPTIONS", "health", "GET")),
-        *(("GET", "reset", "POST"), ("DELETE", "reset", "POST"), ("get", "health", "GET")),
+        *(("POST", "health", "GET"), ("OPTIONS", "health", "GET"), ("get", "health", "GET")),
+        *(("GET", "reset", "POST"), ("DELETE", "reset", "POST"), ("HEAD", "reset", "POST")),
     ],
 )
 def test_another_method_is_told_which_one(asked, method, path, allowed):

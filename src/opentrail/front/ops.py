@@ -66,8 +66,8 @@ class Endpoint:
     needs_header: str = ""
 
     async def asked(self, method: str, headers: Mapping[str, str]) -> Page:
-        """Answer, if method and headers are right."""
-        if method != self.method:
+        """Answer, if method and headers are right. HEAD asks as GET does, for no body."""
+        if method != self.method and (method, self.method) != ("HEAD", "GET"):
             page = refusal(405, f"this endpoint takes {self.method}")
             return replace(page, allow=self.method)
         if self.needs_header and headers.get(self.needs_header) != "yes":
