@@ -59,6 +59,15 @@ def test_a_pair_is_made_and_shown_once(shell):
     assert "arn:aws:iam::999999999999:user/ada" in shown
 
 
+def test_a_list_cuts_nothing_however_narrow_the_terminal(shell, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    made = json.loads(shell.good("add", "--user", "ada", "--path", f"/{'team/' * 30}", "--json"))
+    _, line = shell.good("list").splitlines()
+    owner = f"arn:aws:iam::123456789012:user/{'team/' * 30}ada"
+    cells = (made["accessKeyId"], "IAMUser", "123456789012", owner, "yes", "access-keys")
+    assert tuple(line.split()) == cells
+
+
 def test_an_id_with_its_secret_from_standard_input(shell):
     shell.good("add", KEY_ID, "--role", "Deploy", "--session", "ci", stdin=SECRET + "\n")
     (key,) = stated_keys(shell.settings)

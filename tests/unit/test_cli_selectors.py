@@ -112,8 +112,10 @@ def test_the_newest_events_only(home):
 
 
 def test_a_table_for_people_does_nothing_to_the_terminal(home):
-    done = run("selectors", "test", "advanced.json", home=home)
+    done = run("selectors", "test", "advanced.json", home=home, environment={"COLUMNS": "30"})
     assert done.returncode == 0, done.stderr
+    (row,) = [line.split() for line in done.stdout.splitlines() if "PutRecord" in line]
+    assert row[-4:] == ["PutRecord", "2", "2", f"{size(4, 5):,}"]  # one line for each
     assert f"2 of the newest 7 events would be kept: {size(4, 5):,} bytes" in done.stdout
     assert "\x1b" not in done.stdout
     assert "[bold]" in done.stdout

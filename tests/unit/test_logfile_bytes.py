@@ -129,6 +129,14 @@ def test_oldest_and_newest_are_event_times(times, oldest_ms, newest_ms):
     assert (whole.oldest_ms, whole.newest_ms) == (oldest_ms, newest_ms)
 
 
+def test_only_a_record_without_a_time_counts_as_when_it_was_appended():
+    early, late = (Entry(0, ms, Origin.CAPTURE, b"{}") for ms in (1_000_000_000_999, 2 * TIME_MS))
+    file = LogFile()
+    file.add([early, late], ["yesterday", TIME])
+    whole = file.finish()
+    assert (whole.oldest_ms, whole.newest_ms) == (1_000_000_000_000, TIME_MS)
+
+
 def test_the_key_is_laid_out_as_the_service_does():
     assert re.fullmatch(
         r"AWSLogs/123456789012/CloudTrail/us-east-1/2023/07/10/"

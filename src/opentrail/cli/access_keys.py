@@ -14,11 +14,11 @@ from pathlib import Path
 
 import click
 import msgspec
-from rich.console import Console
 from rich.table import Table
 
 from opentrail.access.keys import AccessKey, make_access_key_id
 from opentrail.cli.access_keys_import import read_pairs
+from opentrail.cli.colour import print_table
 from opentrail.cli.options import Command, Group, data_options, settings_of
 from opentrail.clock import SystemIds
 from opentrail.config import AccessKeySetting, Settings
@@ -326,4 +326,4 @@ def _show_table(rows: list[dict[str, object]]) -> None:
     for row in rows:
         told = {**row, "secret": "yes" if row["secret"] else "no"}
         table.add_row(*(safe(str(cell)) for cell in told.values()))
-    Console(highlight=False, markup=False, soft_wrap=True).print(table)
+    print_table(table, folds=False)

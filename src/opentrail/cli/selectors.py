@@ -9,11 +9,11 @@ from typing import IO
 
 import click
 import msgspec
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from opentrail.cli.asking import Asked, open_log
+from opentrail.cli.colour import print_table
 from opentrail.cli.exits import EXIT_NO
 from opentrail.cli.options import Command, Group, data_options, settings_of
 from opentrail.cli.trails_here import trails_here
@@ -225,5 +225,5 @@ def _write_table(kinds: list[Kind]) -> None:
         words = (kind.event_category, kind.event_source, kind.event_name)
         texts = [Text(safe(word)) for word in words]
         table.add_row(*texts, f"{kind.kept:,}", f"{kind.events:,}", f"{kind.kept_bytes:,}")
-    Console().print(table)
+    print_table(table, folds=True)
     click.echo(f"{kept:,} of the newest {events:,} events would be kept: {kept_bytes:,} bytes")
