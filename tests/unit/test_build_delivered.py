@@ -8,6 +8,8 @@ from support.calls import ACCOUNT, called, caller
 
 from opentrail.capture.call import Tls
 
+HIDDEN = "HIDDEN_DUE_TO_SECURITY_REASONS"
+TOPIC = f"arn:aws:sns:us-east-1:{ACCOUNT}:t"
 TLS = Tls("TLSv1.3", "TLS_AES_128_GCM_SHA256")
 
 
@@ -119,3 +121,52 @@ def test_organizations_masks_who_an_account_is_for():
     assert shown["requestParameters"] == {"email": "****", "accountName": "****"}
     status = {"id": "car-1", "accountName": "****"}
     assert shown["responseElements"] == {"createAccountStatus": status}
+
+
+def test_a_published_message_is_hidden_and_its_id_is_not():
+    text = {"Message": "m", "Subject": "s", "MessageStructure": "json"}
+    attributes = {"a": {"DataType": "String", "StringValue": "v"}}
+    params = {"TopicArn": TOPIC, **text, "MessageAttributes": attributes}
+    result = "<PublishResult><MessageId>0787cd1e</MessageId></PublishResult>"
+    answer = f"<PublishResponse>{result}</PublishResponse>".encode()
+    shown = called("sns", "Publish", params, answer)
+    assert shown["requestParameters"] == {
+        "topicArn": TOPIC,
+        "message": HIDDEN,
+        "subject": HIDDEN,
+        "messageStructure": "json",
+        "messageAttributes": HIDDEN,
+    }
+    assert shown["responseElements"] == {"messageId": "0787cd1e"}
+
+
+def test_a_sent_message_is_hidden_and_its_id_is_not():
+    url = f"https://sqs.us-east-1.amazonaws.com/{ACCOUNT}/q"
+    answer = {"MD5OfMessageBody": "9a4e3f7a", "MessageId": "93bb6e2d", "SequenceNumber": "188"}
+    params = {"QueueUrl": url, "MessageBody": "m", "MessageGroupId": "g"}
+    shown = called("sqs", "SendMessage", params, json.dumps(answer).encode())
+    assert shown["requestParameters"] == {
+        "queueUrl": url,
+        "messageBody": HIDDEN,
+        "messageGroupId": "g",
+    }
+    assert shown["responseElements"] == {"messageId": "93bb6e2d", "sequenceNumber": "188"}
+
+
+def test_a_session_of_cognito_is_given_out_by_a_write_that_says_which():
+    params = {"IdentityId": "us-east-1:1cf667a2", "Logins": {"graph.example": "token"}}
+    secrets = {"SecretKey": "secret", "SessionToken": "token"}
+    credentials = {"AccessKeyId": "ASIAEXAMPLE", **secrets, "Expiration": 1674150908.0}
+    answer = {"IdentityId": "us-east-1:1cf667a2", "Credentials": credentials}
+    shown = called(
+        "cognito-identity", "GetCredentialsForIdentity", params, json.dumps(answer).encode()
+    )
+    assert shown["readOnly"] is False
+    assert shown["requestParameters"]["logins"] == {"graph.example": HIDDEN}
+    assert shown["responseElements"]["credentials"] == {
+        "accessKeyId": "ASIAEXAMPLE",
+        "sessionToken": HIDDEN,
+        "expiration": "Jan 19, 2023 5:55:08 PM",
+    }
+    resource = {"accountId": ACCOUNT, "type": "AWS::Cognito::IdentityPool"}
+    assert shown["resources"] == [resource]

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """STS, IAM, KMS, Organizations, Secrets Manager and Systems Manager: what their models do not say.
 
-Source: delivered records; KMS Developer Guide, "Logging AWS KMS API calls with AWS CloudTrail".
+Cognito's identity pools, too: they give out sessions. Source: delivered records; CloudTrail User Guide,
+"CloudTrail events"; KMS Developer Guide, "Logging AWS KMS API calls with AWS CloudTrail".
 """
 
 from collections.abc import Mapping
@@ -29,6 +30,20 @@ STS = ServiceRules(
     operations=_rows(
         ("AssumeRole AssumeRoleWithSAML AssumeRoleWithWebIdentity", _ASSUME),
         ("GetFederationToken GetSessionToken", _SESSION),
+    ),
+)
+
+# Whoever asks gets a session: a write, and its record says which.
+COGNITO_IDENTITY = ServiceRules(
+    operations=_rows(
+        (
+            "GetCredentialsForIdentity",
+            OperationRules(
+                data=Named("AWS::Cognito::IdentityPool"),
+                drop=frozenset({"SecretKey"}),
+                read_only=False,
+            ),
+        ),
     ),
 )
 

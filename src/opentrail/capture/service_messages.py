@@ -5,7 +5,6 @@ Source: CloudTrail User Guide, "Logging data events"; delivered records. Each ro
 to keep.
 """
 
-import dataclasses
 from types import MappingProxyType
 
 from opentrail.capture.rules import Named, OperationRules, ServiceRules
@@ -26,8 +25,10 @@ SNS = ServiceRules(
     secret_keys=frozenset({"PlatformCredential"}),  # the key of a service for mobile messages
     operations=MappingProxyType(
         {
-            "Publish": dataclasses.replace(
-                _only("TargetArn", "TopicArn", data=_TOPIC), named=_TARGETS
+            "Publish": OperationRules(
+                hide=frozenset({"Message", "MessageAttributes", "Subject"}),
+                data=_TOPIC,
+                named=_TARGETS,
             ),
             "PublishBatch": _only("TopicArn", data=_TOPIC),
             "GetEndpointAttributes": OperationRules(data=_ENDPOINT),
@@ -42,10 +43,20 @@ _QUEUE = Named(
 )
 _MESSAGES = (
     "ChangeMessageVisibility ChangeMessageVisibilityBatch DeleteMessage DeleteMessageBatch"
-    " ReceiveMessage SendMessage SendMessageBatch"
+    " ReceiveMessage SendMessageBatch"
 )
 SQS = ServiceRules(
-    operations=MappingProxyType(dict.fromkeys(_MESSAGES.split(), _only("QueueUrl", data=_QUEUE)))
+    operations=MappingProxyType(
+        {
+            **dict.fromkeys(_MESSAGES.split(), _only("QueueUrl", data=_QUEUE)),
+            # Records of AWS show checksums of the message, too: of a short one they tell what it is.
+            "SendMessage": OperationRules(
+                hide=frozenset({"MessageAttributes", "MessageBody", "MessageSystemAttributes"}),
+                data=_QUEUE,
+                answer_keep=frozenset({"MessageId", "SequenceNumber"}),
+            ),
+        }
+    )
 )
 
 # Letters are hidden, as in delivered records, and so is what is put into a template.

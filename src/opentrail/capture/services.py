@@ -80,6 +80,7 @@ SERVICES: Mapping[str, ServiceRules] = MappingProxyType(
         "cloudtrail": ServiceRules(event_version="1.11", times=Times.JAVA_COMMA),
         "codebuild": ServiceRules(event_version="1.11", hide=frozenset({"secret"})),
         "codepipeline": ServiceRules(secret_keys=frozenset({"OAuthToken"})),
+        "cognito-identity": service_identity.COGNITO_IDENTITY,
         "cognito-idp": ServiceRules(
             hide=frozenset({"Code"}), secret_keys=frozenset({"client_secret", "private_key"})
         ),
