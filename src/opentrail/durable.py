@@ -124,6 +124,19 @@ class OsFiles:
 OS_FILES = OsFiles()
 
 
+def is_there(path: Path) -> bool:
+    """Return whether something has that name. Raises: OSError: it cannot be told.
+
+    ``Path.exists`` says no to that in some versions of Python: a file that a bad disk did not show for
+    a moment would be made anew.
+    """
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
+
+
 def open_file(path: Path) -> BinaryIO:
     """Open a file to be read; a pipe in its place holds nobody up, and is empty. Raises: OSError."""
     return open(path, "rb", opener=_at_once)

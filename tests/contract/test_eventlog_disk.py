@@ -2,13 +2,21 @@
 """The embedded log over disks that are full or fail, and the order in which it syncs."""
 
 import errno
+import os
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
 
 import pytest
 from support.log_files import Fault, FaultFiles
 from support.opened_log import SMALL, Opened, incompressible
 
 from opentrail.errors import Unavailable, UsageError
+from opentrail.eventlog import room
+from opentrail.eventlog.check import LogCheck
 from opentrail.eventlog.options import DISK_CHECK_INTERVAL_S
+from opentrail.eventlog.reader import SegmentReader
+from opentrail.eventlog.segment import list_firsts
 
 DAY_MS = 24 * 3600 * 1000
 
@@ -38,6 +46,43 @@ def test_free_space_is_not_asked_for_at_each_append(opened):
     opened.put(b"b")
     opened.put(b"c")
     assert opened.log.writable() != ""
+
+
+def test_a_disk_that_does_not_show_the_segment_is_a_refusal_and_no_error(opened, monkeypatch):
+    """Whether calls may pass is asked before each, and health asks it."""
+    opened.put(b"a")
+
+    def no_answer(path: Path) -> bool:
+        raise OSError(errno.EIO, os.strerror(errno.EIO), str(path))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(room, "is_there", no_answer)
+        assert "does not answer: Input/output error" in opened.log.writable()
+        with pytest.raises(Unavailable, match="does not answer"):
+            opened.put(b"b")
+    opened.put(b"c")
+    assert opened.texts() == [b"a", b"c"]
+
+
+def listing_fails(path: Path) -> Iterator[Path]:
+    raise OSError(errno.EMFILE, os.strerror(errno.EMFILE), str(path))
+
+
+def test_a_directory_that_cannot_be_listed_has_not_lost_its_segments(opened, monkeypatch):
+    """``Path.glob`` takes it for an empty one, from Python 3.12 on whatever the reason is."""
+    opened.put(b"a")
+    with closing(SegmentReader(opened.data / "log")) as reader:
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, "iterdir", listing_fails)
+            with pytest.raises(OSError, match="Too many open files"):
+                list_firsts(opened.data / "log")
+            with pytest.raises(Unavailable, match="cannot be read: Too many open files"):
+                list(reader.entries(0))
+            with pytest.raises(OSError, match="Too many open files"):
+                list(LogCheck(opened.data / "log").findings())
+            with pytest.raises(UsageError, match="cannot be used: Too many open files"):
+                opened.again()
+        assert [entry.data for entry in reader.entries(0)] == [b"a"]
 
 
 @pytest.mark.parametrize("fault", [Fault.LOST, Fault.KEPT])

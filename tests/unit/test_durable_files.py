@@ -12,6 +12,7 @@ from opentrail.durable import (
     TEMPORARY_SUFFIX,
     OsFiles,
     boot_id,
+    is_there,
     make_dir,
     publish,
     read_file,
@@ -28,6 +29,17 @@ def test_a_file_is_replaced_and_no_temporary_is_left(tmp_path):
     assert path.read_bytes() == b"new"
     assert list(tmp_path.iterdir()) == [path]
     assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_whether_a_file_is_there_is_not_guessed(tmp_path):
+    (tmp_path / "file").touch()
+    assert is_there(tmp_path / "file")
+    assert not is_there(tmp_path / "none")
+    assert not is_there(tmp_path / "file" / "none")
+    (tmp_path / "link").symlink_to("none")
+    assert not is_there(tmp_path / "link")
+    with pytest.raises(OSError, match="too long"):
+        is_there(tmp_path / ("x" * 300))
 
 
 def test_the_bytes_are_synced_before_the_name_and_the_name_before_the_end(tmp_path):

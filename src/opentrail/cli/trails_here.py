@@ -7,6 +7,7 @@ from contextlib import contextmanager
 import msgspec
 
 from opentrail.config import Settings
+from opentrail.durable import is_there
 from opentrail.errors import UsageError
 from opentrail.state.base import State
 from opentrail.state.sqlite import SqliteState
@@ -134,7 +135,7 @@ def trails_here(settings: Settings) -> Iterator[TrailsHere | None]:
     Raises: Corrupt. Unavailable.
     """
     path = settings.data_dir / "state.db"
-    if not path.exists():
+    if not is_there(path):
         yield None
         return
     state = SqliteState.open(path)

@@ -12,7 +12,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Self
 
-from opentrail.durable import OS_FILES, TEMPORARY_SUFFIX, Files, publish
+from opentrail.durable import OS_FILES, TEMPORARY_SUFFIX, Files, is_there, publish
 from opentrail.errors import Corrupt, Unavailable
 from opentrail.eventlog.frame import checksum
 from opentrail.eventlog.unrecorded import UnrecordedCalls
@@ -104,7 +104,7 @@ class InFlight:
         """
         if slots > SLOTS_MAX:
             raise ValueError(f"{slots} slots; {SLOTS_MAX} at most")
-        if not path.exists():
+        if not is_there(path):
             _create(path, slots, boot_id, files)
         table = _map(path)
         facts = _parse(path, table)

@@ -75,8 +75,9 @@ def recover(log_dir: Path, published: Published, files: Files) -> Tail | None:
 
 def _sweep(log_dir: Path, first: int, files: Files) -> None:
     """Delete what an interrupted roll or retention left."""
-    for path in sorted(log_dir.glob("*" + TEMPORARY_SUFFIX)):
-        files.unlink(path)
+    for path in sorted(log_dir.iterdir()):
+        if path.suffix == TEMPORARY_SUFFIX:
+            files.unlink(path)
     for kept in list_firsts(log_dir):
         if kept < first:
             files.unlink(segment_path(log_dir, kept))

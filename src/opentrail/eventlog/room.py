@@ -8,7 +8,7 @@ failed, only another write tells that there is room again.
 from pathlib import Path
 
 from opentrail.clock import Clock
-from opentrail.durable import TEMPORARY_SUFFIX, Files
+from opentrail.durable import TEMPORARY_SUFFIX, Files, is_there
 from opentrail.eventlog.options import DISK_CHECK_INTERVAL_S
 
 PROBE_BYTES = 1024 * 1024
@@ -41,16 +41,16 @@ class DiskRoom:
         self._full = self._refusal = why
 
     def _look(self, file: Path) -> str:
-        if not file.exists():
-            # The open file would take all that is written, and vanish when it is closed.
-            return f"{file} was removed: put it back, or restart OpenTrail to see what is left"
-        if self._full and not self._takes_bytes():
-            return self._full
-        self._full = ""
         try:
+            if not is_there(file):
+                # The open file would take all that is written, and vanish when it is closed.
+                return f"{file} was removed: put it back, or restart OpenTrail to see what is left"
+            if self._full and not self._takes_bytes():
+                return self._full
+            self._full = ""
             free = self._files.free_bytes(self._dir)
         except OSError as error:
-            return f"{self._dir} does not answer: {error.strerror}"
+            return f"{self._dir} does not answer: {error.strerror}: look at the disk"
         if free >= self._reserve_bytes:
             return ""
         return (

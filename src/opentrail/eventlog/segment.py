@@ -35,8 +35,11 @@ def segment_path(log_dir: Path, first: int) -> Path:
 
 
 def list_firsts(log_dir: Path) -> list[int]:
-    """Return the first positions of the segments in ``log_dir``, ascending."""
-    names = (path.stem for path in log_dir.glob(f"*{SUFFIX}"))
+    """Return the first positions of the segments in ``log_dir``, ascending.
+
+    Raises: OSError: it cannot be read, which ``Path.glob`` would take for an empty one.
+    """
+    names = (path.stem for path in log_dir.iterdir() if path.suffix == SUFFIX)
     return sorted(int(name) for name in names if name.isdigit())
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Self
 
 from opentrail.clock import Clock, Ids, uuid4_text
-from opentrail.durable import OS_FILES, Files, make_dir
+from opentrail.durable import OS_FILES, Files, is_there, make_dir
 from opentrail.errors import Corrupt, Unavailable, UsageError
 from opentrail.eventlog.base import Draft, Entry, Mark, MarkKind
 from opentrail.eventlog.blob import BlobCodec
@@ -90,7 +90,7 @@ class Segments:
         3. make the first segment      (a crash before it: step 1 finds its work done)
         """
         published = self._dir / NAME
-        if not published.exists() and not list_firsts(self._dir):
+        if not is_there(published) and not list_firsts(self._dir):
             create_published(self._dir, uuid.UUID(uuid4_text(ids)).bytes, self._files)
         self._published = Published(self._dir, write=True)
         self._reader = SegmentReader(self._dir)

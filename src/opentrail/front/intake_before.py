@@ -7,7 +7,7 @@ from pathlib import Path
 
 from opentrail.capture.intake_window import WINDOW_MS, Window
 from opentrail.clock import Clock
-from opentrail.errors import Corrupt
+from opentrail.errors import Corrupt, Unavailable
 from opentrail.eventlog.base import Entry, Origin
 from opentrail.eventlog.reader import SegmentReader
 
@@ -21,6 +21,8 @@ LOADING_REST = 4
 LOADED_SEGMENTS_MAX = 8
 """Segments of the log that are read at start to know what came in: two million records, some ten
 seconds, in which only the intake has to wait."""
+AGAIN_S = 1.0
+"""After this the log is read anew when it could not be read: a full table of files, a disk that hangs."""
 
 
 class Before:
@@ -45,24 +47,34 @@ class Before:
 
         ``calls``: how many are under way, which go before.
         """
-        steps = self.load(SegmentReader(data / "log"))
+        log = SegmentReader(data / "log")
+        steps = self.load(log)
         loop, time_s = asyncio.get_running_loop(), self._clock.monotonic
+
+        def again() -> None:
+            nonlocal steps
+            if self._log is log:  # else another one is read by now
+                steps = self.load(log)
+                step()
 
         def step() -> None:
             began_s = time_s()
-            for _ in steps:
-                rest_s = (time_s() - began_s) * LOADING_REST if calls() else 0.0
-                loop.call_later(rest_s, step)
-                return
+            try:
+                for _ in steps:
+                    rest_s = (time_s() - began_s) * LOADING_REST if calls() else 0.0
+                    loop.call_later(rest_s, step)
+                    return
+            except Unavailable:
+                loop.call_later(AGAIN_S, again)
 
         step()
 
     def load(self, log: SegmentReader) -> Iterator[None]:
         """Read ``log`` from now on; yield between pieces of work, until all of the window is known.
 
-        Until then senders are told to come back.
+        Until then senders are told to come back. Raises: Unavailable: it must be read again.
         """
-        if self._log is not None:
+        if self._log is not None and self._log is not log:
             self._log.close()
         self._log = log
         self.unknown = "it is still reading what came in before; try again"
@@ -77,6 +89,9 @@ class Before:
                     return  # another log is being read by now
         except Corrupt as error:
             self.unknown = f"what came in before cannot be read: {error}"
+        except Unavailable as error:
+            self.unknown = f"what came in before cannot be read now: {error}"
+            raise
         else:
             self.unknown = ""
 

@@ -12,7 +12,7 @@ from opentrail.access.policy import BUILT_IN, check_policy
 from opentrail.clock import Ids
 from opentrail.config import AccessKeySetting, Settings
 from opentrail.config.access_key import check_access_key
-from opentrail.durable import make_dir, read_file, replace_file
+from opentrail.durable import is_there, make_dir, read_file, replace_file
 from opentrail.errors import UsageError
 from opentrail.front.key_file import read_key_file
 
@@ -26,7 +26,7 @@ def key_table(settings: Settings, ids: Ids) -> KeyTable:
     Raises: UsageError.
     """
     file = credentials_file(settings)
-    if not file.exists():
+    if not is_there(file):
         write_credentials(file, make_admin_key(settings.account, ids))
     return KeyTable(configured_keys(settings))
 
@@ -66,7 +66,7 @@ def token_key(settings: Settings, ids: Ids) -> bytes:
     """
     path = settings.data_dir / "keys" / "page-tokens"
     try:
-        if not path.exists():
+        if not is_there(path):
             make_dir(path.parent)
             replace_file(path, ids.random_bytes(TOKEN_KEY_BYTES))
         key = read_file(path)

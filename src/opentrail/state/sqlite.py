@@ -14,7 +14,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Self
 
-from opentrail.durable import OS_FILES, TEMPORARY_SUFFIX, make_dir, publish
+from opentrail.durable import OS_FILES, TEMPORARY_SUFFIX, is_there, make_dir, publish
 from opentrail.errors import Corrupt, Unavailable
 from opentrail.state.base import Change, Conflict, Entry
 from opentrail.state.stored import HINT
@@ -84,10 +84,12 @@ class SqliteState:
 
         Raises: Corrupt: it is damaged or not ours. Unavailable: it cannot be used.
         """
-        for each in (path, path.with_name(f"{path.name}-journal")):
-            if each.is_fifo():  # SQLite would wait for ever
-                raise Corrupt("a pipe is in its place", str(each), HINT)
-        if not path.exists():
+        with _seam(path):
+            for each in (path, path.with_name(f"{path.name}-journal")):
+                if each.is_fifo():  # SQLite would wait for ever
+                    raise Corrupt("a pipe is in its place", str(each), HINT)
+            there = is_there(path)
+        if not there:
             _create(path)
         with _seam(path):
             state = cls(path, _connect(path))
@@ -224,6 +226,8 @@ def _seam(path: Path) -> Iterator[None]:
         if _code(error) in DAMAGE:
             raise Corrupt(str(error), str(path), HINT) from error
         raise Unavailable(f"{path}: {error}", SEAM.get(type(error), _RESTART)) from error
+    except OSError as error:
+        raise Unavailable(f"{path}: {error.strerror}", _FREE) from error
 
 
 def _code(error: sqlite3.Error) -> int:
