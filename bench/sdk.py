@@ -24,7 +24,7 @@ from bench.machine import spread_percent
 from opentrail.sdk import Recorder
 from opentrail.sdk.asgi import AuditMiddleware
 from opentrail.sdk.botocore import instrument
-from opentrail.sdk.sender import Delivered
+from opentrail.sdk.posting import Delivered
 from opentrail.sdk.spool import Batch
 from opentrail.sdk.wsgi import init_app
 

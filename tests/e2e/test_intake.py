@@ -19,7 +19,7 @@ from support.server import OpenTrail, wait_until
 
 from opentrail.clock import SystemClock, iso_seconds
 from opentrail.sdk.post import PATH, HttpPost, Target
-from opentrail.sdk.sender import Delivered, NotSent
+from opentrail.sdk.posting import Delivered, NotSent
 from opentrail.sdk.signing import Credentials, signed_headers
 
 SENDER = Key("AKIAQCCCCCCCCCCCCCCC", "not-a-real-secret/used-only-by-tests+0001")

@@ -6,7 +6,7 @@ import threading
 from typing import Any
 
 from opentrail.sdk import Recorder
-from opentrail.sdk.sender import Delivered, NotSent
+from opentrail.sdk.posting import Delivered, NotSent
 from opentrail.sdk.spool import Batch
 
 

@@ -6,6 +6,8 @@ import subprocess
 import sys
 
 import pytest
+from support.sdk_post import Listed, recorder
+from support.server import wait_until
 
 
 def test_the_last_records_are_sent_when_a_program_ends(tmp_path):
@@ -40,3 +42,52 @@ def test_the_last_records_of_a_worker_are_sent_when_it_ends(tmp_path, how):
     subprocess.run([sys.executable, program, spool, how], check=True, timeout=30)
     (file,) = spool.rglob("*.ndjson")
     assert json.loads(file.read_bytes())["eventName"] == "Worked"
+
+
+SILENT = (
+    "import socket, sys, time\n"
+    "from opentrail.sdk import Recorder\n"
+    "server = socket.create_server(('127.0.0.1', 0))\n"
+    "where = f'http://127.0.0.1:{server.getsockname()[1]}'\n"
+    "trail = Recorder('a.b', endpoint=where, spool=sys.argv[1])\n"
+    "trail.record(eventName='First')\n"
+    "server.accept()\n"  # it takes the request, and never answers
+    "for count in range(20):\n"
+    "    trail.record(eventName='Later')\n"
+)
+
+
+def spooled(directory) -> int:
+    return sum(len(file.read_bytes().splitlines()) for file in directory.rglob("*.ndjson"))
+
+
+def test_a_server_that_is_silent_keeps_no_record_in_memory(tmp_path):
+    program = SILENT + "time.sleep(60)\n"
+    with subprocess.Popen([sys.executable, "-c", program, tmp_path]) as process:
+        wait_until(lambda: spooled(tmp_path) == 21)
+        process.kill()
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_what_goes_with_a_program_is_said(tmp_path, kept):
+    program = SILENT + "trail.close(0.5)\n"
+    done = subprocess.run(
+        [sys.executable, "-c", program, tmp_path if kept else ""],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=20,
+    )
+    assert spooled(tmp_path) == (21 if kept else 0)
+    said = "21 records are lost with the process: the server is away"
+    assert (said in done.stderr) is not kept
+
+
+def test_what_cannot_be_sent_by_the_end_is_said_once(caplog):
+    post = Listed()
+    post.away = True
+    trail = recorder(post)
+    trail.record(eventName="Hello")
+    trail.close()
+    trail.close()
+    assert caplog.text.count("1 records are lost with the process") == 1

@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from opentrail.sdk.post import HttpPost, Target
-from opentrail.sdk.sender import NotSent
+from opentrail.sdk.posting import NotSent
 
 BOUND = 1000
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from opentrail.sdk.sender import Delivered, NotSent
+from opentrail.sdk.posting import Delivered, NotSent
 from opentrail.sdk.signing import Credentials, signed_headers
 from opentrail.sdk.spool import Batch
 from opentrail.sdk.system import now_s

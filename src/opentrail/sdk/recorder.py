@@ -13,9 +13,10 @@ from opentrail.event.record import FIELD_ORDER
 from opentrail.sdk.echoes import without_echoes
 from opentrail.sdk.guard import Guard
 from opentrail.sdk.post import HttpPost, Target
+from opentrail.sdk.posting import Post
 from opentrail.sdk.record import EVENT_VERSION, UNWRITABLE, Fields, Record, encoded, omitted, plain
 from opentrail.sdk.redact import Redact, redactor, redactor_of
-from opentrail.sdk.sender import CLOSE_S_MAX, LINGER_S, Lost, Make, Post, Sender, Told
+from opentrail.sdk.sender import CLOSE_S_MAX, LINGER_S, Lost, Make, Sender, Told
 from opentrail.sdk.signing import Credentials
 from opentrail.sdk.spool import Memory, Spool
 from opentrail.sdk.system import iso_seconds, new_id, now_s

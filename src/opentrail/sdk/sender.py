@@ -13,9 +13,9 @@ import weakref
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
 
 from opentrail.sdk.guard import Guard
+from opentrail.sdk.posting import Delivered, NotSent, Post, posted
 from opentrail.sdk.spool import Batch, Store
 from opentrail.sdk.system import at_worker_end, monotonic_s, now_s
 
@@ -51,25 +51,6 @@ Make = Callable[[], bytes]
 """Returns a record's bytes. The thread calls it: what it reads must not change any more."""
 
 
-class NotSent(Exception):
-    """The server has not taken a batch, as far as is known. Its text says why."""
-
-    def __init__(self, reason: str, *, again: bool) -> None:
-        super().__init__(reason)
-        self.again = again
-        """Whether sending the same later may help."""
-
-
-@dataclass(frozen=True, slots=True)
-class Delivered:
-    """What the server says of a batch."""
-
-    accepted: int
-    duplicates: int
-    rejected: tuple[str, ...]
-    """Of each rejected record, its eventID and the reason."""
-
-
 @dataclass(frozen=True, slots=True)
 class Lost:
     """Records that never reached the log."""
@@ -87,18 +68,6 @@ class Told:
     """Makes the record that says what was lost."""
     failed: Callable[[Exception], None]
     """Hears of a record that could not be made; it is counted as lost, too."""
-
-
-class Post(Protocol):
-    """The way to the server. Owned by the sender's thread."""
-
-    def __call__(self, batch: Batch) -> Delivered:
-        """Send a batch; blocks, within a bound. Raises: NotSent."""
-        ...
-
-    def close(self) -> None:
-        """Let go of the connection."""
-        ...
 
 
 class Sender:
@@ -131,6 +100,7 @@ class Sender:
         self._retry_s = 0.0
         self._next_s = 0.0
         self._adopt_s = 0.0
+        self._told_left = False
 
     def put(self, record: bytes | Make, size: int) -> None:
         """Have ``record`` sent. Never waits for the network or the disk, and raises nothing.
@@ -187,6 +157,7 @@ class Sender:
                 self._step()
         with self._guard:
             self._step()
+        self._tell_left()
         self._post.close()
         self._store.close()
 
@@ -199,16 +170,20 @@ class Sender:
         1. queue -> store        (a crash before: what waited is lost, a tenth of a second's worth)
         2. send                  (a crash before 3: the next process sends it again)
         3. forget it
+        While 2 waits for the server, what comes meanwhile is stored.
         """
         try:
-            while batch := self._taken():
-                self._keep(batch)
+            self._store_waiting()
             self._tell_gap()
             if monotonic_s() >= self._next_s or self._stop.is_set():
                 self._adopt()
                 self._send_all()
         except OSError as error:
             self._later(f"the spool: {error.strerror}")
+
+    def _store_waiting(self) -> None:
+        while batch := self._taken():
+            self._keep(batch)
 
     def _taken(self) -> Batch:
         """Return the next records that wait, as many as one request takes."""
@@ -274,7 +249,7 @@ class Sender:
     def _send_all(self) -> None:
         while batch := self._oldest():
             try:
-                delivered = self._post(batch)
+                delivered = self._posted(batch)
             except NotSent as error:
                 if error.again:
                     self._later(str(error))
@@ -283,6 +258,15 @@ class Sender:
             self._store.drop_oldest()
             self._count(delivered)
             self._retry_s = self._next_s = 0.0
+
+    def _posted(self, batch: Batch) -> Delivered:
+        """Post ``batch``; what comes meanwhile is stored. Raises: NotSent."""
+
+        def store() -> None:
+            with self._guard:
+                self._store_waiting()
+
+        return posted(self._post, batch, store)
 
     def _oldest(self) -> Batch | None:
         batch = self._store.oldest()
@@ -322,9 +306,12 @@ class Sender:
     def waiting(self) -> int:
         """Return how many records wait in the queue and the store, or are yet to say what was lost."""
         with self._lock:
-            counts = self.counts
-            done = counts["sent"] + counts["duplicates"] + counts["rejected"] + counts["lost"]
-            return counts["put"] + counts["adopted"] - done + (self._lost is not None)
+            return self._undone() + (self._lost is not None)
+
+    def _undone(self) -> int:
+        counts = self.counts
+        done = counts["sent"] + counts["duplicates"] + counts["rejected"] + counts["lost"]
+        return counts["put"] + counts["adopted"] - done
 
     def close(self, timeout_s: float = CLOSE_S_MAX) -> None:
         """Send what waits, within ``timeout_s``; what is left stays in the spool, if there is one."""
@@ -333,6 +320,17 @@ class Sender:
         thread = self._thread
         if thread is not None:
             thread.join(timeout_s)
+            if thread.is_alive():
+                self._tell_left()
+
+    def _tell_left(self) -> None:
+        """Say how many records the server does not have, and go with the process."""
+        with self._guard:
+            with self._lock:
+                left = self._undone() - self._store.outlasting()
+            if left > 0 and not self._told_left:
+                self._told_left = True
+                _log.warning("%d records are lost with the process: the server is away", left)
 
     def forked(self) -> None:
         """Begin anew in a child process: what waits is the parent's to send."""

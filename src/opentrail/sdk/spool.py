@@ -40,6 +40,10 @@ class Store(Protocol):
         """Take over what others left; return how many records. Raises: OSError."""
         ...
 
+    def outlasting(self) -> int:
+        """Return how many records stay when the process ends. Safe from any thread."""
+        ...
+
     def vanished(self) -> int:
         """Return how many records somebody took away since this was last asked."""
         ...
@@ -79,6 +83,10 @@ class Memory:
 
     def adopt(self) -> int:
         """See ``Store``: nobody leaves anything in memory."""
+        return 0
+
+    def outlasting(self) -> int:
+        """See ``Store``: none of them."""
         return 0
 
     def vanished(self) -> int:
@@ -218,6 +226,10 @@ class Spool:
         with contextlib.suppress(OSError):  # another may be at the same; the records are ours
             (folder / _LOCK).unlink()
             folder.rmdir()
+
+    def outlasting(self) -> int:
+        """See ``Store``: those in files."""
+        return sum(records for file, _, records in self._files.copy() if isinstance(file, Path))
 
     def vanished(self) -> int:
         """See ``Store``: their files are gone."""
