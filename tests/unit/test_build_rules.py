@@ -88,7 +88,7 @@ def test_invoke_endpoint_is_a_data_event_without_parameters():
         {
             "accountId": ACCOUNT,
             "type": "AWS::SageMaker::Endpoint",
-            "ARN": f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:endpoint/exampleendpoint",
+            "ARN": ENDPOINT_ARN,
         }
     ]
 

@@ -264,3 +264,30 @@ def test_resources_of_unexpected_types_read_as_absent():
     assert selected(everything, eventCategory="Data", resources=odd)
     for resources_value in ("text", 5, [1], {"type": "AWS::S3::Object"}, [{"type": 1}]):
         assert not selected(everything, eventCategory="Data", resources=resources_value)
+
+
+ENDPOINT = "arn:aws:sagemaker:us-east-1:111122223333:endpoint/"
+
+
+@pytest.mark.parametrize(
+    ("operator", "value", "selected"),
+    [
+        ("equals", f"{ENDPOINT}Score", True),
+        ("equals", f"{ENDPOINT}score", True),
+        ("equals", f"{ENDPOINT}other", False),
+        ("starts_with", f"{ENDPOINT}sc", True),
+        ("not_equals", f"{ENDPOINT}score", False),
+        ("not_ends_with", "other", True),
+    ],
+)
+def test_capitals_do_not_count_in_arns_of_sagemaker(operator, value, selected):
+    kind = "AWS::SageMaker::Endpoint"
+    fields = (
+        FieldSelector("eventCategory", equals=("Data",)),
+        FieldSelector("resources.type", equals=(kind,)),
+        FieldSelector("resources.ARN", **{operator: (value,)}),
+    )
+    selects = compile_selectors(None, [AdvancedSelector(fields)])
+    resource = {"accountId": "111122223333", "type": kind, "ARN": f"{ENDPOINT}Score"}
+    record = {"eventCategory": "Data", "resources": [resource]}
+    assert selects(decode(json.dumps(record).encode())) is selected

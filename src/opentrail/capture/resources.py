@@ -90,10 +90,7 @@ def _arn(what: Named, named: str, account: str, region: str) -> str:
     if what.kind:
         name = _of_kind(what.kind, name)
     return what.arn.format(
-        partition=partition_of(region),
-        region=region,
-        account=account,
-        name=name.lower() if what.lower else name,
+        partition=partition_of(region), region=region, account=account, name=name
     )
 
 

@@ -91,8 +91,6 @@ class Named:
     arn: str = ""
     """ARN with ``{partition}``, ``{region}``, ``{account}`` and ``{name}``; unused where there is
     an ARN already."""
-    lower: bool = False
-    """Whether the ARN has the name in lower case."""
     kind: str = ""
     """What goes before a name that does not say its kind itself ("key/" of KMS, not of
     "alias/a")."""

@@ -33,9 +33,8 @@ CONTROL = ServiceRules(
 )
 
 # readOnly false as for the documented Sample: an invocation has no read-only verb.
-_ENDPOINT = Named(
-    "AWS::SageMaker::Endpoint", ("EndpointName",), _ARN + "endpoint/{name}", lower=True
-)
+# ARNs of endpoints made before 2024 or so have the name in lower case: selectors compare them so.
+_ENDPOINT = Named("AWS::SageMaker::Endpoint", ("EndpointName",), _ARN + "endpoint/{name}")
 # What the customer's container answers is in the message of this error.
 _MODEL_ERROR = frozenset({"ModelError"})
 RUNTIME = ServiceRules(

@@ -41,6 +41,9 @@ class FieldSelector(msgspec.Struct, frozen=True, rename="pascal", omit_defaults=
     not_ends_with: tuple[str, ...] | None = None
 
 
+_OPERATORS = FieldSelector.__struct_fields__[1:]
+
+
 class AdvancedSelector(msgspec.Struct, frozen=True, rename="pascal", omit_defaults=True):
     """An advanced selector as given."""
 
@@ -226,7 +229,7 @@ def _advanced_parts(
         fields = {each.field: _on_text(each) for each in selector.field_selectors}
         on_category = fields.pop("eventCategory", None)
         on_type = fields.pop("resources.type", None)
-        on_arn = fields.pop("resources.ARN", None)
+        on_arn = fields.pop("resources.ARN", None) and _on_arn(selector)
         on_record = _every(tuple(_on_record(name, test) for name, test in fields.items()))
         for category in ("Management", "Data", "NetworkActivity"):
             if on_category is None or not on_category(category):
@@ -243,6 +246,23 @@ def _advanced_resource(on_type: _OnText | None, on_arn: _OnText | None) -> _OnRe
     if on_arn is None:
         return lambda entry: on_type is None or on_type(entry.type)
     return lambda entry: (on_type is None or on_type(entry.type)) and on_arn(_arn(entry))
+
+
+_SAGEMAKER = "AWS::SageMaker::"
+"""Types whose names differ in more than capitals, and whose ARNs, by their age, may have none."""
+
+
+def _on_arn(selector: AdvancedSelector) -> _OnText:
+    """Return the test of resources.ARN."""
+    by_field = {each.field: each for each in selector.field_selectors}
+    of_type, on_arn = by_field.get("resources.type"), by_field["resources.ARN"]
+    types = of_type.equals or () if of_type is not None else ()
+    if not any(each.startswith(_SAGEMAKER) for each in types):
+        return _on_text(on_arn)
+    lists = {name: getattr(on_arn, name) for name in _OPERATORS}
+    lower = {name: tuple(map(str.lower, values)) for name, values in lists.items() if values}
+    test = _on_text(FieldSelector(on_arn.field, **lower))
+    return lambda arn: test(arn.lower())
 
 
 def _every(tests: tuple[Selects, ...]) -> Selects:
