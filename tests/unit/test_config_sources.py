@@ -102,6 +102,8 @@ def test_variables_of_other_programs_and_ours_that_are_no_settings_are_left_alon
             "upstream.s3.trusted_identity",
         ),
         ("[access_keys.AKIA]\nusername = 'x'", "access_keys.AKIA.username", "user_name"),
+        ("on_log_failure = 'forward'", "on_log_failure", "forward.on_log_failure?"),
+        ("[log]\naddress = 'x'", "log.address", "listen.address?"),
         ('"" = 1', "", ""),
     ],
 )

@@ -62,6 +62,7 @@ class World:
         settings = config.load(None, {}, {"data": str(tmp_path)})
         self.front = Front(settings, "127.0.0.1:0", SystemClock(), SystemIds())
         self.refuses = False
+        self.gateway = self.front.gateway(Broken(), self.append, NoApi())
 
     async def append(self, drafts: Sequence[Draft]) -> Sequence[int]:
         if self.refuses:
@@ -78,11 +79,14 @@ class World:
             body = RequestBody(stream, 2)
             body.begin()
             arrival = Arrival(RequestHead("POST", "/", "", headers), [], "192.0.2.1")
-            gateway = self.front.gateway(Broken(), self.append, NoApi())
-            await gateway.handle(arrival, body, cast(Client, None))
+            await self.gateway.handle(arrival, body, cast(Client, None))
 
         with pytest.raises(Mistake):
             asyncio.run(handle())
+
+    def settle_owed(self) -> None:
+        """Do what the process does again and again while the log can be written."""
+        asyncio.run(self.gateway.settle_owed())
 
     def in_flight(self) -> float:
         return self.metric("opentrail_calls_in_flight")
@@ -129,3 +133,19 @@ def test_a_call_that_cannot_be_read_is_counted(world):
     world.call(BrokenHead())
     assert world.metric('opentrail_calls_failed_total{reason="error"}') == 1
     assert world.in_flight() == 0
+
+
+def test_what_a_full_log_did_not_take_is_recorded_once_it_takes_it(world):
+    world.refuses = True
+    world.call(HEAD)
+    world.call(HEAD)
+    assert world.events() == []
+    assert world.front._inflight.claimed() == 2
+    with pytest.raises(Unavailable):
+        world.settle_owed()
+    world.refuses = False
+    world.settle_owed()
+    assert [event["eventName"] for event in world.events()] == ["CreateModel"] * 2
+    assert world.front._inflight.claimed() == 0
+    world.settle_owed()
+    assert len(world.events()) == 2

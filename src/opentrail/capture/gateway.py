@@ -22,6 +22,7 @@ from opentrail.capture.call import Call, Caller, Outcome, plain
 from opentrail.capture.exclude import OWN_SOURCES, Exclusion, excluded_by
 from opentrail.capture.identity import Identities, teaches
 from opentrail.capture.outgoing import Sender
+from opentrail.capture.owed import OwedRecords
 from opentrail.capture.recorder import Counts, Recorder
 from opentrail.capture.reply import Client, reply, take
 from opentrail.capture.upstream import Answer, Unreachable, Upstreams, UpstreamSettings
@@ -93,7 +94,12 @@ class Gateway:
             parts.inflight,
             parts.counts,
             parts.ids,
+            OwedRecords(parts.inflight),
         )
+
+    async def settle_owed(self) -> None:
+        """Record what could not be recorded when it was made. Raises: Unavailable: not now either."""
+        await self._recorder.owed.step(self._parts.append)
 
     async def handle(self, arrival: Arrival, body: RequestBody, client: Client) -> None:
         """Handle one call.
@@ -132,7 +138,6 @@ class Gateway:
         try:
             answer = await self._settle(call, arrival, credential, body, refusal)
         except Unavailable as error:
-            self._parts.counts.failed("append")
             answer = self._refused(call, _log_refuses(error.message))
         await reply(answer, client)
 
@@ -235,7 +240,7 @@ class Gateway:
             slot = recorder.claim(call)
         except Unavailable as error:
             answer = self._refused(call, _unavailable(error))
-            await recorder.record(recorder.made(call))
+            await self._record_refusal(call)
             return answer
         made = None
         try:
@@ -249,14 +254,21 @@ class Gateway:
         try:
             await recorder.record(made)
         except Unavailable:
+            recorder.owe(made, slot)
             if self._passes_unrecorded(call, credential):
-                # Its slot stays: the next start looks for its record, and makes one if need be.
-                self._parts.counts.failed("append")
                 return answer
             answer.close()
             raise
         self._parts.inflight.release(slot)
         return answer
+
+    async def _record_refusal(self, call: Call) -> None:
+        """Record a call that was refused because it got no slot. Raises: Unavailable."""
+        try:
+            await self._recorder.record(self._recorder.made(call))
+        except Unavailable:
+            self._parts.counts.failed("append")
+            raise
 
     async def _answer(
         self,

@@ -11,6 +11,7 @@ from opentrail.capture.build import BuildSettings, Built, Skipped, build, build_
 from opentrail.capture.call import Body, Call
 from opentrail.capture.cross_account import owners_copy
 from opentrail.capture.identity import Identities
+from opentrail.capture.owed import OwedRecords
 from opentrail.capture.recover import remember
 from opentrail.clock import Ids, uuid_bytes
 from opentrail.errors import Unavailable
@@ -61,6 +62,7 @@ class Recorder:
     inflight: InFlight
     counts: Counts
     ids: Ids
+    owed: OwedRecords
 
     def claim(self, call: Call) -> int:
         """Note that ``call`` is about to be forwarded; return its slot. Raises: Unavailable."""
@@ -92,20 +94,31 @@ class Recorder:
         if isinstance(made, Skipped):
             self.counts.excluded(made.reason)
             return
-        # One frame: both accounts have their event, or neither.
-        await self.append([Draft(Origin.CAPTURE, each.data) for each in made])
+        await self.append(_drafts(made))
         self.counts.recorded()
+
+    def owe(self, made: list[Built] | Skipped, slot: int) -> None:
+        """Note that ``record`` could not append what was made of a call that was forwarded."""
+        self.counts.failed("append")
+        if not isinstance(made, Skipped):
+            self.owed.add(_drafts(made), slot)
 
     async def broken(self, call: Call, slot: int) -> None:
         """Record of a call that an error of ours broke off that nobody knows what came of it.
 
-        If that cannot be appended either, its slot stays: the next start makes the record.
+        If that cannot be appended either, it is owed.
         """
         call.additional["outcomeReason"] = "an error of OpenTrail's own"
         built = build_unknown(call, self.settings)
+        made = built if isinstance(built, Skipped) else [built]
         try:
-            await self.record(built if isinstance(built, Skipped) else [built])
+            await self.record(made)
         except Unavailable:
-            self.counts.failed("append")
+            self.owe(made, slot)
         else:
             self.inflight.release(slot)
+
+
+def _drafts(made: list[Built]) -> list[Draft]:
+    """Return what is appended in one frame: both accounts have their event, or neither."""
+    return [Draft(Origin.CAPTURE, each.data) for each in made]

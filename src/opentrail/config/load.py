@@ -159,9 +159,20 @@ def _refuse_unknown(tree: _Tree) -> None:
         known = [field.encode_name for field in msgspec.structs.fields(shape)]
         for key in table:
             if key not in known:
-                near = difflib.get_close_matches(key, known, n=1, cutoff=0.0)[0]
+                closest = difflib.get_close_matches(key, known, n=1, cutoff=0.0)[0]
+                near = _of_another_table(key) or prefix + closest
                 said = f"{tree.source(prefix + key)}: unknown setting {prefix}{key}"
-                raise UsageError(f"{said}; did you mean {prefix}{near}?")
+                raise UsageError(f"{said}; did you mean {near}?")
+
+
+def _of_another_table(key: str) -> str:
+    """Return the dotted name of the setting that is called ``key`` in whichever table it is; "" if none."""
+    for field in msgspec.structs.fields(Settings):
+        if field.encode_name in _SECTIONS and key in (
+            each.encode_name for each in msgspec.structs.fields(field.type)
+        ):
+            return f"{field.encode_name}.{key}"
+    return ""
 
 
 def _shaped_tables(

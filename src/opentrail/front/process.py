@@ -191,11 +191,11 @@ class Front:
         commit = GroupCommit(self.log, lambda: self._inflight.claimed() + self._intake.busy <= 1)
         backend = Backend(msgspec.msgpack.encode(hello), self._principal, commit, self.durable_end)
         commit.on_durable(backend.durable)
-        upstreams = self._upstreams
         operations = Operations(self._settings.listen.hosts)
+        gateway = self.gateway(self._upstreams, commit.append, backend)
         server = Server(
             operations,
-            self.gateway(upstreams, commit.append, backend),
+            gateway,
             self._settings.listen.trusted_proxies,
             connections_max(),
         )
@@ -218,40 +218,41 @@ class Front:
         tasks = [
             asyncio.create_task(backend.run()),
             asyncio.create_task(self._expire(commit, backend)),
-            asyncio.create_task(self._sweep(server, upstreams)),
-            asyncio.create_task(self._tell(commit, sent)),
+            asyncio.create_task(self._sweep(server)),
+            asyncio.create_task(self._tell(commit, sent, gateway)),
             asyncio.create_task(self._know_keys()),
             asyncio.create_task(self._announce(sock, backend, started)),
         ]
         if self._certificate is not None:
             tasks.append(asyncio.create_task(self._renew(server)))
         settle()
-        await server.serve(sock, stopped, self._certificate, upstreams.close)
+        await server.serve(sock, stopped, self._certificate, self._upstreams.close)
         with contextlib.suppress(Unavailable):  # whoever sent is named already, only sums are not
-            await sent.tell(all_of_them=True)
+            await asyncio.gather(sent.tell(all_of_them=True), gateway.settle_owed())
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        upstreams.close()
+        self._upstreams.close()
         commit.close()
         self.close()
 
-    async def _sweep(self, server: Server, upstreams: Upstreams) -> None:
+    async def _sweep(self, server: Server) -> None:
         """Own the loop that ends what is silent for too long."""
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(SWEEP_INTERVAL_S)
             server.sweep(loop.time())
-            upstreams.sweep(loop.time())
+            self._upstreams.sweep(loop.time())
 
-    async def _tell(self, commit: GroupCommit, sent: SentRecords) -> None:
-        """Own the loop that says what passed while the log could not be written, and who sent."""
+    async def _tell(self, commit: GroupCommit, sent: SentRecords, gateway: Gateway) -> None:
+        """Own the loop that says later what could not be said at once, and who sent."""
         while True:
             await asyncio.sleep(TELL_INTERVAL_S)
             if not self.refusing():
                 with contextlib.suppress(Unavailable):  # then it refuses again, or ends
                     await self._gaps.step(commit.append_one)
                     await sent.tell()
+                    await gateway.settle_owed()
 
     async def _know_keys(self) -> None:
         """Own the loop that takes up changed keys and writes down what was learned."""
