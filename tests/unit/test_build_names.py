@@ -148,7 +148,21 @@ def test_events_go_to_the_default_bus_where_they_name_none():
     places = [one["ARN"] for one in record["resources"]]
     before = f"arn:aws:events:{REGION}:{ACCOUNT}:event-bus/"
     assert places == [f"{before}default", f"{before}b"]
-    assert record["requestParameters"] is None
+
+
+def test_events_show_their_ids_and_hide_what_is_in_them():
+    hidden = "HIDDEN_DUE_TO_SECURITY_REASONS"
+    entry = {"Source": "a", "DetailType": "t", "Detail": '{"n": 1}', "EventBusName": "b"}
+    answer = b'{"FailedEntryCount":0,"Entries":[{"EventId":"1"}]}'
+    record = called("events", "PutEvents", {"Entries": [entry]}, answer)
+    shown = {"source": "a", "detailType": "t", "detail": hidden, "eventBusName": "b"}
+    assert record["requestParameters"] == {"entries": [shown]}
+    assert record["responseElements"] == {"failedEntryCount": 0, "entries": [{"eventId": "1"}]}
+    assert (record["apiVersion"], record["eventVersion"]) == ("2015-10-07", "1.11")
+    record = called("events", "PutPartnerEvents", {"Entries": [{"Source": "aws.partner/x/y"}]})
+    (source,) = record["resources"]
+    assert source["type"] == "AWS::Events::EventSource"
+    assert source["ARN"] == f"arn:aws:events:{REGION}::event-source/aws.partner/x/y"
 
 
 def test_invoicing_is_as_on_the_wire():

@@ -263,8 +263,8 @@ VERSION_ROWS = {
     "SageMaker and its runtimes, Feature Store": "sagemaker",
     "DevOps Guru": "devops-guru",
     "Personalize": "personalize",
-    "CloudTrail, CloudWatch Logs, CodeBuild, ECS, IAM, Invoicing, KMS, Lambda, S3, Secrets Manager": (
-        "cloudtrail codebuild ecs iam invoicing kms lambda logs s3 secretsmanager"
+    "CloudTrail, CloudWatch Logs, CodeBuild, ECS, EventBridge, IAM, Invoicing, KMS, Lambda, S3, Secrets Manager": (
+        "cloudtrail codebuild ecs events iam invoicing kms lambda logs s3 secretsmanager"
     ),
     "EC2, Roles Anywhere, Route 53": "ec2 rolesanywhere route53",
     "EKS, Organizations": "eks organizations",

@@ -12,6 +12,10 @@ from opentrail.history.resources import ALIASES_MAX
 SAGEMAKER = "arn:aws:sagemaker:us-east-1:111122223333:"
 PERSONALIZE = "arn:aws:personalize:us-east-1:111122223333:"
 ROLE = "arn:aws:iam::111122223333:role/Dev"
+BALANCERS = "arn:aws:elasticloadbalancing:us-east-1:111122223333:"
+BALANCER = f"{BALANCERS}loadbalancer/app/b/4c89e21113613302"
+LISTENER = f"{BALANCERS}listener/app/b/4c89e21113613302/2e7801118647d076"
+TARGETS = f"{BALANCERS}targetgroup/t/a770c60c3b857577"
 
 
 def aliases(source: str, name: str, parameters: object, response: object = None, **more: Any):
@@ -163,6 +167,22 @@ CASES = {
             ("AWS::STS::AssumedRole", "AROA1:s"),
             ("AWS::STS::AssumedRole", "arn:aws:sts::1:r/s"),
         ],
+    ),
+    "a load balancer of the newer kind, and what belongs to it, by ARNs at any depth": (
+        ("elasticloadbalancing", "CreateListener"),
+        {"loadBalancerArn": BALANCER, "defaultActions": [{"targetGroupArn": TARGETS}]},
+        {"listeners": [{"listenerArn": LISTENER, "loadBalancerArn": BALANCER}]},
+        [
+            ("AWS::ElasticLoadBalancingV2::LoadBalancer", BALANCER),
+            ("AWS::ElasticLoadBalancingV2::TargetGroup", TARGETS),
+            ("AWS::ElasticLoadBalancingV2::Listener", LISTENER),
+        ],
+    ),
+    "a load balancer of the older kind": (
+        ("elasticloadbalancing", "DeleteLoadBalancer"),
+        {"loadBalancerName": "b"},
+        None,
+        [("AWS::ElasticLoadBalancing::LoadBalancer", "b")],
     ),
     "what an instance is made of, at any depth": (
         ("ec2", "RunInstances"),

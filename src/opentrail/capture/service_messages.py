@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """SNS, SQS, SES, EventBridge and CloudWatch Logs: messages are the customer's data.
 
-Source: CloudTrail User Guide, "Logging data events"; delivered records. Each row names the members
-to keep.
+Source: CloudTrail User Guide, "Logging data events"; EventBridge User Guide, "Logging API calls using
+AWS CloudTrail"; delivered records. Each row names the members to keep.
 """
 
 from types import MappingProxyType
 
-from opentrail.capture.rules import Named, OperationRules, ServiceRules
+from opentrail.capture.rules import Named, OperationRules, ServiceRules, Times
 
 
 def _only(*names: str, data: Named | None = None) -> OperationRules:
@@ -93,8 +93,20 @@ _BUS = Named(
     "arn:{partition}:events:{region}:{account}:event-bus/{name}",
     default="default",
 )
+_PARTNER = Named(
+    "AWS::Events::EventSource",
+    ("Entries", "Source"),
+    "arn:{partition}:events:{region}::event-source/{name}",
+)
+_DETAIL = frozenset({"Detail"})
 EVENTS = ServiceRules(
+    event_version="1.11",
+    api_version="2015-10-07",
+    times=Times.JAVA_COMMA,
     operations=MappingProxyType(
-        {"PutEvents": _only(data=_BUS), "PutPartnerEvents": _only(data=Named(_BUS.type))}
-    )
+        {
+            "PutEvents": OperationRules(hide=_DETAIL, data=_BUS),
+            "PutPartnerEvents": OperationRules(hide=_DETAIL, data=_PARTNER),
+        }
+    ),
 )

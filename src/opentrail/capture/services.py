@@ -146,6 +146,10 @@ SERVICES: Mapping[str, ServiceRules] = MappingProxyType(
         "sts": service_identity.STS,
         "taxsettings": ServiceRules(hide_messages=True),
         "translate": ServiceRules(hide=frozenset({"Text", "TranslatedText"})),
+        # AWS WAF's is older than that of its model, and in delivered records all the same.
+        "waf": ServiceRules(api_version="2015-08-24"),
+        "waf-regional": ServiceRules(api_version="2015-08-24"),
+        "wafv2": ServiceRules(api_version="2019-04-23"),
         "workmail": _TOKEN,
     }
 )

@@ -30,6 +30,8 @@ class Naming:
     """Ids that say themselves what they are, wherever they stand; the group is what says it."""
     id_types: Mapping[bytes, str] = field(default_factory=dict)
     """What the group of ``ids`` may be -> type."""
+    deep_arns: re.Pattern[bytes] | None = None
+    """ARNs of its own as JSON texts, where they are aliases wherever they stand."""
 
     @cached_property
     def parents(self) -> frozenset[str]:
@@ -244,6 +246,21 @@ _ECS = Naming(
         "taskDefinition.taskDefinitionArn": "AWS::ECS::TaskDefinition",
     },
 )
+_ELB_2 = "AWS::ElasticLoadBalancingV2"
+_ELB = Naming(
+    {"loadBalancerName": "AWS::ElasticLoadBalancing::LoadBalancer", "name": ""},
+    arn_service="elasticloadbalancing",
+    arn_types={
+        "listener": f"{_ELB_2}::Listener",
+        "listener-rule": f"{_ELB_2}::ListenerRule",
+        "loadbalancer": "AWS::ElasticLoadBalancing::LoadBalancer",
+        "targetgroup": f"{_ELB_2}::TargetGroup",
+        "truststore": f"{_ELB_2}::TrustStore",
+    },
+    arn_deeper_types={"loadbalancer": f"{_ELB_2}::LoadBalancer"},
+    deep_arns=re.compile(rb'"arn:[a-z-]+:elasticloadbalancing:[^"\\]+"'),
+)
+"""Of the older service by names; of the newer, whose answers are lists, by ARNs."""
 _KEPT = "AWS::SecretsManager::Secret"
 
 NAMINGS: Mapping[str, Naming] = MappingProxyType(
@@ -272,9 +289,7 @@ NAMINGS: Mapping[str, Naming] = MappingProxyType(
         ),
         "ecr.amazonaws.com": _own("AWS::ECR::Repository", "repositoryName"),
         "eks.amazonaws.com": _own("AWS::EKS::Cluster", "clusterName", "cluster.arn"),
-        "elasticloadbalancing.amazonaws.com": _own(
-            "AWS::ElasticLoadBalancing::LoadBalancer", "loadBalancerName", "loadBalancerArn"
-        ),
+        "elasticloadbalancing.amazonaws.com": _ELB,
         "firehose.amazonaws.com": _own(
             "AWS::KinesisFirehose::DeliveryStream", "deliveryStreamName", "deliveryStreamARN"
         ),

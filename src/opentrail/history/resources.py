@@ -125,6 +125,8 @@ def read(source: str, event_name: str, parts: _Parts) -> tuple[Resource, ...]:
 
 
 def _collect_ids(found: dict[Resource, None], service: Naming, part: msgspec.Raw) -> None:
+    for arn in service.deep_arns.findall(part) if service.deep_arns is not None else ():
+        _add(found, _arn_type(service, arn, None), msgspec.Raw(arn))
     if service.ids is None:
         return
     for match in service.ids.finditer(part):
