@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Who knows the organization: the settings and the upstream's API keep one contract; moto answers."""
 
+import json
 import os
 
 import pytest
@@ -117,6 +118,47 @@ def check_delegation(organizations, members):
 def test_an_api_that_answers_anything_is_unavailable(body):
     with upstream(answer(200, body)) as odd, pytest.raises(Unavailable):
         asked(odd.url).of(BOSS)
+
+
+STATES = {"1" * 12: ("ACTIVE", None), "2" * 12: ("SUSPENDED", None), "3" * 12: (None, "ACTIVE")}
+STATES |= {
+    "4" * 12: (None, "SUSPENDED"),
+    "5" * 12: ("PENDING_CLOSURE", "ACTIVE"),
+    BOSS: (None, None),
+}
+
+
+def speaking(accounts):
+    """Return a script: the Organizations API as AWS's is, with these accounts."""
+    about = {"Id": "o-exampleorgid", "MasterAccountId": BOSS}
+
+    def script(exchange):
+        target = exchange.received.header(b"x-amz-target")[0].rpartition(b".")[2]
+        answers = {
+            b"DescribeOrganization": {"Organization": about},
+            b"ListAccounts": {"Accounts": accounts},
+        }
+        return answer(200, json.dumps(answers.get(target, {})).encode())(exchange)
+
+    return script
+
+
+def test_only_active_accounts_are_members_by_the_newer_word_for_it_too():
+    """AWS tells State instead of Status from September 2026 on."""
+    named = [
+        {"Id": number, "State": state, "Status": status}
+        for number, (state, status) in STATES.items()
+    ]
+    accounts = [{k: v for k, v in each.items() if v is not None} for each in named]
+    with upstream(speaking(accounts)) as api:
+        found = asked(api.url).of(BOSS)
+    assert found is not None
+    assert found.members == ("1" * 12, "3" * 12)
+
+
+def test_an_api_that_lists_nobody_has_not_lost_all_members():
+    with upstream(speaking([])) as api, pytest.raises(Unavailable, match="no account"):
+        asked(api.url).of(BOSS)
 
 
 def test_an_api_that_is_not_there_is_unavailable_and_none_is_an_error():

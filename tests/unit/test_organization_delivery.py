@@ -25,12 +25,15 @@ class Company:
         self.members = members
         self.asked = 0
         self.trouble: Exception | None = None
+        self.there: Organization | None = Organization(ORG, BOSS)
 
     def of(self, account):
         self.asked += 1
         if self.trouble is not None:
             raise self.trouble
-        return Organization(ORG, BOSS, self.members) if account == BOSS else None
+        if self.there is None or self.there.members or account != BOSS:
+            return self.there if account == BOSS else None
+        return Organization(ORG, BOSS, self.members)
 
     def delegate(self, _organization, _accounts):
         raise NotImplementedError
@@ -97,6 +100,27 @@ def test_whoever_joins_is_in_from_then_on_and_whoever_leaves_is_not():
     assert before != during != after
     changes = [json.loads(m.payload)["change"] for m in marks(world)]
     assert changes.count(CHANGE) == 2, "only what differs is written"
+
+
+@pytest.mark.parametrize(
+    ("there", "members", "organization_id"),
+    [
+        (None, (), ORG),
+        (Organization(ORG, MEMBER, (BOSS, LONER)), (), ORG),
+        (Organization("o-otherorgid1", MEMBER, (BOSS, LONER)), (), ORG),
+        (Organization("o-otherorgid1", BOSS, (LONER,)), (LONER,), "o-otherorgid1"),
+    ],
+)
+def test_a_trail_takes_members_of_the_organization_that_its_account_manages(
+    there, members, organization_id
+):
+    world = World()
+    organization_trail(world, MEMBER)
+    company = Company()
+    company.there = there
+    Membership(world.registry, company, world.clock).step()
+    (trail,) = world.registry.trails()
+    assert (trail.members, trail.organization_id) == (members, organization_id)
 
 
 def marks(world):

@@ -127,6 +127,13 @@ def test_a_member_touches_nothing(call):
         with pytest.raises(Refused) as raised:
             function(**tags)
         assert raised.value.response["Error"]["Code"] == DENIED[0]
+    code = "CloudTrailARNInvalidException"
+    text = f"AccountID in ARN is wrong, you can only access resources with AccountID {MEMBER}."
+    own = create(member, "mine")["TrailARN"]
+    for arns in ([ARN], [own, ARN], [ARN.replace(BOSS, LONER)]):
+        assert refused(member.list_tags, ResourceIdList=arns) == (code, text)
+    assert member.list_tags(ResourceIdList=[own])["ResourceTagList"][0]["ResourceId"] == own
+    member.delete_trail(Name=own)
     abroad = call(MEMBER, "eu-west-1")
     assert [t["HomeRegion"] for t in abroad.describe_trails()["trailList"]] == [REGION]
     assert abroad.describe_trails(includeShadowTrails=False)["trailList"] == []
@@ -139,6 +146,9 @@ def test_a_delegated_administrator_makes_trails_of_the_management_account(call):
     assert delegate.update_trail(Name=ARN, S3KeyPrefix="p")["S3KeyPrefix"] == "p"
     assert call(BOSS).get_trail_status(Name="org")["IsLogging"]
     delegate.add_tags(ResourceId=ARN, TagsList=[{"Key": "k"}])
+    assert delegate.list_tags(ResourceIdList=[ARN])["ResourceTagList"][0]["TagsList"] == [
+        {"Key": "k", "Value": ""}
+    ]
     delegate.delete_trail(Name=ARN)
     assert call(BOSS).describe_trails()["trailList"] == []
 
@@ -180,6 +190,14 @@ def test_a_trail_becomes_the_organizations_and_one_accounts_again(call, rooms):
     assert call(MEMBER).describe_trails()["trailList"] == []
     create(delegate, "its-own")
     code = "NotOrganizationMasterAccountException"
+    boss.update_trail(Name="org", IsOrganizationTrail=True)
+    assert refused(delegate.update_trail, Name=ARN, IsOrganizationTrail=False)[0] == code
+    # Its owner takes it back, whatever became of the organization.
+    for gone in (Denied(), ListedOrganization(Organization("", ""), rooms.state)):
+        rooms.organizations.now = gone
+        assert not boss.update_trail(Name="org", IsOrganizationTrail=False)["IsOrganizationTrail"]
+        rooms.organizations.belong()
+        boss.update_trail(Name="org", IsOrganizationTrail=True)
     assert refused(delegate.update_trail, Name="its-own", IsOrganizationTrail=True)[0] == code
 
 

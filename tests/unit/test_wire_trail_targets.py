@@ -111,6 +111,11 @@ def test_what_comes_first_is_refused_first(trails, rooms):
             GROUP_CODE,
             "You must specify a log group that is in the current region.",
         ),
+        (
+            LOGS | {"CloudWatchLogsLogGroupArn": GROUP.replace(ACCOUNT, "999999999999")},
+            GROUP_CODE,
+            "The log group and the role must be of the same account.",
+        ),
     ],
 )
 def test_log_groups_that_a_trail_cannot_have(trails, members, code, text):
@@ -134,7 +139,15 @@ def test_topics(trails):
 
 
 @pytest.mark.parametrize(
-    "given", [KEY_ID, "alias/a/b", KEY, KEY.replace(f"key/{KEY_ID}", "alias/a"), "mrk-" + "0" * 32]
+    "given",
+    [
+        KEY_ID,
+        "alias/a/b",
+        KEY,
+        KEY.replace(f"key/{KEY_ID}", "alias/a"),
+        "mrk-" + "0" * 32,
+        f"mrk-{KEY_ID}",
+    ],
 )
 def test_keys(trails, given):
     assert create(trails, KmsKeyId=given)["KmsKeyId"] == KEY

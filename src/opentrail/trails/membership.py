@@ -55,11 +55,18 @@ class Membership:
             self._due_s = 0.0
 
     def _now(self, trail: Trail) -> Trail:
-        """Return ``trail`` as it must be. One whose organization is gone keeps its own account."""
+        """Return ``trail`` as it must be.
+
+        One whose account manages no organization any more, by itself or because it is gone, keeps
+        its own account alone: another one's members are none of its business.
+        """
         try:
             organization = self._organizations.of(trail.account)
         except ClientError as error:
             _log.error("members of trail %s: %s", trail.arn, error)
             return trail
-        members = () if organization is None else organization.members
-        return msgspec.structs.replace(trail, members=members)
+        if organization is None or organization.management_account != trail.account:
+            return msgspec.structs.replace(trail, members=())
+        return msgspec.structs.replace(
+            trail, members=organization.members, organization_id=organization.id
+        )

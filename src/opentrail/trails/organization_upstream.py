@@ -43,7 +43,9 @@ class _Described(msgspec.Struct, rename="pascal"):
 
 class _Account(msgspec.Struct, rename="pascal"):
     id: str
+    state: str = ""
     status: str = ACTIVE
+    """What ``state`` was called before; AWS tells it until September 2026, emulators go on."""
 
 
 class _Enabled(msgspec.Struct, rename="pascal"):
@@ -76,6 +78,9 @@ class UpstreamOrganization:
             raise
         described = msgspec.convert(answer["Organization"], _Described)
         accounts = self._accounts("list_accounts", "Accounts")
+        if not accounts:
+            # Else all members would have left, for an answer that says nothing.
+            raise Unavailable("the Organizations API lists no account of its organization")
         if account not in (described.master_account_id, *accounts):
             return None
         delegated = self._delegated()
@@ -102,7 +107,7 @@ class UpstreamOrganization:
 
     def _accounts(self, operation: str, member: str, **more: object) -> tuple[str, ...]:
         items = msgspec.convert(list(self._all(operation, member, **more)), list[_Account])
-        return tuple(sorted(each.id for each in items if each.status == ACTIVE))
+        return tuple(sorted(each.id for each in items if (each.state or each.status) == ACTIVE))
 
     def _delegated(self) -> tuple[str, ...]:
         """Return the delegated administrators: none where the API does not know the principal.

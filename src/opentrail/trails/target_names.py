@@ -21,7 +21,9 @@ _GROUP_ARN = re.compile(
     rf"arn:aws[a-z-]*:logs:{_REGION}:{_ACCOUNT}:log-group:[A-Za-z0-9._/#-]{{1,512}}:\*"
 )
 _ROLE_ARN = re.compile(rf"arn:aws[a-z-]*:iam::{_ACCOUNT}:role/[\x21-\x7e]{{1,576}}")
-_KEY = r"(?:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|mrk-[0-9a-f]{32})"
+_UUID = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+_KEY = rf"(?:{_UUID}|mrk-[0-9a-f]{{32}}|mrk-{_UUID})"
+"""The last is an emulator's way to name a key of several regions."""
 _ALIAS = r"alias/[A-Za-z0-9/_-]{1,250}"
 _KEY_ID = re.compile(rf"{_KEY}|{_ALIAS}")
 _KEY_ARN = re.compile(rf"arn:aws[a-z-]*:kms:{_REGION}:{_ACCOUNT}:(?:key/{_KEY}|{_ALIAS})")
@@ -44,8 +46,13 @@ def check_log_group(trail: Trail) -> None:
     if found is None:
         text = "CloudTrail cannot validate the specified log group ARN."
         raise ClientError(_GROUP_INVALID, text)
-    if not _ROLE_ARN.fullmatch(role):
+    of_role = _ROLE_ARN.fullmatch(role)
+    if of_role is None:
         raise ClientError(_ROLE_INVALID, "CloudTrail cannot validate the specified role ARN.")
+    if of_role["account"] != found["account"]:
+        # What the role's account has under the group's name would get the events.
+        text = "The log group and the role must be of the same account."
+        raise ClientError(_GROUP_INVALID, text)
     if found["region"] != trail.home_region:
         text = "You must specify a log group that is in the current region."
         raise ClientError(_GROUP_INVALID, text)

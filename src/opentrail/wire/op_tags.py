@@ -20,7 +20,7 @@ from opentrail.wire.shapes import (
     ResourceTag,
     Tag,
 )
-from opentrail.wire.which_trail import check_manages, wrong_region
+from opentrail.wire.which_trail import check_manages, manages, wrong_account, wrong_region
 
 TAGS_MAX = 50
 """Of one trail; CloudTrail's quota."""
@@ -64,12 +64,17 @@ def remove_tags(rooms: Rooms, scope: Scope, request: RemoveTagsRequest) -> Remov
 
 
 def list_tags(rooms: Rooms, scope: Scope, request: ListTagsRequest) -> ListTagsResponse:
-    """Return the tags of up to 20 trails, in one page. Raises: ClientError. Unavailable."""
+    """Return the tags of up to 20 trails, in one page.
+
+    A member sees its organization's trails, and not their tags. Raises: ClientError. Unavailable.
+    """
     arns = request.resource_id_list or []
     if not 1 <= len(arns) <= RESOURCES_MAX:
         message = f"ResourceIdList takes 1 to {RESOURCES_MAX} ARNs."
         raise ClientError("CloudTrailARNInvalidException", message)
     trails = [_tagged(rooms, scope, arn) for arn in arns]
+    if not all(manages(rooms, scope, trail) for trail in trails):
+        raise wrong_account(scope)
     return ListTagsResponse(
         resource_tag_list=[
             ResourceTag(resource_id=trail.arn, tags_list=_shown(rooms.trails.tags(trail.id)))
@@ -136,6 +141,8 @@ def _tagged(rooms: Rooms, scope: Scope, arn: str | None) -> Trail:
         message = f"OpenTrail has tags for trails only, so far: {given}"
         raise ClientError("ResourceTypeNotSupportedException", message)
     found = rooms.trails.find(scope.account, scope.region, given)
+    if found is None and parse_arn(given).account != scope.account:
+        raise wrong_account(scope)
     if found is None and parse_arn(given).region != scope.region:
         raise wrong_region(scope)
     if found is None:

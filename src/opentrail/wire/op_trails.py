@@ -170,16 +170,20 @@ def _given(value: GivenT | None, otherwise: GivenT) -> GivenT:
 def _with_organization(rooms: Rooms, scope: Scope, trail: Trail, *, asked: bool | None) -> Trail:
     """Return ``trail`` made one of the whole organization, or of one account again, if asked for.
 
-    The management account owns it, whoever makes it. Raises: ClientError. Unavailable.
+    The management account owns it, whoever makes it, and alone takes it back: a delegate would lose
+    sight of it. Raises: ClientError. Unavailable.
     """
     if asked is None or asked == trail.is_organization:
         return trail
+    if not asked:
+        if trail.account != scope.account:
+            text = f"{trail.arn} becomes one account's again by its owner only."
+            raise ClientError("NotOrganizationMasterAccountException", text)
+        return replace(trail, is_organization=False, organization_id="", members=())
     organization = required(rooms.organizations, scope.account)
     if not organization.manages(scope.account):
         text = f"Account {scope.account} does not manage the trails of its organization."
         raise ClientError("NotOrganizationMasterAccountException", text)
-    if not asked:
-        return replace(trail, is_organization=False, organization_id="", members=())
     return replace(
         trail,
         account=organization.management_account,

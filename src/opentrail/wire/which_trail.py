@@ -50,12 +50,17 @@ def own_trail(rooms: Rooms, scope: Scope, given: str | None) -> Trail:
 
 def check_manages(rooms: Rooms, scope: Scope, trail: Trail) -> None:
     """Raise ClientError unless the account may change a trail that it sees."""
-    if trail.account == scope.account:
-        return
-    organization = seen(rooms.organizations, scope.account)
-    if organization is None or not organization.manages(scope.account):
+    if not manages(rooms, scope, trail):
         text = "Access Denied: You do not have permission to operate on this resource"
         raise ClientError("AccessDeniedException", text)
+
+
+def manages(rooms: Rooms, scope: Scope, trail: Trail) -> bool:
+    """Return whether a trail that the account sees is its own, or its organization's to manage."""
+    if trail.account == scope.account:
+        return True
+    organization = seen(rooms.organizations, scope.account)
+    return organization is not None and organization.manages(scope.account)
 
 
 def check_given(given: str | None) -> str:
@@ -76,6 +81,14 @@ def is_arn(name_or_arn: str) -> bool:
 def wrong_region(scope: Scope) -> ClientError:
     """Return the error for an ARN of a region that is not the one asked."""
     message = f"Region in ARN is wrong, you can only access resources in region {scope.region}."
+    return ClientError("CloudTrailARNInvalidException", message)
+
+
+def wrong_account(scope: Scope) -> ClientError:
+    """Return the error for an ARN of an account that is not the one that asks."""
+    message = (
+        f"AccountID in ARN is wrong, you can only access resources with AccountID {scope.account}."
+    )
     return ClientError("CloudTrailARNInvalidException", message)
 
 
