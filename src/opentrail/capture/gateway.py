@@ -138,7 +138,7 @@ class Gateway:
         try:
             answer = await self._settle(call, arrival, credential, body, refusal)
         except Unavailable as error:
-            answer = self._refused(call, _log_refuses(error.message))
+            answer = self._refused(call, _log_refuses(str(error)))
         await reply(answer, client)
 
     def _passes_unrecorded(self, call: Call, credential: Credential | None) -> bool:
