@@ -49,3 +49,13 @@ def test_an_answer_in_time_leaves_nothing_open(tmp_path: Path, kind: Kind):
         with pytest.raises(Unavailable, match="full"):
             log.append([DRAFT])
     assert log.writable() == ""
+
+
+def test_whoever_waits_when_front_goes_learns_that_the_outcome_is_unknown(tmp_path: Path):
+    Segments.open(tmp_path, HandClock(), SeededIds(1), LogOptions("")).close()
+    log = LinkedLog(tmp_path / "log", lambda *_: log.close())
+    with pytest.raises(Unavailable, match="what was sent may be in the log"):
+        log.append([DRAFT])
+    assert log.writable() == "front is gone"
+    with pytest.raises(Unavailable, match="front is gone"):
+        log.append_marks([])

@@ -5,6 +5,7 @@ import gzip
 import hashlib
 import json
 import re
+import tracemalloc
 import zlib
 
 import pytest
@@ -81,6 +82,18 @@ def test_more_than_memory_holds_waits_on_disk(tmp_path):
     assert json.loads(gzip.decompress(whole.data))["Records"][0].encode() != noise
     assert list(tmp_path.iterdir()) == []
     whole.close()
+
+
+def test_what_was_added_does_not_wait_in_memory(tmp_path):
+    file = LogFile(tmp_path)
+    tracemalloc.start()
+    try:
+        for letter in range(30):
+            file.add([entry(b'"%c' % (65 + letter) * 500_000)], [TIME])
+        assert tracemalloc.get_traced_memory()[1] < 5_000_000
+    finally:
+        tracemalloc.stop()
+    file.finish().close()
 
 
 def test_it_is_one_member_with_no_time_and_nothing_behind_it():

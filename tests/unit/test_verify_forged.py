@@ -18,6 +18,7 @@ from opentrail.trails.chain import STRANGE, Link
 from opentrail.trails.examine import TOO_LONG
 from opentrail.trails.inbucket import InBucket
 from opentrail.trails.uncovered import CLOSED
+from opentrail.trails.verdict import KeyRing, KnownKey
 
 END = START + HOURS * HOUR
 FORGED = gzip.compress(b'{"Records":[]}')
@@ -185,3 +186,13 @@ def test_an_object_that_the_endpoint_does_not_give_is_in_doubt_and_no_other(worl
     bucket.bad = frozenset(world.trail.logs)
     with pytest.raises(Unavailable, match="InternalError"):
         told(world)
+
+
+@pytest.mark.parametrize("complete", [True, False])
+def test_a_forged_digest_behind_the_time_asked_for_vouches_for_no_file(world, complete):
+    ring = KeyRing.of([KnownKey(SIGNER.der)], complete=complete)
+    world.trail.log(END - 120)
+    assert told(world, ring=ring, end_s=END) == [("INVALID", "is in no digest")]
+    forger = SignedBucket(world.bucket, STRANGER)
+    forger.digest(END, END + HOUR, [forger.log(END - 120)])
+    assert ("INVALID", "is in no digest") in told(world, ring=ring, end_s=END)
