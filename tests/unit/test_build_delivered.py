@@ -170,3 +170,15 @@ def test_a_session_of_cognito_is_given_out_by_a_write_that_says_which():
     }
     resource = {"accountId": ACCOUNT, "type": "AWS::Cognito::IdentityPool"}
     assert shown["resources"] == [resource]
+
+
+def test_records_read_of_a_stream_of_dynamodb_name_the_stream():
+    stream = f"arn:aws:dynamodb:us-east-1:{ACCOUNT}:table/Music/stream/2021-04-15T04:02:47.428"
+    shown = called("dynamodbstreams", "GetRecords", {"ShardIterator": f"{stream}|1|AAAA"}, b"{}")
+    assert shown["requestParameters"] == {"shardIterator": f"{stream}|1|AAAA"}
+    resource = {"accountId": ACCOUNT, "type": "AWS::DynamoDB::Stream", "ARN": stream}
+    assert shown["resources"] == [resource]
+    assert shown["apiVersion"] == "2012-08-10"
+    assert (
+        "ARN" not in called("dynamodbstreams", "GetRecords", {"ShardIterator": "x"})["resources"][0]
+    )

@@ -76,6 +76,8 @@ def _texts(members: Members, path: tuple[str, ...], default: str = "") -> Iterat
 
 def _arn(what: Named, named: str, account: str, region: str) -> str:
     """Return the ARN of what a request calls ``named``; "" when that can be no name."""
+    if what.until:
+        named = named.partition(what.until)[0]
     if what.of_account:
         account, named = _of_account(named, account)
     if named.startswith("arn:"):

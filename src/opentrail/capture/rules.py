@@ -102,6 +102,8 @@ class Named:
     """The name of what is meant where none is given."""
     of_account: bool = False
     """Whether a name may have its account before it and a version behind it ("1:function:f:2")."""
+    until: str = ""
+    """What the name or ARN ends at, where something else follows it."""
     owner: str = ""
     """The request member that says whose it is, where it is not the caller's."""
     pattern: str = ""

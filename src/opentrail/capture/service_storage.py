@@ -134,6 +134,19 @@ def _transaction(*operations: str) -> OperationRules:
     )
 
 
+# An iterator begins with the ARN of its stream, and nothing else names that.
+DYNAMODB_STREAMS = ServiceRules(
+    api_version="2012-08-10",
+    operations=MappingProxyType(
+        {
+            "GetRecords": OperationRules(
+                keep=frozenset({"ShardIterator"}),
+                data=Named("AWS::DynamoDB::Stream", ("ShardIterator",), until="|"),
+            )
+        }
+    ),
+)
+
 _STATEMENT = OperationRules(keep=frozenset(), data=_ANY_TABLE, response=False)
 DYNAMODB = ServiceRules(
     api_version="2012-08-10",

@@ -91,6 +91,7 @@ SERVICES: Mapping[str, ServiceRules] = MappingProxyType(
         "directconnect": ServiceRules(hide=frozenset({"authKey"})),
         "docdb": _RDS,
         "dynamodb": service_storage.DYNAMODB,
+        "dynamodbstreams": service_storage.DYNAMODB_STREAMS,
         "ec2": service_compute.EC2,
         "ecr": ServiceRules(named=(_REPOSITORY,)),
         "ecs": ServiceRules(event_version="1.11"),
