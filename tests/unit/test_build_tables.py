@@ -154,6 +154,7 @@ def test_tags_of_a_data_plane_are_managed_and_the_rest_are_data():
     for service, name, category in (
         ("backupsearch", "StartSearchJob", "Data"),
         ("backupsearch", "TagResource", "Management"),
+        ("backupsearch", "UntagResource", "Management"),
         ("backupsearch", "ListTagsForResource", "Management"),
         ("kinesis", "PutRecord", "Data"),
         ("kinesis", "CreateStream", "Management"),

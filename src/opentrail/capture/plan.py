@@ -5,6 +5,7 @@ Source: CloudTrail User Guide, "CloudTrail record contents" and "Logging data ev
 """
 
 import functools
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -151,9 +152,12 @@ def _secret_names(
     return hidden | CREDENTIALS | (forms.payload(model, rules) if model is not None else set())
 
 
+_OF_TAGS = re.compile("Tag|^Untag")
+
+
 def _by_default(service: ServiceRules, model: Operation | None) -> OperationRules:
     """Return the rules of an operation without a row."""
-    if service.data is None or model is None or "Tag" in model.name:
+    if service.data is None or model is None or _OF_TAGS.search(model.name):
         return PLAIN
     return OperationRules(data=service.data, identifiers_only=True, response=False)
 
