@@ -173,6 +173,38 @@ def test_invoicing_is_as_on_the_wire():
     assert record["eventVersion"] == "1.11"
 
 
+@pytest.mark.parametrize(
+    ("service", "operation", "params"),
+    [
+        ("budgets", "DescribeBudgets", {"AccountId": ACCOUNT}),
+        ("connect", "GetContactAttributes", {"InitialContactId": "c", "InstanceId": "i"}),
+        ("databrew", "CreateProfileJob", {"DatasetName": "d", "Name": "n", "RoleArn": "r"}),
+        ("dataexchange", "CreateDataSet", {"AssetType": "S3_SNAPSHOT", "Name": "n"}),
+        ("dlm", "CreateLifecyclePolicy", {"ExecutionRoleArn": "r", "State": "ENABLED"}),
+        ("location", "CreateTracker", {"TrackerName": "t"}),
+        ("mediatailor", "PutPlaybackConfiguration", {"Name": "n", "AdDecisionServerUrl": "u"}),
+        ("mwaa", "CreateCliToken", {"Name": "n"}),
+        ("oam", "CreateSink", {"Name": "n"}),
+        ("resource-groups", "DeleteGroup", {"GroupName": "g"}),
+        ("rum", "CreateAppMonitor", {"Name": "n", "CwLogEnabled": True}),
+        ("wellarchitected", "CreateWorkload", {"WorkloadName": "w", "Lenses": ["l"]}),
+    ],
+)
+def test_services_that_record_what_was_on_the_wire(service, operation, params):
+    assert called(service, operation, params)["requestParameters"] == params
+
+
+def test_what_is_sensitive_on_the_wire_is_starred():
+    params = {
+        "InstanceId": "i",
+        "RoutingProfileId": "r",
+        "PhoneConfig": {"PhoneType": "SOFT_PHONE"},
+    }
+    params |= {"Username": "u", "Password": "p", "SecurityProfileIds": ["s"]}
+    shown = called("connect", "CreateUser", params)["requestParameters"]
+    assert (shown["InstanceId"], shown["Password"]) == ("i", "***")
+
+
 ITEM = {"Artist": {"S": "a"}, "Year": {"N": "1999"}}
 
 
