@@ -2,12 +2,13 @@
 """What the intake reads at the start, when it cannot be read: senders wait, and no restart is needed."""
 
 import asyncio
+import errno
+import os
 
 from support.log_files import HandClock
 from support.opened_log import Opened
 
 from opentrail.clock import SystemClock
-from opentrail.errors import Unavailable
 from opentrail.eventlog.reader import SegmentReader
 from opentrail.front import intake_before
 from opentrail.front.intake_before import Before
@@ -21,7 +22,7 @@ def test_a_log_that_cannot_be_read_at_the_start_is_read_again(tmp_path, monkeypa
     def since(log: SegmentReader, *after: object) -> int:
         asked.append(after)
         if len(asked) < 3:
-            raise Unavailable(f"{log} cannot be read: Too many open files")
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
         return log.first()
 
     async def main() -> None:
@@ -48,7 +49,7 @@ def test_one_that_was_replaced_meanwhile_is_not_read_again(tmp_path, monkeypatch
     def since(log: SegmentReader, *_: object) -> int:
         asked.append(log.log_id)
         if len(asked) == 1:
-            raise Unavailable("no answer")
+            raise OSError(errno.EIO, "no answer")
         return log.first()
 
     async def main() -> None:

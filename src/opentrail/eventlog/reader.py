@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from itertools import repeat
 from pathlib import Path
 
-from opentrail.errors import Corrupt, Unavailable
+from opentrail.errors import Corrupt
 from opentrail.eventlog.base import Entry, Mark, Origin
 from opentrail.eventlog.blob import BlobCodec
 from opentrail.eventlog.frame import (
@@ -189,7 +189,7 @@ class SegmentReader:
 
         That is the beginning of a segment, of the last ``segments_max`` ones. Raises: Corrupt.
         """
-        firsts = self._listed()[-segments_max:]
+        firsts = list_firsts(self._dir)[-segments_max:]
         start = max([self._published.first(), *firsts[:1]])
         for first in firsts[1:]:
             if self.segment_header(first).before_ms >= append_ms:
@@ -253,7 +253,7 @@ class SegmentReader:
         """Return the segment that holds ``position``; None when retention deleted it just now.
 
         ``begins``: it must begin there. Raises: Corrupt: it is missing or its header is damaged.
-        Unavailable: it cannot be opened now.
+        OSError: it cannot be opened now; who was reading must begin anew, as after a crash.
         """
         recent = self._recent
         if not begins and recent is not None and recent.header.first <= position < recent.end_seen:
@@ -272,8 +272,6 @@ class SegmentReader:
                 hint = "restore the file from a backup; what is before it can still be read"
                 where = str(self._dir / f"{first:020d}.seg")
                 raise Corrupt("a segment of the log is missing", where, hint) from None
-            except OSError as error:
-                raise self._unreadable(error) from error
             self._open[first] = segment
             if len(self._open) > SEGMENTS_OPEN_MAX:
                 del self._open[next(iter(self._open))]
@@ -293,19 +291,9 @@ class SegmentReader:
         """Return the first position of the segment for ``position``, as far as names tell."""
         index = bisect.bisect_right(self._firsts, position)
         if index == 0 or (index == len(self._firsts) and not self._in_last(position)):
-            self._firsts = self._listed()
+            self._firsts = list_firsts(self._dir)
             index = bisect.bisect_right(self._firsts, position)
         return self._firsts[index - 1] if index else position
-
-    def _listed(self) -> list[int]:
-        try:
-            return list_firsts(self._dir)
-        except OSError as error:
-            raise self._unreadable(error) from error
-
-    def _unreadable(self, error: OSError) -> Unavailable:
-        why = f"{self._dir} cannot be read: {error.strerror}"
-        return Unavailable(why, "look at its disk, its permissions and the limit of open files")
 
     def _in_last(self, position: int) -> bool:
         """Whether the last segment known still is the one for ``position``."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from opentrail.capture.intake_window import WINDOW_MS, Window
 from opentrail.clock import Clock
-from opentrail.errors import Corrupt, Unavailable
+from opentrail.errors import Corrupt
 from opentrail.eventlog.base import Entry, Origin
 from opentrail.eventlog.reader import SegmentReader
 
@@ -64,7 +64,7 @@ class Before:
                     rest_s = (time_s() - began_s) * LOADING_REST if calls() else 0.0
                     loop.call_later(rest_s, step)
                     return
-            except Unavailable:
+            except OSError:
                 loop.call_later(AGAIN_S, again)
 
         step()
@@ -72,7 +72,7 @@ class Before:
     def load(self, log: SegmentReader) -> Iterator[None]:
         """Read ``log`` from now on; yield between pieces of work, until all of the window is known.
 
-        Until then senders are told to come back. Raises: Unavailable: it must be read again.
+        Until then senders are told to come back. Raises: OSError: it must be read again.
         """
         if self._log is not None and self._log is not log:
             self._log.close()
@@ -89,8 +89,8 @@ class Before:
                     return  # another log is being read by now
         except Corrupt as error:
             self.unknown = f"what came in before cannot be read: {error}"
-        except Unavailable as error:
-            self.unknown = f"what came in before cannot be read now: {error}"
+        except OSError as error:
+            self.unknown = f"what came in before cannot be read now: {error.strerror}"
             raise
         else:
             self.unknown = ""
