@@ -107,7 +107,7 @@ class Back:
         self._news, self._stopping = threading.Event(), threading.Event()
         self._moved, self._copied = threading.Event(), threading.Event()
         buckets = _buckets(hello, clock)
-        endpoints = Endpoints(hello.endpoints, hello.s3_key)
+        endpoints = Endpoints(hello.endpoints, hello.s3_key, hello.regions)
         organizations = organizations_of(
             hello.organization, endpoints, self._state, clock, hello.region
         )

@@ -15,7 +15,12 @@ from support.open_buckets import SettableClock
 from opentrail.cli.verify import THREADS_MAX
 from opentrail.errors import ClientError, Unavailable, UsageError
 from opentrail.objects.base import Put
-from opentrail.objects.driver import POOL_CONNECTIONS
+from opentrail.objects.driver import (
+    POOL_CONNECTIONS,
+    ClientSpec,
+    known_regions,
+    make_client,
+)
 from opentrail.objects.localdir import LocalDir
 from opentrail.objects.names import OBJECT_BYTES_MAX
 from opentrail.objects.s3 import DRIVER_ERRORS, S3Bucket, mapped
@@ -46,6 +51,16 @@ def test_every_error_of_the_driver_has_its_place(kind):
     assert kind is driver.ClientError or issubclass(
         kind, (driver.ClientError, *(known for known, _ in DRIVER_ERRORS))
     )
+
+
+def test_clients_share_what_is_read_of_services():
+    """A client alone has 8 MB of it, and there is one for each region that events are of."""
+    url = "http://127.0.0.1:9"
+    made: list[Any] = [make_client(ClientSpec("s3", region, url)) for region in REGIONS]
+    one, other = made
+    assert one.meta.service_model.metadata is other.meta.service_model.metadata
+    assert {*REGIONS, "cn-north-1"} < known_regions()
+    assert "zz-nowhere-1" not in known_regions()
 
 
 def answered(code, status, message="as it is"):
@@ -86,6 +101,7 @@ def test_what_a_credential_process_printed_is_not_told():
     assert "check the bucket's settings" in str(error)
 
 
+REGIONS = ("us-east-1", "eu-west-1")
 PUT = {"ETag": '"8d777f385d3dfec8815d20f7496026dc"'}
 
 

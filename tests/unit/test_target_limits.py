@@ -55,7 +55,8 @@ class Recorded(Clients):
     """Clients that answer what a test says, and keep what was asked."""
 
     def __init__(self, *answers):
-        super().__init__(TargetSetting(), Endpoints(), TargetWorld((), ()).clock)
+        endpoints = Endpoints(regions=("own-region-1",))
+        super().__init__(TargetSetting(), endpoints, TargetWorld((), ()).clock)
         self.answers = list(answers)
         self.asked = []
 
@@ -137,6 +138,18 @@ def test_the_bus_gets_ten_at_once_as_cloudtrail_words_them():
     assert entries[0]["DetailType"] == "AWS API Call via CloudTrail"
     assert json.loads(entries[3]["Detail"])["eventID"] == "3"
     assert len(batch_of(EVENTS, *[500] * 11).records) == 10
+
+
+def test_a_region_that_is_none_has_no_bus():
+    """Any call may claim one: at AWS its name is unknown, and what follows would wait for it."""
+    calls = Recorded(failing("", ""), failing(""))
+    claimed = ["us-east-1", "own-region-1", "zz-nowhere-1"]
+    data = [record(number, ACCOUNTS[0], region) for number, region in enumerate(claimed)]
+    some = [Copied(each, decode(each, "test"), ACCOUNTS[0]) for each in data]
+    EventsTarget(calls, TargetSetting(events=True)).send(TRAIL, some, 0)
+    assert [service.region for service, _, _ in calls.asked] == ["us-east-1", "own-region-1"]
+    (_, _, arguments), _ = calls.asked
+    assert json.loads(arguments["Entries"][1]["Detail"])["awsRegion"] == "zz-nowhere-1"
 
 
 def failing(*codes):

@@ -79,6 +79,8 @@ class Hello(msgspec.Struct, frozen=True):
     """The data directory."""
     account: str
     region: str
+    regions: tuple[str, ...]
+    """All that calls may be of, as far as the settings say."""
     lookup_window_s: float
     lookup_requests_s: float
     """LookupEvents a second for each account and region; 0: no limit."""

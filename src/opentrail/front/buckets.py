@@ -50,6 +50,7 @@ def hello_of(settings: Settings, token_key: bytes) -> Hello:
         data=str(settings.data_dir),
         account=settings.account,
         region=settings.region,
+        regions=(settings.region, *settings.regions),
         lookup_requests_s=settings.history.lookup_requests_s,
         lookup_window_s=settings.history.lookup_window_days * DAY_S,
         token_key=token_key,

@@ -11,7 +11,13 @@ import msgspec
 
 from opentrail.clock import Clock
 from opentrail.errors import ClientError, Unavailable
-from opentrail.objects.driver import KEY_REFUSED, ClientSpec, has_credentials, make_client
+from opentrail.objects.driver import (
+    KEY_REFUSED,
+    ClientSpec,
+    has_credentials,
+    known_regions,
+    make_client,
+)
 from opentrail.objects.s3 import CALL_ERRORS, mapped
 from opentrail.trails.target_setting import TargetSetting
 
@@ -44,6 +50,8 @@ class Endpoints:
     """Service -> URL of its upstream."""
     key: tuple[str, str] = field(default=("", ""), repr=False)
     """Access key id and secret, which an emulator takes."""
+    regions: tuple[str, ...] = ()
+    """The server's own, which may be none of AWS's."""
 
 
 class _Credentials(msgspec.Struct, rename="pascal"):
@@ -74,6 +82,10 @@ class Clients:
     def has(self, service: str) -> bool:
         """Return whether it is known where ``service`` is."""
         return bool(self._setting.endpoint or self._endpoints.upstreams.get(service))
+
+    def is_region(self, region: str) -> bool:
+        """Return whether there is such a region: any call may claim one that is not there."""
+        return region in self._endpoints.regions or region in known_regions()
 
     def call(self, service: Service, operation: str, **arguments: object) -> Answer:
         """Call an operation, in botocore's spelling ("put_events").

@@ -75,11 +75,13 @@ class EventsTarget:
             return True
         return self._setting.events_read_only
 
-    def send(self, _trail: Trail, records: Sequence[Copied], _at_ms: int) -> int:
-        """See ``Copies``."""
+    def send(self, trail: Trail, records: Sequence[Copied], _at_ms: int) -> int:
+        """See ``Copies``. A region that is none has no bus, and whoever claims it must not end all."""
         regions: dict[str, list[Copied]] = {}
         for copied in records:
-            regions.setdefault(copied.record.aws_region, []).append(copied)
+            said = copied.record.aws_region
+            region = said if self._clients.is_region(said) else trail.home_region
+            regions.setdefault(region, []).append(copied)
         return sum(self._put(Service("events", region), some) for region, some in regions.items())
 
     def _put(self, service: Service, records: list[Copied]) -> int:
