@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What ``opentrail serve`` says when it starts, and that a client can do what it says."""
 
+import json
 import os
 import shlex
 import signal
@@ -90,6 +91,14 @@ def test_what_is_risky_is_said_on_standard_error(tmp_path, arguments, says):
         assert line.startswith("  warning   ")
         assert says in line
         assert client_endpoint(server)["AWS_ENDPOINT_URL"].startswith("http://127.0.0.1:")
+
+
+def test_a_log_of_json_has_the_warnings_as_json(tmp_path):
+    with OpenTrail(tmp_path / "data", "--allow-reset", "--log-format", "json") as server:
+        wait_until(server.errors)
+        (line,) = map(json.loads, server.errors().splitlines())
+        assert (line["level"], line["logger"]) == ("warning", "opentrail.serve")
+        assert "reset is allowed" in line["message"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])

@@ -27,6 +27,8 @@ from opentrail.front.buckets import endpoint_of
 from opentrail.front.exclusions import exclusions_of, in_words
 from opentrail.front.process import Started, run
 
+_log = logging.getLogger("opentrail.serve")
+
 
 @click.command("serve", cls=Command)
 @settings_options
@@ -65,17 +67,20 @@ def command(
     }
     settings = settings_of(config, {**named, **upstream_flags(upstreams)})
     _log_to_stderr(log_format)
-    run(settings, lambda started: _announce(settings, started))
+    run(settings, lambda started: _announce(settings, started, as_json=log_format == "json"))
 
 
-def _announce(settings: Settings, started: Started) -> None:
+def _announce(settings: Settings, started: Started, *, as_json: bool) -> None:
     """Say what an operator wants to know of a server that has just started."""
     scheme = "https" if settings.listen.tls_cert else "http"
     lines = [f"OpenTrail is ready on {scheme}://{host_and_port(started.host, started.port)}"]
     lines += [f"  {title:<10}{text}" for title, text in _facts(settings, started)]
     click.echo("\n".join(lines))
     for warning in _warnings(settings, started):
-        click.echo(coloured(f"  warning   {warning}", "red"), err=True)
+        if as_json:  # whoever reads the log reads JSON there
+            _log.warning("%s", warning)
+        else:
+            click.echo(coloured(f"  warning   {warning}", "red"), err=True)
     sys.stdout.flush()
 
 
