@@ -79,7 +79,7 @@ def test_what_goes_with_a_program_is_said(tmp_path, kept):
         timeout=20,
     )
     assert spooled(tmp_path) == (21 if kept else 0)
-    said = "21 records are lost with the process: the server is away"
+    said = "21 records are lost with the process: the server has not taken them"
     assert (said in done.stderr) is not kept
 
 

@@ -366,6 +366,6 @@ def test_what_somebody_took_out_of_the_spool_is_said_to_be_lost(tmp_path, caplog
 
 
 def test_an_endpoint_that_is_none_is_refused():
-    for endpoint in ("127.0.0.1:4540", "ftp://x", "http://"):
+    for endpoint in ("127.0.0.1:4540", "ftp://x", "http://", "http://x/audit", "http://x?a=1"):
         with pytest.raises(ValueError, match="endpoint"):
             HttpPost(Target(endpoint, "us-east-1", lambda: None))

@@ -44,7 +44,8 @@ class HttpPost:
     def __init__(self, target: Target) -> None:
         """Check the endpoint. Raises: ValueError: it is none."""
         parts = urlsplit(target.endpoint)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
+        usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+        if not usable or parts.path not in ("", "/") or parts.query or parts.fragment:
             raise ValueError(f"endpoint {target.endpoint!r} is not http(s)://HOST[:PORT]")
         self._target = target
         self._host = parts.netloc.rpartition("@")[2]
