@@ -330,7 +330,9 @@ class Sender:
                 left = self._undone() - self._store.outlasting()
             if left > 0 and not self._told_left:
                 self._told_left = True
-                _log.warning("%d records are lost with the process: the server has not taken them", left)
+                _log.warning(
+                    "%d records are lost with the process: the server has not taken them", left
+                )
 
     def forked(self) -> None:
         """Begin anew in a child process: what waits is the parent's to send."""
