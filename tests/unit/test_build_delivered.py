@@ -2,9 +2,10 @@
 """What delivered records of single services show, and no model says."""
 
 import json
+from urllib.parse import urlencode
 
 import pytest
-from support.calls import ACCOUNT, called, caller
+from support.calls import ACCOUNT, Made, called, caller
 
 from opentrail.capture.call import Tls
 
@@ -182,3 +183,57 @@ def test_records_read_of_a_stream_of_dynamodb_name_the_stream():
     assert (
         "ARN" not in called("dynamodbstreams", "GetRecords", {"ShardIterator": "x"})["resources"][0]
     )
+
+
+QUEUE = f"https://sqs.us-east-1.amazonaws.com/{ACCOUNT}/q"
+FORM = "application/x-www-form-urlencoded"
+
+
+@pytest.mark.parametrize(
+    ("operation", "fields", "result", "parameters", "elements"),
+    [
+        (
+            "SetQueueAttributes",
+            {"QueueUrl": QUEUE, "Attribute.1.Name": "Policy", "Attribute.1.Value": "{}"},
+            "",
+            {"queueUrl": QUEUE, "attributes": {"Policy": "{}"}},
+            None,
+        ),
+        (
+            "CreateQueue",
+            {"QueueName": "q", "Tag.1.Key": "team", "Tag.1.Value": "a"},
+            f"<QueueUrl>{QUEUE}</QueueUrl>",
+            {"queueName": "q", "tags": {"team": "a"}},
+            {"queueUrl": QUEUE},
+        ),
+        (
+            "AddPermission",
+            {"QueueUrl": QUEUE, "Label": "l", "AWSAccountId.1": "1", "ActionName.1": "*"},
+            "",
+            {"queueUrl": QUEUE, "label": "l", "aWSAccountIds": ["1"], "actions": ["*"]},
+            None,
+        ),
+        (
+            "SendMessage",
+            {
+                "QueueUrl": QUEUE,
+                "MessageBody": "m",
+                "MessageAttribute.1.Name": "a",
+                "MessageAttribute.1.Value.DataType": "String",
+                "MessageAttribute.1.Value.StringValue": "v",
+            },
+            "<MessageId>93bb6e2d</MessageId>",
+            {"queueUrl": QUEUE, "messageBody": HIDDEN, "messageAttributes": HIDDEN},
+            {"messageId": "93bb6e2d"},
+        ),
+    ],
+)
+def test_older_clients_of_sqs_are_understood(operation, fields, result, parameters, elements):
+    body = urlencode({"Action": operation, "Version": "2012-11-05", **fields}).encode()
+    inside = f"<{operation}Result>{result}</{operation}Result>"
+    answer = f"<{operation}Response>{inside}</{operation}Response>".encode()
+    made = Made(
+        "sqs", operation, body, answer, protocol="query", headers={"content-type": FORM}
+    ).record()
+    assert made["requestParameters"] == parameters
+    assert made["responseElements"] == elements

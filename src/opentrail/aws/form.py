@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl
 
 from opentrail.aws.model import Member, Operation, Shape
 from opentrail.aws.request import RequestHead
+from opentrail.aws.sqs_query import as_modelled
 from opentrail.aws.textvalue import from_text
 
 FIELDS_MAX = 10_000
@@ -48,8 +49,10 @@ def form_members(operation: Operation, form: str) -> dict[str, object] | None:
     if form.count("&") >= FIELDS_MAX:
         return None
     tree: Tree = {}
+    is_sqs = operation.service == "sqs"
     for name, value in parse_qsl(form, keep_blank_values=True):
-        _plant(tree, name.split("."), value)
+        path = name.split(".")
+        _plant(tree, as_modelled(path, operation.input.members) if is_sqs else path, value)
     is_ec2 = operation.protocol == "ec2"
     return _structure(operation.input, tree, is_ec2=is_ec2)
 

@@ -210,4 +210,6 @@ def _xml_members(operation: Operation, shape: Shape, body: bytes) -> dict[str, o
     root = xmlbody.parse(body)
     if root is not None and operation.result_wrapper:
         root = root.child(operation.result_wrapper)
+    elif root is not None:  # of a service whose model is that of a newer protocol
+        root = root.child(f"{operation.name}Result") or root
     return None if root is None else xmlbody.members_of(shape.members.values(), root)
