@@ -24,6 +24,7 @@ from opentrail.clock import Clock, SystemClock, SystemIds
 from opentrail.errors import Corrupt, Unavailable, UsageError
 from opentrail.eventlog.answering import Answering
 from opentrail.eventlog.link import Hello, Kind, Link, LinkedLog
+from opentrail.eventlog.standing import run_or_end, stand_still
 from opentrail.history.alone import hold
 from opentrail.history.index import History
 from opentrail.memory import settle, share_heaps
@@ -250,8 +251,8 @@ class Back:
                 self._stopping.wait(RETRY_WAIT_S)
             except Corrupt as error:
                 # Lookups go on over what is indexed; nothing newer can be shown.
-                _log.critical("event history stands still: %s", error)
                 self._send(Kind.READY, 0)
+                self._stand_still("event history stands still", error)
                 return
             told = self._tell(told)
             self._news.wait(IDLE_WAIT_S)
@@ -274,7 +275,7 @@ class Back:
                 self._stopping.wait(RETRY_WAIT_S)
             except Corrupt as error:
                 # What is damaged cannot be delivered; fsck tells the operator where it is.
-                _log.critical("trails stand still: %s", error)
+                self._stand_still("trails stand still", error)
                 return
             if not busy:
                 self._moved.wait(DELIVERY_WAIT_S)
@@ -302,7 +303,7 @@ class Back:
                     _log.error("targets wait: %s", error)
                 self._stopping.wait(RETRY_WAIT_S)
             except Corrupt as error:
-                _log.critical("targets stand still: %s", error)
+                self._stand_still("targets stand still", error)
                 return
             if not busy:
                 self._copied.wait(COPY_WAIT_S)
@@ -327,9 +328,12 @@ class Back:
                 if not self._stopping.is_set():
                     _log.error("%s are not watched: %s", what, error)
             except Corrupt as error:
-                _log.critical("%s are watched no more: %s", what, error)
+                self._stand_still(f"{what} are watched no more", error)
                 return
             self._stopping.wait(WATCH_WAIT_S)
+
+    def _stand_still(self, what: str, error: Corrupt) -> None:
+        stand_still(what, error, self._link.send, self._stopping)
 
     def _tell(self, told: object) -> object:
         """Tell front how far the index is and of how many records, if that has changed."""
@@ -345,22 +349,6 @@ class Back:
         except Unavailable:
             self._stopping.set()
         return True
-
-
-def run_or_end(loop: Callable[[], None], end: Callable[[int], object] = os._exit) -> None:
-    """Run a room's loop; an error that it does not know ends the process.
-
-    Front then starts another. A room that stood still in a process that lives on would be missed
-    by nobody.
-    """
-    returned = False
-    try:
-        loop()
-        returned = True
-    finally:
-        if not returned:
-            _log.critical("back ends: a loop failed", exc_info=True)
-            end(1)
 
 
 def _buckets(hello: Hello, clock: Clock) -> BucketTable:

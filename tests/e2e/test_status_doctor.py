@@ -8,6 +8,7 @@ import shutil
 import signal
 import socket
 import ssl
+from contextlib import closing
 from pathlib import Path
 
 import msgspec
@@ -20,6 +21,7 @@ from support.server import OpenTrail, run, wait_until
 from opentrail.front.pulse import SILENT_S_MAX
 from opentrail.state.base import Change
 from opentrail.state.sqlite import SqliteState
+from opentrail.trails.deliver import CURSOR_PREFIX
 from opentrail.trails.status import DeliveryStatus, delivery_status_key
 
 
@@ -246,3 +248,30 @@ def test_a_back_process_that_hangs_is_told_and_what_was_recorded_meanwhile_is_fo
         assert "kill it" in server.errors()
         assert "back answers again" in server.errors()
         assert server.back_pid == back
+
+
+def test_a_delivery_that_stands_still_is_told_and_goes_on_once_it_can(tmp_path):
+    config = "[delivery]\nfile_interval_s = 0.2\n"
+    with OpenTrail(tmp_path / "data", config=config) as server:
+        at = ("--data", "data", "--listen", server.endpoint.removeprefix("http://"))
+        cloudtrail = server.client("cloudtrail")
+        cloudtrail.create_trail(Name="audit", S3BucketName="trail-logs")
+        cloudtrail.start_logging(Name="audit")
+        wait_until(lambda: "LatestDeliveryTime" in cloudtrail.get_trail_status(Name="audit"))
+        server.stop()
+        with closing(SqliteState.open(tmp_path / "data" / "state.db")) as state:
+            (cursor,) = state.scan(CURSOR_PREFIX)
+            state.commit([Change(cursor.key, b"no number", None)])
+        server.start()
+        wait_until(lambda: server.health()["back"]["stands_still"])
+        health = server.health()
+        assert health["status"] == "degraded"
+        assert server.metrics()["opentrail_back_standing_still"] >= 1
+        server.wait_indexed()
+        with closing(SqliteState.open(tmp_path / "data" / "state.db")) as state:
+            state.commit([Change(cursor.key, cursor.value, None)])
+        told = facts(*at, home=tmp_path, code=1)["back"]
+        assert any("trails stand still" in each and cursor.key in each for each in told)
+        server.kill_back()  # as it does itself after some minutes
+        wait_until(lambda: server.health()["back"]["up"])
+        wait_until(lambda: server.health()["status"] == "ok")

@@ -1,9 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """A room of back that fails in a way it does not know ends the process, and says why."""
 
+import threading
+
 import pytest
 
-from opentrail.back import run_or_end
+from opentrail.errors import Corrupt, Unavailable
+from opentrail.eventlog import standing
+from opentrail.eventlog.link import Kind
+from opentrail.eventlog.standing import run_or_end, stand_still
+
+DAMAGE = Corrupt("it does not check out", "state.db, cursor/x", "put it back")
 
 
 def test_a_loop_that_returns_ends_nothing():
@@ -22,3 +29,33 @@ def test_a_loop_that_fails_ends_the_process(caplog):
         run_or_end(loop, ended.append)
     assert ended == [1]
     assert "what nobody expected" in caplog.text
+
+
+def test_what_stands_still_is_told_and_looked_at_again_in_a_new_process(monkeypatch):
+    monkeypatch.setattr(standing, "STILL_S", 0.01)
+    sent: list[tuple[Kind, int, bytes]] = []
+    ended: list[int] = []
+    stand_still(
+        "trails stand still",
+        DAMAGE,
+        lambda *each: sent.append(each),
+        threading.Event(),
+        ended.append,
+    )
+    ((kind, _, said),) = sent
+    assert kind is Kind.STILL
+    assert said.decode() == f"trails stand still: {DAMAGE}"
+    assert ended == [1]
+
+
+def test_what_stands_still_holds_up_no_process_that_is_stopping():
+    ended: list[int] = []
+    stopping = threading.Event()
+    stopping.set()
+    stand_still("trails stand still", DAMAGE, lambda *_: None, stopping, ended.append)
+
+    def gone(*_: object) -> None:
+        raise Unavailable("front is gone")
+
+    stand_still("trails stand still", DAMAGE, gone, threading.Event(), ended.append)
+    assert ended == []

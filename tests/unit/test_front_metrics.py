@@ -39,11 +39,12 @@ def test_the_state_of_the_log_is_on_the_page():
     metrics = Metrics()
     metrics.log_end, metrics.indexed_to, metrics.log_writable = 17, 11, False
     metrics.back_restarts, metrics.identity_conflicts = 2, 3
-    metrics.back_silent_s = 12.0
+    metrics.back_silent_s, metrics.back_still = 12.0, 2
     found = values(metrics)
     assert found["opentrail_log_durable_end"] == 17
     assert found["opentrail_history_indexed_to"] == 11
     assert found["opentrail_log_writable"] == 0
     assert found["opentrail_back_restarts"] == 2
     assert found["opentrail_back_silent_seconds"] == 12
+    assert found["opentrail_back_standing_still"] == 2
     assert found["opentrail_identity_conflicts"] == 3

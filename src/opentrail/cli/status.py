@@ -87,9 +87,8 @@ def _server(settings: Settings, health: Answer) -> Iterator[Line]:
     if isinstance(log, dict) and log.get("refuses"):
         yield Line("refuses", str(log["refuses"]), wrong=True)
     back = said.get("back")
-    if isinstance(back, dict) and not back.get("up") and back.get("silent_s"):
-        hint = "see the server's own log"
-        yield Line("back", f"has not answered for {back['silent_s']} s: {hint}", wrong=True)
+    if isinstance(back, dict):
+        yield from _back(back)
     metrics = metrics_of(ask(settings, "metrics"))
     behind = metrics.get("opentrail_log_durable_end", 0) - metrics.get(
         "opentrail_history_indexed_to", 0
@@ -97,6 +96,16 @@ def _server(settings: Settings, health: Answer) -> Iterator[Line]:
     yield Line("history", "all is indexed" if behind <= 0 else f"{behind:,.0f} bytes behind")
     yield from _records(metrics, indexed=behind <= 0)
     yield _calls(metrics)
+
+
+def _back(back: dict[str, object]) -> Iterator[Line]:
+    """Yield what the process behind the server does not do."""
+    if not back.get("up") and back.get("silent_s"):
+        hint = "see the server's own log"
+        yield Line("back", f"has not answered for {back['silent_s']} s: {hint}", wrong=True)
+    still = back.get("stands_still")
+    for each in still if isinstance(still, list) else ():
+        yield Line("back", str(each), wrong=True)
 
 
 def _records(metrics: dict[str, float], *, indexed: bool) -> Iterator[Line]:

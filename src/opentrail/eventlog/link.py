@@ -67,6 +67,8 @@ class Kind(IntEnum):
     """front -> back: records that may be in the log already; answered by a REPLY."""
     BEAT = 16
     """front -> back, and back as the answer: whether calls are answered."""
+    STILL = 17
+    """back -> front: part of it goes no further; the payload says which, and why."""
 
 
 _KINDS = {int(kind): kind for kind in Kind}

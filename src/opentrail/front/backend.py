@@ -93,6 +93,8 @@ class Backend:
         """The log's first position, and the events and other records that are indexed from there."""
         self.needed_from = 0
         self.gauges: list[tuple[str, str, str, float]] = []
+        self.still: list[str] = []
+        """Which of its rooms stand still, and why."""
         self.restarts = -1
         self._asked = False
         self.pulse = Pulse(lambda: self._send(Kind.BEAT, 0))
@@ -160,6 +162,8 @@ class Backend:
         elif kind is Kind.READY:
             self.ready.set()
             self.pulse.begin()
+        elif kind is Kind.STILL:
+            self.still.append(payload.decode())
         elif kind is Kind.BEAT:
             self.pulse.heard()
 
@@ -271,6 +275,7 @@ class Backend:
         """
         self.ready.clear()
         self.pulse.end()
+        self.still = []
         if self._writer is not None:
             self._writer.close()
             self._writer = None

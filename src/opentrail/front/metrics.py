@@ -48,6 +48,7 @@ class Metrics(Collector):
         self.intake_window_s = 0.0
         self.back_restarts = 0
         self.back_silent_s = 0.0
+        self.back_still = 0
         self.log_end = 0
         self.accounts = Accounts(0, 0, 0, 0, 0)
         self.indexed_to = 0
@@ -95,6 +96,8 @@ class Metrics(Collector):
         yield _gauge("back_restarts", "Times the back process was restarted.", self.back_restarts)
         text = "For how long the back process has not answered; 0: it does."
         yield _gauge("back_silent_seconds", text, self.back_silent_s)
+        text = "Parts of the back process that stand still: history, trails, targets, watchers."
+        yield _gauge("back_standing_still", text, self.back_still)
         yield _gauge("log_durable_end", "Position past the last durable record.", self.log_end)
         yield from self._collect_accounts()
         yield _gauge("history_indexed_to", "Position below which all is indexed.", self.indexed_to)

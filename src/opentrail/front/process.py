@@ -321,7 +321,9 @@ class Front:
     def _health(self, backend: Backend) -> Page:
         pulse = backend.pulse
         up = backend.ready.is_set() and not pulse.is_lost
-        back = Back(up=up, indexed_to=backend.indexed_to, silent_s=pulse.silent_s)
+        back = Back(
+            up=up, indexed_to=backend.indexed_to, silent_s=pulse.silent_s, still=backend.still
+        )
         return health_page(self.log, self.refusing(), back, intake_ready=self._intake.ready)
 
     def _measure(self, backend: Backend, server: Server) -> None:
@@ -336,6 +338,7 @@ class Front:
         metrics.identity_conflicts = self.keys.conflicts
         metrics.back_restarts = max(backend.restarts, 0)
         metrics.back_silent_s = backend.pulse.silent_s
+        metrics.back_still = len(backend.still)
 
     async def _reset(self, commit: GroupCommit, backend: Backend) -> Page:
         """Begin a new, empty log under a new log id.
