@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which of a client's calls the botocore plugin records, and where each went."""
 
+import json
 from typing import Any
 
 import botocore.session
@@ -12,6 +13,7 @@ from botocore.exceptions import ClientError, EndpointConnectionError, NoCredenti
 from botocore.stub import Stubber
 from support.sdk_post import Listed, recorder
 
+from opentrail.event.record import HIDDEN
 from opentrail.sdk.botocore import Plugin
 
 KEY_ID = "AKIAQAAAAAAAAAAAAAAA"
@@ -92,3 +94,30 @@ def test_a_signature_for_several_regions_names_the_key(post, trail):
     [record] = post.records
     assert record["userIdentity"]["accessKeyId"] == KEY_ID
     assert (record["awsRegion"], record["eventSource"]) == ("eu-west-1", "events.amazonaws.com")
+
+
+def test_what_a_transaction_writes_is_hidden_and_where_is_not(post, trail):
+    dynamodb = client(trail, "dynamodb")
+    dynamodb.meta.events.register("before-send", answered)
+    key = {"id": {"S": "k-1"}}
+    dynamodb.transact_write_items(
+        TransactItems=[
+            {"Put": {"TableName": "clients", "Item": {"id": {"S": "very secret"}}}},
+            {
+                "Update": {
+                    "TableName": "clients",
+                    "Key": key,
+                    "UpdateExpression": "SET income = :i",
+                    "ExpressionAttributeValues": {":i": {"N": "41234"}},
+                }
+            },
+        ]
+    )
+    assert trail.flush()
+    [record] = post.records
+    put, update = record["requestParameters"]["transactItems"]
+    assert put == {"put": {"tableName": "clients", "item": HIDDEN}}
+    assert update["update"]["tableName"] == "clients"
+    assert update["update"]["updateExpression"] == "SET income = :i"
+    assert "very secret" not in json.dumps(record)
+    assert "41234" not in json.dumps(record)

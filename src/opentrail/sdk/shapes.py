@@ -45,6 +45,9 @@ PAYLOADS = {
     "bedrock-runtime": frozenset({"messages", "system", "output"}),
 }
 """Service -> members at the top that carry its users' data, not what the call is about."""
+NESTED_PAYLOADS = {"dynamodb": frozenset({"Item"})}
+"""Service -> members that do so at any depth: an item that a transaction puts. What it is about stands beside
+it, so they are hidden and not left out."""
 
 
 Writer = Callable[[Untyped, int], Untyped]
@@ -68,6 +71,7 @@ class Forms:
     def __init__(self, service: Untyped) -> None:
         """``service`` is botocore's ServiceModel."""
         self._dropped = PAYLOADS.get(service.service_name, frozenset())
+        self._hidden = NESTED_PAYLOADS.get(service.service_name, frozenset())
         self._made: dict[frozenset[str], _Made] = {}
 
     def writer(
@@ -80,7 +84,7 @@ class Forms:
         """
         if shape is None:
             return _nothing
-        names = frozenset(hidden)
+        names = self._hidden.union(hidden)
         made = self._made.setdefault(names, _Made(names))
         write = _structure(shape, made, self._dropped.union(left_out))
         return lambda value: write(value, 0) or None
