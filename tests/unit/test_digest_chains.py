@@ -12,7 +12,8 @@ from support.log_files import Fault
 
 from opentrail.clock import iso_seconds
 from opentrail.errors import Unavailable
-from opentrail.trails.progress import WINDOWS_AT_ONCE_MAX
+from opentrail.trails.progress import WINDOWS_AT_ONCE_MAX, head_prefix
+from opentrail.trails.receipt import heads_of
 from opentrail.trails.retry import RETRY_FIRST_S
 
 HOUR_MS = 3_600_000
@@ -95,6 +96,17 @@ def test_windows_are_hours_from_there_and_hold_what_was_cut_in_them(world):
         (at(2), at(3), 0),
     ]
     check_all(world)
+
+
+def test_a_receipt_counts_what_the_digests_of_a_chain_list(world, trail):
+    for number, hours in enumerate((0.2, 0.9, 1.1, 2.5), 1):
+        for _ in range(number):
+            world.write()
+        cut(world, hours)
+    prefix = head_prefix(trail.account, trail.home_region, trail.name)
+    (head,) = heads_of(prefix, world.state.scan(prefix))
+    assert (head.digests, head.digest_end_time) == (3, at(2))
+    assert (head.log_files, head.records) == (3, 1 + 2 + 3)  # the fourth is in no digest yet
 
 
 @pytest.mark.usefixtures("trail")
