@@ -194,6 +194,34 @@ def test_services_that_record_what_was_on_the_wire(service, operation, params):
     assert called(service, operation, params)["requestParameters"] == params
 
 
+def test_synthetics_names_a_canary_as_the_path_does():
+    params = {"Name": "n", "Schedule": {"Expression": "rate(1 minute)"}}
+    record = called("synthetics", "UpdateCanary", params)
+    assert record["requestParameters"] == {"name": "n", "Schedule": params["Schedule"]}
+
+
+def test_events_of_rum_are_in_lower_case_and_without_what_they_say():
+    event = {"id": "e", "timestamp": 1715891540, "type": "com.amazon.rum.dom_event"}
+    params = {
+        "Id": "73ddbd81-1234-5678-b246-123456789012",
+        "BatchId": "123456-3dd0-4ada-b246-123456789",
+        "AppMonitorDetails": {"name": "n", "version": "1.0.0"},
+        "UserDetails": {"userId": "u", "sessionId": "s"},
+        "RumEvents": [{**event, "metadata": '{"a": "SECRET"}', "details": '{"b": "SECRET"}'}],
+    }
+    record = called("rum", "PutRumEvents", params)
+    assert record["requestParameters"] == {
+        "id": params["Id"],
+        "batchId": params["BatchId"],
+        "appMonitorDetails": params["AppMonitorDetails"],
+        "userDetails": params["UserDetails"],
+        "rumEvents": [{**event, "timestamp": "May 16, 2024, 8:32:20 PM"}],
+    }
+    assert record["responseElements"] is None
+    (monitor,) = record["resources"]
+    assert monitor["type"] == "AWS::RUM::AppMonitor"
+
+
 def test_what_is_sensitive_on_the_wire_is_starred():
     params = {
         "InstanceId": "i",

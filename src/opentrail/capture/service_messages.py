@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""SNS, SQS, SES, EventBridge and CloudWatch Logs: messages are the customer's data.
+"""SNS, SQS, SES, EventBridge, CloudWatch Logs and RUM: messages are the customer's data.
 
 Source: CloudTrail User Guide, "Logging data events"; EventBridge User Guide, "Logging API calls using
-AWS CloudTrail"; delivered records. Each row names the members to keep.
+AWS CloudTrail"; CloudWatch User Guide; delivered records. Each row names the members to keep.
 """
 
 from types import MappingProxyType
 
-from opentrail.capture.rules import Named, OperationRules, ServiceRules, Times
+from opentrail.capture.rules import Casing, Named, OperationRules, ServiceRules, Times
 
 
 def _only(*names: str, data: Named | None = None) -> OperationRules:
@@ -107,6 +107,37 @@ EVENTS = ServiceRules(
         {
             "PutEvents": OperationRules(hide=_DETAIL, data=_BUS),
             "PutPartnerEvents": OperationRules(hide=_DETAIL, data=_PARTNER),
+        }
+    ),
+)
+RUM = ServiceRules(
+    casing=Casing.RAW,
+    times=Times.JAVA_COMMA,
+    operations=MappingProxyType(
+        {
+            # Of the data plane's own endpoint, whose names and times are others.
+            "PutRumEvents": OperationRules(
+                drop=frozenset({"metadata", "details"}),
+                spelling=MappingProxyType(
+                    {
+                        name: name[:1].lower() + name[1:]
+                        for name in (
+                            "Id",
+                            "BatchId",
+                            "AppMonitorDetails",
+                            "UserDetails",
+                            "RumEvents",
+                            "Alias",
+                        )
+                    }
+                ),
+                response=False,
+                data=Named(
+                    "AWS::RUM::AppMonitor",
+                    ("Id",),
+                    "arn:{partition}:rum:{region}:{account}:appmonitor/{name}",
+                ),
+            )
         }
     ),
 )

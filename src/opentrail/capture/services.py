@@ -137,7 +137,7 @@ SERVICES: Mapping[str, ServiceRules] = MappingProxyType(
         "resource-groups": _RAW,
         "rolesanywhere": ServiceRules(event_version="1.10"),
         "route53": ServiceRules(event_version="1.10", api_version="2013-04-01"),
-        "rum": _RAW,
+        "rum": service_messages.RUM,
         "s3": service_storage.S3,
         "s3control": service_storage.S3_CONTROL,
         "sagemaker": service_sagemaker.CONTROL,
@@ -158,6 +158,7 @@ SERVICES: Mapping[str, ServiceRules] = MappingProxyType(
         "ssm": service_identity.SSM,
         "sso-oidc": ServiceRules(hide=frozenset({"code"})),
         "sts": service_identity.STS,
+        "synthetics": ServiceRules(casing=Casing.RAW, by_path=True),
         "taxsettings": ServiceRules(hide_messages=True),
         "translate": ServiceRules(hide=frozenset({"Text", "TranslatedText"})),
         # AWS WAF's is older than that of its model, and in delivered records all the same.
