@@ -120,3 +120,35 @@ def test_django(service, monkeypatch):
     assert record["eventName"] == "CreateProfile"
     assert record["requestParameters"] == {"nickname": HIDDEN, "motto": "none"}
     assert record["responseElements"] == {"nickname": HIDDEN, "motto": "none"}
+
+
+def test_litestar(service):
+    """Its scope as it is; the framework itself is not needed for that."""
+
+    class Profile:
+        @audit_event(redact=["nickname"])
+        async def change(self):
+            pass
+
+    class Handler:
+        fn = Profile().change
+        operation_id: object = None
+
+    async def app(scope, receive, send):
+        scope |= {"route_handler": Handler, "path_template": "/profile/{user:str}"}
+        scope["path_params"] = {"user": "u-1"}
+        await JSONResponse({"nickname": "nick"})(scope, receive, send)
+
+    service.app = AuditMiddleware(app, service.trail)
+    service.asgi("POST", "/profile/u-1")
+    record = service.record()
+    assert record["eventName"] == "change"
+    assert record["requestParameters"] == {"user": "u-1"}
+    assert record["responseElements"] == {"nickname": HIDDEN}
+    assert record["additionalEventData"]["httpRoute"] == "/profile/{user:str}"
+    Handler.operation_id = "ChangeProfile"
+    service.asgi("POST", "/profile/u-1")
+    assert service.record()["eventName"] == "ChangeProfile"
+    Handler.operation_id = str  # a callable that makes one
+    service.asgi("POST", "/profile/u-1")
+    assert service.record()["eventName"] == "change"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Middleware for ASGI services: FastAPI, Starlette, Litestar, Quart, or none of them.
+"""Middleware for ASGI services: FastAPI, Starlette, Litestar, or none of them.
 
 ``app.add_middleware(AuditMiddleware, recorder=Recorder("orders.example.com"))``. Source: ASGI 3.0
 specification.
@@ -118,12 +118,14 @@ class _Call:
             if name.lower() == b"content-type":
                 exchange.response.kind = value.decode("latin-1")
                 break
-        route = scope.get("route")
-        endpoint = scope.get("endpoint") or getattr(route, "endpoint", None)
+        route = scope.get("route") or scope.get("route_handler")  # the latter is Litestar's
+        endpoint = scope.get("endpoint") or getattr(route, "endpoint", getattr(route, "fn", None))
         event = event_of(endpoint, exchange.method)
         exchange.event = event
-        exchange.name = event.name or getattr(route, "operation_id", None) or _name(endpoint)
-        exchange.route = getattr(route, "path", "") or ""
+        operation_id = getattr(route, "operation_id", None)
+        known = operation_id if isinstance(operation_id, str) else ""
+        exchange.name = event.name or known or _name(endpoint)
+        exchange.route = getattr(route, "path", "") or scope.get("path_template", "")
         exchange.path_parameters = scope.get("path_params")
         record(self._options, exchange, scope)
 
