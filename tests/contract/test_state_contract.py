@@ -101,6 +101,25 @@ def test_a_key_is_changed_once_in_a_commit(open_state, tmp_path):
         assert values(state) == {}
 
 
+def test_the_first_behind_a_key_and_keys_alone(open_state, tmp_path):
+    with open_state(tmp_path) as state:
+        keys = ["a", "k", "k-b/1", "k/", "k/1", "k/2", "k0", "k0/1", "l"]
+        state.commit([Change(key, key.encode(), None) for key in reversed(keys)])
+        assert list(state.keys("k")) == keys[1:-1]
+        assert list(state.keys("")) == keys
+        assert list(state.keys("m")) == []
+        found, after = [], ""
+        while (entry := state.first("k", after)) is not None:
+            assert entry == state.get(entry.key)
+            found.append(entry.key)
+            after = entry.key
+        assert found == keys[1:-1]
+        assert state.first("k/1") == state.get("k/1")
+        assert state.first("k", "a") == state.get("k")
+        assert state.first("k", "k/9") == state.get("k0")
+        assert state.first("k", "l") is state.first("m") is None
+
+
 def test_a_scan_shows_one_moment(open_state, tmp_path):
     with open_state(tmp_path) as state:
         state.commit([Change(f"k/{index}", b"old", None) for index in range(9)])

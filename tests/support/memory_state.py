@@ -28,6 +28,15 @@ class MemoryState:
         with self._lock:
             return iter([self._entries[k] for k in sorted(self._entries) if k.startswith(prefix)])
 
+    def first(self, prefix: str, after: str = "") -> Entry | None:
+        with self._lock:
+            behind = [k for k in self._entries if k.startswith(prefix) and k > after]
+            return self._entries[min(behind)] if behind else None
+
+    def keys(self, prefix: str) -> Iterator[str]:
+        with self._lock:
+            return iter(sorted(k for k in self._entries if k.startswith(prefix)))
+
     def commit(self, changes: Sequence[Change]) -> None:
         if len({change.key for change in changes}) < len(changes):
             raise ValueError("a key twice in one commit")

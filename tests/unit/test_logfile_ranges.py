@@ -268,6 +268,8 @@ class Ahead:
         self.key = cursor_key(trail_id)
         self.get = state.get
         self.scan = state.scan
+        self.first = state.first
+        self.keys = state.keys
 
     def commit(self, changes):
         self.inner.commit([Change(self.key, b"1", None)])

@@ -42,6 +42,17 @@ class State(Protocol):
         """Yield all entries whose key begins with ``prefix``, in key order, as of one moment."""
         ...
 
+    def first(self, prefix: str, after: str = "") -> Entry | None:
+        """Return the first entry behind key ``after`` whose key begins with ``prefix``.
+
+        For what may be many, of which ``scan`` holds all. Raises: Unavailable.
+        """
+        ...
+
+    def keys(self, prefix: str) -> Iterator[str]:
+        """Yield all keys that begin with ``prefix``, in order, as of one moment."""
+        ...
+
     def commit(self, changes: Sequence[Change]) -> None:
         """Make all of ``changes`` or none, durably (fsync has returned).
 

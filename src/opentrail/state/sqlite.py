@@ -63,6 +63,8 @@ _MAKE = f"""
 _SCHEMA = "SELECT sql FROM sqlite_schema WHERE type = 'table' AND name = 'entry'"
 _GET = "SELECT key, value, version FROM entry WHERE key = ?"
 _SCAN = "SELECT key, value, version FROM entry WHERE key >= ? ORDER BY key"
+_FIRST = "SELECT key, value, version FROM entry WHERE key >= ? AND key > ? ORDER BY key LIMIT 1"
+_KEYS = "SELECT key FROM entry WHERE key >= ? ORDER BY key"
 _DELETE = "DELETE FROM entry WHERE key = ?"
 # Each row is a new one: AUTOINCREMENT gives no version twice, whatever was deleted.
 _PUT = "INSERT INTO entry (key, value) VALUES (?, ?)"
@@ -132,6 +134,20 @@ class SqliteState:
         with self._lock, _seam(self._path):
             rows = self._connection.execute(_SCAN, (prefix,))
             found = [Entry(*row) for row in takewhile(lambda row: row[0].startswith(prefix), rows)]
+            rows.close()
+        return iter(found)
+
+    def first(self, prefix: str, after: str = "") -> Entry | None:
+        """See ``State``. Raises: Unavailable. Corrupt."""
+        with self._lock, _seam(self._path):
+            row = self._connection.execute(_FIRST, (prefix, after)).fetchone()
+        return Entry(*row) if row is not None and row[0].startswith(prefix) else None
+
+    def keys(self, prefix: str) -> Iterator[str]:
+        """See ``State``. Raises: Unavailable. Corrupt."""
+        with self._lock, _seam(self._path):
+            rows = self._connection.execute(_KEYS, (prefix,))
+            found = list(takewhile(lambda key: key.startswith(prefix), (key for (key,) in rows)))
             rows.close()
         return iter(found)
 

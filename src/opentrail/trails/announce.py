@@ -18,7 +18,9 @@ from opentrail.trails.target import Announces, TargetRooms
 from opentrail.trails.trail import DeliveredFile, Trail, as_now
 
 LOOK_INTERVAL_S = 1.0
-"""How often new notices are looked for: after an outage of weeks there are thousands of them."""
+"""How often new notices are looked for."""
+BEHIND_LANE = chr(ord("/") + 1)
+"""After a lane's name: behind all keys of the lane, before the next one's."""
 
 
 @dataclass(slots=True)
@@ -85,9 +87,13 @@ class Announcer:
         return False
 
     def _firsts(self) -> dict[str, Entry]:
+        """Return the first notice of each lane: nothing else is read, however many wait."""
         firsts: dict[str, Entry] = {}
-        for entry in self._state.scan(NOTICE_PREFIX):
-            firsts.setdefault(entry.key.rpartition("/")[0], entry)
+        after = ""
+        while (entry := self._state.first(NOTICE_PREFIX, after)) is not None:
+            lane = entry.key.rpartition("/")[0]
+            firsts[lane] = entry
+            after = lane + BEHIND_LANE
         return firsts
 
     def _begin(self, lane: str, entry: Entry) -> None:

@@ -261,7 +261,7 @@ class Digests:
             trail = read(entry, Progress).trail
             owing = (due_prefix, notice_prefix, feed_prefix)
             if trail.deleted and not any(
-                next(self._state.scan(of(trail.id)), None) for of in owing
+                self._state.first(of(trail.id)) is not None for of in owing
             ):
                 prefixes = (chain_prefix, edge_prefix, delivered_prefix, status_prefix)
                 keys = [each.key for of in prefixes for each in self._state.scan(of(trail.id))]

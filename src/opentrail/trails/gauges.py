@@ -95,8 +95,8 @@ def _of_targets(state: State, shown: dict[str, str]) -> Iterator[Gauge]:
 
 def _waiting(state: State, shown: dict[str, str]) -> Iterator[Gauge]:
     counts: dict[tuple[str, str], int] = {}
-    for entry in state.scan(NOTICE_PREFIX):
-        owner, target = entry.key.removeprefix(NOTICE_PREFIX).split("/")[:2]
+    for key in state.keys(NOTICE_PREFIX):
+        owner, target = key.removeprefix(NOTICE_PREFIX).split("/")[:2]
         counts[owner, target] = counts.get((owner, target), 0) + 1
     for (owner, target), count in counts.items():
         yield Gauge("trail_notices_waiting", target, shown.get(owner, owner), count)
