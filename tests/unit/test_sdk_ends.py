@@ -4,6 +4,7 @@
 import json
 import subprocess
 import sys
+import threading
 
 import pytest
 from support.sdk_post import Listed, recorder
@@ -91,3 +92,18 @@ def test_what_cannot_be_sent_by_the_end_is_said_once(caplog):
     trail.close()
     trail.close()
     assert caplog.text.count("1 records are lost with the process") == 1
+
+
+def test_a_record_of_the_very_end_is_sent_though_no_thread_starts_any_more(monkeypatch):
+    def refuse(_thread):
+        raise RuntimeError("can't create new thread at interpreter shutdown")
+
+    post = Listed()
+    trail = recorder(post)
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        trail.record(eventName="Last")
+        trail.close()
+    assert [record["eventName"] for record in post.records] == ["Last"]
+    trail.close()
+    assert len(post.records) == 1

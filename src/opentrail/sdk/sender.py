@@ -155,6 +155,9 @@ class Sender:
             self._stop.wait(self._linger_s)
             with self._guard:
                 self._step()
+        self._finish()
+
+    def _finish(self) -> None:
         with self._guard:
             self._step()
         self._tell_left()
@@ -322,6 +325,8 @@ class Sender:
             thread.join(timeout_s)
             if thread.is_alive():
                 self._tell_left()
+        elif self._queue:  # it could not be started any more
+            self._finish()
 
     def _tell_left(self) -> None:
         """Say how many records the server does not have, and go with the process."""
