@@ -210,3 +210,25 @@ def test_the_records_of_one_way_in_can_be_read_alone(opened):
         assert frames[-1][0] == end
         (last,) = reader.of_origin(Origin.INTAKE, sent[2].position, frames[0][0])
         assert last[1] == [sent[2]]
+
+
+def test_a_reader_begins_with_the_segment_that_has_the_first_record_since_a_time(opened):
+    at_ms = []
+    for hour in range(5):
+        opened.clock.ms += 3_600_000
+        at_ms.append(opened.clock.ms)
+        opened.put(incompressible(600), b"%d" % hour)
+    segments = opened.segments()
+    assert len(segments) == 5
+    reader = SegmentReader(opened.data / "log")
+    for hour, since_ms in enumerate(at_ms):
+        start = reader.since(since_ms, 5)
+        assert start == segments[hour]
+        assert reader.since(since_ms + 1, 5) == segments[min(hour + 1, 4)]
+        found = [entry.data for entry in reader.entries(start) if entry.append_ms >= since_ms]
+        assert found[1::2] == [b"%d" % each for each in range(hour, 5)]
+    assert reader.since(at_ms[0] - 1, 5) == segments[0]
+    assert reader.since(at_ms[0], 3) == segments[2]  # of the last three
+    assert opened.log.expire(at_ms[1] + 1, segments[2]) == 2
+    assert reader.since(at_ms[0], 5) == segments[2]
+    reader.close()
