@@ -241,8 +241,6 @@ class SegmentReader:
         except BadBytes:
             pass
         for header, payload in segment.frames(segment.header.first, durable):
-            if header.position == position:
-                return position
             if header.position < position < header.end:
                 if position in records_of(header, payload).positions:
                     return header.position
