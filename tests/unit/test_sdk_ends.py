@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 import threading
+from types import ModuleType
 
 import pytest
 from support.sdk_post import Listed, recorder
@@ -107,3 +108,24 @@ def test_a_record_of_the_very_end_is_sent_though_no_thread_starts_any_more(monke
     assert [record["eventName"] for record in post.records] == ["Last"]
     trail.close()
     assert len(post.records) == 1
+
+
+def test_the_last_records_of_celerys_workers_are_sent_when_they_end(monkeypatch):
+    """They are forked and end by ``os._exit``, after a signal of Celery's own."""
+    connected = []
+
+    class Shutdown:
+        @staticmethod
+        def connect(receiver, *, weak):
+            assert not weak
+            connected.append(receiver)
+
+    signals = ModuleType("celery.signals")
+    vars(signals)["worker_process_shutdown"] = Shutdown
+    monkeypatch.setitem(sys.modules, "celery.signals", signals)
+    post = Listed()
+    trail = recorder(post, linger_s=60)
+    trail.record(eventName="Last")
+    [receiver] = connected
+    receiver(signal=Shutdown, sender=None, pid=7, exitcode=0)
+    assert [record["eventName"] for record in post.records] == ["Last"]

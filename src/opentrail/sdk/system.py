@@ -68,7 +68,7 @@ def new_id() -> str:
 
 
 def at_worker_end(call: Callable[..., None], *args: object) -> None:
-    """Have ``call`` called at the end of this process, if it is one of multiprocessing's.
+    """Have ``call`` called at the end of this process, if it is one of multiprocessing's, or of Celery's.
 
     Forked ones end without what ``atexit`` knows. Must be called in the worker itself.
     """
@@ -76,6 +76,9 @@ def at_worker_end(call: Callable[..., None], *args: object) -> None:
     util = sys.modules.get("multiprocessing.util")
     if process is not None and util is not None and process.parent_process() is not None:
         util.Finalize(None, call, args, exitpriority=0)  # after those of the program itself
+    celery = sys.modules.get("celery.signals")
+    if celery is not None:
+        celery.worker_process_shutdown.connect(lambda **_: call(*args), weak=False)
 
 
 def write_file(path: Path, data: bytes) -> None:
