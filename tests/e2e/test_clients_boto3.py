@@ -166,7 +166,7 @@ CALLS: dict[str, Calls] = {
     ],
 }
 DATED = re.compile(r"20[0-9]{2}_?[0-9]{2}_?[0-9]{2}(v[0-9])?\Z")
-"""What event names of Lambda and CloudFront have behind the operation's."""
+"""What event names of Lambda have behind the operation's."""
 
 
 @pytest.fixture(scope="module")

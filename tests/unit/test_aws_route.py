@@ -130,6 +130,8 @@ def test_event_sources():
     assert signed("s3express", "GET", "/b/k").event_source == "s3express.amazonaws.com"
     assert signed("s3express", "GET", "/").operation == "ListDirectoryBuckets"
     assert signed("s3", "GET", "/").operation == "ListBuckets"
+    assert signed("mq", "GET", "/v1/brokers").event_source == "amazonmq.amazonaws.com"
+    assert signed("rds-data", "POST", "/Execute").event_source == "rdsdataapi.amazonaws.com"
     assert signed("devops-guru", "POST", "/insights/search").event_source == (
         "devops-guru.amazonaws.com"
     )

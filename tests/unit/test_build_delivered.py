@@ -2,7 +2,7 @@
 """What delivered records of single services show, and no model says."""
 
 import json
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 import pytest
 from support.calls import ACCOUNT, Made, called, caller
@@ -237,3 +237,57 @@ def test_older_clients_of_sqs_are_understood(operation, fields, result, paramete
     ).record()
     assert made["requestParameters"] == parameters
     assert made["responseElements"] == elements
+
+
+STORE = f"arn:aws:cloudfront::{ACCOUNT}:key-value-store/a1b2"
+
+
+def test_keys_of_cloudfronts_stores_are_shown_and_their_values_hidden():
+    """CloudFront Developer Guide, "Logging with CloudTrail", "Example: UpdateKeys"."""
+    given = {
+        "Puts": [{"Key": "k", "Value": "quiet"}],
+        "Deletes": [{"Key": "key1"}],
+    }
+    answer = {"ItemCount": 0, "TotalSizeInBytes": 0}
+    made = Made(
+        "cloudfront-keyvaluestore",
+        "UpdateKeys",
+        given,
+        answer,
+        path=f"/key-value-stores/{quote(STORE, safe='')}/keys",
+        headers={"if-match": "KV3O6B1CX531EBP"},
+        more={"response_headers": {"etag": "KVDC9VEVZ71ZGO"}},
+    ).record()
+    assert made["eventVersion"] == "1.09"
+    assert made["requestParameters"] == {
+        "kvsARN": STORE,
+        "ifMatch": "KV3O6B1CX531EBP",
+        "puts": [{"key": "k", "value": HIDDEN}],
+        "deletes": [{"key": "key1"}],
+    }
+    assert made["responseElements"] == {
+        "itemCount": 0,
+        "totalSizeInBytes": 0,
+        "eTag": "KVDC9VEVZ71ZGO",
+    }
+    store = {"accountId": ACCOUNT, "type": "AWS::CloudFront::KeyValueStore", "ARN": STORE}
+    assert made["resources"] == [store]
+    assert (made["eventCategory"], made["managementEvent"]) == ("Data", False)
+
+
+def test_denied_calls_of_cloudfront_have_no_parameters():
+    denied = b"<ErrorResponse><Error><Code>%b</Code><Message>no</Message></Error></ErrorResponse>"
+    path = "/2020-05-31/function/f/publish"
+    for code, shown in ((b"AccessDenied", None), (b"NoSuchFunctionExists", {"name": "f"})):
+        made = Made(
+            "cloudfront",
+            "PublishFunction",
+            b"",
+            denied % code,
+            status=403,
+            path=path,
+            protocol="rest-xml",
+        ).record()
+        assert made["eventName"] == "PublishFunction"
+        assert made["errorCode"] == code.decode()
+        assert made["requestParameters"] == shown

@@ -12,10 +12,31 @@ from opentrail.aws.rest import Route, Router
 from opentrail.aws.tables import ServiceRow
 
 _EVENT_SOURCES = {
-    # CloudTrail's documentation of each service, where it is not the signing name's.
+    # CloudTrail's documentation of each service and EventBridge's Events Reference ("Events"),
+    # where it is not the signing name's.
+    "application-insights": "application-insights.amazonaws.com",
+    "chime-sdk-media-pipelines": "chime-sdk-media-pipelines.amazonaws.com",
+    "chime-sdk-voice": "chime-sdk-voice.amazonaws.com",
+    "cloudfront-keyvaluestore": "edgekeyvaluestore.amazonaws.com",
+    "connect-contact-lens": "contact-lens.amazonaws.com",
+    "connectparticipant": "participant-connect.amazonaws.com",
+    "iotsecuretunneling": "iotsecuredtunneling.amazonaws.com",
     "marketplace-agreement": "agreement-marketplace.amazonaws.com",
+    "marketplace-catalog": "marketplacecatalog.amazonaws.com",
+    "marketplace-deployment": "deployment-marketplace.amazonaws.com",
+    "marketplace-discovery": "discovery-marketplace.amazonaws.com",
+    "marketplace-entitlement": "entitlement-marketplace.amazonaws.com",
+    "marketplacecommerceanalytics": "marketplace-commerce-analytics.amazonaws.com",
+    "meteringmarketplace": "metering-marketplace.amazonaws.com",
+    "mgh": "migrationhub.amazonaws.com",
+    "mq": "amazonmq.amazonaws.com",
+    "pinpoint": "pinpoint.amazonaws.com",
+    "pricing": "pricelist.amazonaws.com",
+    "qconnect": "qconnect.amazonaws.com",
+    "rds-data": "rdsdataapi.amazonaws.com",
     "sagemaker-metrics": "metrics-sagemaker.amazonaws.com",
     "servicecatalog-appregistry": "servicecatalog-appregistry.amazonaws.com",
+    "sso": "sso.amazonaws.com",
 }
 _SIGNING_ALIASES = {"s3express": "s3", "s3-object-lambda": "s3"}
 """Signing names that no model has, and the one whose operations they sign."""

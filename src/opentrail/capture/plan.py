@@ -111,7 +111,7 @@ def plan(target: Target) -> Plan:
     named = _named(model, service, rules)
     category: Category = "Management" if rules.data is None and service.logged else "Data"
     source = target.event_source or UNKNOWN_SOURCE
-    event_name = rules.event_name or name + (service.suffix if model is not None else "")
+    event_name = rules.event_name or name
     return Plan(
         event_source=source,
         event_name=event_name,

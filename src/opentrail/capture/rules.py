@@ -180,8 +180,6 @@ class ServiceRules:
     """Members, by model name at any depth, whose value is a capability and is hidden."""
     secret_keys: frozenset[str] = frozenset()
     """Keys of maps at any depth, in requests and answers, whose values are hidden."""
-    suffix: str = ""
-    """What follows the operation's name in eventName: a version of the API."""
     operations: Mapping[str, OperationRules] = field(default_factory=lambda: MappingProxyType({}))
     """By operation name; the rest follow the rules."""
 

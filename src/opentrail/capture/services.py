@@ -34,6 +34,8 @@ _RAW_STARS = ServiceRules(casing=Casing.RAW, redaction=Redaction.STARS)
 _KEY = OperationRules(hide=frozenset({"value"}))
 _KEY_ID = OperationRules(hide=frozenset({"id"}))
 """The id of an API key of AppSync is the key."""
+_KEY_VALUE_STORE = Named("AWS::CloudFront::KeyValueStore", ("KvsARN",))
+"""Its records show what was asked and answered; of values the model says that they are sensitive."""
 _REPOSITORY = Named(
     "",
     ("repositoryName",),
@@ -76,7 +78,26 @@ SERVICES: Mapping[str, ServiceRules] = MappingProxyType(
         "budgets": ServiceRules(casing=Casing.RAW, times=Times.AS_SENT),
         "ce": _RAW,
         "cloudformation": ServiceRules(drop=frozenset({"ParameterValue"})),
-        "cloudfront": ServiceRules(api_version="2020_05_31", suffix="2020_05_31"),
+        "cloudcontrol": ServiceRules(event_version="1.11"),
+        "cloudfront": ServiceRules(
+            event_version="1.11",
+            api_version="2020_05_31",
+            unparsed_errors=frozenset({"AccessDenied"}),
+        ),
+        "cloudfront-keyvaluestore": ServiceRules(
+            event_version="1.09",
+            operations=dict.fromkeys(
+                (
+                    "DeleteKey",
+                    "DescribeKeyValueStore",
+                    "GetKey",
+                    "ListKeys",
+                    "PutKey",
+                    "UpdateKeys",
+                ),
+                OperationRules(data=_KEY_VALUE_STORE),
+            ),
+        ),
         "cloudhsmv2": ServiceRules(times=Times.JAVA_COMMA),
         "cloudtrail": ServiceRules(event_version="1.11", times=Times.JAVA_COMMA),
         "codebuild": ServiceRules(event_version="1.11", hide=frozenset({"secret"})),
