@@ -11,7 +11,7 @@ import pytest
 from support.log_files import Fault, FaultFiles
 from support.opened_log import SMALL, Opened, incompressible
 
-from opentrail.errors import Unavailable, UsageError
+from opentrail.errors import Corrupt, Unavailable, UsageError
 from opentrail.eventlog import room
 from opentrail.eventlog.check import LogCheck
 from opentrail.eventlog.options import DISK_CHECK_INTERVAL_S
@@ -62,6 +62,23 @@ def test_a_disk_that_does_not_show_the_segment_is_a_refusal_and_no_error(opened,
             opened.put(b"b")
     opened.put(b"c")
     assert opened.texts() == [b"a", b"c"]
+
+
+def test_what_the_disk_does_not_give_is_not_to_be_moved_away(opened, monkeypatch):
+    opened.put(b"a")
+
+    def no_bytes(*_: object) -> bytes:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with closing(SegmentReader(opened.data / "log")) as reader:
+        list(reader.entries(0))
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "pread", no_bytes)
+            with pytest.raises(Corrupt, match="Input/output error") as caught:
+                list(reader.entries(0))
+        assert "look at the disk" in caught.value.hint
+        assert "move log/ away" not in caught.value.hint
+        assert [entry.data for entry in reader.entries(0)] == [b"a"]
 
 
 def listing_fails(path: Path) -> Iterator[Path]:

@@ -27,6 +27,7 @@ DAMAGE_HINT = (
     "keep a copy of the data directory, run `opentrail fsck`, then restore this file from a backup, "
     "or move log/ away to begin a new log"
 )
+UNREAD_HINT = "the disk did not give it: look at the disk, and run `opentrail fsck`, which says whether it does now"
 
 
 def segment_path(log_dir: Path, first: int) -> Path:
@@ -77,6 +78,10 @@ class CodecCache:
         return codec
 
 
+def _hint(error: Exception) -> str:
+    return UNREAD_HINT if isinstance(error, OSError) else DAMAGE_HINT
+
+
 class SegmentFile:
     """An open segment, for reading. Closed when nobody refers to it any more.
 
@@ -94,7 +99,7 @@ class SegmentFile:
             same = self.header.first == first and self.header.log_id == log_id
             _must(same, "the segment is of another place or another log")
         except (BadBytes, OSError) as error:
-            raise Corrupt(str(error), f"{self.path} at byte 0", DAMAGE_HINT) from error
+            raise Corrupt(str(error), f"{self.path} at byte 0", _hint(error)) from error
         self._base = self.header.size - first
         self.end_seen = first
         """Position that the file was seen to reach; for the reader that caches it."""
@@ -107,7 +112,7 @@ class SegmentFile:
     def corrupt(self, error: Exception, position: int) -> Corrupt:
         """Return ``error`` as the damage at ``position``."""
         where = f"{self.path} at byte {self._base + position} (position {position})"
-        return Corrupt(str(error), where, DAMAGE_HINT)
+        return Corrupt(str(error), where, _hint(error))
 
     def end(self) -> int:
         """Return the position past the file's last byte."""
