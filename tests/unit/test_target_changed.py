@@ -120,6 +120,23 @@ def test_another_target_is_tried_at_once_and_the_same_one_is_not(case):
     assert (case.names()[:1], case.status().error) == ([NEW], "")
 
 
+def test_one_that_is_gone_is_not_asked_again_for_all_that_waits(case, caplog):
+    case.sinks.gone.add(OLD)
+    case.write()
+    case.write()
+    case.connect(NEW)
+    tried = case.sinks.tries
+    case.write()
+    assert case.names() == [NEW] * 3 * CUTS
+    assert case.sinks.tries == tried + 3 * CUTS
+    assert len(caplog.records) == 1
+    # Made again, it gets what it is told of from then on.
+    case.sinks.gone.clear()
+    case.connect(OLD)
+    case.write()
+    assert case.names() == [NEW] * 3 * CUTS + [OLD] * CUTS
+
+
 def test_the_log_says_once_why_a_target_waits(case, caplog):
     case.sinks.gone.add(OLD)
     case.write()

@@ -15,7 +15,7 @@ from opentrail.trails.notice import NOTICE_PREFIX, Notice, notices_of, told
 from opentrail.trails.retry import Retry
 from opentrail.trails.statuses import Statuses
 from opentrail.trails.target import Announces, TargetRooms
-from opentrail.trails.trail import DeliveredFile, Trail, as_now
+from opentrail.trails.trail import DeliveredFile, Trail, as_now, same_targets
 
 LOOK_INTERVAL_S = 1.0
 """How often new notices are looked for."""
@@ -44,7 +44,7 @@ class Announcer:
         self._jobs = Jobs(rooms.threads, rooms.moved)
         self._telling: dict[str, _Telling] = {}
         self._refused: dict[str, Trail] = {}
-        """The trail as it was when its target failed last, by lane."""
+        """The trail as it was when its target failed last, by lane; until that one works again."""
         self._known: dict[str, Entry] = {}
         """The first notice of each target and trail, as it was at ``_looked_s``."""
         self._looked_s = float("-inf")
@@ -86,6 +86,11 @@ class Announcer:
         self._retry.again(lane)
         return False
 
+    def _is_refused(self, lane: str, trail: Trail) -> bool:
+        """Return whether the target that ``trail`` has is the one that failed last."""
+        refused = self._refused.get(lane)
+        return refused is not None and same_targets(refused, trail)
+
     def _firsts(self) -> dict[str, Entry]:
         """Return the first notice of each lane: nothing else is read, however many wait."""
         firsts: dict[str, Entry] = {}
@@ -104,7 +109,7 @@ class Announcer:
         if target is None or late:
             self._give_up(name, entry, notice, counted=late)
             return
-        if self._retry.failing(lane):
+        if self._retry.failing(lane) or self._is_refused(lane, notice.trail):
             notice = msgspec.structs.replace(notice, trail=as_now(notice.trail, self._trails()))
             if not self._statuses.waits_for(notice.trail, target):
                 count = len(notice.files) - notice.told
@@ -139,7 +144,8 @@ class Announcer:
                 self._commit(self._statuses.failed(trail, trail_id, name, error))
                 continue
             self._retry.worked(lane)
-            self._refused.pop(lane, None)
+            if self._is_refused(lane, telling.notice.trail):
+                del self._refused[lane]
             now = msgspec.structs.replace(telling.notice, told=telling.told)
             done = told(telling.entry.key, telling.entry.version, now)
             self._commit([done, *self._statuses.worked(trail_id, name)])

@@ -21,7 +21,7 @@ from opentrail.trails.jobs import Jobs, failure
 from opentrail.trails.retry import Retry
 from opentrail.trails.statuses import Statuses
 from opentrail.trails.target import Copies, TargetRooms
-from opentrail.trails.trail import Trail, as_now
+from opentrail.trails.trail import Trail, as_now, same_targets
 
 SAVE_INTERVAL_S = 60.0
 """What was passed over without copying is written down this often: a start reads so much again."""
@@ -41,6 +41,12 @@ class _Lane:
     job: Future[None] | None = None
     sent_for: Trail | None = None
     """The trail as it was when its target was sent something last."""
+    refused: Trail | None = None
+    """The same when its target failed last; until that one works again."""
+
+    def is_refused(self, trail: Trail) -> bool:
+        """Return whether the target that ``trail`` has is the one that failed last."""
+        return self.refused is not None and same_targets(self.refused, trail)
 
     @property
     def key(self) -> str:
@@ -87,10 +93,10 @@ class Feeder:
         """Return whether it is too early; a trail that was changed meanwhile is tried at once."""
         if not self._retry.waits(lane.key):
             return False
-        sent_for = lane.sent_for
-        if lane.target.shared or sent_for is None:
+        refused = lane.refused
+        if lane.target.shared or refused is None:
             return True
-        if as_now(sent_for, self._rooms.trails()) == sent_for:
+        if as_now(refused, self._rooms.trails()) == refused:
             return True
         self._retry.again(lane.key)
         return False
@@ -191,7 +197,8 @@ class Feeder:
             self._pass_over(lane, batch)
             return True
         trail, target, records = batch.trail, lane.target, batch.records
-        if self._retry.failing(lane.key) and not target.shared:
+        failed = self._retry.failing(lane.key) or lane.is_refused(trail)
+        if failed and not target.shared:
             trail = as_now(trail, self._rooms.trails())
             if not self._statuses.waits_for(trail, target):
                 self._do_without(lane, batch, trail)
@@ -233,10 +240,12 @@ class Feeder:
             error = failure(job)
             if error is not None:
                 self._retry.failed(key)
-                trail = lane.sent_for or batch.trail
+                lane.refused = trail = lane.sent_for or batch.trail
                 self._commit(self._statuses.failed(trail, lane.owner, lane.target.name, error))
                 continue
             self._retry.worked(key)
+            if lane.sent_for is not None and lane.is_refused(lane.sent_for):
+                lane.refused = None
             status = self._statuses.worked(lane.owner, lane.target.name, batch.given_up)
             self._commit([Change(key, _encode(batch.after), None), *status])
             lane.feed, lane.saved_s = batch.after, self._clock.monotonic()

@@ -110,6 +110,15 @@ def as_now(trail: Trail, trails: Iterable[Trail]) -> Trail:
     return next((each for each in trails if each.id == trail.id), gone)
 
 
+def same_targets(trail: Trail, other: Trail) -> bool:
+    """Return whether two forms of a trail have the same topic, log group and role."""
+    return (trail.sns_topic, trail.log_group_arn, trail.log_role_arn) == (
+        other.sns_topic,
+        other.log_group_arn,
+        other.log_role_arn,
+    )
+
+
 def moved(trail: Trail, there: Trail) -> Trail:
     """Return ``trail`` as it is but for its bucket, which is that of ``there``."""
     return msgspec.structs.replace(
