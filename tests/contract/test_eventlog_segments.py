@@ -2,7 +2,8 @@
 """The embedded log beyond the contract: bounds, rolling, retention, one writer."""
 
 import os
-from contextlib import closing
+from contextlib import closing, suppress
+from pathlib import Path
 
 import pytest
 from support.opened_log import SMALL, Opened, incompressible
@@ -231,4 +232,28 @@ def test_a_reader_begins_with_the_segment_that_has_the_first_record_since_a_time
     assert reader.since(at_ms[0], 3) == segments[2]  # of the last three
     assert opened.log.expire(at_ms[1] + 1, segments[2]) == 2
     assert reader.since(at_ms[0], 5) == segments[2]
+    reader.close()
+
+
+def test_readers_let_go_of_segments_that_retention_deleted(opened):
+    """An open file keeps its disk space."""
+    for _ in range(5):
+        opened.put(incompressible(600))
+        opened.clock.ms += DAY_MS
+    log_dir = opened.data / "log"
+    inodes = {path.stat().st_ino for path in log_dir.glob("*.seg")}
+
+    def still_open():
+        found = set()
+        for path in Path("/dev/fd").iterdir():
+            with suppress(OSError):  # that of the listing itself is closed by now
+                found.add(os.fstat(int(path.name)).st_ino)
+        return found & inodes
+
+    reader = SegmentReader(log_dir)
+    assert len(list(reader.entries(0))) == len(still_open()) == 5
+    assert opened.log.expire(opened.clock.ms, opened.segments()[3]) == 3
+    assert len(list(reader.entries(reader.first()))) == 2
+    assert opened.log.expire(opened.clock.ms, reader.first()) == 0  # the writer's own reader
+    assert still_open() == {path.stat().st_ino for path in log_dir.glob("*.seg")}
     reader.close()
