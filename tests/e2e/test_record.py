@@ -2,6 +2,7 @@
 """``opentrail record``: real commands, run behind an OpenTrail that is gone afterwards."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -110,6 +111,38 @@ def test_a_signal_ends_the_command_shows_its_calls_and_leaves_nothing(tmp_path, 
     assert process.returncode == 128 + number
     assert "GetCallerIdentity" in shown
     assert list(tmp_path.iterdir()) == []
+    assert processes_of(tmp_path) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_what_the_command_does_about_a_signal_to_its_whole_group_is_recorded(
+    tmp_path, moto_url, number
+):
+    """As Ctrl-C and ``timeout`` send it; terraform, for one, goes on until it can stop in order."""
+    code = """if True:
+        import boto3, signal, time
+        def tidy(*_):
+            time.sleep(1)
+            boto3.client("sts").get_caller_identity()
+            raise SystemExit(3)
+        signal.signal(signal.SIGINT, tidy)
+        signal.signal(signal.SIGTERM, tidy)
+        print("ready", flush=True)
+        time.sleep(60)
+    """
+    with subprocess.Popen(
+        [*RECORD, "--", sys.executable, "-c", code],
+        env=environment_of(tmp_path, moto_url),
+        stdout=subprocess.PIPE,
+        text=True,
+        process_group=0,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        os.killpg(process.pid, number)
+        shown = process.stdout.read()
+    assert process.returncode == 3
+    assert "GetCallerIdentity" in shown
     assert processes_of(tmp_path) == []
 
 

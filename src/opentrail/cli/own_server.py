@@ -80,6 +80,7 @@ def own_server(config: Path) -> Iterator[Server]:
                 stdout=output,
                 stderr=output,
                 env=_environment(),
+                process_group=0,  # Ctrl-C is not for it: who is served may still tidy up
             )
             undo.callback(_stop, process)
         yield Server(process, output)
