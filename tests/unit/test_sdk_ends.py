@@ -1,15 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """A program's last records are sent however it ends, if it ends by itself."""
 
+import asyncio
 import json
 import subprocess
 import sys
 import threading
+import time
 from types import ModuleType
 
 import pytest
 from support.sdk_post import Listed, recorder
 from support.server import wait_until
+
+from opentrail.sdk.asgi import AuditMiddleware
+from opentrail.sdk.sender import CLOSE_S_MAX
 
 
 def test_the_last_records_are_sent_when_a_program_ends(tmp_path):
@@ -129,3 +134,38 @@ def test_the_last_records_of_celerys_workers_are_sent_when_they_end(monkeypatch)
     [receiver] = connected
     receiver(signal=Shutdown, sender=None, pid=7, exitcode=0)
     assert [record["eventName"] for record in post.records] == ["Last"]
+
+
+@pytest.mark.parametrize("away", [True, False])
+def test_a_service_that_ends_hands_its_last_records_over(away):
+    """Its server may end by the signal that it got, so that nothing else runs."""
+
+    async def app(scope, receive, send):
+        assert scope["type"] == "lifespan"
+        for said in ("startup", "shutdown"):
+            assert (await receive())["type"] == f"lifespan.{said}"
+            trail.record(eventName=said)
+            await send({"type": f"lifespan.{said}.complete"})
+
+    came = ["lifespan.shutdown", "lifespan.startup"]
+    told = []
+
+    async def receive():
+        return {"type": came.pop()}
+
+    async def send(message):
+        told.append((message["type"], len(post.records)))
+
+    post = Listed()
+    post.away = away
+    trail = recorder(post)
+    began_s = time.monotonic()
+    asyncio.run(AuditMiddleware(app, trail)({"type": "lifespan"}, receive, send))
+    assert time.monotonic() - began_s < CLOSE_S_MAX / 2
+    assert [each for each, _ in told] == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
+    assert told[1][1] == (0 if away else 2)
+    post.away = False
+    trail.record(eventName="later")
+    assert trail.flush()
+    assert [record["eventName"] for record in post.records] == ["startup", "shutdown", "later"]
+    trail.close()

@@ -32,6 +32,9 @@ class AuditMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a call on, and record it."""
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, self._handing_over(send))
+            return
         if scope["type"] != "http" or self._options.excludes(scope["path"]):
             await self._app(scope, receive, send)
             return
@@ -43,6 +46,20 @@ class AuditMiddleware:
             raise
         finally:
             call.end()
+
+    def _handing_over(self, send: Send) -> Send:
+        """Return ``send``, before which the last records are sent when the service has ended.
+
+        Servers may end by the signal that they were told to end by: no ``atexit`` runs then.
+        """
+
+        async def told(message: Message) -> None:
+            if message["type"].startswith("lifespan.shutdown."):
+                with self._options.guard:
+                    self._options.recorder.hand_over()
+            await send(message)
+
+        return told
 
 
 class _Call:

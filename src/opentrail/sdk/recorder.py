@@ -244,6 +244,10 @@ class Recorder:
         """Wait until all that was recorded is with the server; False: not in that time."""
         return self._sender.flush(timeout_s)
 
+    def hand_over(self) -> None:
+        """Send what waits if the server takes it now: the service ends, and perhaps the program."""
+        self._sender.hand_over()
+
     def close(self, timeout_s: float = CLOSE_S_MAX) -> None:
         """Send what waits and end the thread. Also happens when the program ends."""
         self._sender.close(timeout_s)

@@ -296,11 +296,18 @@ class Sender:
 
         Returns: False: it is not, in that time.
         """
+        return self._drained(timeout_s, lambda: False)
+
+    def hand_over(self, timeout_s: float = CLOSE_S_MAX) -> None:
+        """Have what waits sent if the server takes it now, else stored; what comes later is sent, too."""
+        self._drained(timeout_s, lambda: self._retry_s > 0 and not self._queue)
+
+    def _drained(self, timeout_s: float, enough: Callable[[], bool]) -> bool:
         deadline_s = monotonic_s() + timeout_s
         while self.waiting() or self._lost is not None:
             left_s = deadline_s - monotonic_s()
             thread = self._thread
-            if left_s <= 0 or thread is None or not thread.is_alive():
+            if left_s <= 0 or thread is None or not thread.is_alive() or enough():
                 return False
             self._wake.set()
             self._stop.wait(min(left_s, 0.02))
