@@ -291,3 +291,75 @@ def test_denied_calls_of_cloudfront_have_no_parameters():
         assert made["eventName"] == "PublishFunction"
         assert made["errorCode"] == code.decode()
         assert made["requestParameters"] == shown
+
+
+def test_pinpoint_shows_bodies_at_the_top_by_the_names_on_the_wire():
+    """Pinpoint Developer Guide, "Examples: Amazon Pinpoint log file entries"."""
+    path = "/v1/apps/app1/campaigns"
+    listed = Made(
+        "pinpoint", "GetCampaigns", None, {}, path=path, method="GET", query="page-size=1000"
+    ).record()
+    assert listed["requestParameters"] == {"application-id": "app1", "page-size": "1000"}
+    given = {
+        "Name": "n",
+        "MessageConfiguration": {"DefaultMessage": {"Body": "b"}},
+        "SegmentId": "s",
+    }
+    answer = {"ApplicationId": "app1", "Name": "n", "State": {"CampaignStatus": "SCHEDULED"}}
+    made = Made("pinpoint", "CreateCampaign", given, answer, status=201, path=path).record()
+    assert made["requestParameters"] == {
+        "application-id": "app1",
+        "Name": "***",
+        "MessageConfiguration": "***",
+        "SegmentId": "s",
+    }
+    assert made["responseElements"] == {**answer, "Name": "***"}
+
+
+def test_a_text_message_names_the_number_that_it_came_from():
+    """End User Messaging SMS User Guide, "event examples": SendTextMessage."""
+    given = {"DestinationPhoneNumber": "+1", "OriginationIdentity": "phone-a", "MessageBody": "m"}
+    shown = called("pinpoint-sms-voice-v2", "SendTextMessage", given, b'{"MessageId":"i"}')
+    assert shown["requestParameters"] == {
+        "destinationPhoneNumber": "+1",
+        "originationIdentity": "phone-a",
+        "messageBody": HIDDEN,
+    }
+    assert shown["responseElements"] == {"messageId": "i"}
+    arn = f"arn:aws:sms-voice:us-east-1:{ACCOUNT}:phone-number/phone-a"
+    assert [each.get("ARN") for each in shown["resources"]] == [arn]
+    pool = called("pinpoint-sms-voice-v2", "SendTextMessage", {**given, "OriginationIdentity": "p"})
+    assert [each.get("ARN") for each in pool["resources"]] == [None]
+    of_pool = arn.replace("phone-number/phone-a", "pool/p")
+    pool = called(
+        "pinpoint-sms-voice-v2", "SendTextMessage", {**given, "OriginationIdentity": of_pool}
+    )
+    assert [each.get("ARN") for each in pool["resources"]] == [of_pool]
+
+
+def test_the_data_api_tells_that_there_was_sql_and_not_what_it_said():
+    """Aurora User Guide, "Logging RDS Data API calls with AWS CloudTrail"."""
+    cluster = f"arn:aws:rds:us-east-1:{ACCOUNT}:cluster:c"
+    given = {
+        "resourceArn": cluster,
+        "sql": "select",
+        "database": "d",
+        "parameters": [{"name": "a", "value": {"stringValue": "v"}}],
+        "includeResultMetadata": False,
+    }
+    answer = b'{"records": [[{"stringValue": "v"}]]}'
+    shown = called("rds-data", "ExecuteStatement", given, answer)
+    assert shown["requestParameters"] == {
+        "resourceArn": cluster,
+        "sql": "*" * 10,
+        "database": "*" * 10,
+        "includeResultMetadata": False,
+    }
+    assert shown["responseElements"] is None
+
+
+def test_passwords_of_brokers_are_stars():
+    """Amazon MQ Developer Guide, "Example Amazon MQ Log File Entries"."""
+    users = [{"username": "u", "password": "quiet", "groups": ["g"]}]
+    made = Made("mq", "CreateBroker", {"brokerName": "b", "users": users}, path="/v1/brokers")
+    assert made.record()["requestParameters"]["users"] == [{**users[0], "password": "***"}]

@@ -79,6 +79,7 @@ def test_what_a_service_hides_is_somewhere_in_its_model():
         "kendra": ["Query"],
         "license-manager": ["CreateToken"],
         "polly": ["SynthesizeSpeech"],
+        "rds-data": ["ExecuteStatement"],
         "translate": ["TranslateText"],
         "sagemaker": ["SendPipelineExecutionStepSuccess"],
         "sagemaker-a2i-runtime": ["StartHumanLoop"],

@@ -266,7 +266,9 @@ VERSION_ROWS = {
     "Cloud Control, CloudFront, CloudTrail, CloudWatch Logs, CodeBuild, ECS, EventBridge, IAM, Invoicing, KMS, Lambda, S3, Secrets Manager": (
         "cloudcontrol cloudfront cloudtrail codebuild ecs events iam invoicing kms lambda logs s3 secretsmanager"
     ),
-    "EC2, Roles Anywhere, Route 53": "ec2 rolesanywhere route53",
+    "EC2, End User Messaging SMS, Roles Anywhere, Route 53": (
+        "ec2 pinpoint-sms-voice-v2 rolesanywhere route53"
+    ),
     "CloudFront KeyValueStore, EKS, Organizations": "cloudfront-keyvaluestore eks organizations",
 }
 """Row of the table in docs/records.md -> how the services begin that it speaks of."""

@@ -117,6 +117,8 @@ class Style:
     """Members, by model name at any depth, left out."""
     by_path: bool = False
     """Whether members in the path are called as the path's template calls them."""
+    by_query: bool = False
+    """Whether members in the query are called as the query calls them."""
     spelling: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     """Members, by model name at any depth, that have a name of their own in the record."""
 
@@ -273,7 +275,8 @@ class Compiler:
     def spell(self, member: Member) -> str:
         """Return the name of a structure's member in the record."""
         in_path = self.style.by_path and member.location == "uri"
-        return self.style.spell(member.wire if in_path else member.name)
+        in_query = self.style.by_query and member.location == "querystring"
+        return self.style.spell(member.wire if in_path or in_query else member.name)
 
     def member(self, member: Member) -> Writer | None:
         """Return the writer of a structure's member; None when it is never recorded."""

@@ -29,7 +29,10 @@ def request(model: Operation, service: ServiceRules, rules: OperationRules) -> E
     if service.form is Form.DYNAMODB and rules.data is not None:
         return elements_dynamodb.request(model, style, rules.keep)
     keep = _identifiers(model.input) if rules.identifiers_only else rules.keep
-    return _element(model.input, style, keep)
+    made = _element(model.input, style, keep)
+    if made is not None and service.form is Form.UNWRAPPED and model.input is not None:
+        return _with_body_beside(made, model.input.payload)
+    return made
 
 
 def _with_body_apart(model: Operation, style: Style) -> Element | None:
@@ -46,6 +49,20 @@ def _with_body_apart(model: Operation, style: Style) -> Element | None:
         return {**shown, **({key: body} if body else {}), "template": False}
 
     return Element(made, finish, added=frozenset({key, "template"}))
+
+
+def _with_body_beside(made: Element, payload: str) -> Element:
+    """Return what shows the members of the body, ``payload``, beside those of path and query."""
+    key, _ = made.write.members.get(payload, ("", None))
+    if not key:
+        return made
+
+    def finish(shown: Object, call: Call) -> Object:
+        del call
+        body = shown.pop(key, None)
+        return {**shown, **body} if isinstance(body, dict) else shown
+
+    return Element(made.write, finish)
 
 
 def answer(model: Operation, service: ServiceRules, rules: OperationRules) -> Element | None:
@@ -72,6 +89,7 @@ def _style(model: Operation, service: ServiceRules, rules: OperationRules) -> St
         secret_keys=service.secret_keys,
         drop=service.drop | rules.drop,
         by_path=service.by_path,
+        by_query=service.by_query,
         spelling={**service.spelling, **rules.spelling},
     )
 

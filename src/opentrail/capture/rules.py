@@ -37,7 +37,8 @@ class Form(Enum):
     EC2 = "ec2"
     """The names of EC2's SOAP messages, lists under ``items``; newer operations in an envelope."""
     UNWRAPPED = "unwrapped"
-    """The model's members; what an answer has in one structure stands in its place."""
+    """The model's members; what an answer, or a request's body, has in one structure stands in
+    its place."""
     S3_CONTROL = "s3control"
     """The model's members, and Host."""
     S3 = "s3"
@@ -163,6 +164,8 @@ class ServiceRules:
     """As in ``OperationRules``, for every operation."""
     by_path: bool = False
     """Whether members in the path have the names that the path's template has."""
+    by_query: bool = False
+    """Whether members in the query have the names that they have there."""
     named: tuple[Named, ...] = ()
     """As in ``OperationRules``, for every operation that has the members."""
     api_version: str = ""

@@ -82,6 +82,25 @@ SES_V2 = ServiceRules(
     operations=MappingProxyType(dict.fromkeys(("SendBulkEmail", "SendEmail"), _SENT_V2)),
 )
 
+_ORIGIN = Named(
+    "AWS::SMSVoice::OriginationIdentity",
+    ("OriginationIdentity",),
+    "arn:{partition}:sms-voice:{region}:{account}:phone-number/{name}",
+    pattern="(?:[^:]*:){5}(?:phone-number/phone-|(?!phone-number/))",
+)
+"""The id of a phone number, or any ARN; of what else may stand there no record is known."""
+_SENT_SMS = OperationRules(
+    keep=frozenset({"DestinationPhoneNumber", "MessageBody", "OriginationIdentity"}),
+    hide=frozenset({"MessageBody"}),
+    data=_ORIGIN,
+)
+SMS_VOICE = ServiceRules(
+    event_version="1.10",
+    operations=MappingProxyType(
+        dict.fromkeys(("SendMediaMessage", "SendTextMessage", "SendVoiceMessage"), _SENT_SMS)
+    ),
+)
+
 LOGS = ServiceRules(
     event_version="1.11",
     api_version="20140328",

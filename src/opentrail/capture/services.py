@@ -44,6 +44,23 @@ _REPOSITORY = Named(
 )
 """Records of ECR's documentation and delivered ones name it without a type."""
 _RDS = ServiceRules(form=Form.UNWRAPPED)
+_CAMPAIGN = OperationRules(hide=frozenset({"Description", "MessageConfiguration", "Name"}))
+_CLUSTER = OperationRules(
+    keep=frozenset(
+        {
+            "continueAfterTimeout",
+            "database",
+            "includeResultMetadata",
+            "resourceArn",
+            "schema",
+            "secretArn",
+            "sql",
+            "transactionId",
+        }
+    ),
+    data=Named("AWS::RDS::DBCluster", ("resourceArn",)),
+    response=False,
+)
 _TOKEN = ServiceRules(hide=frozenset({"Token"}))
 """Tokens that prove who calls, and licences; elsewhere members so called only count or page."""
 _GLUE_PASSWORDS = frozenset(
@@ -77,8 +94,8 @@ SERVICES: Mapping[str, ServiceRules] = MappingProxyType(
         "bedrock-runtime": service_compute.BEDROCK_RUNTIME,
         "budgets": ServiceRules(casing=Casing.RAW, times=Times.AS_SENT),
         "ce": _RAW,
-        "cloudformation": ServiceRules(drop=frozenset({"ParameterValue"})),
         "cloudcontrol": ServiceRules(event_version="1.11"),
+        "cloudformation": ServiceRules(drop=frozenset({"ParameterValue"})),
         "cloudfront": ServiceRules(
             event_version="1.11",
             api_version="2020_05_31",
@@ -142,17 +159,43 @@ SERVICES: Mapping[str, ServiceRules] = MappingProxyType(
         "location": _RAW,
         "logs": service_messages.LOGS,
         "mediatailor": _RAW,
+        "mq": ServiceRules(redaction=Redaction.STARS),
         "mwaa": _RAW_STARS,
         "neptune": _RDS,
         "oam": _RAW,
         "organizations": service_identity.ORGANIZATIONS,
         "outposts": _RAW_STARS,
+        "payment-cryptography": ServiceRules(times=Times.JAVA_COMMA),
         "personalize": service_personalize.CONTROL,
         "personalize-events": service_personalize.EVENTS,
         "personalize-runtime": service_personalize.RUNTIME,
+        "pinpoint": ServiceRules(
+            casing=Casing.RAW,
+            form=Form.UNWRAPPED,
+            by_path=True,
+            by_query=True,
+            redaction=Redaction.STARS,
+            operations=dict.fromkeys(("CreateCampaign", "UpdateCampaign"), _CAMPAIGN),
+        ),
+        "pinpoint-sms-voice": ServiceRules(casing=Casing.RAW),
+        "pinpoint-sms-voice-v2": service_messages.SMS_VOICE,
         "polly": ServiceRules(redaction=Redaction.ASTERISKS, hide=frozenset({"Text"})),
         "proton": ServiceRules(hide_messages=True),
         "rds": _RDS,
+        "rds-data": ServiceRules(
+            redaction=Redaction.ASTERISKS,
+            hide=frozenset({"database", "schema", "sql"}),
+            operations=dict.fromkeys(
+                (
+                    "BatchExecuteStatement",
+                    "BeginTransaction",
+                    "CommitTransaction",
+                    "ExecuteStatement",
+                    "RollbackTransaction",
+                ),
+                _CLUSTER,
+            ),
+        ),
         "redshift": _RDS,
         "resource-explorer-2": _RAW_STARS,
         "resource-groups": _RAW,
