@@ -60,3 +60,15 @@ def test_a_spools_own_folder_is_no_other(tmp_path, kept):
     assert spool.adopt() == 0
     spool.close()
     assert len(list(tmp_path.iterdir())) == kept
+
+
+def test_a_file_that_somebody_emptied_holds_up_no_other(tmp_path):
+    spool = Spool(tmp_path, 1000)
+    spool.add([b"1", b"2"])
+    spool.add([b"3"])
+    min(tmp_path.rglob("*.ndjson")).write_bytes(b"")
+    assert spool.oldest() == [b"3"]
+    assert spool.vanished() == 2
+    spool.drop_oldest()
+    spool.close()
+    assert list(tmp_path.iterdir()) == []

@@ -165,16 +165,16 @@ class Spool:
     def oldest(self) -> Batch | None:
         """See ``Store``."""
         while self._files:
-            path, size, records = self._files[0]
+            path, _, records = self._files[0]
             if not isinstance(path, Path):
                 return path
-            try:
-                return path.read_bytes().splitlines()
-            except FileNotFoundError:
-                # Somebody cleaned up behind us: nothing can be sent of it.
-                self._files.popleft()
-                self._bytes -= size
-                self._vanished += records
+            with contextlib.suppress(FileNotFoundError):
+                batch = path.read_bytes().splitlines()
+                if batch:
+                    return batch
+            # Somebody cleaned up behind us: nothing can be sent of it.
+            self.drop_oldest()
+            self._vanished += records
         return None
 
     def drop_oldest(self) -> None:
