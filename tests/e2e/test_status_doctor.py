@@ -272,6 +272,10 @@ def test_a_delivery_that_stands_still_is_told_and_goes_on_once_it_can(tmp_path):
             state.commit([Change(cursor.key, cursor.value, None)])
         told = facts(*at, home=tmp_path, code=1)["back"]
         assert any("trails stand still" in each and cursor.key in each for each in told)
+        verdict, found, _ = checks(*at, home=tmp_path, code=1)["server"]
+        assert verdict == "wrong"
+        assert "is degraded: back: " in found
+        assert "trails stand still" in found
         server.kill_back()  # as it does itself after some minutes
         wait_until(lambda: server.health()["back"]["up"])
         wait_until(lambda: server.health()["status"] == "ok")

@@ -31,7 +31,7 @@ from opentrail.cli.options import (
     upstream_flags,
     upstream_option,
 )
-from opentrail.cli.probe import ask, other_log, url_of
+from opentrail.cli.probe import ask, not_done, other_log, url_of
 from opentrail.cli.trails_here import trails_here
 from opentrail.cli.verify_target import Place, buckets_of
 from opentrail.clock import SystemClock
@@ -187,7 +187,8 @@ def _server(settings: Settings) -> Finding:
         return Finding("server", Verdict.OK, url)
     log = said.get("log")
     refuses = log.get("refuses") if isinstance(log, dict) else None
-    found = f"{url} is {said['status']}" + (f": {refuses}" if refuses else "")
+    why = [str(refuses)] if refuses else [f"back: {each}" for each in not_done(said)]
+    found = f"{url} is {said['status']}" + (f": {'; '.join(why)}" if why else "")
     return Finding("server", Verdict.BAD, found, "see docs/operating.md, and the server's own log")
 
 

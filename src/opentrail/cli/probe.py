@@ -6,6 +6,7 @@ import json
 import ssl
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from opentrail.cli.env import client_host, host_and_port
@@ -105,3 +106,15 @@ def metrics_of(answer: Answer) -> dict[str, float]:
             except ValueError:
                 continue
     return found
+
+
+def not_done(said: Mapping[str, object]) -> list[str]:
+    """Return what the back process does not do, as health says it."""
+    back = said.get("back")
+    if not isinstance(back, dict):
+        return []
+    found = []
+    if not back.get("up") and back.get("silent_s"):
+        found.append(f"has not answered for {back['silent_s']} s: see the server's own log")
+    still = back.get("stands_still")
+    return found + [str(each) for each in (still if isinstance(still, list) else ())]

@@ -13,7 +13,7 @@ import click
 from opentrail.cli.colour import coloured
 from opentrail.cli.exits import EXIT_NO, EXIT_UNAVAILABLE
 from opentrail.cli.options import Command, settings_of, settings_options
-from opentrail.cli.probe import Answer, ask, metrics_of, other_log, url_of
+from opentrail.cli.probe import Answer, ask, metrics_of, not_done, other_log, url_of
 from opentrail.cli.trails_here import TrailsHere, trails_here
 from opentrail.clock import SystemClock, iso_seconds
 from opentrail.config import Settings
@@ -86,9 +86,8 @@ def _server(settings: Settings, health: Answer) -> Iterator[Line]:
     log = said.get("log")
     if isinstance(log, dict) and log.get("refuses"):
         yield Line("refuses", str(log["refuses"]), wrong=True)
-    back = said.get("back")
-    if isinstance(back, dict):
-        yield from _back(back)
+    for each in not_done(said):
+        yield Line("back", each, wrong=True)
     metrics = metrics_of(ask(settings, "metrics"))
     behind = metrics.get("opentrail_log_durable_end", 0) - metrics.get(
         "opentrail_history_indexed_to", 0
@@ -96,16 +95,6 @@ def _server(settings: Settings, health: Answer) -> Iterator[Line]:
     yield Line("history", "all is indexed" if behind <= 0 else f"{behind:,.0f} bytes behind")
     yield from _records(metrics, indexed=behind <= 0)
     yield _calls(metrics)
-
-
-def _back(back: dict[str, object]) -> Iterator[Line]:
-    """Yield what the process behind the server does not do."""
-    if not back.get("up") and back.get("silent_s"):
-        hint = "see the server's own log"
-        yield Line("back", f"has not answered for {back['silent_s']} s: {hint}", wrong=True)
-    still = back.get("stands_still")
-    for each in still if isinstance(still, list) else ():
-        yield Line("back", str(each), wrong=True)
 
 
 def _records(metrics: dict[str, float], *, indexed: bool) -> Iterator[Line]:
