@@ -137,6 +137,12 @@ def test_event_sources():
     )
 
 
+@pytest.mark.parametrize("name", ["execute-api", "aws-marketplace"])
+def test_an_unknown_operation_is_no_one_services_of_those_that_share_a_name(name):
+    found = signed(name, "GET", "/pets")
+    assert (found.event_source, found.known) == (f"{name}.amazonaws.com", False)
+
+
 @pytest.mark.parametrize(
     "prefix", ["CloudTrail_20131101", "com.amazonaws.cloudtrail.v20131101.CloudTrail_20131101"]
 )

@@ -368,3 +368,9 @@ def test_what_proves_who_calls_is_not_recorded():
         "userName": "u",
         "serialNumber": "m",
     }
+
+
+def test_the_data_api_of_rds_has_an_event_type_of_its_own():
+    params = {"resourceArn": f"arn:aws:rds:{REGION}:{ACCOUNT}:cluster:c", "secretArn": "s"}
+    record = called("rds-data", "ExecuteStatement", {**params, "sql": "SECRET"})
+    assert (record["eventType"], record["eventCategory"]) == ("Rds Data Service", "Data")

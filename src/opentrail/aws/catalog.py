@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from urllib.parse import parse_qsl
 
+import msgspec
+
 from opentrail.aws import tables
 from opentrail.aws.request import Target
 from opentrail.aws.rest import Route, Router
@@ -72,6 +74,15 @@ class Group:
             if row.service == row.signing_name:
                 return row
         return self.services[0]
+
+    def unknown(self, name: str, protocol: str, json_version: str) -> Target:
+        """Return the target of an operation that none of its services has."""
+        row = self.default()
+        found = target(row, name, protocol, json_version, known=False)
+        if len(self.services) == 1 or row.service == row.signing_name:
+            return found
+        # Any of them may be meant, or none: your own APIs are signed as execute-api, too.
+        return msgspec.structs.replace(found, event_source=f"{row.signing_name}.amazonaws.com")
 
     def _routes(self) -> Iterator[Route]:
         for row in self.services:

@@ -345,8 +345,7 @@ def _service_of(sent: _Sent, group: Group | None) -> ServiceRow | None:
 
 def _unknown(sent: _Sent, group: Group | None, source: str) -> Target:
     if group is not None:
-        row = group.default()
-        return catalog.target(row, sent.operation, sent.protocol, sent.json_version, known=False)
+        return group.unknown(sent.operation, sent.protocol, sent.json_version)
     return Target(
         "", source, sent.operation, sent.protocol, sent.json_version or "1.1", known=False
     )

@@ -139,7 +139,7 @@ def plan(target: Target) -> Plan:
         homes=HOMES.get(source),
         reads=is_read,
         read_only=b',"readOnly":' + (b"true" if is_read else b"false"),
-        kind=_kind(category, service.api_version),
+        kind=_kind(category, service),
         closing=b',"eventCategory":"%b"' % category.encode(),
         tls=service.tls,
     )
@@ -193,10 +193,11 @@ def _renamed(model: Operation | None) -> tuple[ErrorRow, ...]:
     return *(row for row in model.errors if row.code != row.name), _THROTTLED
 
 
-def _kind(category: Category, api_version: str) -> bytes:
-    version = b',"apiVersion":' + _json(api_version) if api_version else b""
+def _kind(category: Category, service: ServiceRules) -> bytes:
+    version = b',"apiVersion":' + _json(service.api_version) if service.api_version else b""
     managed = b"true" if category == "Management" else b"false"
-    return b',"eventType":"AwsApiCall"%b,"managementEvent":%b,"recipientAccountId":' % (
+    return b',"eventType":%b%b,"managementEvent":%b,"recipientAccountId":' % (
+        _json(service.event_type),
         version,
         managed,
     )

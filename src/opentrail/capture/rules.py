@@ -150,6 +150,7 @@ class ServiceRules:
     """What differs from the rule for one service (botocore's service directory)."""
 
     event_version: str = EVENT_VERSION_DEFAULT
+    event_type: str = "AwsApiCall"
     tls: bool = True
     """Whether its records show tlsDetails; every version that is written has the field."""
     casing: Casing = Casing.LOWER_FIRST

@@ -183,6 +183,7 @@ SERVICES: Mapping[str, ServiceRules] = MappingProxyType(
         "proton": ServiceRules(hide_messages=True),
         "rds": _RDS,
         "rds-data": ServiceRules(
+            event_type="Rds Data Service",
             redaction=Redaction.ASTERISKS,
             hide=frozenset({"database", "schema", "sql"}),
             operations=dict.fromkeys(
