@@ -69,6 +69,7 @@ def answering(head, body):
         (b"200 OK\r\nContent-Length: 9", b"short"),
         (b"200 OK\r\nContent-Length: 999999999999", b"x"),
         (b"200 OK\r\nTransfer-Encoding: chunked", b"9\r\nshort"),
+        (b"200 OK\r\nContent-Type: text/html\r\nContent-Length: 4", b"soon"),
         (b"206 Partial Content\r\nContent-Length: 1", b"x"),
         (b"301 Moved\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0", b""),
         (b"nonsense", b""),
@@ -134,7 +135,7 @@ def test_a_connection_is_kept_and_made_anew_when_it_was_closed(kept):
 
         def do_GET(self):
             connections.add(self.client_address)
-            self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n1")
+            self.wfile.write(b'HTTP/1.1 200 OK\r\nETag: "1"\r\nContent-Length: 1\r\n\r\n1')
             self.close_connection = not kept  # without a word
 
         def log_message(self, *_):

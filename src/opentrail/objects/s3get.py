@@ -23,6 +23,7 @@ PAGE_BYTES_MAX = 16 * 1024 * 1024
 """A thousand keys of a kilobyte, each byte encoded, with as much around them."""
 _OK = 200
 _META = b"x-amz-meta-"
+_ETAG = b"etag"
 
 
 class S3Get:
@@ -36,8 +37,8 @@ class S3Get:
     def get(self, key: str) -> tuple[Mapping[str, str], bytes] | None:
         """Return an object's metadata and bytes; None: ask botocore."""
         answer = self._ask(key, "", OBJECT_BYTES_MAX)
-        if answer is None:
-            return None
+        if answer is None or not any(name == _ETAG for name, _ in answer.headers):
+            return None  # without one it is a page of whatever stands before the S3, and no object
         metadata = {
             name.removeprefix(_META).decode("latin-1"): value.decode("latin-1")
             for name, value in answer.headers
