@@ -29,6 +29,8 @@ EXCHANGE_BYTES = 2048
 _READS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 _CODES = ("__type", "errorCode", "error_code", "code", "error")
 _MESSAGES = ("message", "errorMessage", "error_description", "detail")
+_CODE = re.compile(r"[!-~]{1,256}")
+"""Of answers under these names; what has blanks is a message, and may quote what the call said."""
 _PLAIN = frozenset({str, int, float, bool, type(None)})
 
 Actor = Callable[[Any], str | Mapping[str, Any] | None]
@@ -271,9 +273,18 @@ def _error(exchange: Exchange, answer: object) -> tuple[str, str]:
     if exchange.failure:
         return exchange.failure, ""
     said = answer if isinstance(answer, dict) else {}
-    code = next((v for n in _CODES if isinstance(v := said.get(n), str) and v), "")
-    message = next((v for n in _MESSAGES if isinstance(v := said.get(n), str) and v), "")
-    return text(code) or _phrase(exchange.status), message
+    if isinstance(inner := said.get("error"), dict):
+        said = said | inner
+    codes, texts = _strings(said, _CODES), _strings(said, _MESSAGES)
+    texts += [each for each in codes if not _CODE.fullmatch(each)]
+    code = next((each for each in codes if _CODE.fullmatch(each)), "")
+    return code or _phrase(exchange.status), texts[0] if texts else ""
+
+
+def _strings(said: dict[str, Any], names: tuple[str, ...]) -> list[str]:
+    """Return the texts under those of ``names`` that have one."""
+    found = (said.get(name) for name in names)
+    return [each for each in found if isinstance(each, str) and each]
 
 
 def _phrase(status: int) -> str:

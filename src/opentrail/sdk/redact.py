@@ -27,7 +27,10 @@ PARTS = (
     "token",
 )
 """A member whose name contains one of these is hidden; only letters and digits count, in lower case."""
-NAMES = frozenset({"auth", "cvc", "cvv", "iban", "pin", "pwd", "ssn", "socialsecuritynumber"})
+NAMES = frozenset(
+    {"auth", "bearer", "cvc", "cvv", "iban", "jwt", "otp", "pin", "pwd", "ssn", "totp"}
+    | {"socialsecuritynumber"}
+)
 """A member of just this name is hidden: inside others these mean nothing."""
 DEPTH_MAX = 32
 """Deeper parts are left out: a record may be nested a hundred deep, all in all."""
