@@ -60,6 +60,7 @@ def test_every_row_is_of_an_operation_and_its_members(
     assert (rules.keep or frozenset()) & top or not rules.keep
     assert rules.drop <= names_of(model)
     assert rules.hide <= names_of(model)
+    assert set(rules.beside) <= (set(model.output.members) if model.output is not None else set())
     if rules.data is not None and rules.data.members:
         assert rules.data.members[0] in top
         assert set(rules.data.members) <= names_of(model)

@@ -59,6 +59,8 @@ class Plan:
     """Makes responseElements; None: always null."""
     response_body: bool
     """Whether the record needs the body of a successful answer."""
+    beside: tuple[tuple[str, str], ...]
+    """Texts of the answer that additionalEventData has, each with its name there."""
     late_errors: bool
     """Whether the answer's body may tell of an error after the status 200."""
     form: Form
@@ -124,7 +126,12 @@ def plan(target: Target) -> Plan:
         and _needs_body(model.input, request, [what.members for what in named]),
         response=response,
         response_body=model is not None
-        and _needs_body(model.output, response, [what.answer for what in named]),
+        and _needs_body(
+            model.output,
+            response,
+            [*(what.answer for what in named), *((name,) for name in rules.beside)],
+        ),
+        beside=tuple((name, name[:1].lower() + name[1:]) for name in rules.beside),
         late_errors=rules.late_errors,
         form=service.form,
         named=named,

@@ -125,6 +125,8 @@ class OperationRules:
     """Member, by model name at any depth, to the name in the record, where no casing gives it."""
     answer_keep: frozenset[str] | None = None
     """Top-level members of the answer that are recorded; None: all."""
+    beside: tuple[str, ...] = ()
+    """Top-level texts of the answer, by model name, that additionalEventData has."""
     named: tuple[Named, ...] = ()
     """The ``resources`` of a management event; of a data event where one path is not enough."""
     data: Named | None = None

@@ -67,10 +67,10 @@ _KEY = Named(
 _ALIAS = Named("AWS::KMS::Key", ("AliasName",), _KEY.arn, kind="alias/")
 _TARGET = Named("AWS::KMS::Key", ("TargetKeyId",), _KEY.arn, kind="key/")
 _NEW_KEY = Named("AWS::KMS::Key", answer=("KeyMetadata", "Arn"))
-_USES = (
-    "Decrypt DeriveSharedSecret Encrypt GenerateDataKey GenerateDataKeyPair"
-    " GenerateDataKeyPairWithoutPlaintext GenerateDataKeyWithoutPlaintext GenerateMac"
-    " GenerateRandom ReEncrypt Sign Verify VerifyMac"
+_USES = "DeriveSharedSecret Encrypt GenerateMac GenerateRandom Sign Verify VerifyMac"
+_USES_MATERIAL = (
+    "Decrypt GenerateDataKey GenerateDataKeyPair GenerateDataKeyPairWithoutPlaintext"
+    " GenerateDataKeyWithoutPlaintext"
 )
 _RE_ENCRYPTED = (
     Named("AWS::KMS::Key", ("SourceKeyId",), _KEY.arn, kind="key/", answer=("SourceKeyId",)),
@@ -83,7 +83,15 @@ KMS = ServiceRules(
     named=(_KEY,),
     operations=_rows(
         (_USES, OperationRules(read_only=True)),
-        ("ReEncrypt", OperationRules(read_only=True, named=_RE_ENCRYPTED)),
+        (_USES_MATERIAL, OperationRules(read_only=True, beside=("KeyMaterialId",))),
+        (
+            "ReEncrypt",
+            OperationRules(
+                read_only=True,
+                named=_RE_ENCRYPTED,
+                beside=("DestinationKeyMaterialId", "SourceKeyMaterialId"),
+            ),
+        ),
         ("CreateKey ReplicateKey", OperationRules(named=(_NEW_KEY,))),
         ("CreateAlias UpdateAlias", OperationRules(named=(_TARGET, _ALIAS))),
         ("DeleteAlias", OperationRules(named=(_ALIAS,))),
