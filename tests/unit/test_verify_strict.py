@@ -288,3 +288,39 @@ def test_no_attack_on_any_files_leaves_a_bucket_valid(tmp_path_factory, data):
         changed |= attacked(world, kind, key, other)
     verdict = overall(world.verify(ends=[head], unlisted=LATER))
     assert (verdict is Verdict.VALID) is not changed
+
+
+def continued(world, signer):
+    """Go on with the chain for two hours, by another key."""
+    world.trail.signer = signer
+    for begin in (END, END + HOUR):
+        world.trail.digest(begin, begin + HOUR, [world.trail.log(begin + 600)])
+
+
+def test_a_digest_that_a_valid_one_names_needs_no_key_of_its_own(world):
+    """Who has only the newest key of a trail still has all of its chain."""
+    continued(world, STRANGER)
+    newest = KeyRing.of([KnownKey(STRANGER.der)], complete=False)
+    assert reasons(world, ring=newest) == []
+    assert ("UNKNOWN", f"public key not found for fingerprint {STRANGER.fingerprint}") in reasons(
+        world, ring=KeyRing.of([KnownKey(SIGNER.der)], complete=False)
+    )
+
+
+def test_a_digest_that_a_valid_one_names_is_no_better_for_it(world):
+    """Of a server whose keys are all known no other has signed, and none out of its time."""
+    continued(world, STRANGER)
+    count = len(world.trail.digests) - 2
+    newest = KeyRing.of([KnownKey(STRANGER.der)], complete=True)
+    unknown = ("INVALID", f"public key not found for fingerprint {SIGNER.fingerprint}")
+    assert reasons(world, ring=newest).count(unknown) == count
+    keys = [KnownKey(STRANGER.der), KnownKey(SIGNER.der, 0, START - 2 * HOUR)]
+    late = ("INVALID", f"its key was not valid then: fingerprint {SIGNER.fingerprint}")
+    assert reasons(world, ring=KeyRing.of(keys, complete=True)).count(late) == count
+
+
+@pytest.mark.parametrize("named", ["AWSLogs/notes.txt", "x"])
+def test_a_digest_that_names_no_digest_before_it(world, named):
+    """The AWS CLI looks for what is named, and does not find it."""
+    signed_anew(world, -1, previousDigestS3Object=named)
+    assert ("INVALID", "invalid format") in reasons(world)

@@ -249,8 +249,10 @@ def _names_one_wholly(digest: Digest) -> bool:
         digest.previous_digest_hash_value,
         digest.previous_digest_signature,
     )
-    named = all(before) and digest.previous_digest_hash_algorithm == HASH_ALGORITHM
-    return named or not any(before)
+    if not any(before):
+        return True
+    known = digest.previous_digest_hash_algorithm == HASH_ALGORITHM
+    return all(before) and known and digest_name(digest.previous_digest_s3_object or "") is not None
 
 
 def _signed_between(read: Examined) -> tuple[int, int]:
