@@ -50,7 +50,13 @@ def listed(request):
 
 vars(listed).update(cls=Listed, actions={"post": "create"})
 
+
+def upload(request):
+    return JsonResponse({"files": len(request.FILES)})
+
+
 urlpatterns = [
+    path("upload", upload, name="upload"),
     path("profile", Profile.as_view(), name="profile"),
     path("listed", listed, name="listed"),
     path("orders/<int:order_id>", update, name="update-order"),

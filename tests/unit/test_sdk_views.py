@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """``@audit_event`` on classes of methods and on their methods, in each framework that has them."""
 
+import io
 import json
 
 import pytest
@@ -120,6 +121,13 @@ def test_django(service, monkeypatch):
     assert record["eventName"] == "CreateProfile"
     assert record["requestParameters"] == {"nickname": HIDDEN, "motto": "none"}
     assert record["responseElements"] == {"nickname": HIDDEN, "motto": "none"}
+
+    service.wsgi("POST", "/upload", data={"note": "n", "file": (io.BytesIO(b"f"), "f.txt")})
+    record = service.record()
+    assert record["responseElements"] == {"files": 1}
+    marker = record["requestParameters"]["body"]
+    assert marker["omitted"]
+    assert marker["originalSize"] > 100
 
 
 def test_litestar(service):

@@ -99,9 +99,13 @@ class AuditMiddleware:
 def _body_of(request: Untyped, bytes_max: int) -> Body:
     """Return the request's body, if the view has read it whole: Django keeps it then.
 
-    One that nobody has read may not even have come: waiting for it would hold up the call.
+    Of one that was read in pieces (a form with files) only its size is known. One that nobody has
+    read may not even have come: waiting for it would hold up the call.
     """
     body = Body(request.META.get("CONTENT_TYPE", ""), bytes_max)
     if bytes_max and hasattr(request, "_body"):
         body.feed(request.body)
+    elif bytes_max and getattr(request, "_read_started", False):
+        length = str(request.META.get("CONTENT_LENGTH") or "")
+        body.size = int(length) if length.isdecimal() else 0
     return body
