@@ -3,6 +3,7 @@
 
 import json
 from collections import Counter
+from collections.abc import Callable
 
 import msgspec
 import pytest
@@ -26,9 +27,11 @@ class Company:
         self.asked = 0
         self.trouble: Exception | None = None
         self.there: Organization | None = Organization(ORG, BOSS)
+        self.meanwhile: Callable[[], object] = lambda: None
 
     def of(self, account):
         self.asked += 1
+        self.meanwhile()
         if self.trouble is not None:
             raise self.trouble
         if self.there is None or self.there.members or account != BOSS:
@@ -166,6 +169,21 @@ def test_an_organization_that_cannot_be_seen_leaves_its_trails_as_they_are():
     with pytest.raises(Unavailable):
         Membership(world.registry, company, world.clock).step()
     assert [trail.members for trail in world.registry.trails()] == [()]
+
+
+def test_a_trail_that_becomes_one_accounts_again_meanwhile_gets_no_members():
+    """The organization's API may take long."""
+    world = World()
+    company = Company(MEMBER)
+    trail = organization_trail(world)
+    again = {"is_organization": False, "organization_id": "", "members": ()}
+    company.meanwhile = lambda: world.update(trail, **again)
+    membership = Membership(world.registry, company, world.clock)
+    for _ in range(2):
+        membership.step()
+        (found,) = world.registry.trails()
+        assert (found.is_organization, found.members) == (False, ())
+        assert company.asked == 1
 
 
 def test_an_operation_that_changes_trails_comes_first():

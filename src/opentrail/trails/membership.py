@@ -8,7 +8,7 @@ import msgspec
 
 from opentrail.clock import Clock
 from opentrail.errors import ClientError
-from opentrail.trails.organization import Organizations
+from opentrail.trails.organization import Organization, Organizations
 from opentrail.trails.registry import Registry
 from opentrail.trails.trail import Trail
 
@@ -40,33 +40,45 @@ class Membership:
             return False
         self._due_s = self._clock.monotonic() + LOOK_S
         for trail in self._registry.trails():
-            if trail.is_organization and self._now(trail) != trail:
-                self._change(trail)
+            if trail.is_organization:
+                self._keep(trail)
         return False
 
-    def _change(self, trail: Trail) -> None:
-        """Change a trail that differs, unless an operation changes trails just now: then later."""
-        try:
-            with self._registry.changing(wait_s=0.0):
-                found = self._registry.find(trail.account, trail.home_region, trail.arn)
-                if found is not None and found.id == trail.id:
-                    self._registry.change(self._now(found), CHANGE)
-        except ClientError:
-            self._due_s = 0.0
+    def _keep(self, trail: Trail) -> None:
+        """Let a trail be as its organization is now.
 
-    def _now(self, trail: Trail) -> Trail:
-        """Return ``trail`` as it must be.
-
-        One whose account manages no organization any more, by itself or because it is gone, keeps
-        its own account alone: another one's members are none of its business.
+        That is asked before anything is held: nobody else waits for an API that is silent.
         """
         try:
             organization = self._organizations.of(trail.account)
         except ClientError as error:
             _log.error("members of trail %s: %s", trail.arn, error)
-            return trail
-        if organization is None or organization.management_account != trail.account:
-            return msgspec.structs.replace(trail, members=())
-        return msgspec.structs.replace(
-            trail, members=organization.members, organization_id=organization.id
-        )
+            return
+        if _as_of(trail, organization) != trail:
+            self._change(trail, organization)
+
+    def _change(self, trail: Trail, organization: Organization | None) -> None:
+        """Change a trail that differs, unless an operation does or did meanwhile: then later."""
+        try:
+            with self._registry.changing(wait_s=0.0):
+                found = self._registry.find(trail.account, trail.home_region, trail.arn)
+                if found == trail:
+                    self._registry.change(_as_of(found, organization), CHANGE)
+                else:
+                    # One account's again, say, or with members that were asked for later.
+                    self._due_s = 0.0
+        except ClientError:
+            self._due_s = 0.0
+
+
+def _as_of(trail: Trail, organization: Organization | None) -> Trail:
+    """Return ``trail`` as it must be.
+
+    One whose account manages no organization any more, by itself or because it is gone, keeps its
+    own account alone: another one's members are none of its business.
+    """
+    if organization is None or organization.management_account != trail.account:
+        return msgspec.structs.replace(trail, members=())
+    return msgspec.structs.replace(
+        trail, members=organization.members, organization_id=organization.id
+    )
