@@ -363,32 +363,3 @@ def test_passwords_of_brokers_are_stars():
     users = [{"username": "u", "password": "quiet", "groups": ["g"]}]
     made = Made("mq", "CreateBroker", {"brokerName": "b", "users": users}, path="/v1/brokers")
     assert made.record()["requestParameters"]["users"] == [{**users[0], "password": "***"}]
-
-
-MATERIAL = "123456789abcdef0" * 4
-
-
-@pytest.mark.parametrize(
-    ("operation", "answer", "said"),
-    [
-        ("Decrypt", {"KeyMaterialId": MATERIAL}, {"keyMaterialId": MATERIAL}),
-        ("GenerateDataKeyPair", {"KeyMaterialId": MATERIAL}, {"keyMaterialId": MATERIAL}),
-        (
-            "ReEncrypt",
-            {"SourceKeyMaterialId": MATERIAL, "DestinationKeyMaterialId": "b"},
-            {"sourceKeyMaterialId": MATERIAL, "destinationKeyMaterialId": "b"},
-        ),
-        ("Decrypt", {"KeyMaterialId": 1}, None),
-        ("Decrypt", {}, None),
-    ],
-)
-def test_kms_says_which_key_material_was_used(operation, answer, said):
-    """KMS Developer Guide, "Decrypt", "GenerateDataKey", "ReEncrypt"; a record of 2026."""
-    key = f"arn:aws:kms:us-east-1:{ACCOUNT}:key/k"
-    made = Made(
-        "kms", operation, {}, {"KeyId": key, "Plaintext": "eA==", **answer}, protocol="json"
-    )
-    shown = made.record()
-    assert shown.get("additionalEventData") == said
-    assert shown["responseElements"] is None
-    assert shown["resources"][-1]["ARN"] == key

@@ -19,6 +19,7 @@ from opentrail.aws.protocol import (
     response_members,
 )
 from opentrail.aws.request import Target
+from opentrail.capture.beside import beside
 from opentrail.capture.call import EMPTY, Call, Outcome, Tls, plain
 from opentrail.capture.echoed import without_echoes
 from opentrail.capture.elements import Element
@@ -102,7 +103,9 @@ def build(call: Call, settings: BuildSettings) -> Built | Skipped:
         request=_NULL if is_unread else _request_parameters(call, how, members),
         response=_NULL if error is not None else _response_elements(call, how, answer),
         additional=_additional(
-            call, how, marks={**_beside(how, answer), **_unread(call, error, read, answer)}
+            call,
+            how,
+            marks={**beside(call, how, members, answer), **_unread(call, error, read, answer)},
         ),
         resources=_resources(call, how, {} if is_unread else members, answer),
     )
@@ -196,13 +199,6 @@ def _head_members(call: Call, how: Plan) -> Members | None:
     if how.operation is None or not how.operation.protocol.startswith("rest-"):
         return None
     return request_members(how.operation, call.head, b"")
-
-
-def _beside(how: Plan, answer: Members | None) -> Mapping[str, object]:
-    """Return what additionalEventData has of the answer."""
-    if not how.beside or answer is None:
-        return NO_MARKS
-    return {key: answer[name] for name, key in how.beside if isinstance(answer.get(name), str)}
 
 
 def _unread(
