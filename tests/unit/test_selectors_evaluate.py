@@ -142,6 +142,37 @@ def test_advanced_selectors_select_what_the_oracle_says(record, many):
     agree(record, None, many)
 
 
+def with_field(name, value):
+    """Return a record in which one field of those that selectors ask for is ``value``."""
+    resource = name.partition(".")[2]
+    field = {
+        "readOnly": {"readOnly": value == "true"},
+        "userIdentity.arn": {"userIdentity": {"arn": value}},
+        "resources.type": {"resources": [{resource: value}]},
+        "resources.ARN": {"resources": [{"type": TYPES[0], resource: value}]},
+    }
+    return {"eventCategory": "Data", **field.get(name, {name: value})}
+
+
+@pytest.mark.parametrize("name", sorted(VALUES))
+@pytest.mark.parametrize("begins", ["", "not_"])
+def test_every_field_by_every_operator(name, begins):
+    """Each alone: what chance puts together rarely depends on one of them."""
+    there = [with_field(name, value) for value in VALUES[name]]
+    for value in VALUES[name]:
+        for operator, asked in (
+            ("equals", value),
+            ("starts_with", value[: len(value) // 2]),
+            ("ends_with", value[len(value) // 2 :]),
+        ):
+            field = FieldSelector(name, **{begins + operator: (asked,)})
+            many = (AdvancedSelector((FieldSelector("eventCategory", ("Data",)), field)),)
+            for record in (*there, {"eventCategory": "Data"}):
+                agree(record, None, many)
+            matches = selected(None, many, **with_field(name, value))
+            assert matches is not bool(begins)
+
+
 @pytest.mark.skipif(
     not FILES, reason="no shared records: set OPENTRAIL_SHARED to the folder that has data/"
 )
