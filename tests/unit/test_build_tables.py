@@ -75,6 +75,7 @@ def test_what_a_service_hides_is_somewhere_in_its_model():
         "comprehendmedical": ["InferICD10CM"],
         "connectparticipant": ["SendMessage"],
         "directconnect": ["CreateBGPPeer"],
+        "ebs": ["GetSnapshotBlock"],
         "eks": ["CreateEksAnywhereSubscription"],
         "iot": ["TestInvokeAuthorizer"],
         "kendra": ["Query"],

@@ -28,7 +28,7 @@ def request(model: Operation, service: ServiceRules, rules: OperationRules) -> E
         return own(model, style)
     if service.form is Form.DYNAMODB and rules.data is not None:
         return elements_dynamodb.request(model, style, rules.keep)
-    keep = _identifiers(model.input) if rules.identifiers_only else rules.keep
+    keep = _identifiers(model.input, rules) if rules.identifiers_only else rules.keep
     made = _element(model.input, style, keep)
     if made is not None and service.form is Form.UNWRAPPED and model.input is not None:
         return _with_body_beside(made, model.input.payload)
@@ -109,13 +109,18 @@ def _wrapped(shape: Shape | None) -> str:
     return members[0].name if len(members) == 1 and members[0].shape.kind == "structure" else ""
 
 
-def _identifiers(shape: Shape | None) -> frozenset[str]:
-    """Return the members that can only be names: texts in the path, and those so called."""
+def _identifiers(shape: Shape | None, rules: OperationRules) -> frozenset[str]:
+    """Return the members that can only be names: texts in the path, and those so called.
+
+    So is what names the resource that is acted on.
+    """
     members = shape.members.values() if shape is not None else ()
+    acted_on = {each.members[0] for each in (rules.data, *rules.named) if each and each.members}
     return frozenset(
         m.name
         for m in members
-        if _is_text(m.shape) and (m.location == "uri" or _IDENTIFIER.search(m.name))
+        if m.name in acted_on
+        or (_is_text(m.shape) and (m.location == "uri" or _IDENTIFIER.search(m.name)))
     )
 
 
@@ -124,7 +129,7 @@ def payload(model: Operation, rules: OperationRules) -> frozenset[str]:
     if model.input is None or not (rules.identifiers_only or rules.keep is not None):
         return frozenset()
     inside = [m for m in model.input.members.values() if not m.location]
-    names = _identifiers(model.input) | (rules.keep or frozenset())
+    names = _identifiers(model.input, rules) | (rules.keep or frozenset())
     return frozenset(m.name for m in inside) - names
 
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""EC2, Lambda and Bedrock's runtime: what their models do not say about their records.
+"""EC2, EBS, Lambda and Bedrock's runtime: what their models do not say about their records.
 
 Source: delivered records; CloudTrail User Guide, "Logging data events"; Lambda Developer Guide,
-"Logging AWS Lambda API calls using AWS CloudTrail".
+"Logging AWS Lambda API calls using AWS CloudTrail"; EBS User Guide, "Log API calls using CloudTrail".
 """
 
 from collections.abc import Mapping
@@ -21,6 +21,27 @@ EC2 = ServiceRules(
             "CreateVolume": OperationRules(spelling=MappingProxyType({"AvailabilityZone": "zone"})),
             "ModifyImageAttribute": _ATTRIBUTE,
             "ModifySnapshotAttribute": _ATTRIBUTE,
+        }
+    ),
+)
+
+
+def _snapshot(member: str) -> Named:
+    arn = "arn:{partition}:ec2:{region}::snapshot/{name}"
+    return Named("AWS::EC2::Snapshot", (member,), arn)
+
+
+_OF_SNAPSHOT = OperationRules(data=_snapshot("SnapshotId"))
+_OF_SNAPSHOTS = tuple(map(_snapshot, ("FirstSnapshotId", "SecondSnapshotId")))
+EBS = ServiceRules(
+    times=Times.JAVA,
+    hide=frozenset({"BlockToken"}),  # whoever has it reads the block
+    operations=MappingProxyType(
+        {
+            "GetSnapshotBlock": _OF_SNAPSHOT,
+            "ListChangedBlocks": OperationRules(data=_OF_SNAPSHOTS[0], named=_OF_SNAPSHOTS),
+            "ListSnapshotBlocks": _OF_SNAPSHOT,
+            "PutSnapshotBlock": _OF_SNAPSHOT,
         }
     ),
 )

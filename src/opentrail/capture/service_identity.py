@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """STS, IAM, KMS, Organizations, Secrets Manager and Systems Manager: what their models do not say.
 
-Cognito's identity pools, too: they give out sessions. Source: delivered records; CloudTrail User Guide,
-"CloudTrail events"; KMS Developer Guide, "Logging AWS KMS API calls with AWS CloudTrail".
+Cognito's identity pools, too: they give out sessions; and Verified Permissions. Source: delivered records;
+CloudTrail User Guide, "CloudTrail events"; Verified Permissions User Guide; KMS Developer Guide, "Logging AWS KMS API calls with AWS CloudTrail".
 """
 
 from collections.abc import Mapping
@@ -136,5 +136,33 @@ SSM = ServiceRules(
         ("DeleteParameter GetParameter GetParameterHistory PutParameter", _parameter("Name")),
         ("DeleteParameters GetParameters", _parameter("Names")),
         ("PutInventory", OperationRules(named=(_SSM_INSTANCE,))),
+    ),
+)
+
+_STORE = Named(
+    "AWS::VerifiedPermissions::PolicyStore",
+    ("policyStoreId",),
+    "arn:{partition}:verifiedpermissions::{account}:policy-store/{name}",
+)
+_DECISION = OperationRules(
+    keep=frozenset({"action", "policyStoreId", "principal", "requests", "resource"}),
+    drop=frozenset({"context"}),
+    data=_STORE,
+    response=False,
+)
+VERIFIED_PERMISSIONS = ServiceRules(
+    times=Times.AS_SENT,
+    drop=frozenset({"definition", "statement"}),
+    named=(_STORE,),
+    operations=MappingProxyType(
+        dict.fromkeys(
+            (
+                "BatchIsAuthorized",
+                "BatchIsAuthorizedWithToken",
+                "IsAuthorized",
+                "IsAuthorizedWithToken",
+            ),
+            _DECISION,
+        )
     ),
 )

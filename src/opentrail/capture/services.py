@@ -135,6 +135,7 @@ SERVICES: Mapping[str, ServiceRules] = MappingProxyType(
         "docdb": _RDS,
         "dynamodb": service_storage.DYNAMODB,
         "dynamodbstreams": service_storage.DYNAMODB_STREAMS,
+        "ebs": service_compute.EBS,
         "ec2": service_compute.EC2,
         "ecr": ServiceRules(named=(_REPOSITORY,)),
         "ecs": ServiceRules(event_version="1.11"),
@@ -226,6 +227,7 @@ SERVICES: Mapping[str, ServiceRules] = MappingProxyType(
         "synthetics": ServiceRules(casing=Casing.RAW, by_path=True),
         "taxsettings": ServiceRules(hide_messages=True),
         "translate": ServiceRules(hide=frozenset({"Text", "TranslatedText"})),
+        "verifiedpermissions": service_identity.VERIFIED_PERMISSIONS,
         # AWS WAF's is older than that of its model, and in delivered records all the same.
         "waf": ServiceRules(api_version="2015-08-24"),
         "waf-regional": ServiceRules(api_version="2015-08-24"),
