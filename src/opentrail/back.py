@@ -262,6 +262,10 @@ class Back:
         """Own the loop of trails: cut, deliver and sign what is due, then wait a little."""
         told = -1
         while not self._stopping.is_set():
+            if self._state.refusal:
+                # It never takes a change again in this process: a disk that failed once is not asked.
+                self._stand_still("trails stand still", "state.db could not be written")
+                return
             busy = False
             try:
                 busy = self._deliver_due()
@@ -332,8 +336,8 @@ class Back:
                 return
             self._stopping.wait(WATCH_WAIT_S)
 
-    def _stand_still(self, what: str, error: Corrupt) -> None:
-        stand_still(what, error, self._link.send, self._stopping)
+    def _stand_still(self, what: str, why: object) -> None:
+        stand_still(what, why, self._link.send, self._stopping)
 
     def _tell(self, told: object) -> object:
         """Tell front how far the index is and of how many records, if that has changed."""

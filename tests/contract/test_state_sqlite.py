@@ -223,8 +223,10 @@ def test_after_a_failed_write_changes_are_refused_until_a_restart(tmp_path):
             signal.signal(signal.SIGXFSZ, ignored)
         with pytest.raises(Unavailable, match="restart"):
             put(state, "a", b"1")
+        assert "restart" in state.refusal
         assert len(list(state.scan("key/"))) == 50
     with closing(SqliteState.open(path)) as state:
+        assert state.refusal == ""
         assert state.get("big") is None
         put(state, "a", b"1")
 

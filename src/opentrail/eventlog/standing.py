@@ -6,7 +6,7 @@ import os
 import threading
 from collections.abc import Callable
 
-from opentrail.errors import Corrupt, Unavailable
+from opentrail.errors import Unavailable
 from opentrail.eventlog.link import Kind
 
 STILL_S = 300.0
@@ -36,16 +36,16 @@ def run_or_end(loop: Callable[[], None], end: End = os._exit) -> None:
 
 
 def stand_still(
-    what: str, error: Corrupt, send: Send, stopping: threading.Event, end: End = os._exit
+    what: str, why: object, send: Send, stopping: threading.Event, end: End = os._exit
 ) -> None:
     """Have front told ``what`` it is that stands still, and end the process after STILL_S.
 
     A room goes on in a new process only: what it had read by half is then read anew. Returns at once
     when the process is ``stopping``.
     """
-    _log.critical("%s: %s", what, error)
+    _log.critical("%s: %s", what, why)
     try:
-        send(Kind.STILL, 0, f"{what}: {error}".encode())
+        send(Kind.STILL, 0, f"{what}: {why}".encode())
     except Unavailable:
         return  # front is gone
     if not stopping.wait(STILL_S):

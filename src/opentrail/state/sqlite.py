@@ -80,6 +80,11 @@ class SqliteState:
         self._lock = threading.Lock()
         self._refusal = ""
 
+    @property
+    def refusal(self) -> str:
+        """How to go on when it takes no changes until it is opened anew; "" while it takes them."""
+        return self._refusal
+
     @classmethod
     def open(cls, path: Path) -> Self:
         """Open the file ``path``, made (0600) if it is not there; finish or undo a commit.
