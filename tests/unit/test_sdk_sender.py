@@ -365,6 +365,29 @@ def test_what_somebody_took_out_of_the_spool_is_said_to_be_lost(tmp_path, caplog
     trail.close()
 
 
+def test_nobody_waits_while_the_thread_is_started(monkeypatch):
+    """Under gevent its start lets others run, in this very thread: a lock that is held would never be free."""
+    post = Listed()
+    trail = recorder(post)
+    start = threading.Thread.start
+    other = threading.Thread(target=lambda: trail.record(eventName="Other"), daemon=True)
+    waits: list[bool] = []
+
+    def letting_others_run(thread):
+        if not waits:
+            start(other)
+            other.join(5)
+            waits.append(other.is_alive())
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", letting_others_run)
+    trail.record(eventName="First")
+    assert waits == [False]
+    assert trail.flush()
+    assert names(post) == {"First": 1, "Other": 1}
+    trail.close()
+
+
 def test_an_endpoint_that_is_none_is_refused():
     for endpoint in ("127.0.0.1:4540", "ftp://x", "http://", "http://x/audit", "http://x?a=1"):
         with pytest.raises(ValueError, match="endpoint"):

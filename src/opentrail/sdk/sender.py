@@ -107,6 +107,7 @@ class Sender:
 
         ``size`` is what it keeps in memory until then, in bytes.
         """
+        starting = None
         with self._lock:
             self.counts["put"] += 1
             full = self._bytes + size > QUEUE_BYTES_MAX or self._stop.is_set()
@@ -114,11 +115,13 @@ class Sender:
                 self._queue.append((record, size))
                 self._bytes += size
                 if self._thread is None:
-                    self._start()
+                    starting = self._thread = self._new_thread()
                 elif len(self._queue) > 1:
                     return  # it is awake already
         if full:
             self._lose(1)
+        if starting is not None:
+            self._start(starting)
         self._wake.set()
 
     def count(self, name: str) -> None:
@@ -126,11 +129,14 @@ class Sender:
         with self._lock:
             self.counts[name] += 1
 
-    def _start(self) -> None:
+    def _new_thread(self) -> threading.Thread:
+        return threading.Thread(target=self._run, name="opentrail-sender", daemon=True)
+
+    def _start(self, thread: threading.Thread) -> None:
+        """Start the thread. The lock must be free: under gevent others have their turns meanwhile."""
         at_worker_end(_close, weakref.ref(self))
-        self._thread = threading.Thread(target=self._run, name="opentrail-sender", daemon=True)
         try:
-            self._thread.start()
+            thread.start()
         except RuntimeError:  # the interpreter is on its way out
             self._thread = None
 
@@ -328,7 +334,7 @@ class Sender:
         self._stop.set()
         self._wake.set()
         thread = self._thread
-        if thread is not None:
+        if thread is not None and thread.is_alive():
             thread.join(timeout_s)
             if thread.is_alive():
                 self._tell_left()
