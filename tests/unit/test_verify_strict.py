@@ -71,6 +71,16 @@ def test_another_algorithm_in_the_metadata(world, algorithm):
     assert reason.startswith("signature ")
 
 
+@pytest.mark.parametrize("odd", ["{} ", " {}", "\t{}", "0x{}", "{}\n", "{}é", "{}0", ""])
+def test_a_signature_that_others_cannot_read(world, odd):
+    key = world.trail.digests[-1]
+    kept = dict(world.bucket.head(key).metadata)
+    data = world.path(key).read_bytes()
+    metadata = kept | {"signature": odd.format(kept["signature"])}
+    world.bucket.put(key, data, Put(metadata=metadata))
+    assert reasons(world, unlisted=None)[0] == ("INVALID", "signature verification failed")
+
+
 def test_another_algorithm_that_the_digest_itself_names(world):
     signed_anew(world, -1, digestSignatureAlgorithm="SHA1withRSA")
     reason = "signature algorithm is not SHA256withRSA"
