@@ -169,3 +169,24 @@ def test_a_service_that_ends_hands_its_last_records_over(away):
     assert trail.flush()
     assert [record["eventName"] for record in post.records] == ["startup", "shutdown", "later"]
     trail.close()
+
+
+def test_a_handler_of_a_signal_may_record_while_a_record_is_made():
+    class Interrupted(int):
+        """Stands for the moment at which the signal comes: while it is added, under the lock."""
+
+        def __radd__(self, other):
+            trail.record(eventName="Handler")
+            return other + int(self)
+
+    post = Listed()
+    trail = recorder(post)
+    done = threading.Thread(
+        target=trail.send_made, args=(lambda: b'{"eventID":"1"}', Interrupted(15)), daemon=True
+    )
+    done.start()
+    done.join(5)
+    assert not done.is_alive()
+    assert trail.flush()
+    assert {record.get("eventName") for record in post.records} == {"Handler", None}
+    trail.close()

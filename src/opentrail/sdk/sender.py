@@ -89,7 +89,9 @@ class Sender:
         atexit.register(_close, ours)
 
     def _begin(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = (
+            threading.RLock()
+        )  # a handler of a signal may record, too, whatever it interrupts
         self._queue: deque[tuple[bytes | Make, int]] = deque()
         self._ready: deque[bytes] = deque()
         self._bytes = 0
