@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which calls of EBS, Verified Permissions and Simple Workflow are data events, and of what."""
+"""Which calls of EBS, Verified Permissions, Simple Workflow and Redshift are data events, and of what."""
 
 from support.calls import ACCOUNT, REGION, called
 
@@ -49,3 +49,19 @@ def test_a_policy_store_is_of_no_region():
 def test_a_data_event_names_what_it_acts_on_whatever_the_member_is_called():
     record = called("swf", "CountPendingActivityTasks", {"domain": "d", "taskList": {"name": "t"}})
     assert record["requestParameters"] == {"domain": "d"}
+
+
+def test_a_statement_for_redshift_says_who_ran_one_where_and_not_what():
+    params = {"ClusterIdentifier": "c", "Database": "d", "DbUser": "u", "Sql": "SECRET"}
+    values = [{"name": "n", "value": "SECRET"}]
+    answer = (
+        b'{"ClusterIdentifier":"c","CreatedAt":1597859758,"Database":"d","DbUser":"u","Id":"i"}'
+    )
+    record = called("redshift-data", "ExecuteStatement", {**params, "Parameters": values}, answer)
+    shown = {"clusterIdentifier": "c", "database": "d", "dbUser": "u"}
+    assert record["requestParameters"] == {**shown, "sql": "***OMITTED***"}
+    created = "Aug 19, 2020 5:55:58 PM"
+    assert record["responseElements"] == {**shown, "createdAt": created, "id": "i"}
+    (cluster,) = record["resources"]
+    assert cluster["ARN"] == f"arn:aws:redshift:{REGION}:{ACCOUNT}:cluster:c"
+    assert record["eventCategory"] == "Data"

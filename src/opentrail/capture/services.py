@@ -61,6 +61,17 @@ _CLUSTER = OperationRules(
     data=Named("AWS::RDS::DBCluster", ("resourceArn",)),
     response=False,
 )
+
+
+def _statement(sql: str) -> OperationRules:
+    cluster = "arn:{partition}:redshift:{region}:{account}:cluster:{name}"
+    return OperationRules(
+        hide=frozenset({sql}),
+        drop=frozenset({"Parameters"}),
+        data=Named("AWS::Redshift::Cluster", ("ClusterIdentifier",), cluster),
+    )
+
+
 _TOKEN = ServiceRules(hide=frozenset({"Token"}))
 """Tokens that prove who calls, and licences; elsewhere members so called only count or page."""
 _GLUE_PASSWORDS = frozenset(
@@ -199,6 +210,13 @@ SERVICES: Mapping[str, ServiceRules] = MappingProxyType(
             ),
         ),
         "redshift": _RDS,
+        "redshift-data": ServiceRules(
+            redaction=Redaction.WITHHELD,
+            operations={
+                "BatchExecuteStatement": _statement("Sqls"),
+                "ExecuteStatement": _statement("Sql"),
+            },
+        ),
         "resource-explorer-2": _RAW_STARS,
         "resource-groups": _RAW,
         "rolesanywhere": ServiceRules(event_version="1.10"),
