@@ -46,6 +46,15 @@ def test_a_policy_store_is_of_no_region():
     assert asked["requestParameters"] == read["requestParameters"] == params
 
 
+def test_what_was_decided_is_beside_the_question():
+    params = {"policyStoreId": "PS", "context": {"contextMap": {"a": {"string": "SECRET"}}}}
+    answer = b'{"decision":"DENY","determiningPolicies":[],"errors":[]}'
+    record = called("verifiedpermissions", "IsAuthorized", params, answer)
+    assert record["additionalEventData"] == {"decision": "DENY"}
+    assert record["responseElements"] is None
+    assert record["requestParameters"] == {"policyStoreId": "PS"}
+
+
 def test_a_data_event_names_what_it_acts_on_whatever_the_member_is_called():
     record = called("swf", "CountPendingActivityTasks", {"domain": "d", "taskList": {"name": "t"}})
     assert record["requestParameters"] == {"domain": "d"}

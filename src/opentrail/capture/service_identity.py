@@ -5,6 +5,7 @@ Cognito's identity pools, too: they give out sessions; and Verified Permissions.
 CloudTrail User Guide, "CloudTrail events"; Verified Permissions User Guide; KMS Developer Guide, "Logging AWS KMS API calls with AWS CloudTrail".
 """
 
+import dataclasses
 from collections.abc import Mapping
 from types import MappingProxyType
 
@@ -144,25 +145,19 @@ _STORE = Named(
     ("policyStoreId",),
     "arn:{partition}:verifiedpermissions::{account}:policy-store/{name}",
 )
-_DECISION = OperationRules(
+_DECISIONS = OperationRules(
     keep=frozenset({"action", "policyStoreId", "principal", "requests", "resource"}),
     drop=frozenset({"context"}),
     data=_STORE,
     response=False,
 )
+_DECISION = dataclasses.replace(_DECISIONS, beside=("decision",))
 VERIFIED_PERMISSIONS = ServiceRules(
     times=Times.AS_SENT,
     drop=frozenset({"definition", "statement"}),
     named=(_STORE,),
-    operations=MappingProxyType(
-        dict.fromkeys(
-            (
-                "BatchIsAuthorized",
-                "BatchIsAuthorizedWithToken",
-                "IsAuthorized",
-                "IsAuthorizedWithToken",
-            ),
-            _DECISION,
-        )
+    operations=_rows(
+        ("BatchIsAuthorized BatchIsAuthorizedWithToken", _DECISIONS),
+        ("IsAuthorized IsAuthorizedWithToken", _DECISION),
     ),
 )
