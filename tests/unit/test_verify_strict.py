@@ -3,6 +3,7 @@
 
 import gzip
 import json
+import shutil
 
 import pytest
 from hypothesis import given, settings
@@ -334,3 +335,12 @@ def test_a_digest_that_names_no_digest_before_it(world, named):
     """The AWS CLI looks for what is named, and does not find it."""
     signed_anew(world, -1, previousDigestS3Object=named)
     assert ("INVALID", "invalid format") in reasons(world)
+
+
+def test_digests_of_a_copy_are_checked_by_the_signatures_that_others_have_of_them(world):
+    shutil.rmtree(world.root / ".opentrail")  # as a copy that keeps no metadata
+    asked = {"ends": [head_of(world)], "with_metadata": False}
+    assert reasons(world, **asked) == []
+    late = KeyRing.of([KnownKey(SIGNER.der, END + HOUR + 1, LATER)], complete=True)
+    reason = f"its key was not valid then: fingerprint {SIGNER.fingerprint}"
+    assert ("INVALID", reason) in reasons(world, ring=late, **asked)
