@@ -22,7 +22,7 @@ from opentrail.state.base import Entry as StateEntry
 from opentrail.trails.backlog import Patience
 from opentrail.trails.deliver import Delivery, Rooms
 from opentrail.trails.digest import Digests, SigningRooms
-from opentrail.trails.keys import DigestKeys
+from opentrail.trails.keys import DigestKeys, SigningKey
 from opentrail.trails.parts import Limits
 from opentrail.trails.registry import Registry
 from opentrail.trails.trail import Control, Trail
@@ -54,7 +54,8 @@ SELECTORS: dict[str, dict[str, object]] = {
 }
 
 _keys_dir = Path(tempfile.mkdtemp())
-"""One private key for the whole run: making one takes long, and no test is about that here."""
+_keys: list[SigningKey] = []
+"""Private keys for the whole run: making one takes long, as reading one does, and no test is about that here."""
 
 
 class JumpingClock:
@@ -151,11 +152,9 @@ class World:
         )
 
     def opened_keys(self) -> DigestKeys:
-        """Open the keys; what was read from files once is not checked again: that takes long."""
-        if not hasattr(self, "keys"):
-            return DigestKeys.open(_keys_dir, self.state)
-        again = DigestKeys(_keys_dir, self.state, OS_FILES, self.keys._keys)
-        for key in self.keys._keys:
+        """Open the keys of all worlds; none is read again, which would take long."""
+        again = DigestKeys(_keys_dir, self.state, OS_FILES, _keys)
+        for key in _keys:
             again.publish(key.public)
         return again
 

@@ -40,14 +40,16 @@ def test_a_silent_bucket_holds_up_its_own_trail_only():
     world.threads.held = True
     write(world, 3)
     deliver(world, 10)
-    assert len(world.threads.waiting) == 2
+    assert len(world.threads.waiting) == 4
     puts = [bucket.puts for bucket in world.buckets.all.values()]
-    world.threads.finish(0)
+    for _ in range(2):
+        world.threads.finish(0)
     if world.buckets.find(BUCKETS[0]).puts > puts[0]:
         silent_name, well_name = BUCKETS[1], BUCKETS[0]
     else:
         silent_name, well_name = BUCKETS
-    silent = world.threads.waiting.pop(0)
+    silent = world.threads.waiting[:]
+    world.threads.waiting.clear()
     world.threads.held = False
     deliver(world)
     assert (ids(world, silent_name), ids(world, well_name)) == ([], ["1", "2", "3"])
@@ -55,7 +57,8 @@ def test_a_silent_bucket_holds_up_its_own_trail_only():
         write(world, 1)
         deliver(world)
         assert ids(world, well_name)[-1] == str(number)
-    silent()
+    for put in silent:
+        put()
     deliver(world)
     assert ids(world, silent_name) == ids(world, well_name)
     assert world.delivered() == world.expected()
@@ -98,6 +101,57 @@ def test_what_was_put_before_a_refusal_is_not_put_again(refusal):
     assert len(files) == 5
     assert bucket.puts - puts >= len(files) - 2
     assert bucket.puts == len(files) + len(list(world.objects("CloudTrail-Digest")))
+
+
+def test_files_of_one_range_are_put_at_once_and_one_that_fails_alone_again():
+    world = World(Limits(file_bytes_max=SIZE))
+    trail = world.registry.start(world.create())
+    world.run()
+    bucket = world.buckets.find(BUCKETS[0])
+    world.threads.held = True
+    write(world, JOBS_EACH_MAX + 3)
+    deliver(world)
+    assert len(world.threads.waiting) == JOBS_EACH_MAX
+    world.threads.finish(1)
+    bucket.refusal = "SlowDown"
+    world.threads.finish(0)
+    deliver(world)
+    # Nothing is said of it while others are under way, and no other begins.
+    assert len(world.threads.waiting) == JOBS_EACH_MAX - 2
+    assert not world.delivery._status(trail.id).error
+    for _ in range(JOBS_EACH_MAX - 2):
+        world.threads.finish(0)
+    deliver(world)
+    assert world.delivery._status(trail.id).error == "SlowDown"
+    bucket.refusal = ""
+    world.clock.seconds += 1000  # past every wait
+    deliver(world)
+    assert len(world.threads.waiting) == 1
+    world.threads.release()
+    world.run()
+    assert world.delivered() == world.expected()
+    # The second one, there behind the first, was not put again.
+    there = [*world.objects("CloudTrail"), *world.objects("CloudTrail-Digest")]
+    assert bucket.puts == len(there) > JOBS_EACH_MAX + 3
+
+
+def test_a_trail_with_many_files_holds_up_no_other_of_its_bucket():
+    world = World(Limits(file_bytes_max=SIZE))
+    many, few = (world.registry.start(world.create(name)) for name in ("many", "few"))
+    world.run()
+    world.threads.held = True
+    write(world, 20)
+    deliver(world)
+    flights = world.delivery._flights
+    for _ in range(6):
+        world.threads.finish(0)
+        deliver(world, 5)
+    counts = {trail.name: flights[trail.id].under_way for trail in (many, few)}
+    assert sum(counts.values()) == JOBS_EACH_MAX
+    assert min(counts.values()) >= JOBS_EACH_MAX // 2 - 1
+    world.threads.release()
+    world.run()
+    assert world.delivered() == world.expected()
 
 
 def test_digests_of_other_trails_do_not_wait_for_a_silent_bucket():

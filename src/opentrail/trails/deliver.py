@@ -48,6 +48,10 @@ def _nobody() -> None:
     """Nobody waits for a put to end."""
 
 
+def _under_way(flight: tuple[str, Flight]) -> int:
+    return flight[1].under_way
+
+
 def _no_notices(
     _trail: Trail, _files: Sequence[DeliveredFile], _position: int
 ) -> Mapping[str, bytes]:
@@ -110,7 +114,7 @@ class Delivery:
             2. trails at rest set out     (those whose ranges end together share one reading; those
                                            whose bucket is gone turn to the one that took over)
             3. a slice of one reading     (the readings take turns)
-            4. puts begin                 (one for each trail)
+            4. puts begin                 (first of those trails that have the fewest under way)
             5. trails that arrived        (all files are in the bucket: the cursor moves)
             6. the log is told            (of files that were given up)
 
@@ -121,10 +125,7 @@ class Delivery:
         self._set_out(cursors)
         self._turn()
         moved |= self._read()
-        for trail_id, flight in self._flights.items():
-            if not self._retry.waits(trail_id):
-                now = self._timeline.newest(flight.task.trail)
-                flight.launch(self._jobs, self._rooms.buckets, now)
+        self._launch()
         moved |= self._settle()
         moved |= self._arrive()
         return self._confessor.step() or moved
@@ -157,6 +158,13 @@ class Delivery:
                 progress = self._progress(entry.key.removeprefix(CURSOR_PREFIX))
                 return 0 if progress is None else progress.cut_ms
         return self._scan.scanned.cut_ms
+
+    def _launch(self) -> None:
+        """Let each trail begin its puts; one with many files holds up no other of its bucket."""
+        for trail_id, flight in sorted(self._flights.items(), key=_under_way):
+            if not self._retry.waits(trail_id):
+                now = self._timeline.newest(flight.task.trail)
+                flight.launch(self._jobs, self._rooms.buckets, now)
 
     def _settle(self) -> bool:
         """Look at the puts that ended; return whether one succeeded."""

@@ -1,15 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """A range of one trail on its way: its files in the making, being put, and put."""
 
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
+from itertools import islice
 
 from opentrail.errors import ClientError, Unavailable
 from opentrail.objects.base import Buckets, Put
 from opentrail.state.base import Entry
 from opentrail.trails.backlog import GivenUp
-from opentrail.trails.jobs import Jobs, failure
+from opentrail.trails.jobs import JOBS_EACH_MAX, Jobs, failure
 from opentrail.trails.logfile import FileName, log_file_key
 from opentrail.trails.parts import Packing, Part
 from opentrail.trails.progress import Progress
@@ -52,7 +54,7 @@ def encrypted(how: Put, trail: Trail, now: Trail) -> Put:
 
 
 class Flight:
-    """What becomes of a task. Used by one thread; files are put one after another."""
+    """What becomes of a task. Used by one thread; as many files are put at once as ``Jobs`` allows."""
 
     def __init__(self, task: Task, packing: Packing, log_id: str) -> None:
         self.task = task
@@ -60,7 +62,10 @@ class Flight:
         self.trail = task.trail
         """As its files are put: to another bucket, where another one took over."""
         self._log_id = log_id
-        self._put: Future[None] | None = None
+        self._puts: deque[Future[None] | None] = deque()
+        """Of the parts that wait longest, in their order; None: one that is yet to be put, or again."""
+        self._has_failed = False
+        """Whether the last put that ended has."""
         self._files: list[tuple[Part, DeliveredFile]] = []
         self.given_up_for = ""
         """Why the files that are not in the bucket yet are given up; "": they are not."""
@@ -74,12 +79,17 @@ class Flight:
     @property
     def is_fresh(self) -> bool:
         """No file of the range was put, nor is one under way."""
-        return self._put is None and not self._files
+        return not self._files and not any(self._puts)
 
     @property
     def is_at_rest(self) -> bool:
         """No put is under way."""
-        return self._put is None
+        return all(put is None or put.done() for put in self._puts)
+
+    @property
+    def under_way(self) -> int:
+        """How many puts have begun and are not looked at yet."""
+        return sum(put is not None for put in self._puts)
 
     @property
     def wants_reading(self) -> bool:
@@ -87,47 +97,69 @@ class Flight:
         return not self.packing.finished and self.packing.has_room
 
     def launch(self, jobs: Jobs, buckets: Buckets, now: Trail) -> None:
-        """Begin to put the next file, if there is one and none is under way.
+        """Begin to put the files that wait, as many as ``jobs`` takes.
 
-        ``now``: the trail as it is by now.
+        After a failure one alone is tried, until it is there. ``now``: the trail as it is by now.
         """
         if self.given_up_for:
             self._drop()
             return
-        if self._put is not None or not self.packing.waiting:
-            return
-        part, trail = self.packing.waiting[0], self.trail
-        key, packed = self._key(part), part.packed
-        how = encrypted(Put(), trail, now)
+        if any(put is not None and put.done() and failure(put) for put in self._puts):
+            return  # ``landed`` says so once the others have ended
+        at_once = 1 if self._has_failed else JOBS_EACH_MAX
+        for index, part in enumerate(islice(self.packing.waiting, at_once)):
+            if index == len(self._puts):
+                self._puts.append(None)
+            if self._puts[index] is None:
+                size, work = part.packed.size, self._put(part, buckets, now)
+                self._puts[index] = jobs.start(self.trail.bucket, size, work)
+            if self._puts[index] is None:
+                return
+
+    def _put(self, part: Part, buckets: Buckets, now: Trail) -> Callable[[], None]:
+        """Return what puts one file."""
+        bucket, key, packed = self.trail.bucket, self._key(part), part.packed
+        how = encrypted(Put(), self.trail, now)
 
         def work() -> None:
             try:
                 data = packed.data
             except OSError as error:
                 raise Unavailable(f"a log file cannot be read back: {error.strerror}") from error
-            buckets.find(trail.bucket).put(key, data, how)
+            buckets.find(bucket).put(key, data, how)
 
-        self._put = jobs.start(trail.bucket, packed.size, work)
+        return work
 
     def landed(self) -> bool | ClientError | Unavailable:
-        """Return whether a file was put since, or why it was not: it is then tried again."""
-        if self._put is None or not self._put.done():
+        """Return whether files were put since, or why one was not: it is then tried again.
+
+        Of several that fail at about the same time one error is returned, when none is under way.
+        """
+        moved = False
+        while self._puts and (put := self._puts[0]) is not None and put.done() and not failure(put):
+            self._puts.popleft()
+            part = self.packing.waiting[0]
+            self._files.append((part, self._file(part)))
+            self.packing.take()
+            moved, self._has_failed = True, False
+        return True if moved else self._failed()
+
+    def _failed(self) -> ClientError | Unavailable | bool:
+        """Return why a put failed; False while others are under way, or none did."""
+        if not self.is_at_rest:
             return False
-        put, self._put = self._put, None
-        error = failure(put)
-        if error is not None:
-            return error
-        part = self.packing.waiting[0]
-        self._files.append((part, self._file(part)))
-        self.packing.take()
-        return True
+        errors = [None if put is None else failure(put) for put in self._puts]
+        for index, error in enumerate(errors):
+            if error is not None:
+                self._puts[index], self._has_failed = None, True
+        return next((error for error in errors if error is not None), False)
 
     def give_up(self, why: str) -> None:
         """Put nothing more: what is not in the bucket yet is only made to be named and counted.
 
         No put may be under way.
         """
-        assert self._put is None
+        assert self.is_at_rest
         self.given_up_for = why
 
     def given_up(self) -> GivenUp | None:
@@ -151,7 +183,13 @@ class Flight:
 
     def _drop(self) -> None:
         while self.packing.waiting:
-            self._dropped.append(self._file(self.packing.waiting[0]))
+            part = self.packing.waiting[0]
+            if (
+                self._puts and self._puts.popleft() is not None
+            ):  # it is there, behind one that is not
+                self._files.append((part, self._file(part)))
+            else:
+                self._dropped.append(self._file(part))
             self.packing.take()
 
     def files(self) -> Iterator[tuple[str, DeliveredFile]]:
