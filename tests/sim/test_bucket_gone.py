@@ -69,11 +69,12 @@ class BucketGone(RuleBasedStateMachine):
         """As UpdateTrail does: the bucket that the trail gets is there."""
         (before,) = self.world.registry.trails()
         self.world.buckets.find(name).refusal = ""
-        error = self.world.registry.status(before.id).delivery.error
-        probed = not error and before.bucket != name
-        gone = self.world.buckets.find(before.bucket).refusal if probed else error
+        status = self.world.registry.status(before.id).delivery
+        waits_for = status.bucket if status.error else before.bucket
+        gone = status.error in ("", NO_BUCKET) and waits_for != name
+        gone = gone and self.world.buckets.find(waits_for).refusal == NO_BUCKET
         after = msgspec.structs.replace(before, bucket=name, prefix=prefix)
-        after = self.world.registry.taking_over(before, after, from_gone=gone == NO_BUCKET)
+        after = self.world.registry.taking_over(before, after, from_gone=gone)
         self.world.registry.change(after, "UpdateTrail")
 
     @rule(

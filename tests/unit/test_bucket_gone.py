@@ -190,7 +190,8 @@ def test_what_took_over_keeps_it_when_the_trail_moves_on(world):
         ({"denied": {"acl"}}, "", "other-logs", 0),
         ({"silent": True}, "", "other-logs", 0),
         ({"exists": False}, "NoSuchBucket", "other-logs", 7),
-        ({}, "NoSuchBucket", BUCKET, 7),
+        ({}, "NoSuchBucket", BUCKET, 0),  # made again: it may have some of what waits by now
+        ({}, "NoSuchBucket", "other-logs", 0),
         ({"exists": False}, "AccessDenied", "other-logs", 0),
     ],
 )

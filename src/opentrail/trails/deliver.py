@@ -234,7 +234,7 @@ class Delivery:
         for flight in self._flights.values():
             packing = flight.packing
             if packing.trouble is not None and packing in packings:
-                self._failed(flight.task.trail, packing.trouble, tried=False)
+                self._failed(flight.task.trail, packing.trouble)
                 packing.trouble = None
 
     def _arrive(self) -> bool:
@@ -328,7 +328,7 @@ class Delivery:
     def _refused(self, flight: Flight, error: ClientError | Unavailable) -> None:
         """Let the trail wait, or give up what it may."""
         trail = flight.task.trail
-        status = self._failed(trail, error)
+        status = self._failed(trail, error, flight.trail.bucket)
         if self._patience.gives_up(trail):
             end, behind = self._rooms.log.durable_end(), self._timeline.since(flight.task.start + 1)
             found = surrender(self._patience, status, end, behind)
@@ -349,13 +349,14 @@ class Delivery:
             del self._surrenders[trail_id]
 
     def _failed(
-        self, trail: Trail, error: ClientError | Unavailable, *, tried: bool = True
+        self, trail: Trail, error: ClientError | Unavailable, bucket: str = ""
     ) -> DeliveryStatus:
-        """Let the trail wait, and its status say why."""
+        """Let the trail wait, and its status say why: ``bucket`` says so, or none was tried."""
         self._retry.failed(trail.id)
         before, now = self._status(trail.id), self._clock.now_ms()
         tell_why("bucket", trail, before.error, error)
-        status = after_failure(before, now, code_of(error), tried=tried)
+        status = after_failure(before, now, code_of(error), tried=bool(bucket))
+        status = msgspec.structs.replace(status, bucket=bucket)
         key = delivery_status_key(trail.id)
         self._rooms.state.commit([Change(key, _encode(status), None)])
         return status

@@ -20,6 +20,8 @@ class DeliveryStatus(msgspec.Struct, frozen=True, kw_only=True):
     """The last put that was tried (LatestDeliveryAttemptTime)."""
     error: str = ""
     """S3's error code of the last put; "" when it succeeded (LatestDeliveryError)."""
+    bucket: str = ""
+    """Which bucket said so; it may be one that the trail had before."""
     failing_ms: int = 0
     """How long puts have been tried since one succeeded, milliseconds."""
     given_up: int = 0

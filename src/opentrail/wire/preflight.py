@@ -78,13 +78,17 @@ def try_bucket(buckets: Buckets, trail: Trail) -> None:
 def waits_for_gone(rooms: Rooms, before: Trail, trail: Trail) -> bool:
     """Return whether what ``before`` took may wait for a bucket that is not there any more.
 
-    That of ``trail``, which is to follow, was tried just now: it is there. Raises: Unavailable.
+    That of ``trail``, which is to follow, was tried just now: it is there. So may be by now the one of
+    which the status says that it was not, and it may have some of what waits: it is asked again.
     """
-    error = rooms.trails.status(before.id).delivery.error
-    if error or before.bucket == trail.bucket:
-        return error == NO_BUCKET
+    status = rooms.trails.status(before.id).delivery
+    if status.error not in ("", NO_BUCKET):
+        return False  # a bucket that refuses is there
+    waits_for = status.bucket if status.error and status.bucket else before.bucket
+    if waits_for == trail.bucket:
+        return False
     try:
-        rooms.buckets.find(before.bucket).acl_readable()
+        rooms.buckets.find(waits_for).acl_readable()
     except ClientError as refusal:
         return refusal.code == NO_BUCKET
     except (Unavailable, UsageError):
