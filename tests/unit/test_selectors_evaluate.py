@@ -18,6 +18,7 @@ from opentrail.event.selectors import (
     EventSelector,
     FieldSelector,
     compile_selectors,
+    whole_categories,
 )
 
 BESIDE = Path(__file__).parents[3] / "shared"
@@ -129,7 +130,9 @@ def advanced(draw):
 
 def agree(record, basic, many):
     data = json.dumps(record).encode()
-    assert compile_selectors(basic, many)(decode(data)) is oracle.selects(record, basic, many)
+    taken = oracle.selects(record, basic, many)
+    assert compile_selectors(basic, many)(decode(data)) is taken
+    assert taken or oracle.category(record) not in whole_categories(basic, many)
 
 
 @given(records(), basics())
@@ -217,6 +220,21 @@ def data_event(kind, arn, **more):
 
 def basic_on(kind, *values, **more):
     return (EventSelector(data_resources=(DataResource(kind, values),), **more),)
+
+
+@pytest.mark.parametrize(
+    ("basic", "many", "whole"),
+    [
+        (None, None, {"Management"}),
+        ((EventSelector("ReadOnly"),), None, set()),
+        ((EventSelector(exclude_management_event_sources=SOURCES[:1]),), None, set()),
+        (basic_on("AWS::S3::Object", "arn:aws:s3"), None, {"Management"}),
+        (None, (AdvancedSelector((category("Data"),)),), {"Data"}),
+        (None, (AdvancedSelector((category("Data"), of_type(TYPES[0]))),), set()),
+    ],
+)
+def test_categories_that_are_taken_whole(basic, many, whole):
+    assert whole_categories(basic, many) == whole
 
 
 def test_by_default_management_events_only():

@@ -8,7 +8,7 @@ import pytest
 from opentrail.event.codec import decode
 from opentrail.event.selectors import EventSelector
 from opentrail.eventlog.base import Entry, Origin
-from opentrail.trails.scope import delivered, takes
+from opentrail.trails.scope import delivered, taken_whole, takes
 from opentrail.trails.trail import Trail
 
 ACCOUNT = "111122223333"
@@ -51,6 +51,12 @@ def test_global_services_log_in_one_region_if_they_are_wanted(source):
     assert not taken(trail(home_region="eu-west-1"), **event)
     assert taken(abroad, **event, awsRegion="eu-west-1"), "STS has endpoints in regions"
     assert taken(trail(is_multi_region=True), **event)
+
+
+def test_nothing_is_taken_whole_by_a_trail_that_leaves_global_services_out():
+    assert taken_whole(trail()) == {"Management"}
+    assert taken_whole(trail(include_global_service_events=False)) == set()
+    assert taken_whole(trail(event_selectors=(EventSelector("ReadOnly"),))) == set()
 
 
 def test_the_selectors_have_the_last_word():
