@@ -301,6 +301,16 @@ def test_verified_and_unverified_calls_of_a_key_are_kept_apart():
         assert identities.caller(asked, 0, verified=verified) is caller
 
 
+@pytest.mark.parametrize("marked", [True, False])
+@pytest.mark.parametrize("verified", [True, False])
+def test_the_mark_of_a_consoles_session_is_for_calls_that_are_proven(marked, verified):
+    """Who knows a key's id alone must not lend its mark to calls of its own."""
+    key = replace(USER, from_console=marked)
+    identities = Identities(SETTINGS, KeyTable([key]))
+    found = identities.caller(credential(key.access_key_id), 0, verified=verified)
+    assert found.from_console is (marked and verified)
+
+
 def test_what_is_kept_ready_is_bounded():
     identities = Identities(SETTINGS, KeyTable())
     first = identities.caller(credential("key-0"), 0, verified=False)

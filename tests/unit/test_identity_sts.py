@@ -364,3 +364,14 @@ def test_who_asks_with_a_token_is_who_sts_says(operation, inner, element):
     assert identities.asker(call(operation, ROLE_USER, {"RoleArn": ROLE_ARN})) is None
     assert identities.asker(call(operation, inner, {"RoleArn": ROLE_ARN}, status=403)) is None
     assert identities.asker(assume_role()) is None
+
+
+@pytest.mark.parametrize(("served", "account"), [({ACCOUNT}, ACCOUNT), (set(), "999999999999")])
+def test_who_asks_with_a_token_is_of_the_roles_account_if_that_is_served(served, account):
+    """Whoever answers for STS must not put events into the books of any account there is."""
+    settings = IdentitySettings("999999999999", "us-east-1", accounts=frozenset(served))
+    made = call("AssumeRoleWithSAML", SAML_TOKEN, {"RoleArn": ROLE_ARN})
+    made.caller = msgspec.structs.replace(made.caller, account="999999999999")
+    caller = Identities(settings, KeyTable()).asker(made)
+    assert caller is not None
+    assert caller.account == account
