@@ -7,7 +7,7 @@ import os
 
 import pytest
 from support.open_buckets import SettableClock
-from support.signed_bucket import ACCOUNT, HOUR, START, SignedBucket
+from support.signed_bucket import ACCOUNT, HOUR, START, TRAIL, SignedBucket
 from support.verified_world import HOURS, SIGNER, STRANGER, World
 
 from opentrail.errors import Unavailable
@@ -17,7 +17,7 @@ from opentrail.objects.names import OBJECT_BYTES_MAX
 from opentrail.trails.chain import STRANGE, Link
 from opentrail.trails.examine import TOO_LONG
 from opentrail.trails.inbucket import InBucket
-from opentrail.trails.uncovered import CLOSED
+from opentrail.trails.uncovered import CLOSED, NOT_OURS, Known
 from opentrail.trails.verdict import KeyRing, KnownKey
 
 END = START + HOURS * HOUR
@@ -196,3 +196,16 @@ def test_a_forged_digest_behind_the_time_asked_for_vouches_for_no_file(world, co
     forger = SignedBucket(world.bucket, STRANGER)
     forger.digest(END, END + HOUR, [forger.log(END - 120)])
     assert ("INVALID", "is in no digest") in told(world, ring=ring, end_s=END)
+
+
+@pytest.mark.parametrize(("elsewhere", "told_of"), [("eu-west-1", 1), ("us-east-1", 0)])
+def test_who_delivers_to_another_place_takes_nothing_from_what_is_known_of_this_one(
+    world, elsewhere, told_of
+):
+    """Of a place that a trail of others delivers to, too, the server's state knows nothing."""
+    theirs = SignedBucket(world.bucket, SIGNER, trail="theirs", region=elsewhere)
+    theirs.chain(START, HOURS)
+    world.trail.log(END + 300)
+    known = Known(END, END + 1200, alone=True, trails=frozenset({(TRAIL, "us-east-1")}))
+    found = told(world, known=known, unlisted=END + 1800)
+    assert found.count(("UNKNOWN", NOT_OURS)) == told_of
