@@ -181,3 +181,17 @@ def test_the_parts_of_a_log_files_key(world):
     assert other.minute_s == -1
     assert log_name("AWSLogs/x") is None
     assert digest_name(world.trail.digests[0].replace("T", "T9", 1)) is None
+
+
+def test_only_of_what_the_log_still_gives_a_file_is_doubted_that_it_does_not_give(world):
+    since_s = START + 2 * HOUR
+    named = {key: log_name(key) for key in world.trail.logs}
+    gives = [key for key, found in named.items() if found and found.minute_s >= since_s]
+    assert 0 < len(gives) < len(world.trail.logs)
+    derived = frozenset(map(hash, gives))
+    assert world.wrong(derived=derived, derived_since_s=since_s) == []
+    late = world.trail.logs[-1]
+    no_such_file = [(name(late), "INVALID", "the log gives no such file")]
+    less = derived - {hash(late)}
+    assert world.wrong(derived=less, derived_since_s=since_s) == no_such_file
+    assert len(world.wrong(derived=derived)) == len(world.trail.logs) - len(gives)
