@@ -31,7 +31,7 @@ from opentrail.capture.resources import Members, Resource, resources
 from opentrail.capture.resources_s3 import MAKING, s3_resources
 from opentrail.capture.rules import Form, Redaction
 from opentrail.clock import iso_seconds
-from opentrail.event.signatures import without_signatures
+from opentrail.event.url_secrets import without_url_secrets
 from opentrail.eventlog.base import RECORD_BYTES_MAX
 
 HOST_CHARS_MAX = 255 + 6
@@ -295,9 +295,9 @@ def _type_alone(call: Call, how: Plan) -> bytes:
 
 def _built(call: Call, how: Plan, parts: _Parts, error: tuple[str, str] | None) -> Built:
     """Return the record, within RECORD_BYTES_MAX: the largest objects give way, in turn."""
-    data = without_signatures(_record(call, how, parts, error))
+    data = without_url_secrets(_record(call, how, parts, error))
     for smaller in _shrunk(parts, _type_alone(call, how)) if len(data) > RECORD_BYTES_MAX else ():
-        data = without_signatures(_record(call, how, smaller, error))
+        data = without_url_secrets(_record(call, how, smaller, error))
         if len(data) <= RECORD_BYTES_MAX:
             break
     return Built(data, call.event_id, how.category)

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from opentrail.event.signatures import without_signatures
+from opentrail.event.url_secrets import without_url_secrets
 
 EVENT_VERSION = "1.08"
 """No field that came later is written."""
@@ -73,7 +73,7 @@ def encoded(record: Record | Mapping[str, object]) -> bytes:
 
     Signatures of presigned URLs are hidden.
     """
-    return without_signatures(_whole(record))
+    return without_url_secrets(_whole(record))
 
 
 def _whole(record: Record | Mapping[str, object]) -> bytes:
