@@ -8,9 +8,10 @@ import pytest
 
 from opentrail.sandbox.moto import start_moto
 
-# A run in the background of a shell has SIGINT ignored, and programs that a test starts would inherit
-# that: they could not be interrupted.
+# A run in the background of a shell has SIGINT ignored, one under nohup SIGHUP, and programs that a test
+# starts would inherit that: they could not be interrupted.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture(scope="session")

@@ -15,6 +15,9 @@ from support.server import OpenTrail, clean_environment, wait_until
 
 BIN = str(Path(sys.executable).parent)
 
+# A run under nohup has it ignored, and the servers that a test starts would inherit that.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
 
 def client_endpoint(server: OpenTrail) -> dict[str, str]:
     """Return the environment after a shell has done what the server says."""
