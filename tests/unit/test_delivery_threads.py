@@ -103,6 +103,29 @@ def test_what_was_put_before_a_refusal_is_not_put_again(refusal):
     assert bucket.puts == len(files) + len(list(world.objects("CloudTrail-Digest")))
 
 
+@pytest.mark.parametrize("error", [Unavailable("the disk does not answer"), OSError("EIO")])
+def test_a_reading_that_breaks_off_is_begun_anew(error):
+    def broken(items):
+        yield next(items)
+        raise error
+
+    world = World(SMALL)
+    world.registry.start(world.create(is_multi_region=True))
+    world.run()
+    for number in range(20):
+        world.write(region=REGIONS[number % 3])
+    world.registry.cut()
+    world.delivery.step()
+    for _ in range(3):
+        (reading,) = world.delivery._readings
+        reading._items = broken(reading._items)
+        with pytest.raises(type(error)):
+            world.delivery.step()
+        deliver(world, 3)
+    world.run()
+    assert world.delivered() == world.expected()
+
+
 def test_files_of_one_range_are_put_at_once_and_one_that_fails_alone_again():
     world = World(Limits(file_bytes_max=SIZE))
     trail = world.registry.start(world.create())

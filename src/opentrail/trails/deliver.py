@@ -221,11 +221,19 @@ class Delivery:
                 self._retry.worked(trail_id)
 
     def _read(self) -> bool:
-        """Read a slice of the reading whose turn it is; return whether any has more to read."""
+        """Read a slice of the reading whose turn it is; return whether any has more to read.
+
+        One that an error breaks off is begun anew: half of a slice may be in files already.
+        """
         if self._readings:
             reading = self._readings.pop(0)
-            packings = list(reading.packings)
-            if reading.step():
+            packings, more = list(reading.packings), None
+            try:
+                more = reading.step()
+            finally:
+                if more is None:
+                    reading.close()
+            if more:
                 self._readings.append(reading)
             self._tell_troubles(packings)
         return bool(self._readings)
