@@ -89,9 +89,8 @@ class Sender:
         atexit.register(_close, ours)
 
     def _begin(self) -> None:
-        self._lock = (
-            threading.RLock()
-        )  # a handler of a signal may record, too, whatever it interrupts
+        # A handler of a signal may record, too, whatever it interrupts.
+        self._lock = threading.RLock()
         self._queue: deque[tuple[bytes | Make, int]] = deque()
         self._ready: deque[bytes] = deque()
         self._bytes = 0
@@ -286,12 +285,12 @@ class Sender:
         return batch
 
     def _count(self, delivered: Delivered) -> None:
-        with self._lock:
+        for reason in delivered.rejected[:REASONS_LOGGED_MAX]:
+            _log.error("the server does not take a record: %s", reason)
+        with self._lock:  # now ``flush`` may return, and all is told
             self.counts["sent"] += delivered.accepted
             self.counts["duplicates"] += delivered.duplicates
             self.counts["rejected"] += len(delivered.rejected)
-        for reason in delivered.rejected[:REASONS_LOGGED_MAX]:
-            _log.error("the server does not take a record: %s", reason)
 
     def _later(self, reason: str) -> None:
         if not self._retry_s:
