@@ -19,6 +19,8 @@ from support.signed_requests import KEY_ID, SECRET
 from opentrail.sandbox.process import start_sandbox
 
 ROUNDS = 20
+CLIENTS = 12
+"""So many that at most kills one of their calls is under way: that takes a millisecond or two."""
 CALLS_BETWEEN = 25
 """Calls that are answered before each kill: all clients are at work then."""
 BACK_DOWN_S_MAX = 10.0
@@ -125,7 +127,7 @@ def aftermath(tmp_path_factory):
     with start_sandbox() as sandbox:
         server = OpenTrail(data, upstream=sandbox.url, config=CONFIG)
         with server:
-            with Load(server.endpoint, raw=4, boto=1) as noted:
+            with Load(server.endpoint, raw=CLIENTS, boto=1) as noted:
                 killer = Killer(server, noted)
                 for round_number in range(ROUNDS):
                     killer.kill_back()
