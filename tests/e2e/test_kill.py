@@ -19,8 +19,8 @@ from support.signed_requests import KEY_ID, SECRET
 from opentrail.sandbox.process import start_sandbox
 
 ROUNDS = 20
-CLIENTS = 12
-"""So many that at most kills one of their calls is under way: that takes a millisecond or two."""
+CLIENTS = 6
+"""So many that at some kill one of their calls is under way, and so few that the sandbox has room for all models."""
 CALLS_BETWEEN = 25
 """Calls that are answered before each kill: all clients are at work then."""
 BACK_DOWN_S_MAX = 10.0
