@@ -2,10 +2,9 @@
 """Who knows the organization: the settings and the upstream's API keep one contract; moto answers."""
 
 import json
-import os
 
 import pytest
-from support.aws_clients import Key, client
+from support.aws_clients import Key, client, without_aws
 from support.log_files import HandClock
 from support.memory_state import MemoryState
 from support.upstreams import answer, upstream
@@ -32,11 +31,7 @@ MEMBERS = 25
 @pytest.fixture(autouse=True)
 def alone(monkeypatch):
     """Let nobody's AWS settings reach the clients."""
-    for name in [name for name in os.environ if name.startswith("AWS_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
-    monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
+    without_aws(monkeypatch)
 
 
 @pytest.fixture

@@ -5,11 +5,11 @@ import base64
 import datetime as dt
 import inspect
 import io
-import os
 from typing import Any
 
 import pytest
 from botocore import exceptions as driver
+from support.aws_clients import without_aws
 from support.open_buckets import SettableClock
 
 from opentrail.cli.verify import THREADS_MAX
@@ -169,11 +169,7 @@ def test_an_object_larger_than_what_fits_is_not_read(over):
 @pytest.fixture
 def alone(monkeypatch):
     """No settings of the machine's own."""
-    for name in [name for name in os.environ if name.startswith("AWS_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
-    monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
+    without_aws(monkeypatch)
 
 
 def table(tmp_path, upstream=None, **settings):

@@ -4,10 +4,10 @@
 A page of a proxy has the status of a success. Whoever took it for one would lose what was sent.
 """
 
-import os
 from collections.abc import Callable
 
 import pytest
+from support.aws_clients import without_aws
 from support.delivery_world import record
 from support.open_buckets import SettableClock
 from support.upstreams import answer, upstream
@@ -64,11 +64,7 @@ FORMS = [
 @pytest.fixture(autouse=True)
 def alone(monkeypatch):
     """Let nobody's AWS settings reach the clients."""
-    for name in [name for name in os.environ if name.startswith("AWS_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
-    monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
+    without_aws(monkeypatch)
 
 
 def asked(service: str, url: str, *without: str) -> Callable[[], object]:

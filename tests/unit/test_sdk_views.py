@@ -62,6 +62,18 @@ def test_starlette(service):
     assert len(service.post.records) == 3
 
 
+def check_profile(service):
+    """See that the view's two methods have names and secrets of their own."""
+    service.wsgi("GET", "/profile", query_string="nickname=nick")
+    record = service.record()
+    assert record["eventName"] == "profile"
+    assert record["requestParameters"] == {"nickname": HIDDEN}
+    service.wsgi("POST", "/profile", json=SENT)
+    record = service.record()
+    assert record["eventName"] == "ChangeProfile"
+    assert record["requestParameters"] == {"nickname": "nick", "motto": HIDDEN}
+
+
 @pytest.mark.parametrize("wrapped", [False, True])
 def test_flask(service, wrapped):
     class Profile(MethodView):
@@ -80,14 +92,7 @@ def test_flask(service, wrapped):
     else:
         init_app(app, service.trail)
     service.app = app
-    service.wsgi("GET", "/profile", query_string="nickname=nick")
-    record = service.record()
-    assert record["eventName"] == "profile"
-    assert record["requestParameters"] == {"nickname": HIDDEN}
-    service.wsgi("POST", "/profile", json=SENT)
-    record = service.record()
-    assert record["eventName"] == "ChangeProfile"
-    assert record["requestParameters"] == {"nickname": "nick", "motto": HIDDEN}
+    check_profile(service)
 
 
 def test_a_werkzeug_app_that_is_none_of_flasks_has_its_endpoints_name(service):
@@ -108,14 +113,7 @@ def test_django(service, monkeypatch):
     django_urls.configure()
     monkeypatch.setattr(settings, "OPENTRAIL", {"recorder": service.trail}, raising=False)
     service.app = get_wsgi_application()
-    service.wsgi("GET", "/profile", query_string="nickname=nick")
-    record = service.record()
-    assert record["eventName"] == "profile"
-    assert record["requestParameters"] == {"nickname": HIDDEN}
-    service.wsgi("POST", "/profile", json=SENT)
-    record = service.record()
-    assert record["eventName"] == "ChangeProfile"
-    assert record["requestParameters"] == {"nickname": "nick", "motto": HIDDEN}
+    check_profile(service)
     service.wsgi("POST", "/listed", json=SENT)
     record = service.record()
     assert record["eventName"] == "CreateProfile"

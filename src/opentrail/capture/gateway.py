@@ -116,6 +116,7 @@ class Gateway:
         A crash before 4: the upstream saw nothing; the slot becomes a record with outcome unknown.
         A crash from 4 to 6: the same, and the upstream may have acted. From 6 to 7: the slot's
         event id is found in the log, nothing is added. After 7: nothing is left to do.
+        A full disk at 6: the record is owed, and its slot stays, until there is room (``owed``).
         """
         self._parts.counts.seen()
         opened = None

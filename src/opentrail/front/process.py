@@ -227,7 +227,7 @@ class Front:
             tasks.append(asyncio.create_task(self._renew(server)))
         settle()
         await server.serve(sock, stopped, self._certificate, self._upstreams.close)
-        with contextlib.suppress(Unavailable):  # whoever sent is named already, only sums are not
+        with contextlib.suppress(Unavailable):  # sums alone are lost; what is owed keeps its slot
             await asyncio.gather(sent.tell(all_of_them=True), gateway.settle_owed())
         for task in tasks:
             task.cancel()

@@ -183,10 +183,8 @@ class Flight:
 
     def _drop(self) -> None:
         while self.packing.waiting:
-            part = self.packing.waiting[0]
-            if (
-                self._puts and self._puts.popleft() is not None
-            ):  # it is there, behind one that is not
+            part, put = self.packing.waiting[0], self._puts.popleft() if self._puts else None
+            if put is not None:  # it is there, behind one that is not
                 self._files.append((part, self._file(part)))
             else:
                 self._dropped.append(self._file(part))
