@@ -51,6 +51,13 @@ def test_other_paths_tell_nothing():
     assert not left_out("events.json", nobody)
 
 
+def test_what_firehose_writes_without_an_ending_is_read():
+    name = "trail-1-2026-01-31-10-05-00-0a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9"
+    assert may_hold_records(f"2026/01/31/10/{name}")
+    assert not may_hold_records("2026-01-31-10-05-00-0A1B2C3D4E5F6071")  # S3's access logs
+    assert not may_hold_records(f"{name}.parquet")
+
+
 def test_digests_are_told_by_name():
     assert is_digest(DIGEST)
     assert is_digest(DIGEST.replace("Z.json", "Z_backfill.json"))

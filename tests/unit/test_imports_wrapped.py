@@ -244,3 +244,59 @@ def test_of_a_row_of_logs_insights_the_message_is_taken_and_what_says_where_it_w
 def test_a_row_of_logs_insights_without_a_record_is_no_record_itself(field: str):
     cell = json.dumps({"field": field, "value": "CreateUser"}).encode()
     assert list(records_of(b'{"results": [[%s]]}' % cell)) == [cell]  # which has no time
+
+
+UNKNOWN: dict[str, object] = {
+    "CloudTrail Lake, what get-query-results prints": {
+        "QueryResultRows": [[{"eventID": "1"}, {"eventJson": text}] for text in TEXTS]
+    },
+    "tests of Elastic's": {"expected": [{"event": {"original": text}} for text in TEXTS]},
+    "tests of Sekoia's": {
+        "input": {"message": TEXTS[0] + "\n"},
+        "expected": {"message": TEXTS[1], "event": {"category": ["x"]}, "action": {"a": "b"}},
+    },
+    "beside an empty list of a known name": {"Records": [], "kept": {"a": TEXTS}},
+    "twice, as it came and taken apart": [
+        {"kept": {"message": text, "eventVersion": "1.08", "apart": {"eventVersion": "1.08"}}}
+        for text in TEXTS
+    ],
+}
+
+
+@pytest.mark.parametrize("shape", list(UNKNOWN))
+def test_records_are_taken_out_of_members_whose_names_nobody_knows(shape: str):
+    assert list(records_of(json.dumps(UNKNOWN[shape]).encode())) == [ONE, TWO]
+
+
+def test_records_are_taken_out_of_unknown_members_that_hold_them_as_objects():
+    there = [json.loads(text) for text in TEXTS]
+    for shape in ({"Tests": [{"Name": "x", "Log": each} for each in there]}, {"a": {"b": there}}):
+        found = list(records_of(json.dumps(shape).encode()))
+        assert [json.loads(each) for each in found if isinstance(each, bytes)] == there
+        assert len(found) == 2
+
+
+def test_of_unknown_members_only_what_has_a_version_and_a_time_is_a_record():
+    for odd in ({"eventTime": "2026"}, {"eventVersion": "1.08"}, "eventVersion and eventTime"):
+        data = json.dumps({"finding": odd, "of": "eventVersion"}).encode()
+        assert list(records_of(data)) == [data]
+
+
+@pytest.mark.parametrize("text", [TEXTS[0][:-9], TEXTS[0].replace("70.0", "NaN")])
+def test_what_is_damaged_in_an_unknown_member_is_said(text: str):
+    found = list(records_of(json.dumps({"kept": [text, TEXTS[1]]}).encode()))
+    assert [each for each in found if isinstance(each, bytes)] == [TWO]
+    assert len([each for each in found if isinstance(each, Unread)]) == 1
+
+
+def test_what_lookup_events_prints_as_text():
+    rows = b"".join(
+        b"EVENTS\tAKIA1\t%b\t1\tPutUser\tiam.amazonaws.com\t2026-01-31T10:00:00+00:00\tfalse\tada\n"
+        b"RESOURCES\tada\tAWS::IAM::User\n" % each
+        for each in (ONE, TWO)
+    )
+    found = list(records_of(b"NEXTTOKEN\tx\n" + rows))
+    assert [each for each in found if isinstance(each, bytes)] == [ONE, TWO]
+    assert len([each for each in found if isinstance(each, NoRecord)]) == 3
+    assert len(found) == 5
+    assert isinstance(next(iter(records_of(b"x\t{}\ty\n"))), Unread)

@@ -20,6 +20,10 @@ _NAME = re.compile(
 )
 _DIGEST = re.compile(r"(?:\A|/)[0-9]{12}_CloudTrail-Digest_[^/]*\Z")
 _READ = re.compile(r"\.(?:json|jsonl|ndjson|log|txt)(?:\.gz)?\Z|\.gz\Z", re.IGNORECASE)
+_FIREHOSE = re.compile(
+    r"-[0-9]+-[0-9]{4}(?:-[0-9]{2}){5}-[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z"
+)
+"""How Firehose names what it does not pack, unless told an ending: "Configure Amazon S3 object name format"."""
 _ARCHIVE = re.compile(
     r"\.(?:tar|zip|7z|rar)(?:\.[a-z0-9]{1,4})?\Z|\.(?:t[gbx]z2?|bz2|xz|zst|lz4|br)\Z", re.IGNORECASE
 )
@@ -52,7 +56,7 @@ def is_digest(path: str) -> bool:
 
 def may_hold_records(path: str) -> bool:
     """Return whether a file met in a folder is one to read, by how its name ends."""
-    return _READ.search(path) is not None
+    return _READ.search(path) is not None or _FIREHOSE.search(path) is not None
 
 
 def is_archive(path: str) -> bool:

@@ -19,6 +19,9 @@ _SEPARATORS = re.compile(rb"(?:[ \t\r\n,\x1e]|\xef\xbb\xbf)*+")
 """Between values: commas of a list that was torn apart, RFC 7464's mark, the mark of a file that was joined."""
 _PREFIX = re.compile(rb'[^"{}]++(?=\{)')
 """Before a value on its line: the time of an export of CloudWatch Logs, syslog's host."""
+_CELLS = re.compile(rb"\t[^{}]*+\Z")
+_ROW = re.compile(rb"(?:RESOURCES|NEXTTOKEN)\t[^{}]*+\Z")
+"""What ``aws cloudtrail lookup-events --output text`` writes behind a record, and on lines of its own."""
 NEXT = re.compile(rb'(?:,|"Records"\s*:\s*\[)\s*(?=\{\s*"eventVersion"\s*:)')
 """Where a record begins in a list, surely."""
 TRIES_MAX = 100
@@ -64,7 +67,7 @@ class Value:
         return Value(self.position + offset, data, self.layers - 1, listed)
 
 
-Split = Value | Unread
+Split = Value | Unread | NoRecord
 
 
 def values(data: bytes, start: int, layers: int = LAYERS_MAX) -> Iterator[Split]:
@@ -155,11 +158,25 @@ def lines(data: bytes, start: int, layers: int = LAYERS_MAX) -> Iterator[Split]:
     for line in data.split(b"\n"):
         begin = past_blanks(line, 0)
         value = line[begin:].rstrip()
-        prefix = _PREFIX.match(value)
         if value and is_json(value):
             yield Value(at + begin, value, layers)
-        elif prefix is not None and value_end(value, prefix.end()) == len(value):
-            yield Value(at + begin + prefix.end(), value[prefix.end() :], layers)
         elif value:
-            yield from _joined(value, at + begin, layers)
+            yield from _line(value, at + begin, layers)
         at += len(line) + 1
+
+
+def _line(line: bytes, start: int, layers: int) -> Iterator[Split]:
+    """Read a line that is not JSON from its beginning to its end."""
+    prefix = _PREFIX.match(line)
+    begin = 0 if prefix is None else prefix.end()
+    end = None if prefix is None else value_end(line, begin)
+    if end == len(line) or (end is not None and _is_cell(line, begin, end)):
+        yield Value(start + begin, line[begin:end], layers)
+    elif _ROW.match(line):
+        yield NoRecord(start)
+    else:
+        yield from _joined(line, start, layers)
+
+
+def _is_cell(line: bytes, begin: int, end: int) -> bool:
+    return _CELLS.match(line, end) is not None and wrapped.is_record(line[begin:end])

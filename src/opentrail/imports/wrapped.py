@@ -20,6 +20,8 @@ PACKED_BYTES_MAX = 64 * 1024 * 1024
 """Of what is packed in a JSON value: CloudWatch Logs sends 1 MB at once, unpacked 6 MB."""
 RECORD = "eventTime"
 """What a record has, and none of those."""
+VERSION = b"eventVersion"
+"""What every record has, too, so that a member of an unknown name surely holds one."""
 _SUM = frozenset(("eventVersion", "timeWindow", "summary"))
 """What an aggregated event has instead (User Guide, "Aggregating data events")."""
 LOG_FILE = "Records"
