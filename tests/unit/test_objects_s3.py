@@ -79,6 +79,10 @@ def answered(code, status, message="as it is"):
         ("404", 404, "NoSuchKey"),
         ("403", 403, "AccessDenied"),
         ("KMS.DisabledException", 400, "KMS.DisabledException"),
+        ("", 403, "AccessDenied"),
+        (None, 302, "302"),
+        ("no\ncode", 405, "405"),
+        ("x" * 129, 400, "BadRequest"),
     ],
 )
 def test_an_answer_that_says_no(code, status, expected):
@@ -89,7 +93,14 @@ def test_an_answer_that_says_no(code, status, expected):
 
 @pytest.mark.parametrize(
     ("code", "status"),
-    [("InternalError", 500), ("SlowDown", 503), ("RequestTimeout", 400), ("502", 502)],
+    [
+        ("InternalError", 500),
+        ("SlowDown", 503),
+        ("RequestTimeout", 400),
+        ("502", 502),
+        ("429", 429),
+        ("", 408),
+    ],
 )
 def test_an_answer_after_which_nothing_is_known(code, status):
     assert isinstance(answered(code, status), Unavailable)

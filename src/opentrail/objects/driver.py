@@ -16,6 +16,7 @@ from botocore.model import OperationModel
 from botocore.parsers import ResponseParserError
 
 from opentrail.errors import Unavailable, UsageError
+from opentrail.objects.exchange import bound
 
 CONNECT_TIMEOUT_S = 5
 READ_TIMEOUT_S = 30
@@ -27,6 +28,7 @@ POOL_CONNECTIONS = 32
 KEY_REFUSED = frozenset(
     {"InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidSignatureException", "ExpiredToken"}
     | {"ExpiredTokenException", "InvalidToken", "TokenRefreshRequired", "RequestExpired"}
+    | {"InvalidTokenId"}  # MinIO's
     | {"UnrecognizedClientException", "InvalidClientTokenId"}
 )
 """Answers to a key that was rotated: a client that is made anew reads the shared files again."""
@@ -87,6 +89,7 @@ def make_client(spec: ClientSpec) -> object:
             f"no {spec.service} client for {spec.endpoint or spec.region}: {error}", _HINT
         ) from error
     client.meta.events.register("after-call", _refuse_pages)
+    bound(client)
     return client
 
 

@@ -6,6 +6,7 @@ Amazon S3 API Reference: PutObject, GetObject, HeadObject, ListObjectsV2, GetBuc
 
 import base64
 import hashlib
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -261,14 +262,16 @@ _UNKNOWN_CODES = frozenset(
      "InternalException", "RequestLimitExceeded", "Throttled", "KMSThrottlingException")
 )  # fmt: skip
 """Answers after which the same call may succeed."""
+_UNKNOWN_STATUS = frozenset((408, 425, 429))
 _SERVER_ERROR_MIN = 500
+_CODE = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _HEAD_CODES = {
     "404": "NoSuchKey",
     "403": "AccessDenied",
     "301": "PermanentRedirect",
     "400": "BadRequest",
 }
-"""HeadObject has no body, so botocore knows the status only."""
+"""Of answers without a code only the status is known: HeadObject's have no body."""
 
 _CHECK_SETTINGS = "check the bucket's settings: endpoint, region, credentials"
 
@@ -315,8 +318,10 @@ def mapped(error: Exception, who: str = _ENDPOINT) -> ClientError | Unavailable:
 def _answered(error: driver.ClientError, who: str) -> ClientError | Unavailable:
     said = error.response.get("Error", {})
     status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 400))
-    code = str(said.get("Code", "")) or "BadRequest"
-    code, message = _HEAD_CODES.get(code, code), str(said.get("Message", ""))
-    if status >= _SERVER_ERROR_MIN or code in _UNKNOWN_CODES:
+    code, message = str(said.get("Code") or ""), str(said.get("Message", ""))
+    if not _CODE.fullmatch(code):
+        code = str(status)  # a page of whatever stands before the server says no more
+    code = _HEAD_CODES.get(code, code)
+    if status >= _SERVER_ERROR_MIN or status in _UNKNOWN_STATUS or code in _UNKNOWN_CODES:
         return Unavailable(f"{who} answered {code}: {message}")
     return ClientError(code, message, status)
