@@ -91,6 +91,10 @@ class _Rule:
         """Return whether the statement is about this action, on some resource."""
         return bool(self.actions.fullmatch(action.lower())) != self.not_actions
 
+    def is_about_all(self) -> bool:
+        """Return whether no resource is left out."""
+        return self.everywhere or (bool(self.resources.fullmatch("*")) and not self.not_resources)
+
     def _is_about(self, resource: str) -> bool:
         return self.everywhere or bool(self.resources.fullmatch(resource)) != self.not_resources
 
@@ -127,6 +131,22 @@ def authorize_everywhere(policies: Sequence[str], action: str, resource: str) ->
     rules = [rule for policy in policies for rule in _rules(policy)]
     denied = any(not rule.allows and rule.covers(action) for rule in rules)
     return not denied and authorize(policies, action, resource)
+
+
+def authorize_somewhere(policies: Sequence[str], action: str) -> bool:
+    """Return whether ``policies`` may let a caller do ``action`` on some resource.
+
+    For what can be told before it is known which resource is meant.
+    """
+    rules = [rule for policy in policies for rule in _rules(policy) if rule.covers(action)]
+    denied = any(not rule.allows and rule.is_about_all() for rule in rules)
+    return not denied and any(rule.allows for rule in rules)
+
+
+def denies(policies: Sequence[str], action: str, resource: str) -> bool:
+    """Return whether a Deny, not only the lack of an Allow, keeps a caller from it."""
+    rules = (rule for policy in policies for rule in _rules(policy))
+    return any(not rule.allows and rule.applies(action, resource) for rule in rules)
 
 
 @functools.lru_cache(maxsize=POLICIES_CACHED)

@@ -92,10 +92,18 @@ def expired_token() -> ClientError:
     )
 
 
-def access_denied(arn: str, action: str) -> ClientError:
-    """Return the error of principal ``arn`` whose policies do not allow ``action``."""
-    return ClientError(
-        "AccessDeniedException",
-        f"User: {arn} is not authorized to perform: {action}"
-        f" because no identity-based policy allows the {action} action",
+def access_denied(
+    arn: str, action: str, resource: str = "*", *, explicitly: bool = False
+) -> ClientError:
+    """Return the error of principal ``arn`` whose policies do not allow ``action``.
+
+    ``resource`` is what it was to be done to; ``explicitly``: a Deny says so.
+    """
+    upon = "" if resource == "*" else f" on resource: {resource}"
+    why = (
+        "with an explicit deny in an identity-based policy"
+        if explicitly
+        else f"because no identity-based policy allows the {action} action"
     )
+    text = f"User: {arn} is not authorized to perform: {action}{upon} {why}"
+    return ClientError("AccessDeniedException", text)

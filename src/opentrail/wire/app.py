@@ -10,7 +10,7 @@ from typing import Final
 
 import msgspec
 
-from opentrail.access.policy import authorize
+from opentrail.access.policy import authorize, authorize_somewhere, denies
 from opentrail.access.refusals import access_denied, in_protocol
 from opentrail.errors import ClientError, Corrupt, Unavailable
 from opentrail.wire.operations import ANSWERED, REFUSED
@@ -94,23 +94,34 @@ class CloudTrailApi:
 
         1. find the operation           (an unknown one has no action to allow)
         2. ask the caller's policies    (before the body: who may do nothing learns nothing)
-        3. refuse or run it
+        3. refuse it, or read the body, ask the policies of the trail that it names, and run it
         Raises: ClientError. Corrupt.
         """
         service, operation = _operation(request)
         action = f"{service}:{operation}"
-        if not authorize(request.principal.policies, action, "*"):
-            protocol = "json" if service == "cloudtrail" else "rest-json"
-            raise in_protocol(access_denied(request.principal.arn, action), protocol)
+        if not authorize_somewhere(request.principal.policies, action):
+            raise _denied(request, action, "*")
         if len(request.body) > BODY_BYTES_MAX:
             message = f"The request is longer than {BODY_BYTES_MAX} bytes."
             raise ClientError("RequestEntityTooLargeException", message, 413)
         refusal = REFUSED.get(operation)
         if refusal is not None:
             raise ClientError(refusal.code, refusal.message)
-        return ANSWERED[operation](
-            self._rooms, Scope(request.account, request.region), request.body
-        )
+
+        def permit(resource: str) -> None:
+            if not authorize(request.principal.policies, action, resource):
+                raise _denied(request, action, resource)
+
+        scope = Scope(request.account, request.region)
+        return ANSWERED[operation](self._rooms, scope, request.body, permit)
+
+
+def _denied(request: ApiRequest, action: str, resource: str) -> ClientError:
+    """Return the error of a caller whose policies do not allow ``action`` on ``resource``."""
+    principal = request.principal
+    explicitly = denies(principal.policies, action, resource)
+    error = access_denied(principal.arn, action, resource, explicitly=explicitly)
+    return in_protocol(error, "json" if action.startswith("cloudtrail:") else "rest-json")
 
 
 def _operation(request: ApiRequest) -> tuple[str, str]:

@@ -5,7 +5,7 @@ To add one: write a typed function in ``op_*.py``, name it in scripts/generate_w
 here.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
@@ -38,9 +38,13 @@ from opentrail.wire.op_trails import (
 )
 from opentrail.wire.rooms import Rooms, Scope
 from opentrail.wire.shapes import DATA_OPERATIONS, OPERATIONS
+from opentrail.wire.which_trail import policy_resource
 
-Handler = Callable[[Rooms, Scope, bytes], bytes]
-"""(rooms, scope, request body) -> response body. Raises: ClientError, Corrupt, Unavailable."""
+Permit = Callable[[str], None]
+"""(ARN, or "*") -> None. Raises: ClientError: the caller's policies do not allow it on that."""
+
+Handler = Callable[[Rooms, Scope, bytes, Permit], bytes]
+"""(rooms, scope, request body, permit) -> response body. Raises: ClientError, Corrupt, Unavailable."""
 
 RequestT = TypeVar("RequestT", bound=msgspec.Struct)
 ResponseT = TypeVar("ResponseT", bound=msgspec.Struct)
@@ -55,12 +59,24 @@ class Refusal:
 
 
 def _typed(
-    shape: type[RequestT], function: Callable[[Rooms, Scope, RequestT], ResponseT]
+    shape: type[RequestT],
+    function: Callable[[Rooms, Scope, RequestT], ResponseT],
+    about: Callable[[RequestT], Sequence[str | None]] | None = None,
 ) -> Handler:
+    """Return the handler; ``about`` says on which trails it works, by name or ARN.
+
+    Without it policies must allow the operation on every resource.
+    """
     decoder = msgspec.json.Decoder(shape)
 
-    def handler(rooms: Rooms, scope: Scope, body: bytes) -> bytes:
-        return msgspec.json.encode(function(rooms, scope, _decode(decoder, body)))
+    def handler(rooms: Rooms, scope: Scope, body: bytes, permit: Permit) -> bytes:
+        request = _decode(decoder, body)
+        if about is None:
+            permit("*")
+        else:
+            for given in about(request):
+                permit(policy_resource(scope, given))
+        return msgspec.json.encode(function(rooms, scope, request))
 
     return handler
 
@@ -75,37 +91,66 @@ def _decode(decoder: msgspec.json.Decoder[RequestT], body: bytes) -> RequestT:
 
 
 ANSWERED: Final[Mapping[str, Handler]] = {
-    "AddTags": _typed(shapes.AddTagsRequest, add_tags),
-    "CreateTrail": _typed(shapes.CreateTrailRequest, create_trail),
-    "DeleteResourcePolicy": _typed(shapes.DeleteResourcePolicyRequest, delete_resource_policy),
-    "DeleteTrail": _typed(shapes.DeleteTrailRequest, delete_trail),
+    "AddTags": _typed(shapes.AddTagsRequest, add_tags, lambda asked: [asked.resource_id]),
+    "CreateTrail": _typed(shapes.CreateTrailRequest, create_trail, lambda asked: [asked.name]),
+    "DeleteResourcePolicy": _typed(
+        shapes.DeleteResourcePolicyRequest,
+        delete_resource_policy,
+        lambda asked: [asked.resource_arn],
+    ),
+    "DeleteTrail": _typed(shapes.DeleteTrailRequest, delete_trail, lambda asked: [asked.name]),
     "DeregisterOrganizationDelegatedAdmin": _typed(
         shapes.DeregisterOrganizationDelegatedAdminRequest, deregister_organization_delegated_admin
     ),
     "DescribeTrails": _typed(shapes.DescribeTrailsRequest, describe_trails),
-    "GetEventConfiguration": _typed(shapes.GetEventConfigurationRequest, get_event_configuration),
-    "GetEventSelectors": _typed(shapes.GetEventSelectorsRequest, get_event_selectors),
-    "GetInsightSelectors": _typed(shapes.GetInsightSelectorsRequest, get_insight_selectors),
-    "GetResourcePolicy": _typed(shapes.GetResourcePolicyRequest, get_resource_policy),
-    "GetTrail": _typed(shapes.GetTrailRequest, get_trail),
-    "GetTrailStatus": _typed(shapes.GetTrailStatusRequest, get_trail_status),
+    "GetEventConfiguration": _typed(
+        shapes.GetEventConfigurationRequest,
+        get_event_configuration,
+        lambda asked: [asked.trail_name],
+    ),
+    "GetEventSelectors": _typed(
+        shapes.GetEventSelectorsRequest, get_event_selectors, lambda asked: [asked.trail_name]
+    ),
+    "GetInsightSelectors": _typed(
+        shapes.GetInsightSelectorsRequest, get_insight_selectors, lambda asked: [asked.trail_name]
+    ),
+    "GetResourcePolicy": _typed(
+        shapes.GetResourcePolicyRequest, get_resource_policy, lambda asked: [asked.resource_arn]
+    ),
+    "GetTrail": _typed(shapes.GetTrailRequest, get_trail, lambda asked: [asked.name]),
+    "GetTrailStatus": _typed(
+        shapes.GetTrailStatusRequest, get_trail_status, lambda asked: [asked.name]
+    ),
     "ListPublicKeys": _typed(shapes.ListPublicKeysRequest, list_public_keys),
-    "ListTags": _typed(shapes.ListTagsRequest, list_tags),
+    "ListTags": _typed(
+        shapes.ListTagsRequest, list_tags, lambda asked: asked.resource_id_list or ()
+    ),
     "ListTrails": _typed(shapes.ListTrailsRequest, list_trails),
     "LookupEvents": _typed(shapes.LookupEventsRequest, lookup_events),
-    "PutEventConfiguration": _typed(shapes.PutEventConfigurationRequest, put_event_configuration),
-    "PutEventSelectors": _typed(shapes.PutEventSelectorsRequest, put_event_selectors),
-    "PutInsightSelectors": _typed(shapes.PutInsightSelectorsRequest, put_insight_selectors),
-    "PutResourcePolicy": _typed(shapes.PutResourcePolicyRequest, put_resource_policy),
+    "PutEventConfiguration": _typed(
+        shapes.PutEventConfigurationRequest,
+        put_event_configuration,
+        lambda asked: [asked.trail_name],
+    ),
+    "PutEventSelectors": _typed(
+        shapes.PutEventSelectorsRequest, put_event_selectors, lambda asked: [asked.trail_name]
+    ),
+    "PutInsightSelectors": _typed(
+        shapes.PutInsightSelectorsRequest, put_insight_selectors, lambda asked: [asked.trail_name]
+    ),
+    "PutResourcePolicy": _typed(
+        shapes.PutResourcePolicyRequest, put_resource_policy, lambda asked: [asked.resource_arn]
+    ),
     "RegisterOrganizationDelegatedAdmin": _typed(
         shapes.RegisterOrganizationDelegatedAdminRequest, register_organization_delegated_admin
     ),
-    "RemoveTags": _typed(shapes.RemoveTagsRequest, remove_tags),
-    "StartLogging": _typed(shapes.StartLoggingRequest, start_logging),
-    "StopLogging": _typed(shapes.StopLoggingRequest, stop_logging),
-    "UpdateTrail": _typed(shapes.UpdateTrailRequest, update_trail),
+    "RemoveTags": _typed(shapes.RemoveTagsRequest, remove_tags, lambda asked: [asked.resource_id]),
+    "StartLogging": _typed(shapes.StartLoggingRequest, start_logging, lambda asked: [asked.name]),
+    "StopLogging": _typed(shapes.StopLoggingRequest, stop_logging, lambda asked: [asked.name]),
+    "UpdateTrail": _typed(shapes.UpdateTrailRequest, update_trail, lambda asked: [asked.name]),
 }
-"""Operation of ``cloudtrail`` -> what answers it."""
+"""Operation of ``cloudtrail`` -> what answers it. Those on a trail: Service Authorization Reference,
+"Actions defined by AWS CloudTrail"."""
 
 
 def _refusal(operation: str) -> Refusal:

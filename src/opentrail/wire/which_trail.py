@@ -63,6 +63,15 @@ def manages(rooms: Rooms, scope: Scope, trail: Trail) -> bool:
     return organization is not None and organization.manages(scope.account)
 
 
+def policy_resource(scope: Scope, given: str | None) -> str:
+    """Return the ARN by which policies know what a request names; it need not be there.
+
+    It is that of the trail that ``visible_trail`` would find.
+    """
+    name = given or ""
+    return name if is_arn(name) else trail_arn(scope.region, scope.account, name)
+
+
 def check_given(given: str | None) -> str:
     """Return a trail's name or ARN whose syntax is right. Raises: ClientError."""
     name = given or ""
