@@ -34,8 +34,10 @@ What differs for the ones that work:
   upstream's Organizations API, name; no service-linked role is needed.
 - GetResourcePolicy, PutResourcePolicy, DeleteResourcePolicy: `ResourceTypeNotSupportedException` for
   a trail, as from CloudTrail; `ResourceNotFoundException` for all that OpenTrail does not have yet.
-- PutEventSelectors: any `resources.type` of the form `AWS::X::Y` is taken, CloudTrail's list of them
-  is not enforced. Of a data event with several resources, one must match a selector's type and ARN.
+- PutEventSelectors: any `resources.type` of the form `AWS::X::Y` is taken, but for what is almost one of CloudTrail's
+  list (other capitals, one other letter); CloudTrail takes the list's only. Of a data event with several
+  resources, one must match a selector's type and ARN. `arn:aws:s3:::bucket/*` is refused as a value of
+  `DataResources`: as a beginning it would be that of keys with a star.
 - GetTrailStatus: what a topic refused is tried again for 30 days and announced late, to the topic that the
   trail has by then; CloudTrail does not announce it again.
 - ListTrails, ListTags, ListPublicKeys: all on one page.

@@ -1,9 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which selectors a trail may have: CloudTrail's limits on both sides, and its texts."""
 
+import re
+from pathlib import Path
+
 import pytest
 
+import opentrail
 from opentrail.errors import ClientError
+from opentrail.event.resource_types import KNOWN, is_mistyped, is_near
 from opentrail.event.selectors import (
     AdvancedSelector,
     DataResource,
@@ -201,6 +206,43 @@ def test_good_advanced_selectors(fields):
 )
 def test_bad_advanced_selectors(fields, text):
     assert advanced(*fields) == text
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "AWS::S3::object",
+        "AWS::S3::Objects",
+        "AWS::S3::Objct",
+        "AWS::s3::Object",
+        "AWS::Lambda::Funktion",
+        "AWS::SageMaker::Endpoints",
+        "AWS::Sagemaker::FeatureGroup",
+    ],
+)
+def test_a_type_that_is_almost_one_of_cloudtrails_is_mistyped(kind):
+    text = "The resources.type field value is not valid."
+    assert advanced(DATA, FieldSelector("resources.type", (kind,))) == text
+
+
+@pytest.mark.parametrize("kind", ["AWS::S3::Bucket", "AWS::SageMaker::Rocket", "AWS::New::Thing"])
+def test_types_of_which_nothing_is_known_yet_are_taken(kind):
+    assert advanced(DATA, FieldSelector("resources.type", (kind,))) == ""
+
+
+def test_no_type_that_records_have_is_taken_for_a_mistyped_one():
+    written = {
+        found
+        for path in Path(opentrail.__file__).parent.rglob("*.py")
+        for found in re.findall(r"AWS::\w+::\w+", path.read_text(encoding="utf-8"))
+    }
+    assert {S3, LAMBDA, DYNAMO} < written
+    assert not [each for each in sorted(written | KNOWN) if is_mistyped(each)]
+    # Each is far from all others, so that leaving one out would not refuse it.
+    lower = {each.lower(): each for each in KNOWN}
+    assert len(lower) == len(KNOWN)
+    for each in KNOWN:
+        assert not [other for other in KNOWN - {each} if is_near(each, other)], each
 
 
 def test_at_least_one_advanced_selector():

@@ -13,6 +13,7 @@ from typing import Final
 import msgspec
 
 from opentrail.errors import ClientError
+from opentrail.event.resource_types import is_mistyped
 from opentrail.event.selectors import (
     ALL_OF_TYPE,
     AdvancedSelector,
@@ -221,7 +222,7 @@ def _check_resources(by_field: Mapping[str, FieldSelector]) -> None:
     if types is None or types.equals is None:
         return
     (wanted,) = types.equals
-    if not _RESOURCE_TYPE.fullmatch(wanted):
+    if not _RESOURCE_TYPE.fullmatch(wanted) or is_mistyped(wanted):
         raise _bad_value("resources.type")
     if arns is None:
         return
