@@ -18,7 +18,7 @@ from opentrail.trails.chain import STRANGE, Link
 from opentrail.trails.examine import TOO_LONG
 from opentrail.trails.inbucket import InBucket
 from opentrail.trails.uncovered import CLOSED, NOT_OURS, Known
-from opentrail.trails.verdict import KeyRing, KnownKey
+from opentrail.trails.verdict import NOTE, KeyRing, KnownKey
 
 END = START + HOURS * HOUR
 FORGED = gzip.compress(b'{"Records":[]}')
@@ -209,3 +209,74 @@ def test_who_delivers_to_another_place_takes_nothing_from_what_is_known_of_this_
     known = Known(END, END + 1200, alone=True, trails=frozenset({(TRAIL, "us-east-1")}))
     found = told(world, known=known, unlisted=END + 1800)
     assert found.count(("UNKNOWN", NOT_OURS)) == told_of
+
+
+DIGESTS = f"AWSLogs/{ACCOUNT}/CloudTrail-Digest"
+NO_DIGEST = "is not named as digests are"
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "us-east-1/2023/11/14/x.json.gz",
+        "us-east-1/2023/11/7/{name}",
+        "us-east-1/2023/11/14/{name}.bak",
+        "us-east-1/{name}",
+        "x",
+        "US-EAST-1/2023/11/14/{name}",
+    ],
+)
+def test_what_lies_among_digests_under_a_name_of_none_is_told(world, place):
+    """The AWS CLI takes some of these names for digests, and calls them INVALID, too."""
+    key = world.trail.digests[2]
+    name = key.rpartition("/")[2]
+    at = f"{DIGESTS}/{place.format(name=name)}"
+    world.bucket.put(
+        at, world.path(key).read_bytes(), Put(metadata=world.bucket.head(key).metadata)
+    )
+    assert world.wrong() == [(at.rpartition("/")[2], "INVALID", NO_DIGEST)]
+    assert world.wrong(trail=TRAIL, account="999999999999") == []
+    assert told(world, unlisted=None) == []
+
+
+@pytest.mark.parametrize("region", ["us-east-1", "eu-west-1"])
+def test_of_one_region_what_lies_among_the_digests_of_another_is_not_told(world, region):
+    world.bucket.put(f"{DIGESTS}/eu-west-1/x", b"x", Put())
+    assert len(told(world, region=region)) == (region == "eu-west-1")
+
+
+APPLE_DOUBLE = b"\0\5\x16\7\0\2\0\0Mac OS X        "
+
+
+@pytest.mark.parametrize(
+    "folder", [REGION, f"{REGION}/2023/11/14", f"{DIGESTS}/us-east-1", DIGESTS]
+)
+@pytest.mark.parametrize(
+    ("file", "data"),
+    [
+        (".DS_Store", b"\0\0\0\1Bud1"),
+        ("desktop.ini", b"[.ShellClassInfo]"),
+        (f"._{NAMED.format('20231114T2210Z')}", APPLE_DOUBLE),
+    ],
+)
+def test_what_an_operating_system_leaves_in_a_copy_is_no_forgery(world, folder, file, data):
+    world.bucket.put(f"{folder}/{file}", data, Put())
+    assert told(world) == []
+    notes = [each.reason for each in world.verify() if each.kind == NOTE]
+    assert notes == [f"left out, as an operating system puts it there: 1 file ({file})"]
+
+
+@pytest.mark.parametrize("folder", [f"{REGION}/2023/11/14", DIGESTS])
+def test_a_log_file_that_is_only_named_as_such_a_file_is_told(world, folder):
+    world.bucket.put(f"{folder}/._{NAMED.format('20231114T2210Z')}", FORGED, Put())
+    assert [verdict for verdict, _ in told(world)] == ["INVALID"]
+
+
+def test_a_link_that_is_named_as_such_a_file_is_told(world, tmp_path):
+    (world.root / REGION / "2023/11/14/.DS_Store").symlink_to(tmp_path)
+    assert told(world) == [("INVALID", MISNAMED)]
+
+
+def test_litter_alone_where_there_is_no_digest_is_no_doubt(world):
+    world.bucket.put(f"{REGION.replace('us-east-1', 'eu-west-1')}/2023/.DS_Store", b"x", Put())
+    assert told(world) == []

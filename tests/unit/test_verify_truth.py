@@ -84,7 +84,6 @@ def test_what_is_none_of_theirs_is_not_told(world):
         "AWSLogs/1/CloudTrail/x",
         FORGED,
         f"backup/{FORGED}",
-        f"AWSLogs/{ACCOUNT}/CloudTrail-Digest/us-east-1/2023/11/14/x.json.gz",
     ):
         world.bucket.put(key, b"x", Put())
     assert world.wrong() == []

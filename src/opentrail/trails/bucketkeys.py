@@ -28,6 +28,9 @@ _OUTER_LOG = re.compile(_LOG.pattern.replace("(?:.+/)?", "(?:.+?/)??", 1), re.DO
 _STRAY = re.compile(
     _ROOT + r"CloudTrail(?:-Insight|-NetworkActivity|-Aggregated)?/(?P<rest>.+)", re.DOTALL
 )
+_AMONG_DIGESTS = re.compile(
+    _ROOT + r"CloudTrail-Digest/(?:(?P<region>[a-z0-9-]+)/)?.*[^/]", re.DOTALL
+)
 _LIKE_A_LOG, _DELIVERED = (
     "_CloudTrail",
     re.compile(r"_[0-9]{8}T[0-9]{4}Z_\w+\.json\.gz\Z", re.ASCII),
@@ -161,6 +164,15 @@ def stray_place(key: str) -> Place | None:
         return None
     region = name[: delivered.start()].rpartition("_")[2]
     return Place(home["root"], home["account"] or "", region)
+
+
+def among_digests(key: str) -> Place | None:
+    """Return where an object lies that is among digests, whatever its name; None: it is not.
+
+    The region is "" where nothing says it.
+    """
+    found = _AMONG_DIGESTS.fullmatch(key)
+    return found and Place(found["root"], found["account"], found["region"] or "")
 
 
 def account_on_way(key: str) -> str | None:

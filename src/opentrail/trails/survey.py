@@ -11,6 +11,7 @@ from opentrail.trails.bucketkeys import (
     LogName,
     Place,
     account_on_way,
+    among_digests,
     digest_name,
     log_name,
     outer_place,
@@ -24,6 +25,12 @@ LAST_CHARACTER = "\U0010ffff"
 """Of Unicode, and the last one in UTF-8 too."""
 STRAYS_MAX = 10_000
 """So many are told, and their names lie in memory."""
+LITTER = frozenset((".DS_Store", "Thumbs.db", "desktop.ini"))
+"""What macOS and Windows leave in the folders of a copy that somebody looked at. No reader takes it for
+log files."""
+APPLE_DOUBLE, APPLE_DOUBLE_MAGIC = "._", b"\0\5\x16\7"
+"""What macOS puts beside each file where a file system, or an archive, keeps no attributes (RFC 1740):
+called like the file, but for the beginning, so that its content must say what it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +90,8 @@ class Survey:
     """Keys of objects beside those folders, where readers of log files find them; STRAYS_MAX at most."""
     closed: list[str] = field(default_factory=list)
     """Keys where folders with log files should be, and links are; nobody looks behind them."""
+    litter: list[str] = field(default_factory=list)
+    """Names of files that operating systems leave; those beside log files as soon as these are listed."""
 
     @property
     def count(self) -> int:
@@ -99,7 +108,7 @@ def survey(source: Source, asked: Asked) -> Survey:
     after = ""
     while True:
         for key in source.keys(asked.root, after):
-            folder = _noted(found, key, asked)
+            folder = _noted(found, key, asked, source)
             if not folder and _is_closed(source, key, asked):
                 found.closed.append(key)
             if folder and key < (behind := folder + LAST_CHARACTER):
@@ -112,7 +121,7 @@ def survey(source: Source, asked: Asked) -> Survey:
     return found
 
 
-def _noted(found: Survey, key: str, asked: Asked) -> str:
+def _noted(found: Survey, key: str, asked: Asked, source: Source) -> str:
     """Note what lies at ``key``; return the folder whose other keys need not be looked at, or ""."""
     digest = digest_name(key)
     if digest is not None:
@@ -123,7 +132,7 @@ def _noted(found: Survey, key: str, asked: Asked) -> str:
     if log is not None and asked.holds(log.place):
         found.folders.setdefault(log.place, set()).add(log.folder)
     elif len(found.strays) < STRAYS_MAX and _is_stray(key, asked):
-        found.strays.append(key)
+        (found.litter if is_litter(source, key) else found.strays).append(key)
     return "" if log is None else log.folder
 
 
@@ -142,20 +151,39 @@ def _is_stray(key: str, asked: Asked) -> bool:
     """Return whether readers find ``key``, which is not to be looked at as a log file is."""
     if (outer := outer_place(key)) is not None:
         return asked.holds(outer)  # log files of others within the folder of ours
-    place = stray_place(key)
+    place = stray_place(key) or among_digests(key)
     return place is not None and asked.holds(replace(place, account=place.account or asked.account))
 
 
-def log_names(source: Source, folder: str, listed: Container[int]) -> Iterator[LogName]:
+def is_litter(source: Source, key: str) -> bool:
+    """Return whether an operating system left a file there. Raises: Unavailable."""
+    name = key.rpartition("/")[2]
+    if name not in LITTER and not name.startswith(APPLE_DOUBLE):
+        return False
+    try:
+        data = source.data(key)
+    except ClientError:
+        return False  # a link, say
+    return name in LITTER or data.startswith(APPLE_DOUBLE_MAGIC)
+
+
+def log_names(
+    source: Source, folder: str, listed: Container[int], litter: list[str]
+) -> Iterator[LogName]:
     """Yield the log files in a folder that ``survey`` found, but for those that are ``listed``.
 
-    ``listed`` has the ``hash`` of their keys. Raises: ClientError. Unavailable.
+    ``listed`` has the ``hash`` of their keys; ``litter`` gets what an operating system left there.
+    Raises: ClientError. Unavailable.
     """
     for key in source.keys(folder):
         if hash(key) in listed:
             continue
         log = log_name(key)
-        if log is not None and not (key.endswith("/") and _is_empty(source, key)):
+        if log is None or (key.endswith("/") and _is_empty(source, key)):
+            continue
+        if log.minute_s < 0 and is_litter(source, key):
+            litter.append(key)
+        else:
             yield log
 
 

@@ -9,11 +9,11 @@ window may be what is left where digests were deleted.
 import bisect
 import statistics
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from opentrail.clock import iso_seconds
-from opentrail.trails.bucketkeys import LogName, Place
+from opentrail.trails.bucketkeys import LogName, Place, among_digests, stray_place
 from opentrail.trails.verdict import NOTE, Finding, Verdict
 
 MINUTE_S = 60
@@ -21,6 +21,8 @@ END_OF_TIME = 1 << 62
 PATIENCE_WINDOWS = 2
 """A digest is put soon after its window; a file is in doubt only after two windows without one.
 Other trails' files at the same place wait for windows of their own."""
+
+NAMES_SHOWN_MAX = 3
 
 _EARLY, _WAITING, _COVERED = -1, -2, -3
 """Instead of a number of spans: of a time that has not come, too new, in one of them."""
@@ -159,13 +161,24 @@ def undigested_files(
         yield Finding("Place", where, Verdict.UNKNOWN, reason)
 
 
-def _files(count: int) -> str:
-    return f"{count} log file{'s' if count > 1 else ''}"
+def _files(count: int, what: str = "log file") -> str:
+    return f"{count} {what}{'s' if count > 1 else ''}"
 
 
 def misnamed(key: str, bucket: str) -> Finding:
-    """Return what is to be said of an object that lies among log files, and no trail put there."""
+    """Return what is to be said of an object that lies among a trail's, and no trail put there."""
+    if stray_place(key) is None and among_digests(key) is not None:
+        where = f"s3://{bucket}/{key}"
+        return Finding("Digest file", where, Verdict.INVALID, "is not named as digests are")
     return _file(key, bucket, "is not named as log files are")
+
+
+def left_there(litter: Collection[str], bucket: str) -> Iterator[Finding]:
+    """Yield that an operating system's files were left out, if there were any."""
+    if litter:
+        names = ", ".join(sorted({key.rpartition("/")[2] for key in litter})[:NAMES_SHOWN_MAX])
+        reason = f"left out, as an operating system puts it there: {_files(len(litter), 'file')} ({names})"
+        yield Finding(NOTE, f"s3://{bucket}", Verdict.VALID, reason)
 
 
 def closed(key: str, bucket: str) -> Finding:

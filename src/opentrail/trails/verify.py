@@ -27,6 +27,7 @@ from opentrail.trails.uncovered import (
     Span,
     closed,
     joined,
+    left_there,
     misnamed,
     uncovered,
     undigested_files,
@@ -111,12 +112,20 @@ class _Run:
     def findings(self, *, unlisted: bool) -> Iterator[Finding | Check]:
         """Yield all that is found, and the log files to look at. Raises: as ``verify``."""
         yield from map(Check, self._expected.waiting)
+        found, bucket = self._files.found, self._files.examiner.bucket_name
+        if unlisted:
+            yield from (misnamed(key, bucket) for key in found.strays)
+            yield from (closed(key, bucket) for key in found.closed)
+        yield from self._places(unlisted=unlisted)
+        if unlisted:
+            yield from left_there(found.litter, bucket)
+
+    def _places(self, *, unlisted: bool) -> Iterator[Finding | Check]:
+        """Yield what is to be said of the chains and files of all places. Raises: as ``verify``."""
         bucket = self._files.examiner.bucket_name
         places = {chain.place for chain in self._chains if self._asked.takes(chain)}
         if unlisted:
             places |= self._files.found.folders.keys()
-            yield from (misnamed(key, bucket) for key in self._files.found.strays)
-            yield from (closed(key, bucket) for key in self._files.found.closed)
         undigested: list[tuple[Place, Coverage]] = []
         waiting = {hash(entry.s3_object) for entry in self._expected.waiting}
         chains = [name for name in self._chains if unlisted or self._asked.takes(name)]
@@ -225,7 +234,8 @@ class _Run:
         if last_s != END_ANY:
             last_s = max((end for _, end in windows), default=last_s) - MINUTE_S
         for folder in sorted(self._files.found.folders.get(place, ())):
-            for log in log_names(self._files.examiner.source, folder, listed):
+            found, source = self._files.found, self._files.examiner.source
+            for log in log_names(source, folder, listed, found.litter):
                 asked_for = log.is_of(self._asked.start_s, last_s)
                 if asked_for or log.minute_s < 0 or log.minute_s > early_s:
                     yield log
