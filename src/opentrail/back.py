@@ -48,7 +48,7 @@ from opentrail.trails.registry import Registry
 from opentrail.trails.target import TargetRooms
 from opentrail.trails.target_client import Endpoints
 from opentrail.trails.targets import Targets, targets_of
-from opentrail.wire.app import ApiRequest, ApiResponse, CloudTrailApi
+from opentrail.wire.app import ApiRequest, ApiResponse, CloudTrailApi, may_wait
 from opentrail.wire.known_door import KnownDoor
 from opentrail.wire.rooms import Rooms
 from opentrail.wire.s3_door import S3Door, S3Request
@@ -63,6 +63,8 @@ SEARCH_THREADS = 1
 """Searches at once: each computes all the time, and the others wait for a second at most."""
 API_THREADS = 4
 """Calls answered at once; each waits for disk now and then, none computes for long."""
+CHANGE_THREADS = 16
+"""Calls at once that may wait for a bucket, or for each other: more than one client has open."""
 
 WATCH_WAIT_S = 1.0
 """How often tuning jobs and members are looked for: they stay for minutes at least."""
@@ -131,7 +133,8 @@ class Back:
         self._door = S3Door(buckets, hello.account, hello.region)
         self._search_door = SearchDoor(self._history.searcher, hello.token_key, clock)
         self._calls = Answering(API_THREADS, "api")
-        # Of its own, so that a long search holds up no call of CloudTrail's API.
+        # Of their own, so that a silent bucket, or a long search, holds up no call of CloudTrail's API.
+        self._changes = Answering(CHANGE_THREADS, "changes")
         self._searches = Answering(SEARCH_THREADS, "search")
         self._membership = Membership(self._registry, organizations, clock)
         self._cuts = Cuts(self._registry, clock, hello.file_interval_s)
@@ -188,6 +191,7 @@ class Back:
             self._copied.set()
             self._log.close()
             self._calls.close()
+            self._changes.close()
             self._searches.close()
             for thread in threads:
                 thread.join()
@@ -211,7 +215,12 @@ class Back:
             self._log.answered(kind, number, payload)
 
     def _call(self, number: int, payload: bytes) -> None:
-        self._answer(number, lambda: self._api.handle(_request(payload)))
+        request = _request(payload)
+        work = partial(self._answer, number, partial(self._api.handle, request))
+        if may_wait(request):
+            self._changes.give(work)
+        else:
+            work()
 
     def _read(self, number: int, payload: bytes) -> None:
         self._answer(number, lambda: self._door.handle(_s3_request(payload)))

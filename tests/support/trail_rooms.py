@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What trail operations work with, in memory: a log, a state, buckets that refuse when told to."""
 
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -75,6 +76,19 @@ class SmallBucket:
             raise ClientError("NoSuchBucket", "The specified bucket does not exist", 404)
         if what in self.denied:
             raise ClientError("AccessDenied", "Access Denied", 403)
+
+
+@dataclass
+class SilentBucket(SmallBucket):
+    """A bucket that leaves whoever asks without an answer for a while."""
+
+    asked: threading.Event = field(default_factory=threading.Event)
+    answers: threading.Event = field(default_factory=threading.Event)
+
+    def acl_readable(self) -> None:
+        self.asked.set()
+        assert self.answers.wait(timeout=60)
+        super().acl_readable()
 
 
 class SmallBuckets(dict[str, SmallBucket]):

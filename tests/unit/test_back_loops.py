@@ -1,15 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """A room of back that fails in a way it does not know ends the process, and says why."""
 
+import json
 import socket
 import threading
 from contextlib import closing
 
+import msgspec
 import pytest
+from support.trail_rooms import BUCKET, SilentBucket, TrailRooms
+from support.wire_server import SmallHistory, api, request
 
-from opentrail.back import Back
+from opentrail.back import API_THREADS, CHANGE_THREADS, Back
 from opentrail.errors import Corrupt, Unavailable
 from opentrail.eventlog import standing
+from opentrail.eventlog.answering import Answering
 from opentrail.eventlog.link import HEAD_BYTES, Kind, Link, parse_head
 from opentrail.eventlog.standing import run_or_end, stand_still
 from opentrail.state.sqlite import SqliteState
@@ -82,3 +87,34 @@ def test_trails_stand_still_once_the_state_takes_no_more_changes(tmp_path):
         ours.close()
     assert kind is Kind.STILL
     assert said == b"trails stand still: state.db could not be written"
+
+
+def test_changes_that_wait_for_a_silent_bucket_hold_up_nobody_else():
+    """Neither lookups nor the pulse by which front sees that back answers."""
+    rooms = TrailRooms()
+    bucket = rooms.buckets[BUCKET] = SilentBucket(BUCKET)
+    create = json.dumps({"Name": "audit", "S3BucketName": BUCKET}).encode()
+    back = Back.__new__(Back)
+    ours, theirs = socket.socketpair()
+    back._api, back._link = api(SmallHistory(), rooms), Link(ours)
+    back._calls, back._changes = Answering(API_THREADS, "api"), Answering(CHANGE_THREADS, "changes")
+    with ours, theirs:
+        theirs.settimeout(10)
+        for number in range(CHANGE_THREADS + 1):
+            back._take(Kind.CALL, number, msgspec.msgpack.encode(request("CreateTrail", create)))
+        back._take(Kind.CALL, 100, msgspec.msgpack.encode(request("LookupEvents")))
+        back._take(Kind.BEAT, 101, b"")
+        answered = {frame(theirs) for _ in range(2)}
+        assert answered == {(Kind.REPLY, 100), (Kind.BEAT, 101)}
+        bucket.answers.set()
+        assert len({frame(theirs) for _ in range(CHANGE_THREADS + 1)}) == CHANGE_THREADS + 1
+        back._calls.close()
+        back._changes.close()
+
+
+def frame(connection: socket.socket) -> tuple[Kind, int]:
+    """Return kind and number of the next frame."""
+    kind, number, length = parse_head(connection.recv(HEAD_BYTES, socket.MSG_WAITALL))
+    if length:
+        connection.recv(length, socket.MSG_WAITALL)
+    return kind, number

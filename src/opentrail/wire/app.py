@@ -13,7 +13,7 @@ import msgspec
 from opentrail.access.policy import authorize, authorize_somewhere, denies
 from opentrail.access.refusals import access_denied, in_protocol
 from opentrail.errors import ClientError, Corrupt, Unavailable
-from opentrail.wire.operations import ANSWERED, REFUSED
+from opentrail.wire.operations import ANSWERED, REFUSED, WAITING
 from opentrail.wire.rooms import Rooms, Scope
 from opentrail.wire.shapes import OPERATIONS, TARGET_PREFIX
 
@@ -114,6 +114,11 @@ class CloudTrailApi:
 
         scope = Scope(request.account, request.region)
         return ANSWERED[operation](self._rooms, scope, request.body, permit)
+
+
+def may_wait(request: ApiRequest) -> bool:
+    """Return whether the answer may take as long as other servers are silent."""
+    return request.target.rpartition(".")[2] in WAITING
 
 
 def _denied(request: ApiRequest, action: str, resource: str) -> ClientError:

@@ -152,6 +152,25 @@ ANSWERED: Final[Mapping[str, Handler]] = {
 """Operation of ``cloudtrail`` -> what answers it. Those on a trail: Service Authorization Reference,
 "Actions defined by AWS CloudTrail"."""
 
+WAITING: Final = frozenset(
+    {
+        "AddTags",
+        "CreateTrail",
+        "DeleteTrail",
+        "DeregisterOrganizationDelegatedAdmin",
+        "ListTags",  # asks an organization, as the changes of its trails do
+        "PutEventConfiguration",
+        "PutEventSelectors",
+        "PutInsightSelectors",
+        "RegisterOrganizationDelegatedAdmin",
+        "RemoveTags",
+        "StartLogging",
+        "StopLogging",
+        "UpdateTrail",
+    }
+)
+"""Those of them that may wait long: for a bucket, a target, an organization's API, or each other."""
+
 
 def _refusal(operation: str) -> Refusal:
     return Refusal(
