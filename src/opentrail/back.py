@@ -25,6 +25,7 @@ from opentrail.errors import Corrupt, Unavailable, UsageError
 from opentrail.eventlog.answering import Answering
 from opentrail.eventlog.link import Hello, Kind, Link, LinkedLog
 from opentrail.eventlog.standing import run_or_end, stand_still
+from opentrail.eventlog.training import Trainer
 from opentrail.history.alone import hold
 from opentrail.history.index import History
 from opentrail.memory import settle, share_heaps
@@ -142,6 +143,9 @@ class Back:
         self._tuning = TuningWatcher(
             self._log, self._history, self._state, jobs, clock, hello.tuning_poll_interval_s
         )
+        self._watched = {"tuning jobs": self._tuning.step, "members": self._membership.step}
+        if hello.train_dictionary:
+            self._watched["dictionaries"] = Trainer(data, clock).step
         self._open_delivery(hello, buckets, keys, targets, clock)
 
     def _open_delivery(
@@ -175,8 +179,7 @@ class Back:
                 ("history", self._index),
                 ("trails", self._deliver),
                 ("targets", self._copy),
-                ("tuning", partial(self._watch, "tuning jobs", self._tuning.step)),
-                ("members", partial(self._watch, "members", self._membership.step)),
+                *((what, partial(self._watch, what, step)) for what, step in self._watched.items()),
             )
         ]
         for thread in threads:
@@ -329,7 +332,7 @@ class Back:
         self._link.send(Kind.GAUGES, 0, _encode(found))
 
     def _watch(self, what: str, step: Callable[[], bool]) -> None:
-        """Own a loop that asks an upstream: all there is to see, then wait a little.
+        """Own a loop that looks after something: all there is to do, then wait a little.
 
         Each has a thread of its own: an upstream that is silent holds up nobody else.
         """
@@ -339,9 +342,9 @@ class Back:
                     pass
             except Unavailable as error:
                 if not self._stopping.is_set():
-                    _log.error("%s are not watched: %s", what, error)
+                    _log.error("%s are not looked after: %s", what, error)
             except Corrupt as error:
-                self._stand_still(f"{what} are watched no more", error)
+                self._stand_still(f"{what} are looked after no more", error)
                 return
             self._stopping.wait(WATCH_WAIT_S)
 

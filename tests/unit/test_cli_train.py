@@ -10,7 +10,6 @@ from support.log_files import HandClock
 from support.seeded_ids import SeededIds
 from support.server import run
 
-from opentrail.cli.train import SAMPLES_MIN
 from opentrail.eventlog import dictionary
 from opentrail.eventlog.base import Draft, Origin
 from opentrail.eventlog.blob import DICTIONARY_PATH
@@ -18,6 +17,7 @@ from opentrail.eventlog.options import LogOptions
 from opentrail.eventlog.reader import SegmentReader
 from opentrail.eventlog.segment import list_firsts
 from opentrail.eventlog.segments import Segments
+from opentrail.eventlog.training import SAMPLES_MIN
 
 
 def own_record(number: int):
@@ -56,7 +56,7 @@ def test_a_dictionary_of_ones_own_is_measured_kept_and_used(written):
     assert names == ["dictionary", "none", "OpenTrail's own", "trained now"]
     sizes = [float(line[18:33]) for line in lines[2:-1]]
     assert sizes[2] < 0.5 * sizes[1] < 0.5 * sizes[0]
-    assert lines[-1].startswith("kept for new segments, from the server's next start on: it saves ")
+    assert lines[-1].startswith("kept for new segments, a running server's too: it saves ")
 
     append(written, 1)
     append(written, 2)

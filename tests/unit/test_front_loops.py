@@ -16,6 +16,9 @@ from support.seeded_ids import SeededIds
 from opentrail import config
 from opentrail.capture.channel import NoAnswer
 from opentrail.errors import Unavailable
+from opentrail.eventlog import dictionary
+from opentrail.eventlog.base import Draft, Origin
+from opentrail.eventlog.segment import list_firsts
 from opentrail.front.backend import RESTART_DELAYS_S, Backend
 from opentrail.front.commit import GroupCommit
 from opentrail.front.process import Front
@@ -42,6 +45,24 @@ def test_retention_that_fails_is_tried_again(tmp_path, caplog: pytest.LogCapture
         asyncio.run(turn())
     front.close()
     assert "ENOSPC; it is tried again in" in caplog.text
+
+
+def test_a_dictionary_that_back_made_is_taken_up(tmp_path):
+    settings = config.load(None, {}, {"data": str(tmp_path / "data")})
+    front = Front(settings, "127.0.0.1:0", HandClock(), SeededIds())
+    front.log.append([Draft(Origin.CAPTURE, b"before")])
+    dictionary.store(tmp_path / "data" / "log", b"of our own records" * 20)
+
+    async def turn() -> None:
+        commit = GroupCommit(front.log)
+        await front.expire_once(commit, 0)
+        await commit.append_one(Draft(Origin.CAPTURE, b"after"))
+        commit.close()
+
+    asyncio.run(turn())
+    assert len(list_firsts(tmp_path / "data" / "log")) == 2
+    assert [entry.data for entry in front.log.entries(0)] == [b"before", b"after"]
+    front.close()
 
 
 def no_principal(_call: object, _credential: object) -> Principal:

@@ -16,12 +16,13 @@ from opentrail.cli.audit import Audit
 from opentrail.cli.colour import coloured
 from opentrail.cli.exits import EXIT_CORRUPT, EXIT_NO
 from opentrail.cli.options import Command, settings_of, settings_options
-from opentrail.cli.train import as_table, train
+from opentrail.cli.train import as_table
 from opentrail.clock import SystemClock
 from opentrail.config import Settings
 from opentrail.errors import UsageError
 from opentrail.eventlog.lock import DataLock
 from opentrail.eventlog.reader import SegmentReader
+from opentrail.eventlog.training import train
 from opentrail.history.index import History
 
 

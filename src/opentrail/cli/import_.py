@@ -35,6 +35,7 @@ from opentrail.durable import OS_FILES, make_dir
 from opentrail.errors import Unavailable, UsageError
 from opentrail.event.safe import safe
 from opentrail.eventlog.segments import Segments
+from opentrail.eventlog.training import UNATTENDED_SAMPLES_MAX, train
 from opentrail.history.alone import hold
 from opentrail.history.index import History
 from opentrail.imports.importer import Importer, Quarantined
@@ -192,12 +193,21 @@ def _into_log(data: Path, files: list[_File], wanted: Wanted, _: str, summary: S
             history = History.open(data / "history", log, clock, WINDOW_S)
             while history.step():
                 pass
-            with LogSink(log, history) as sink, _Bar(files) as bar:
+            with LogSink(log, history, partial(_train, data, log)) as sink, _Bar(files) as bar:
                 importer = partial(Importer, sink, state, wanted, place=f"import/{log.log_id}")
                 import_all(files, importer, quarantine.add, partial(bar.told, summary), summary)
             while history.step():
                 pass
             _whole(state, log)
+
+
+def _train(data: Path, log: Segments) -> None:
+    """Have what is still to come compressed by what the newest records have in common.
+
+    Raises: Unavailable. Corrupt.
+    """
+    train(data, UNATTENDED_SAMPLES_MAX)
+    log.renew()
 
 
 def _whole(state: State, log: Segments) -> None:

@@ -162,6 +162,9 @@ class Log(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
     """Of log and index together; beyond it the oldest records go, however young. 0: any size."""
     disk_reserve_bytes: Annotated[int, msgspec.Meta(ge=0)] = 256 * 1024 * 1024
     """Below this much free space the log refuses, before the disk is full."""
+    train_dictionary: bool = True
+    """Compress by what the log's own records have in common: half the bytes. The dictionary, and each segment with
+    it, has pieces of records of the two days before it was made."""
 
 
 class History(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

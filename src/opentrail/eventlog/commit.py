@@ -6,10 +6,12 @@ The first to come leads and writes for all; the others sleep until it has.
 
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from opentrail.errors import Unavailable
+from opentrail.eventlog.base import Draft
+from opentrail.eventlog.blob import BlobCodec
 from opentrail.eventlog.frame import FRAMES_BYTES_MAX, RECORDS_MAX
 
 
@@ -17,15 +19,31 @@ from opentrail.eventlog.frame import FRAMES_BYTES_MAX, RECORDS_MAX
 class Pending:
     """An append that waits for its commit."""
 
-    blobs: list[tuple[int, bytes]]
-    """Origin and compressed record."""
+    drafts: Sequence[Draft]
     size: int
     """Uncompressed bytes."""
+    codec: BlobCodec
+    blobs: list[bytes]
+    """The records, compressed by ``codec``."""
     positions: list[int] = field(default_factory=list)
     error: Unavailable | None = None
     done: bool = False
     wake: "threading.Lock | None" = None
     """Held while a follower sleeps; released when it is done or is to lead."""
+
+    def compressed_by(self, codec: BlobCodec) -> Iterator[tuple[int, bytes]]:
+        """Return origin and bytes of each record, compressed anew if another codec did it before."""
+        if self.codec is not codec:
+            self.codec, self.blobs = codec, codec.compress([draft.data for draft in self.drafts])
+        return zip([draft.origin for draft in self.drafts], self.blobs, strict=True)
+
+
+def hand_out(positions: Sequence[int], group: Sequence[Pending]) -> None:
+    """Give each of ``group`` the positions of its records: they were written one after another."""
+    at = 0
+    for pending in group:
+        pending.positions = list(positions[at : at + len(pending.blobs)])
+        at += len(pending.blobs)
 
 
 class GroupCommit:

@@ -55,8 +55,12 @@ class LastSegment:
         self.path = segment_path(self._dir, header.first)
         self._fd = self._files.open(self.path)
         self._header = header
-        # All records of a process are compressed with one dictionary, before they are queued.
+        # Records are compressed before they are written, for whatever segment it will be.
         self._must_roll = header.dictionary != dictionary
+
+    def end(self) -> None:
+        """Let the next frame begin another segment."""
+        self._must_roll = True
 
     def is_full(self, end: int, size: int, now_ms: int) -> bool:
         """Whether ``size`` more bytes at ``end`` go to a new segment."""

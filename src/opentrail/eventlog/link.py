@@ -79,6 +79,8 @@ class Hello(msgspec.Struct, frozen=True):
 
     data: str
     """The data directory."""
+    train_dictionary: bool
+    """Whether new segments are to be compressed by what the log's own records have in common."""
     account: str
     region: str
     regions: tuple[str, ...]

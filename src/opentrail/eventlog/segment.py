@@ -4,6 +4,7 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from weakref import WeakValueDictionary
 
 from opentrail.durable import TEMPORARY_SUFFIX, Files, publish
 from opentrail.errors import Corrupt
@@ -65,10 +66,10 @@ def _must(condition: object, message: str) -> None:
 
 
 class CodecCache:
-    """One codec for each dictionary: most segments of a log share one."""
+    """One codec for each dictionary of the segments that are open: neighbours share one."""
 
     def __init__(self) -> None:
-        self._codecs: dict[bytes, BlobCodec] = {}
+        self._codecs: WeakValueDictionary[bytes, BlobCodec] = WeakValueDictionary()
 
     def get(self, dictionary: bytes) -> BlobCodec:
         """Return the codec of ``dictionary``."""

@@ -12,10 +12,9 @@ from opentrail.clock import Clock, Ids, uuid4_text
 from opentrail.durable import OS_FILES, Files, is_there, make_dir
 from opentrail.errors import Corrupt, Unavailable, UsageError
 from opentrail.eventlog.base import Draft, Entry, Mark, MarkKind
-from opentrail.eventlog.blob import BlobCodec
-from opentrail.eventlog.commit import GroupCommit, Pending
+from opentrail.eventlog.commit import GroupCommit, Pending, hand_out
 from opentrail.eventlog.counts import RecordCounts
-from opentrail.eventlog.dictionary import of_new_segments
+from opentrail.eventlog.dictionary import NewSegments
 from opentrail.eventlog.frame import build_frame, build_marks, check_marks, checked_size
 from opentrail.eventlog.last import LastSegment, Written
 from opentrail.eventlog.lock import DataLock
@@ -44,8 +43,7 @@ class Segments:
         self._files = files
         self._room = DiskRoom(self._dir, options.disk_reserve_bytes, clock, files)
         self._lock = lock
-        self._dictionary = of_new_segments(self._dir, options)
-        self._codec = BlobCodec(self._dictionary)
+        self._new = NewSegments(self._dir, options)
         self._commits = GroupCommit(self._write)
         self._refusal = ""
         self.damage: Corrupt | None = None
@@ -89,8 +87,7 @@ class Segments:
         2. recover what is there
         3. make the first segment      (a crash before it: step 1 finds its work done)
         """
-        published = self._dir / NAME
-        if not is_there(published) and not list_firsts(self._dir):
+        if not is_there(self._dir / NAME) and not list_firsts(self._dir):
             create_published(self._dir, uuid.UUID(uuid4_text(ids)).bytes, self._files)
         self._published = Published(self._dir, write=True)
         self._reader = SegmentReader(self._dir)
@@ -111,7 +108,7 @@ class Segments:
         else:
             self._end = tail.end
             self._append_ms = tail.append_ms
-            self._last.go_on(tail.header, self._dictionary)
+            self._last.go_on(tail.header, self._new.dictionary)
 
     @property
     def log_id(self) -> str:
@@ -159,7 +156,7 @@ class Segments:
         """See ``EventLog``. Raises also: ValueError, as ``checked_size``."""
         if not drafts:
             return []
-        pending = Pending(*self._compressed(drafts))
+        pending = self._compressed(drafts)
         self._commits.settle(pending)
         if pending.error is not None:
             raise Unavailable(pending.error.message, pending.error.hint)
@@ -190,8 +187,7 @@ class Segments:
         For an event loop that cannot wait for the disk: these three are ``append`` in parts. Until
         ``finish`` no other append goes on. Raises: as ``append``.
         """
-        blobs, _ = self._compressed(drafts)
-        return self._begin(partial(self._put, blobs))
+        return self._begin(partial(self._put, [self._compressed(drafts)]))
 
     def begin_marks(self, marks: Sequence[tuple[MarkKind, bytes]]) -> Written:
         """Write the first of ``marks``, of which there is one; as ``begin`` otherwise.
@@ -244,12 +240,11 @@ class Segments:
             raise unavailable
         return written.positions
 
-    def _compressed(self, drafts: Sequence[Draft]) -> tuple[list[tuple[int, bytes]], int]:
+    def _compressed(self, drafts: Sequence[Draft]) -> Pending:
         records = [draft.data for draft in drafts]
         size = checked_size(records)
         self._check_writable()
-        blobs = self._codec.compress(records)
-        return list(zip([draft.origin for draft in drafts], blobs, strict=True)), size
+        return Pending(drafts, size, codec := self._new.codec, codec.compress(records))
 
     def _write(self, group: list[Pending]) -> Unavailable | None:
         """Write ``group`` and return what went wrong; if even that is not known, refuse."""
@@ -272,7 +267,7 @@ class Segments:
         A crash before 3 returned: the frame was not acknowledged; the next start keeps it whole
         or cuts it off. After 3: it is kept.
         """
-        written = self._put([blob for pending in group for blob in pending.blobs])
+        written = self._put(group)
         if isinstance(written, Unavailable):
             return written
         try:
@@ -280,15 +275,13 @@ class Segments:
         except OSError as error:
             return self._settle(written, error)
         unavailable = self._settle(written, None)
-        at = 0
-        for pending in group:
-            pending.positions = written.positions[at : at + len(pending.blobs)]
-            at += len(pending.blobs)
+        hand_out(written.positions, group)
         return unavailable
 
-    def _put(self, blobs: list[tuple[int, bytes]]) -> Written | Unavailable:
+    def _put(self, group: Sequence[Pending]) -> Written | Unavailable:
         """Do steps 1 and 2 of ``_try_write``."""
         append_ms = max(self._append_ms, self._clock.now_ms())
+        blobs = [blob for pending in group for blob in pending.compressed_by(self._new.codec)]
         frame, positions = build_frame(self._end, append_ms, blobs)
         end, records = self._end + len(frame), len(positions)
         return self._put_first(frame, Written(positions, end, append_ms, records=records))
@@ -328,7 +321,7 @@ class Segments:
         """Begin a new segment at the end of the log. Raises: OSError."""
         created_ms = max(self._append_ms, self._clock.now_ms())
         sealed_first = self._last.first
-        self._last.roll(self._end, self._append_ms, created_ms, self._dictionary)
+        self._last.roll(self._end, self._append_ms, created_ms, self._new.dictionary)
         if sealed_first < self._end:
             self._counts.seal(sealed_first)
 
@@ -371,6 +364,17 @@ class Segments:
             first = segments[gone - 1].next_first
             delete(self._dir, first, self._published, self._counts, self._files)
         return gone
+
+    def renew(self) -> bool:
+        """Compress with the dictionary that is there now; return whether it is another one.
+
+        The next frame begins another segment then. Raises: Unavailable: the one of before holds.
+        """
+        with self._commits.exclusive:
+            # One that is empty would have to be replaced, and a reader may have it open.
+            if renewed := self._last.first < self._end and self._new.renew():
+                self._last.end()
+            return renewed
 
     def counts(self, first: int) -> tuple[int, int]:
         """Return how many records were ever appended, and how many retention deleted at ``first``.

@@ -48,6 +48,7 @@ def hello_of(settings: Settings, token_key: bytes) -> Hello:
     key = read_credentials(credentials_file(settings), settings.account)
     return Hello(
         data=str(settings.data_dir),
+        train_dictionary=settings.log.train_dictionary,
         account=settings.account,
         region=settings.region,
         regions=(settings.region, *settings.regions),

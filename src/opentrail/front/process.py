@@ -283,7 +283,7 @@ class Front:
         started(Started(host, port, self.recovered, self.refusing(), wrong))
 
     async def _expire(self, commit: GroupCommit, backend: Backend) -> None:
-        """Own the loop of retention: old segments go once history has read them."""
+        """Own the loop of the log's upkeep: old segments go, a new dictionary is taken up."""
         while True:
             await asyncio.sleep(EXPIRE_INTERVAL_S)
             await self.expire_once(commit, min(backend.indexed_to, backend.needed_from))
@@ -291,12 +291,13 @@ class Front:
     async def expire_once(self, commit: GroupCommit, floor_position: int) -> None:
         """Delete the segments that are past their retention, as far as history has read them.
 
-        What cannot be deleted now is tried again: a full disk needs this most.
+        Then use the dictionary that there is now. What cannot be done is tried again: a full disk needs this most.
         """
         before_ms = self._clock.now_ms() - int(self._settings.log.retention_days * DAY_MS)
         expire = partial(self.log.expire, before_ms, floor_position)
         try:
             await commit.run(partial(expire, log_bytes_max(self._settings)))
+            await commit.run(self.log.renew)
         except Unavailable as error:
             _log.error("%s; it is tried again in %s s", error, EXPIRE_INTERVAL_S)
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Records into a log that this process has for itself, and into its index."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Self
 
@@ -10,16 +10,26 @@ from opentrail.history.index import History
 from opentrail.history.terms import Batch
 from opentrail.imports.importer import Outcome
 
+TRAIN_RECORDS = 20_000
+"""A dictionary made of so many takes a tenth of a second, and saves 2 us for each one to come."""
 NO_EVENT = "not a CloudTrail event: no readable eventTime"
 
 
 class LogSink:
     """An ``importer.Sink``. Compressing and writing go on in a thread of their own."""
 
-    def __init__(self, log: EventLog, history: History) -> None:
-        """``history`` is the index of ``log``; nobody else may append meanwhile."""
+    def __init__(
+        self, log: EventLog, history: History, train: Callable[[], object] | None = None
+    ) -> None:
+        """``history`` is the index of ``log``; nobody else may append meanwhile.
+
+        ``train`` is called once, when so many records were taken in that those to come had better
+        be compressed by what they have in common; None: never.
+        """
         self._log = log
         self._history = history
+        self._train = train
+        self._appended = 0
         self._records: list[bytes] = []
         self._rows = Batch()
         self._refused: dict[int, str] = {}
@@ -69,7 +79,12 @@ class LogSink:
         if self._begun is not None:
             rows, appending = self._begun
             self._begun = None
-            self._history.adopt(rows, appending.result(), self._log.durable_end())
+            positions = appending.result()
+            self._history.adopt(rows, positions, self._log.durable_end())
+            self._appended += len(positions)
+            if self._train is not None and self._appended >= TRAIN_RECORDS:
+                self._train()
+                self._train = None
         return self._outcome
 
 
