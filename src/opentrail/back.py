@@ -24,7 +24,7 @@ from opentrail.clock import Clock, SystemClock, SystemIds
 from opentrail.errors import Corrupt, Unavailable, UsageError
 from opentrail.eventlog.answering import Answering
 from opentrail.eventlog.link import Hello, Kind, Link, LinkedLog
-from opentrail.eventlog.standing import run_or_end, stand_still
+from opentrail.eventlog.standing import cannot_start, run_or_end, stand_still
 from opentrail.eventlog.training import Trainer
 from opentrail.history.alone import hold
 from opentrail.history.index import History
@@ -99,8 +99,7 @@ class Back:
     def __init__(self, link: Link, hello: Hello) -> None:
         """Open the rooms. Raises: Unavailable: front is gone."""
         self._link = link
-        data = Path(hello.data)
-        clock = SystemClock()
+        data, clock = Path(hello.data), SystemClock()
         self._alone = hold(data / "history")
         self._log = LinkedLog(data / "log", link.send)
         self._history = History.open(
@@ -369,10 +368,8 @@ class Back:
 
 def _buckets(hello: Hello, clock: Clock) -> BucketTable:
     """Return the buckets by name. Raises: UsageError: a setting that cannot be meant."""
-    upstream = None
-    if hello.s3_endpoint:
-        key_id, secret = hello.s3_key
-        upstream = Upstream(hello.s3_endpoint, access_key_id=key_id, secret_access_key=secret)
+    there = hello.s3_endpoint
+    upstream = Upstream(there, "", *hello.s3_key) if there else None
     settings = msgspec.convert(hello.buckets, dict[str, BucketSetting])
     return BucketTable(settings, Path(hello.data) / "buckets", clock, hello.region, upstream)
 
@@ -390,7 +387,7 @@ def main() -> int:
             try:
                 back = Back(link, msgspec.msgpack.decode(payload, type=Hello))
             except (Corrupt, Unavailable, UsageError) as error:
-                _log.critical("CloudTrail's own API and trails cannot start: %s", error)
+                cannot_start(error, link.send)
                 return 1
             settle()
             back.run()

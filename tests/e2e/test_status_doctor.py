@@ -13,12 +13,15 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from botocore.exceptions import ClientError
 from support import upstreams
+from support.aws_clients import Key, client
 from support.certificates import Authority
 from support.data_directories import data_directory, record
 from support.server import OpenTrail, run, wait_until
 
 from opentrail.front.pulse import SILENT_S_MAX
+from opentrail.sandbox.moto import start_moto
 from opentrail.state.base import Change
 from opentrail.state.sqlite import SqliteState
 from opentrail.trails.deliver import CURSOR_PREFIX
@@ -279,3 +282,57 @@ def test_a_delivery_that_stands_still_is_told_and_goes_on_once_it_can(tmp_path):
         server.kill_back()  # as it does itself after some minutes
         wait_until(lambda: server.health()["back"]["up"])
         wait_until(lambda: server.health()["status"] == "ok")
+
+
+def test_a_back_process_that_cannot_start_says_why_until_it_can(tmp_path):
+    with OpenTrail(tmp_path / "data") as server:
+        at = ("--data", "data", "--listen", server.endpoint.removeprefix("http://"))
+        server.wait_indexed()
+        key = tmp_path / "data" / "keys" / "digest-0001-1-2.pem"
+        key.write_text("no key")
+        server.kill_back()
+        wait_until(lambda: server.health()["back"]["stands_still"])
+        assert server.health()["status"] == "degraded"
+        (told,) = facts(*at, home=tmp_path, code=1)["back"]
+        assert "cannot start: " in told
+        assert f"{key.name}: not a private key" in told
+        assert key.name in checks(*at, home=tmp_path, code=1)["server"][1]
+        with pytest.raises(ClientError, match="health says why"):
+            server.client("cloudtrail").describe_trails()
+        key.unlink()
+        wait_until(lambda: server.health()["status"] == "ok")
+        assert server.health()["back"]["stands_still"] == []
+
+
+def test_a_bucket_whose_profile_is_not_there_holds_up_its_own_trail_only(tmp_path):
+    """The profile may come while the server runs."""
+    config = "[delivery]\nfile_interval_s = 0.2\n"
+    bucket = "[buckets.trail-logs]\nendpoint = '{}'\ncredentials_profile = 'late'\n"
+    credentials = tmp_path / ".aws" / "credentials"
+    credentials.parent.mkdir()
+    profile = "[late]\naws_access_key_id = AKIALATE\naws_secret_access_key = x\n"
+    with start_moto() as moto:
+        client("s3", moto.url, Key("AKIALATE", "x")).create_bucket(Bucket="trail-logs")
+        credentials.write_text(profile)
+        config += bucket.format(moto.url)
+        with OpenTrail(tmp_path / "data", config=config) as server:
+            cloudtrail = server.client("cloudtrail")
+            for name, bucket in (("late", "trail-logs"), ("here", "a-directory")):
+                cloudtrail.create_trail(Name=name, S3BucketName=bucket)
+                cloudtrail.start_logging(Name=name)
+
+            def status(name):
+                return cloudtrail.get_trail_status(Name=name)
+
+            wait_until(lambda: all("LatestDeliveryTime" in status(x) for x in ("late", "here")))
+            server.stop()
+            credentials.write_text("")
+            server.start()
+            server.wait_indexed()
+            begun = status("here")["LatestDeliveryTime"]
+            wait_until(lambda: status("here")["LatestDeliveryTime"] > begun)
+            wait_until(lambda: "LatestDeliveryError" in status("late"))
+            assert "buckets.trail-logs.credentials_profile" in server.errors()
+            assert "(late) could not be found" in server.errors()
+            credentials.write_text(profile)
+            wait_until(lambda: "LatestDeliveryError" not in status("late"), seconds_max=30)

@@ -2,15 +2,19 @@
 """A key that is rotated while the server runs is read again from the AWS shared files."""
 
 import threading
+from functools import partial
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
+from botocore.exceptions import ClientError as DriverError
 from support.open_buckets import SettableClock
 
-from opentrail.errors import ClientError
+from opentrail.errors import ClientError, Unavailable
 from opentrail.objects.base import Put
 from opentrail.objects.setting import BucketSetting
 from opentrail.objects.table import BucketTable
+from opentrail.trails.digest_setting import DigestSetting
+from opentrail.trails.kmskeys import RenewedKms, kms_client
 from opentrail.trails.target_client import Clients, Endpoints, Service
 from opentrail.trails.target_setting import TargetSetting
 
@@ -55,13 +59,20 @@ def url():
         thread.join()
 
 
-def test_a_rotated_key_is_read_again(tmp_path, monkeypatch, url):
+@pytest.fixture
+def write(tmp_path, monkeypatch):
+    """Return what writes the shared file's one profile."""
     file = tmp_path / "credentials"
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(file))
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
 
     def write(key_id):
         file.write_text(f"[trails]\naws_access_key_id={key_id}\naws_secret_access_key=x\n")
 
+    return write
+
+
+def test_a_rotated_key_is_read_again(tmp_path, url, write):
     write(OLD)
     there = BucketSetting(endpoint=url, credentials_profile="trails")
     clock = SettableClock()
@@ -75,3 +86,20 @@ def test_a_rotated_key_is_read_again(tmp_path, monkeypatch, url):
     write(NEW)
     bucket.put("k", b"data", Put())
     clients.call(Service("kms", "us-east-1"), "list_keys")
+
+
+def test_the_key_that_asks_for_signatures_is_read_again(url, write):
+    """Its profile may come while the server runs, too."""
+    setting = DigestSetting(
+        key="kms:alias/a", endpoint=url, region="us-east-1", credentials_profile="trails"
+    )
+    kms = RenewedKms(partial(kms_client, setting))
+    with pytest.raises(Unavailable, match="trails"):
+        kms.get_public_key(KeyId="a")
+    write(OLD)
+    with pytest.raises(DriverError, match="UnrecognizedClient"):
+        kms.get_public_key(KeyId="a")
+    write(NEW)
+    assert kms.get_public_key(KeyId="a")
+    write(OLD)
+    assert kms.get_public_key(KeyId="a"), "a key that is taken is kept"

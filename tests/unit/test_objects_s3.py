@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from botocore import exceptions as driver
+from msgspec.structs import replace
 from support.aws_clients import without_aws
 from support.open_buckets import SettableClock
 
@@ -25,7 +26,7 @@ from opentrail.objects.localdir import LocalDir
 from opentrail.objects.names import OBJECT_BYTES_MAX
 from opentrail.objects.s3 import DRIVER_ERRORS, S3Bucket, mapped
 from opentrail.objects.setting import BucketSetting, Upstream
-from opentrail.objects.table import BucketTable
+from opentrail.objects.table import BucketTable, check_profile
 
 DRIVER_CLASSES = [
     found
@@ -305,11 +306,16 @@ def test_a_setting_that_cannot_be_meant(tmp_path, setting, said):
 
 
 @pytest.mark.usefixtures("alone")
-def test_a_profile_that_does_not_exist(tmp_path):
+def test_a_profile_that_does_not_exist_is_its_buckets_trouble_alone(tmp_path):
+    other = BucketSetting(endpoint="http://127.0.0.1:9", region="us-west-2")
+    profiled = replace(other, credentials_profile="nobody")
+    buckets = table(tmp_path, Upstream("", "nobody"), abc=profiled, other=other)
+    for name in ("abc", "at-the-upstream"):
+        with pytest.raises(Unavailable, match="nobody"):
+            buckets.find(name)
+    assert isinstance(buckets.find("other"), S3Bucket)
     with pytest.raises(UsageError, match="nobody"):
-        table(tmp_path, abc=BucketSetting(credentials_profile="nobody"))
-    with pytest.raises(UsageError, match="nobody"):
-        table(tmp_path, Upstream("", "nobody"))
+        check_profile("nobody")
 
 
 @pytest.mark.usefixtures("alone")

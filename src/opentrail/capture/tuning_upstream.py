@@ -15,7 +15,6 @@ from opentrail.capture.tuning_jobs import Child, Family
 from opentrail.errors import ClientError, Unavailable
 from opentrail.objects.driver import KEY_REFUSED, ClientSpec, make_client
 from opentrail.objects.s3 import CALL_ERRORS, mapped
-from opentrail.objects.table import check_profile
 
 PAGE_CHILDREN = 100
 """As many as SageMaker lists at once."""
@@ -55,12 +54,7 @@ class SageMaker:
     """``capture.tuning_jobs.TuningJobs``. For one thread."""
 
     def __init__(self, endpoint: str, profiles: Mapping[str, str]) -> None:
-        """``profiles``: AWS profiles by account; "" is the one of every other account.
-
-        Raises: UsageError: a profile is not there.
-        """
-        for profile in profiles.values():
-            check_profile(profile)
+        """``profiles``: AWS profiles by account; "" is the one of every other account."""
         self._endpoint = endpoint
         self._profiles = profiles
         self._clients: dict[tuple[str, str], _Client] = {}

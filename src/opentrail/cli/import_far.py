@@ -10,12 +10,13 @@ from opentrail.config import REGION_DEFAULT
 from opentrail.imports.sink_server import Server, ServerSink
 from opentrail.objects.base import Bucket
 from opentrail.objects.setting import Upstream
-from opentrail.objects.table import BucketTable
+from opentrail.objects.table import BucketTable, check_profile
 from opentrail.sdk.signing import Credentials
 
 
 def bucket(name: str, endpoint: str, profile: str) -> Bucket:
-    """Return the S3 bucket ``name``. Raises: ClientError."""
+    """Return the S3 bucket ``name``. Raises: UsageError: there is no such profile. ClientError."""
+    check_profile(profile)
     upstream = Upstream(endpoint, profile)
     return BucketTable({}, Path(), SystemClock(), REGION_DEFAULT, upstream).find(name)
 

@@ -21,6 +21,7 @@ from opentrail.cli.options import (
     upstream_flags,
     upstream_option,
 )
+from opentrail.cli.profiles import missing
 from opentrail.clock import iso_seconds
 from opentrail.config import REGION_DEFAULT, Settings, is_loopback
 from opentrail.front.buckets import endpoint_of
@@ -158,7 +159,7 @@ def _warnings(settings: Settings, started: Started) -> list[str]:
             "training jobs that tuning jobs start and stop are not recorded: name an AWS profile"
             " that may list them, tuning.credentials_profile"
         )
-    return [*warnings, *_of_no_service(settings.upstream)]
+    return [*warnings, *_of_no_service(settings.upstream), *missing(settings)]
 
 
 def _of_no_service(upstreams: Iterable[str]) -> Iterator[str]:

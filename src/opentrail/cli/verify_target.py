@@ -18,7 +18,7 @@ from opentrail.objects.readdir import ReadDir
 from opentrail.objects.s3ask import Where
 from opentrail.objects.s3get import S3Get
 from opentrail.objects.setting import Upstream
-from opentrail.objects.table import BucketTable
+from opentrail.objects.table import BucketTable, check_profile
 from opentrail.trails.bucketkeys import digest_name
 from opentrail.trails.chain import Link
 from opentrail.trails.digestfile import HASH_ALGORITHM, LogFileEntry
@@ -251,6 +251,7 @@ def buckets_of(place: Place, name: str) -> BucketTable:
     settings = place.settings
     folder = settings.data_dir / "buckets"
     if place.is_elsewhere:
+        check_profile(place.profile)
         upstream = Upstream(place.endpoint, place.profile)
         return BucketTable({}, folder, place.clock, settings.region, upstream)
     found = settings.upstream.get("s3") or settings.upstream.get("default")

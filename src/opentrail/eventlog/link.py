@@ -68,7 +68,8 @@ class Kind(IntEnum):
     BEAT = 16
     """front -> back, and back as the answer: whether calls are answered."""
     STILL = 17
-    """back -> front: part of it goes no further; the payload says which, and why."""
+    """back -> front: part of it goes no further; the payload says which, and why. With a number, none
+    of it does: it could not start."""
 
 
 _KINDS = {int(kind): kind for kind in Kind}

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What becomes of a room of back that cannot go on: front is told, and later the process begins anew."""
 
+import contextlib
 import logging
 import os
 import threading
@@ -12,6 +13,9 @@ from opentrail.eventlog.link import Kind
 STILL_S = 300.0
 """Then it is looked at again: a disk that failed may work, and what was damaged may have been put back.
 Until then the other rooms have the process; a start takes a second of theirs."""
+
+NOT_STARTED = 1
+"""The number of a STILL frame about all of back, which holds until one has started."""
 
 _log = logging.getLogger("opentrail.back")
 
@@ -51,3 +55,11 @@ def stand_still(
     if not stopping.wait(STILL_S):
         _log.critical("back ends, to look again at what stands still")
         end(1)
+
+
+def cannot_start(why: object, send: Send) -> None:
+    """Have front told why there is nothing yet; it tries again."""
+    text = f"CloudTrail's own API and trails cannot start: {why}"
+    _log.critical(text)
+    with contextlib.suppress(Unavailable):  # front is gone
+        send(Kind.STILL, NOT_STARTED, text.encode())

@@ -25,6 +25,7 @@ from opentrail.eventlog.link import (
     frame,
     parse_head,
 )
+from opentrail.eventlog.standing import NOT_STARTED
 from opentrail.front.pulse import Pulse
 from opentrail.wire.app import ApiRequest, ApiResponse, Principal
 from opentrail.wire.s3_door import S3Request
@@ -93,8 +94,10 @@ class Backend:
         """The log's first position, and the events and other records that are indexed from there."""
         self.needed_from = 0
         self.gauges: list[tuple[str, str, str, float]] = []
-        self.still: list[str] = []
-        """Which of its rooms stand still, and why."""
+        self._still: list[str] = []
+        """Which rooms of this process stand still, and why."""
+        self._not_started: list[str] = []
+        """Why the last process could not start, until one could."""
         self.restarts = -1
         self._asked = False
         self.pulse = Pulse(lambda: self._send(Kind.BEAT, 0))
@@ -160,10 +163,13 @@ class Backend:
         elif kind is Kind.GAUGES:
             self.gauges = _gauges(payload)
         elif kind is Kind.READY:
+            self._not_started = []
             self.ready.set()
             self.pulse.begin()
+        elif kind is Kind.STILL and number == NOT_STARTED:
+            self._not_started = [payload.decode()]
         elif kind is Kind.STILL:
-            self.still.append(payload.decode())
+            self._still.append(payload.decode())
         elif kind is Kind.BEAT:
             self.pulse.heard()
 
@@ -185,6 +191,11 @@ class Backend:
         # Closed, but not yet seen to be: back was killed this moment, and who waits hears of it next.
         if self._writer is not None and not self._writer.is_closing():
             self._writer.write(frame(kind, number, payload))
+
+    @property
+    def still(self) -> list[str]:
+        """Return which of its rooms stand still, or that none has started, and why."""
+        return [*self._not_started, *self._still]
 
     def durable(self) -> None:
         """Tell back soon that the log's durable end has moved."""
@@ -219,6 +230,8 @@ class Backend:
     async def _ask(self, kind: Kind, request: bytes) -> ApiResponse:
         """Return back's reply. Raises: Unreachable: it is not running. NoAnswer: it may have acted."""
         if not self.ready.is_set():
+            if self._not_started:
+                raise Unreachable("CloudTrail's own API cannot start; the server's health says why")
             raise Unreachable("CloudTrail's own API is starting; try again in a moment")
         self._last += 1
         number = self._last
@@ -275,7 +288,7 @@ class Backend:
         """
         self.ready.clear()
         self.pulse.end()
-        self.still = []
+        self._still = []
         if self._writer is not None:
             self._writer.close()
             self._writer = None

@@ -36,12 +36,12 @@ class BucketTable:
     ) -> None:
         """``buckets_dir`` is where buckets that are directories by default are made.
 
+        Whether there are the profiles that settings name is looked at when a bucket is asked for: one
+        that is not there yet, or for a moment, must not hold up other buckets.
         Raises: UsageError: a setting that cannot be meant.
         """
         for name, setting in settings.items():
             check(name, setting)
-            check_profile(setting.credentials_profile)
-        check_profile(upstream.credentials_profile if upstream else "")
         self._settings = settings
         self._dir = buckets_dir
         self._clock = clock
@@ -114,6 +114,6 @@ class BucketTable:
 
 
 def check_profile(profile: str) -> None:
-    """Raise UsageError for a profile that is not there: at start, not when it is first needed."""
+    """Raise UsageError for a profile that is not there: "" needs none."""
     if profile:
         importlib.import_module("opentrail.objects.driver").check_profile(profile)

@@ -9,9 +9,11 @@ another key signs with that from then on, and the public halves of all stay list
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol, cast
 
 import msgspec
+from botocore.exceptions import ClientError as DriverError
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
@@ -22,7 +24,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from opentrail.errors import ClientError, Unavailable
-from opentrail.objects.driver import ClientSpec, make_client
+from opentrail.objects.driver import KEY_REFUSED, ClientSpec, make_client
 from opentrail.objects.s3 import CALL_ERRORS, mapped
 from opentrail.trails.digest_setting import DigestSetting
 from opentrail.trails.keys import KEY_BITS, DigestKeys, PublicKey, Signers, public_key
@@ -108,11 +110,44 @@ class KmsKeys:
         return signer
 
 
+class RenewedKms:
+    """A client that is made when it is needed, and anew once its key was refused: it may be rotated.
+
+    Safe from several threads: two that need one at once make two, and the last is kept.
+    """
+
+    def __init__(self, make: Callable[[], KmsClient]) -> None:
+        self._make = make
+        self._client: KmsClient | None = None
+
+    def get_public_key(self, **arguments: object) -> Answer:
+        """See ``KmsClient``. Raises: Unavailable, too: no client can be made now."""
+        return self._call(self._now().get_public_key, arguments)
+
+    def sign(self, **arguments: object) -> Answer:
+        """See ``KmsClient``. Raises: Unavailable, too: no client can be made now."""
+        return self._call(self._now().sign, arguments)
+
+    def _now(self) -> KmsClient:
+        client = self._client
+        if client is None:
+            client = self._client = self._make()
+        return client
+
+    def _call(self, operation: Callable[..., Answer], arguments: Answer) -> Answer:
+        try:
+            return operation(**arguments)
+        except DriverError as error:
+            if error.response.get("Error", {}).get("Code") in KEY_REFUSED:
+                self._client = None
+            raise
+
+
 def signers_of(setting: DigestSetting, files: DigestKeys) -> Signers:
-    """Return what signs digests: the keys in ``files``, or the setting's. Raises: Unavailable."""
+    """Return what signs digests: the keys in ``files``, or the setting's."""
     if not setting.kms_key_id:
         return files
-    return KmsKeys(files, kms_client(setting), setting.kms_key_id)
+    return KmsKeys(files, RenewedKms(partial(kms_client, setting)), setting.kms_key_id)
 
 
 def load_signer(client: KmsClient, key_id: str, second: int) -> KmsSigner:
