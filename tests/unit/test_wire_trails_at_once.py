@@ -6,8 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from support.aws_clients import client
-from support.trail_calls import create, refused
-from support.trail_rooms import BUCKET, SmallBucket, TrailRooms
+from support.trail_calls import ARN, create, refused
+from support.trail_rooms import BUCKET, SilentBucket, SmallBucket, TrailRooms
 from support.wire_server import ADMIN, SmallHistory, serving
 
 THREADS = 4
@@ -127,3 +127,66 @@ def test_who_would_wait_too_long_is_told_of_the_conflict(trails, rooms, monkeypa
         for call in (trails.update_trail, trails.start_logging, trails.delete_trail):
             assert refused(call, Name="audit")[0] == "ConflictException"
     assert trails.update_trail(Name="audit", S3KeyPrefix="p")["S3KeyPrefix"] == "p"
+
+
+@pytest.fixture
+def silent(rooms):
+    """Return a bucket that does not answer yet."""
+    bucket = rooms.buckets["silent-logs"] = SilentBucket("silent-logs")
+    yield bucket
+    bucket.answers.set()
+
+
+def waiting(call, bucket, **members):
+    """Make ``call`` in a thread; return its future once it waits for the bucket."""
+    pool = ThreadPoolExecutor(1)
+    future = pool.submit(call, **members)
+    pool.shutdown(wait=False)
+    assert bucket.asked.wait(timeout=30)
+    return future
+
+
+def test_a_silent_bucket_holds_up_its_own_trail_only(trails, silent):
+    create(trails)
+    made = waiting(trails.create_trail, silent, Name="waits", S3BucketName="silent-logs")
+    trails.start_logging(Name="audit")
+    trails.add_tags(ResourceId=f"{ARN}audit", TagsList=[{"Key": "k"}])
+    trails.update_trail(Name="audit", S3KeyPrefix="p")
+    create(trails, "other")
+    trails.delete_trail(Name="other")
+    assert not made.done()
+    assert [each["Name"] for each in trails.list_trails()["Trails"]] == ["audit"]
+    silent.answers.set()
+    assert made.result(timeout=30)["Name"] == "waits"
+
+
+def test_what_changes_a_trail_while_its_bucket_is_tried_is_kept(trails, silent):
+    create(trails)
+    moved = waiting(trails.update_trail, silent, Name="audit", S3BucketName="silent-logs")
+    trails.put_event_selectors(TrailName="audit", EventSelectors=[{"ReadWriteType": "ReadOnly"}])
+    trails.update_trail(Name="audit", S3KeyPrefix="p")
+    silent.answers.set()
+    assert moved.result(timeout=30)["S3KeyPrefix"] == "p"
+    trail = trails.get_trail(Name="audit")["Trail"]
+    assert trail["S3BucketName"] == "silent-logs"
+    assert trail["HasCustomEventSelectors"]
+
+
+def test_a_trail_that_goes_while_its_bucket_is_tried_stays_gone(trails, silent):
+    create(trails)
+    moved = waiting(trails.update_trail, silent, Name="audit", S3BucketName="silent-logs")
+    trails.delete_trail(Name="audit")
+    silent.answers.set()
+    with pytest.raises(trails.exceptions.TrailNotFoundException):
+        moved.result(timeout=30)
+    assert trails.list_trails()["Trails"] == []
+
+
+def test_a_name_that_is_taken_while_a_bucket_is_tried_is_taken(trails, rooms, silent):
+    rooms.trails_max = 1
+    made = waiting(trails.create_trail, silent, Name="audit", S3BucketName="silent-logs")
+    create(trails)
+    silent.answers.set()
+    with pytest.raises(trails.exceptions.TrailAlreadyExistsException):
+        made.result(timeout=30)
+    assert trails.get_trail(Name="audit")["Trail"]["S3BucketName"] == BUCKET

@@ -2,9 +2,10 @@
 """CreateTrail, UpdateTrail, DeleteTrail, StartLogging, StopLogging.
 
 Follows the CloudTrail API Reference, operations of these names; order and texts of the checks as
-the service has them where that is known. They come one at a time.
+the service has them where that is known. They come one at a time, but for what waits for a bucket.
 """
 
+from dataclasses import dataclass
 from typing import TypeVar
 
 import msgspec
@@ -41,8 +42,9 @@ def create_trail(rooms: Rooms, scope: Scope, request: CreateTrailRequest) -> Cre
 
     1. check what is asked, then that there is room for it
     2. try bucket and targets      (may leave empty objects, a message, a stream there)
-    3. put the tags                (of an id that no trail has yet: a crash here leaves only them)
-    4. append the trail to the log (from here on it is there)
+    3. hold all other changes, which 2 does not, and look whether there is room still
+    4. put the tags                (of an id that no trail has yet: a crash here leaves only them)
+    5. append the trail to the log (from here on it is there)
     Raises: ClientError. Unavailable: the trail may or may not be there. Corrupt.
     """
     name = request.name or ""
@@ -50,11 +52,12 @@ def create_trail(rooms: Rooms, scope: Scope, request: CreateTrailRequest) -> Cre
     trail = _new(rooms, scope, request)
     tags = tags_of(request.tags_list)
     check_count(tags)
+    trail = _with_organization(rooms, scope, trail, asked=request.is_organization_trail)
+    _check_room(rooms, trail)
+    _check(trail)
+    trail = preflight(rooms, trail, _targets_given(request))
     with rooms.trails.changing():
-        trail = _with_organization(rooms, scope, trail, asked=request.is_organization_trail)
         _check_room(rooms, trail)
-        _check(trail)
-        trail = preflight(rooms, trail, _targets_given(request))
         if tags:
             rooms.trails.put_tags(trail.id, tags)
         rooms.trails.change(trail, "CreateTrail")
@@ -64,19 +67,16 @@ def create_trail(rooms: Rooms, scope: Scope, request: CreateTrailRequest) -> Cre
 def update_trail(rooms: Rooms, scope: Scope, request: UpdateTrailRequest) -> UpdateTrailResponse:
     """Change what is given of a trail, for what is recorded from now on; "" clears a text.
 
+    1. check what is asked, try bucket and targets
+    2. hold all other changes, which 1 does not; again 1 if the trail was changed meanwhile
+    3. append the change to the log (from here on it holds)
     Raises: ClientError: the trail is as before. Unavailable: it may or may not be. Corrupt.
     """
+    tried = _tried(rooms, scope, request)
     with rooms.trails.changing():
-        before = own_trail(rooms, scope, request.name)
-        trail = _updated(before, request)
-        trail = _with_organization(rooms, scope, trail, asked=request.is_organization_trail)
-        if trail.account != before.account:
-            text = f"{before.arn} cannot become a trail of the organization: it is a member's."
-            raise ClientError("NotOrganizationMasterAccountException", text)
-        _check(trail)
-        trail = preflight(rooms, trail, _targets_given(request))
-        gone = waits_for_gone(rooms, before, trail)
-        trail = rooms.trails.taking_over(before, trail, from_gone=gone)
+        if own_trail(rooms, scope, request.name) != tried.before:
+            tried = _tried(rooms, scope, request)
+        trail = rooms.trails.taking_over(tried.before, tried.trail, from_gone=tried.gone)
         rooms.trails.change(trail, "UpdateTrail")
     return msgspec.convert(described(trail), UpdateTrailResponse, from_attributes=True)
 
@@ -106,6 +106,29 @@ def stop_logging(rooms: Rooms, scope: Scope, request: StopLoggingRequest) -> Sto
     with rooms.trails.changing():
         rooms.trails.stop(own_trail(rooms, scope, request.name))
     return StopLoggingResponse()
+
+
+@dataclass(frozen=True, slots=True)
+class _Tried:
+    """A change of a trail that bucket and targets take."""
+
+    before: Trail
+    trail: Trail
+    gone: bool
+    """Whether ``before`` waits for a bucket that is not there any more."""
+
+
+def _tried(rooms: Rooms, scope: Scope, request: UpdateTrailRequest) -> _Tried:
+    """Return the change that is asked for, checked and tried. Raises: as ``update_trail``."""
+    before = own_trail(rooms, scope, request.name)
+    trail = _updated(before, request)
+    trail = _with_organization(rooms, scope, trail, asked=request.is_organization_trail)
+    if trail.account != before.account:
+        text = f"{before.arn} cannot become a trail of the organization: it is a member's."
+        raise ClientError("NotOrganizationMasterAccountException", text)
+    _check(trail)
+    trail = preflight(rooms, trail, _targets_given(request))
+    return _Tried(before, trail, waits_for_gone(rooms, before, trail))
 
 
 def _new(rooms: Rooms, scope: Scope, request: CreateTrailRequest) -> Trail:
