@@ -137,7 +137,6 @@ class Back:
         self._changes = Answering(CHANGE_THREADS, "changes")
         self._searches = Answering(SEARCH_THREADS, "search")
         self._membership = Membership(self._registry, organizations, clock)
-        self._cuts = Cuts(self._registry, clock, hello.file_interval_s)
         jobs = SageMaker(hello.sagemaker_endpoint, hello.tuning_profiles)
         self._tuning = TuningWatcher(
             self._log, self._history, self._state, jobs, clock, hello.tuning_poll_interval_s
@@ -163,6 +162,7 @@ class Back:
         rooms = DeliveryRooms(
             self._log, self._state, buckets, waiting, self._moved.set, self._announcer.notices
         )
+        self._cuts = Cuts(self._registry, clock, hello.file_interval_s)
         self._patience = msgspec.convert(hello.backlog, Patience)
         self._delivery = Delivery(rooms, clock, hello.digest_interval_s, patience=self._patience)
         signers = signers_of(msgspec.convert(hello.digest, DigestSetting), keys)
@@ -203,7 +203,7 @@ class Back:
         if kind is Kind.DURABLE:
             self._news.set()
         elif kind is Kind.CALL:
-            self._calls.give(partial(self._call, number, payload))
+            self._call(number, payload)
         elif kind is Kind.READ:
             self._calls.give(partial(self._read, number, payload))
         elif kind is Kind.SEARCH:
@@ -218,11 +218,8 @@ class Back:
 
     def _call(self, number: int, payload: bytes) -> None:
         request = _request(payload)
-        work = partial(self._answer, number, partial(self._api.handle, request))
-        if may_wait(request):
-            self._changes.give(work)
-        else:
-            work()
+        threads = self._changes if may_wait(request) else self._calls
+        threads.give(partial(self._answer, number, partial(self._api.handle, request)))
 
     def _read(self, number: int, payload: bytes) -> None:
         self._answer(number, lambda: self._door.handle(_s3_request(payload)))
