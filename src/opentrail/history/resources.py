@@ -8,13 +8,12 @@ Source: CloudTrail API Reference, "Resource"; ``namings`` says where each servic
 """
 
 import itertools
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import msgspec
 from xxhash import xxh3_64_intdigest
 
-from opentrail.event.record import ABSENT, HIDDEN
+from opentrail.event.record import HIDDEN
 from opentrail.history.indexed import Indexed
 from opentrail.history.namings import NAMINGS, Naming
 
@@ -53,61 +52,42 @@ REMEMBERED, REMEMBERED_BYTES = 4096, 2048
 the same bytes. Together at most 8 MiB of them; what is larger is rare and read each time."""
 _EMPTY_LENGTH = len(b"null")
 """A JSON value no longer than this holds no name: absent, null, {}, [], 0."""
-_NOTHING_LENGTH = 2 * _EMPTY_LENGTH
+joined = b"\0".join
+"""What no JSON has outside of a string, nor begins or ends with: joined by it, the parts stay what they are."""
+NOTHING_LENGTH = 2 * _EMPTY_LENGTH + 2
 """Of all parts together: two nulls; the shortest one that names something is {"a":"b"}."""
 _SOURCES = frozenset(NAMINGS)
 
 
-@dataclass(slots=True, eq=False)
-class Aliases:
-    """The resources that an event names. Equal only to itself, so cheap as a key."""
-
-    resources: tuple[Resource, ...]
-    """Each once; at most ALIASES_MAX."""
-    terms: object = None
-    """Whatever the index last made of them; it says itself for whom."""
-
-
-NO_ALIASES = Aliases(())
-remembered: dict[int, tuple[bytes, str, str, tuple[int, int], Aliases]] = {}
-"""Hash of the parts, together -> these, source, name, lengths of the first two, what they name."""
+remembered: dict[int, tuple[bytes, str, str, tuple[Resource, ...]]] = {}
+"""Hash of the parts -> these together, source, name, what they name."""
 
 
 def resources_of(record: Indexed) -> tuple[Resource, ...]:
     """Return every alias that ``record`` gives, each once: parameters, response, ``resources``."""
-    return aliases_of(record).resources
-
-
-def aliases_of(record: Indexed) -> Aliases:
-    """Return what ``record`` names, the same object again for the same bytes where that is cheap."""
-    parameters, response, listed = (
-        record.request_parameters,
-        record.response_elements,
-        record.resources,
-    )
+    together = parts_of(record)
+    if len(together) <= NOTHING_LENGTH:
+        return ()
     source, name = record.event_source, record.event_name
-    if source not in _SOURCES:
-        parameters = response = ABSENT
-    together = b"".join((parameters, response, listed))
-    size, middle = len(together), len(parameters)
-    if size <= _NOTHING_LENGTH:
-        return NO_ALIASES
     number = xxh3_64_intdigest(together)
     known = remembered.get(number)
-    if (
-        known is not None
-        and known[0] == together  # the number alone may be another's, made so
-        and known[1] == source
-        and known[2] == name
-        and known[3] == (middle, len(response))
-    ):
-        return known[4]
-    aliases = Aliases(read(source, name, (parameters, response, listed)))
-    if size <= REMEMBERED_BYTES:
+    # The number alone may be another's, made so.
+    if known is not None and known[0] == together and known[1] == source and known[2] == name:
+        return known[3]
+    parts = record.request_parameters, record.response_elements, record.resources
+    found = read(source, name, parts)
+    if len(together) <= REMEMBERED_BYTES:
         if len(remembered) >= REMEMBERED:
             remembered.clear()
-        remembered[number] = (together, source, name, (middle, len(response)), aliases)
-    return aliases
+        remembered[number] = (together, source, name, found)
+    return found
+
+
+def parts_of(record: Indexed) -> bytes:
+    """Return the parts of ``record`` that can name something, as one key; short when there are none."""
+    if record.event_source in _SOURCES:
+        return joined((record.request_parameters, record.response_elements, record.resources))
+    return bytes(record.resources)
 
 
 def read(source: str, event_name: str, parts: _Parts) -> tuple[Resource, ...]:
