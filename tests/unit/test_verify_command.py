@@ -100,7 +100,7 @@ def test_without_keys_it_cannot_tell_and_says_what_to_give(data):
     code, output = run(data, here(data))
     assert code == 2
     assert output.splitlines()[-2:] == [
-        "no public keys: give --public-keys FILE, or --data of the server",
+        "no public keys: give --public-keys FILE, --fetch-keys, or --data of the server",
         "verdict: cannot tell",
     ]
 

@@ -209,6 +209,53 @@ def test_the_alias_takes_a_trail_as_the_aws_cli_does(data, state):
         run("validate-logs", TRAIL, "--trail-arn", IT.arn, *since)
 
 
+def by_alias(data, *arguments):
+    since = ("--trail-arn", IT.arn, "--start-time", when(START), "--data", str(data))
+    return run("validate-logs", *since, *arguments)
+
+
+def test_the_alias_takes_the_whole_line_of_the_aws_cli(data, trail, state):
+    """Beside the server, by what it knows: the newest digest is gone."""
+    assert state
+    line = ("--s3-bucket", "logs", "--account-id", ACCOUNT, "--verbose")
+    code, output = by_alias(data, *line, "--end-time", when(END))
+    assert (code, "3/3 digest files valid" in output) == (0, True), output
+    (data / "buckets" / "logs" / trail.digests[-1]).unlink()
+    assert by_alias(data, *line, "--end-time", when(END))[0] == 1
+    assert by_alias(data, "--s3-bucket", "logs", "--account-id", "999999999999")[0] == 2
+
+
+def test_the_alias_looks_where_it_is_told_to(data, files):
+    """A trail of no server here: AWS's, say, or one that delivers elsewhere by now."""
+    bucket = LocalDir(data / "buckets" / "moved", "moved", SettableClock())
+    theirs = SignedBucket(bucket, SIGNER, prefix="deep/er/")
+    theirs.chain(START, 2)
+    SignedBucket(bucket, SIGNER, trail="second", prefix="deep/er/").chain(START + 60, 1)
+    asked = ("--s3-bucket", "moved", *files[:2])
+    code, output = by_alias(data, *asked, "--s3-prefix", "deep/er")
+    assert (code, "3/3 digest files valid" in output) == (0, True), output
+    (data / "buckets" / "moved" / theirs.logs[-1]).unlink()
+    assert by_alias(data, *asked, "--s3-prefix", "deep/er/")[0] == 1
+    for nowhere in ((), ("--s3-prefix", "deep")):
+        code, output = by_alias(data, *asked, *nowhere)
+        assert (code, "No digests found" in output) == (2, True), output
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        (("--trail-arn", IT.arn, "--s3-prefix", "p"), "--s3-bucket"),
+        (("logs", "--s3-bucket", "logs"), "--trail-arn"),
+        (("--trail-arn", "audit", "--s3-bucket", "logs"), "audit"),
+        (("--trail-arn", IT.arn.replace(":trail", ":channel"), "--s3-bucket", "b"), "no trail"),
+        (("--trail-arn", IT.arn), "--s3-bucket"),
+    ],
+)
+def test_what_the_alias_needs_is_said(data, line, message):
+    with pytest.raises(UsageError, match=message):
+        run("validate-logs", *line, "--data", str(data / "none"))
+
+
 def test_it_must_reach_to_now_when_asked(data, files):
     code, output = run("verify", here(data), *files, "--end-time", "now")
     assert (code, "no digests: the trail did not log then" in output) == (0, False)

@@ -180,7 +180,7 @@ def test_the_whole_chain_of_a_region_deleted(world):
 
 @pytest.mark.parametrize(
     ("asked", "now", "told"),
-    [(1, 99, True), (0.9, 99, False), (9, 3, True), (9, 2.9, False), (2.9, 2.9, False)],
+    [(1, 99, True), (0.9, 99, True), (9, 3, True), (9, 2.9, False), (2.9, 2.9, False)],
 )
 def test_digests_must_reach_to_the_end_that_was_asked_for(world, asked, now, told):
     """Hours behind the last digest: asked for, and as of which it is asked."""
@@ -200,6 +200,56 @@ def test_the_digest_behind_the_time_asked_for_says_what_is_the_newest_of_it(worl
     gone = world.trail.digests[2]
     world.path(gone).unlink()
     assert (name(gone), "INVALID", "not found") in world.wrong(end_s=end)
+
+
+MIDST = START + 2 * HOUR + 2000
+"""In the midst of the third hour, whose digest ends behind it; the AWS CLI looks at that, too."""
+
+
+def test_what_was_delivered_until_the_end_of_the_time_is_in_the_digest_that_is_about_it(world):
+    found = [each.kind for each in world.verify(end_s=MIDST)]
+    assert (found.count("Digest file"), found.count("Log file")) == (4, 6)
+    world.path(world.trail.logs[4]).unlink()  # of ten minutes past
+    world.path(world.trail.logs[6]).unlink()  # an hour later: nobody asked
+    assert world.wrong(end_s=MIDST) == [(name(world.trail.logs[4]), "INVALID", "not found")]
+    assert reasons(world, start_s=MIDST - HOUR, end_s=MIDST) == [("INVALID", "not found")]
+
+
+def test_harm_to_the_hour_in_which_the_time_ends(world):
+    key = world.trail.digests[3]
+    world.trail.log(START + 2 * HOUR + 900)
+    assert reasons(world, end_s=MIDST) == [("INVALID", "is in no digest")]
+    world.path(key).write_bytes(b"x")
+    assert (name(key), "INVALID", "invalid format") in world.wrong(end_s=MIDST)
+    world.path(key).unlink()
+    assert (name(key), "INVALID", "not found") in world.wrong(end_s=MIDST)
+
+
+def test_a_receipt_vouches_for_no_time_of_which_its_digests_are_gone(world):
+    """It was made later than the time that is asked for ends, and names a digest behind that."""
+    head = {"ends": [head_of(world)], "until_s": END + HOUR}
+    for key in (*world.trail.digests[2:], *world.trail.logs[2:]):
+        world.path(key).unlink()
+    gone = "no digests: the trail did not log then, or they were deleted"
+    span = f"{when(START + HOUR)} to {when(MIDST)}"
+    assert world.wrong(end_s=MIDST, **head) == [(span, "UNKNOWN", gone)]
+    SignedBucket(world.bucket, SIGNER, region="eu-west-1").chain(START, HOURS)
+    for key in (*world.trail.digests[:2], *world.trail.logs[:2]):
+        world.path(key).unlink()
+    assert world.wrong(end_s=MIDST, **head)[-1][1:] == ("UNKNOWN", gone)
+
+
+def test_a_file_that_came_late_is_looked_at(world):
+    """It was delivered in the time asked for, and is in the digest after it."""
+    late = world.trail.log(END - 120)
+    world.trail.digest(END, END + HOUR, [late, world.trail.log(END + 600)])
+    assert world.wrong(end_s=END) == []
+    world.rewrite(world.trail.logs[-1], b"x")
+    assert world.wrong(end_s=END) == []
+    world.rewrite(late["s3Object"], gzip.compress(b"{}"))
+    assert world.wrong(end_s=END) == [
+        (name(late["s3Object"]), "INVALID", "hash value doesn't match")
+    ]
 
 
 def test_no_digest_at_all_in_the_time_that_was_asked_for(world):

@@ -16,7 +16,7 @@ from opentrail.cli.options import Command, data_options, settings_of
 from opentrail.cli.times import seconds_of
 from opentrail.cli.verify_log import AgainstLog
 from opentrail.cli.verify_show import Result, form_of, watched
-from opentrail.cli.verify_target import Place, Target, target_of
+from opentrail.cli.verify_target import Place, Target, target_in, target_of
 from opentrail.clock import SystemClock
 from opentrail.errors import UsageError
 from opentrail.trails.bucketkeys import digest_name
@@ -36,7 +36,15 @@ _file = click.Path(dir_okay=False, path_type=Path)
 @data_options
 @click.argument("target", required=False)
 @click.option("--trail-arn", default="", help="A trail of the server here, as TARGET.")
-@click.option("--account", default="", help="Only files of this account.")
+@click.option(
+    "--s3-bucket",
+    default="",
+    help="Of --trail-arn: where its digests are, if not where it delivers.",
+)
+@click.option("--s3-prefix", default="", help="Of --s3-bucket: the prefix of its keys.")
+@click.option(
+    "--account", "--account-id", "account", default="", help="Only files of this account."
+)
 @click.option("--region", default="", help="Only files of this region.")
 @click.option("--trail", default="", help="Only this trail's digests.")
 @click.option(
@@ -46,7 +54,7 @@ _file = click.Path(dir_okay=False, path_type=Path)
 @click.option(
     "--start-time", help="Digests from then on: 2026-01-31, 2026-01-31T10:00:00Z or epoch."
 )
-@click.option("--end-time", help='Digests up to then, inclusive; "now": they must reach to now.')
+@click.option("--end-time", help='Digests of the time up to then; "now": they must reach to now.')
 @click.option(
     "--public-keys", "keys_file", type=_file, help="What opentrail public-keys export printed."
 )
@@ -83,13 +91,13 @@ def command(config: Path | None, **flags: object) -> None:
       opentrail verify my-trail                          with the keys of the server here
       opentrail verify s3://my-bucket --public-keys keys.json --receipt receipt.json
       opentrail verify ./copy --original s3://my-bucket --public-keys keys.json
-      opentrail validate-logs --trail-arn ARN --start-time 2026-01-31
+      opentrail validate-logs --trail-arn ARN --start-time 2026-01-31 --s3-bucket my-bucket
     """
     given = _Given(**{name: flags[name] for name in _Given.__slots__})  # type: ignore[arg-type]
     settings = settings_of(config, {"data": flags["data"], "listen.address": flags["listen"]})
     clock = SystemClock()
     place = Place(settings, clock, given.endpoint_url, given.profile)
-    target = target_of(given.named(), given.asked(), _keys(given.keys_file), place)
+    target = given.target_at(place)
     examiner = target.opening()
     try:
         found = survey(examiner.source, target.asked)
@@ -128,6 +136,8 @@ class _Given:
 
     target: str | None
     trail_arn: str
+    s3_bucket: str
+    s3_prefix: str
     account: str
     region: str
     trail: str
@@ -149,7 +159,21 @@ class _Given:
         """Return what is to be verified. Raises: UsageError: nothing, or two things."""
         if bool(self.target) == bool(self.trail_arn):
             raise UsageError("name one target: a trail, s3://BUCKET or a directory; or --trail-arn")
+        if self.s3_prefix and not self.s3_bucket:
+            raise UsageError("--s3-prefix is one of a bucket: name that too, --s3-bucket")
+        if self.s3_bucket and not self.trail_arn:
+            raise UsageError(
+                "--s3-bucket is where a trail's digests are: name the trail, --trail-arn"
+            )
         return self.target or self.trail_arn
+
+    def target_at(self, place: Place) -> Target:
+        """Return what is to be verified, opened. Raises: UsageError. Corrupt. Unavailable."""
+        named, keys = self.named(), _keys(self.keys_file)
+        if not self.s3_bucket:
+            return target_of(named, self.asked(), keys, place)
+        location = f"{self.s3_bucket.removeprefix('s3://')}/{self.s3_prefix}"
+        return target_in(location, named, self.asked(), keys, place)
 
     def asked(self) -> Asked:
         """Return what is to be checked. Raises: UsageError: a time is none."""

@@ -24,8 +24,10 @@ def fetched(
 
     Raises: Unavailable: CloudTrail cannot be asked, or does not answer.
     """
-    ends = [name.end_s for names in found.digests.values() for name in names]
-    ends = [end for end in ends if asked.is_in_time(end)]
+    ends: list[int] = []
+    for names in found.digests.values():
+        in_time, later = asked.parted(names)
+        ends += (name.end_s for name in (*in_time, *later[-2:]))
     if not ends:
         return {}
     span = min(ends), max(ends) + SIGNED_LATE_S

@@ -71,7 +71,9 @@ class Result:
         if not any(kind.endswith("igest file") for kind, _ in counts):
             lines.append("No digests found")
         if self._no_keys:
-            lines.append("no public keys: give --public-keys FILE, or --data of the server")
+            lines.append(
+                "no public keys: give --public-keys FILE, --fetch-keys, or --data of the server"
+            )
         return lines + self._covering()
 
     def _covering(self) -> list[str]:

@@ -24,6 +24,7 @@ from opentrail.trails.chain import Link
 from opentrail.trails.digestfile import HASH_ALGORITHM, LogFileEntry
 from opentrail.trails.examine import Examiner, Source
 from opentrail.trails.inbucket import InBucket
+from opentrail.trails.names import Arn, parse_arn
 from opentrail.trails.receipt import links
 from opentrail.trails.survey import Asked
 from opentrail.trails.trail import Trail
@@ -131,6 +132,37 @@ def target_of(text: str, asked: Asked, keys: KeyRing | None, place: Place) -> Ta
         return _target(text, asked, keys, place, here)
 
 
+def target_in(location: str, arn: str, asked: Asked, keys: KeyRing | None, place: Place) -> Target:
+    """Return what trail ``arn`` has in ``location``, ``BUCKET/PREFIX``: it may be of any server, or AWS's.
+
+    Raises: UsageError: the ARN is no trail's, or there is no such bucket. Corrupt. Unavailable.
+    """
+    bucket, prefix = split_location(location)
+    its = _trail_arn(arn)
+    with trails_here(place.settings) as here:
+        trails = [] if here is None or place.is_elsewhere else here.trails()
+        for trail in trails:
+            if (trail.arn, trail.bucket) == (arn, bucket) and prefix in ("", trail.prefix):
+                assert here is not None
+                return _of_trail(trail, asked, keys, place, here)
+        account = asked.account or its.account
+        asked = replace(
+            asked, prefix=prefix, trail=its.name, home_region=its.region, account=account
+        )
+        known = keys or KeyRing.of([] if here is None else here.keys(), complete=False)
+        return _of_location(f"{_SCHEME}{bucket}", asked, known, place, here)
+
+
+def _trail_arn(text: str) -> Arn:
+    try:
+        arn = parse_arn(text)
+    except ClientError as error:
+        raise UsageError(error.message) from error
+    if arn.kind != "trail":
+        raise UsageError(f"{text} is the ARN of no trail")
+    return arn
+
+
 def _target(
     text: str, asked: Asked, keys: KeyRing | None, place: Place, here: TrailsHere | None
 ) -> Target:
@@ -143,6 +175,11 @@ def _target(
                 f"{text} is a directory and a trail of the server here: write ./{text} or its ARN"
             )
         return _of_directory(Path(text), asked, known, place)
+    if here is None and text.startswith("arn:"):
+        raise UsageError(
+            f"{place.settings.data_dir} has no trails: name that of the trail's server (--data),"
+            " or the bucket where its digests are (--s3-bucket)"
+        )
     if here is None:
         raise UsageError(
             f"{text} is no directory, and {place.settings.data_dir} has no trails:"

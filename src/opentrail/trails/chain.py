@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from opentrail.clock import iso_seconds
-from opentrail.trails.bucketkeys import DigestName, digest_name
+from opentrail.trails.bucketkeys import DigestName, digest_name, log_name
 from opentrail.trails.digestfile import Digest, LogFileEntry
 from opentrail.trails.examine import UNSIGNED, Examined, Examiner, Judged, is_at_home
 from opentrail.trails.survey import Asked
@@ -109,14 +109,18 @@ class Chain:
         while self._absent:
             yield from self._one(self._ask())
 
-    def witness(self, read: Examined) -> None:
-        """Take from a digest behind the time asked for what the newest of that time must be."""
+    def witness(self, read: Examined, until_s: int) -> Iterator[Finding | LogFiles]:
+        """Take from a digest behind the time asked for what the newest of that time must be.
+
+        Yield the log files that it lists of before ``until_s``: they came late, and nobody else does.
+        """
         if read.verdict is Verdict.VALID and read.digest is not None:
             self.bucket = self.bucket or read.digest.digest_s3_bucket
-            # What came late stands in the digest after the one of its name's minute.
             self._list(read.digest)
             for _ in self._follow(read):
                 """It is told elsewhere where the chain goes on."""
+            late = tuple(each for each in read.digest.log_files if _is_before(each, until_s))
+            yield LogFiles(late, tuple(self._doubt(read, each) for each in late), read.verdict)
 
     def _ask(self) -> Examined:
         return self._examiner.digest(heapq.heappop(self._absent)[1])
@@ -285,6 +289,12 @@ class Chain:
 
     def _url(self, key: str) -> str:
         return f"s3://{self.bucket or self._examiner.bucket_name}/{key}"
+
+
+def _is_before(entry: LogFileEntry, until_s: int) -> bool:
+    """Return whether a log file is, by its name, one of before ``until_s``."""
+    name = log_name(entry.s3_object)
+    return name is not None and 0 <= name.minute_s < until_s
 
 
 def _end_s(link: Link) -> int:

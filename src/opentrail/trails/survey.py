@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is to be verified, and what of it lies in the bucket, by name."""
 
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from opentrail.errors import ClientError
@@ -48,7 +48,7 @@ class Asked:
     start_s: int = 0
     """Digests are checked that end at or after this, seconds since 1970 UTC …"""
     end_s: int = END_ANY
-    """… and at or before this."""
+    """… and at or before this; besides the one that is about it, if it ends in a window's midst."""
 
     @property
     def root(self) -> str:
@@ -76,6 +76,11 @@ class Asked:
     def is_in_time(self, end_s: int) -> bool:
         """Return whether a digest that ends then is asked for."""
         return self.start_s <= end_s <= self.end_s
+
+    def parted(self, names: Sequence[DigestName]) -> tuple[list[DigestName], list[DigestName]]:
+        """Return those of a chain that are of the time asked for, and those behind it."""
+        in_time = [each for each in names if self.is_in_time(each.end_s)]
+        return in_time, [each for each in names if each.end_s > self.end_s]
 
 
 @dataclass(frozen=True, slots=True)

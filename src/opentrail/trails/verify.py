@@ -6,6 +6,7 @@ Single files are judged in ``examine``, what digests say of each other in ``chai
 lists in ``uncovered``; here they are put together, place by place.
 """
 
+import itertools
 import statistics
 from collections import defaultdict, deque
 from collections.abc import Container, Iterable, Iterator, Sequence
@@ -89,6 +90,18 @@ def verify(
     yield from looked_at(files.workers, run.findings(unlisted=unlisted))
 
 
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Of a chain, what is of the time asked for."""
+
+    names: Sequence[DigestName]
+    """The newest first."""
+    behind: Examined | None
+    """The digest after those: it vouches for them."""
+    end_s: int
+    """When the newest may end, seconds since 1970 UTC."""
+
+
 class _Run:
     """One verification."""
 
@@ -103,6 +116,8 @@ class _Run:
             if name is not None:
                 self._ends[name.chain].append(link)
         self._chains = sorted({*files.found.digests, *self._ends})
+        self._parts: dict[ChainName, _Part] = {}
+        """Of chains that are not told yet."""
         self._windows: list[Span] = []
         """Of all places."""
         self._holes: list[tuple[ChainName, Hole]] = []
@@ -130,7 +145,7 @@ class _Run:
         waiting = {hash(entry.s3_object) for entry in self._expected.waiting}
         chains = [name for name in self._chains if unlisted or self._asked.takes(name)]
         chains = [name for name in chains if name.place in places]
-        keys = (each.key for name in chains for each in self._in_time(name))
+        keys = (each.key for name in chains for each in self._part(name).names)
         digests = examined(self._files.workers, keys)  # of the next chain, too, meanwhile
         for place in sorted(places):
             covered = Coverage({*waiting, *self._expected.others}, known=self._known(place))
@@ -156,10 +171,21 @@ class _Run:
         there = {(each.trail, each.home_region) for each in self._chains if each.place == place}
         return known if there <= known.trails else UNKNOWN_YET
 
-    def _in_time(self, name: ChainName) -> list[DigestName]:
-        """Return the digests of a chain that are of the time asked for."""
-        there = self._files.found.digests.get(name, [])
-        return [each for each in there if self._asked.is_in_time(each.end_s)]
+    def _part(self, name: ChainName) -> _Part:
+        """Return the digests of a chain that are of the time asked for: the newest first.
+
+        Where that time ends in the midst of a window, what was delivered until then is in the digest of
+        that window, which ends later.
+        """
+        if name not in self._parts:
+            names, later = self._asked.parted(self._files.found.digests.get(name, []))
+            read = self._files.examiner.digest(later.pop().key) if later else None
+            end_s = self._asked.end_s
+            if read is not None and _begins_s(read) < end_s:
+                names, end_s = [read.name, *names], read.name.end_s
+                read = self._files.examiner.digest(later.pop().key) if later else None
+            self._parts[name] = _Part(names, read, max(end_s, _before_s(read)))
+        return self._parts[name]
 
     def _chain(
         self, name: ChainName, digests: Iterator[Examined], covered: Coverage
@@ -168,23 +194,23 @@ class _Run:
 
         ``digests``: its own come next.
         """
-        asked, there = self._asked, self._files.found.digests.get(name, [])
-        names = self._in_time(name)
+        part = self._part(name)
+        del self._parts[name]
+        names, asked = part.names, replace(self._asked, end_s=part.end_s)
         chain = Chain(names, self._ends[name], self._files.examiner, asked, covered)
         chain.vouched_s = self._expected.vouched_s(name)
-        later = [each for each in there if each.end_s > asked.end_s]
-        if later:
-            chain.witness(self._files.examiner.digest(later[-1].key))
+        late = chain.witness(part.behind, self._asked.end_s) if part.behind is not None else ()
+        findings = self._walked(itertools.chain(late, chain.walk(islice(digests, len(names)))))
         wanted = asked.takes(name)
-        findings = self._walked(chain.walk(islice(digests, len(names))))
         if wanted:
             yield from findings
             if name.backfill:
                 self._backfilled[replace(name, backfill=False)] = chain.windows
                 return
             self._holes += [(name, hole) for hole in chain.holes]
-            yield from self._end(chain, name)
-            if there and not names and not later and asked.end_s != END_ANY:
+            yield from self._end(chain, name, part)
+            expected = self._files.found.digests.get(name) or self._goes_on(name, asked.end_s)
+            if expected and not names and part.behind is None and asked.end_s != END_ANY:
                 span = span_of(asked.start_s, asked.end_s)
                 yield Finding("Period", span, Verdict.UNKNOWN, NO_DIGESTS)
         else:  # another trail's files are not ours to doubt
@@ -209,16 +235,24 @@ class _Run:
                 yield Finding("Period", span, Verdict.UNKNOWN, hole.reason)
         self._holes, self._backfilled = [], {}
 
-    def _end(self, chain: Chain, name: ChainName) -> Iterator[Finding]:
+    def _goes_on(self, name: ChainName, end_s: int) -> bool:
+        """Return whether those whom we believe say that a chain has digests behind ``end_s``."""
+        named = (digest_name(link.key) for link in self._ends[name])
+        return any(each is not None and each.end_s > end_s for each in named)
+
+    def _end(self, chain: Chain, name: ChainName, part: _Part) -> Iterator[Finding]:
         """Say what a chain covers, and when it ends long before the time that was asked for."""
         if not chain.newest_s:
             return
         who = f"{name.trail} {name.place.account} {name.place.region} in s3://{chain.bucket}"
         yield Finding(COVERED, span_of(chain.oldest_s, chain.newest_s), Verdict.VALID, who)
-        until_s, window_s = max(chain.newest_s, chain.vouched_s), chain.window_s
-        due_s = min(self._asked.end_s, self._now_s - PATIENCE_WINDOWS * window_s)
-        if self._asked.end_s != END_ANY and until_s + window_s <= due_s:
-            span = span_of(until_s, min(self._asked.end_s, self._now_s))
+        until_s, end_s = chain.newest_s, self._asked.end_s
+        followed = part.behind is not None and part.behind.verdict is Verdict.VALID
+        if followed or not self._goes_on(name, until_s):
+            until_s = max(until_s, chain.vouched_s)  # nobody says that there is more
+        patience_s = (PATIENCE_WINDOWS + 1) * chain.window_s
+        if until_s < end_s != END_ANY and until_s + patience_s <= self._now_s:
+            span = span_of(until_s, min(end_s, self._now_s))
             yield Finding("Period", span, Verdict.UNKNOWN, NO_DIGESTS)
 
     def _logs(
@@ -239,6 +273,19 @@ class _Run:
                 asked_for = log.is_of(self._asked.start_s, last_s)
                 if asked_for or log.minute_s < 0 or log.minute_s > early_s:
                     yield log
+
+
+def _begins_s(read: Examined) -> int:
+    """Return when a digest's window begins, seconds since 1970 UTC; as CloudTrail's where it does not say."""
+    return read.name.end_s - WINDOW_S if read.digest is None else read.window[0]
+
+
+def _before_s(read: Examined | None) -> int:
+    """Return when the digest ends that a valid one names; 0: it names none."""
+    if read is None or read.digest is None or read.verdict is not Verdict.VALID:
+        return 0
+    before = digest_name(read.digest.previous_digest_s3_object or "")
+    return 0 if before is None else before.end_s
 
 
 def _underived(entry: LogFileEntry, expected: Expected) -> Judged | None:
