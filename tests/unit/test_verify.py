@@ -17,7 +17,7 @@ from opentrail.errors import ClientError
 from opentrail.objects.base import Put
 from opentrail.objects.localdir import LocalDir
 from opentrail.objects.readdir import ReadDir
-from opentrail.trails.chain import Link
+from opentrail.trails.link import Link
 from opentrail.trails.verdict import NOTE, Finding, KeyRing, KnownKey, Verdict, overall
 
 

@@ -14,9 +14,10 @@ from opentrail.errors import Unavailable
 from opentrail.objects.base import Put
 from opentrail.objects.localdir import LocalDir
 from opentrail.objects.names import OBJECT_BYTES_MAX
-from opentrail.trails.chain import STRANGE, Link
+from opentrail.trails.chain import STRANGE
 from opentrail.trails.examine import TOO_LONG
 from opentrail.trails.inbucket import InBucket
+from opentrail.trails.link import Link
 from opentrail.trails.uncovered import CLOSED, NOT_OURS, Known
 from opentrail.trails.verdict import NOTE, KeyRing, KnownKey
 

@@ -12,7 +12,7 @@ from support.signed_bucket import ACCOUNT, HOUR, REGION, START, TRAIL, SignedBuc
 from support.verified_world import HOURS, LATER, SIGNER, STRANGER, World, name
 
 from opentrail.objects.base import Put
-from opentrail.trails.chain import Link
+from opentrail.trails.link import Link
 from opentrail.trails.verdict import COVERED, KeyRing, KnownKey, Verdict, overall
 
 END = START + HOURS * HOUR

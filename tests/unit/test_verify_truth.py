@@ -17,8 +17,9 @@ from opentrail.cli.main import cli
 from opentrail.errors import UsageError
 from opentrail.objects.base import Put
 from opentrail.objects.readdir import ReadDir
-from opentrail.trails.chain import NO_DIGESTS, Link
+from opentrail.trails.chain import NO_DIGESTS
 from opentrail.trails.keys import PublicKey, SigningKey
+from opentrail.trails.link import Link
 from opentrail.trails.receipt import VERSION, Head, Payload, sign
 from opentrail.trails.survey import STRAYS_MAX
 from opentrail.trails.uncovered import NOT_OURS, Known

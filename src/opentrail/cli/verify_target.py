@@ -20,10 +20,10 @@ from opentrail.objects.s3get import S3Get
 from opentrail.objects.setting import Upstream
 from opentrail.objects.table import BucketTable, check_profile
 from opentrail.trails.bucketkeys import digest_name
-from opentrail.trails.chain import Link
 from opentrail.trails.digestfile import HASH_ALGORITHM, LogFileEntry
 from opentrail.trails.examine import Examiner, Source
 from opentrail.trails.inbucket import InBucket
+from opentrail.trails.link import Link
 from opentrail.trails.names import Arn, parse_arn
 from opentrail.trails.receipt import links
 from opentrail.trails.survey import Asked

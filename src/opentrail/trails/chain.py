@@ -9,42 +9,19 @@ import heapq
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from opentrail.clock import iso_seconds
+from opentrail.trails.abroad import UNJOINED, Abroad
 from opentrail.trails.bucketkeys import DigestName, digest_name, log_name
 from opentrail.trails.digestfile import Digest, LogFileEntry
 from opentrail.trails.examine import UNSIGNED, Examined, Examiner, Judged, is_at_home
+from opentrail.trails.link import SUCCESSOR, Link, LogFiles, judged_by_name, kind_of, span_of
 from opentrail.trails.survey import Asked
 from opentrail.trails.uncovered import PATIENCE_WINDOWS, Coverage
 from opentrail.trails.verdict import NOTE, Finding, Verdict
 
-SUCCESSOR = "the digest after it"
 STRANGE = "is of no chain that the receipt or the server's state has"
 NO_DIGESTS = "no digests: the trail did not log then, or they were deleted"
 WINDOW_S = 3600
 """CloudTrail's, where no digest says."""
-
-
-@dataclass(frozen=True, slots=True)
-class Link:
-    """What a digest must be, as somebody whom we believe says."""
-
-    key: str
-    sha256: str
-    """Hex, of the uncompressed bytes."""
-    signature: str
-    said_by: str
-    """"the digest after it", "the server's state", "the receipt"."""
-
-
-@dataclass(frozen=True, slots=True)
-class LogFiles:
-    """Log files of one digest that are to be looked at."""
-
-    entries: tuple[LogFileEntry, ...]
-    doubts: tuple[Judged | None, ...]
-    """Of each: what is wrong with how it is listed."""
-    verdict: Verdict
-    """Of the digest: what it lists can be no better."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +47,7 @@ class Chain:
     ) -> None:
         """``names``: of the digests that are there. ``covered`` learns what they list."""
         self._examiner = examiner
-        self._asked = asked
-        self._covered = covered
+        self._asked, self._covered = asked, covered
         self._there = {name.key: name.end_s for name in names}
         self._links: dict[str, list[Link]] = {}
         self._absent: list[tuple[int, str]] = []
@@ -97,6 +73,7 @@ class Chain:
         self.holes: list[Hole] = []
         self.windows: list[tuple[int, int]] = []
         """Of the valid digests."""
+        self.abroad = Abroad(examiner, asked, self._doubt)
         for link in ends:
             self._expect(link)
 
@@ -117,8 +94,7 @@ class Chain:
         if read.verdict is Verdict.VALID and read.digest is not None:
             self.bucket = self.bucket or read.digest.digest_s3_bucket
             self._list(read.digest)
-            for _ in self._follow(read):
-                """It is told elsewhere where the chain goes on."""
+            yield from self._follow(read)
             late = tuple(each for each in read.digest.log_files if _is_before(each, until_s))
             yield LogFiles(late, tuple(self._doubt(read, each) for each in late), read.verdict)
 
@@ -136,7 +112,7 @@ class Chain:
 
     def _one(self, read: Examined) -> Iterator[Finding | LogFiles]:
         verdict, reason = self._judge(read)
-        yield Finding(_kind(read.name), self._url(read.name.key), verdict, reason)
+        yield Finding(kind_of(read.name), self._url(read.name.key), verdict, reason)
         digest = read.digest
         if digest is None or verdict is Verdict.INVALID:
             self._is_broken = True
@@ -181,22 +157,10 @@ class Chain:
         if digest.digest_s3_bucket != self.bucket:
             return Verdict.INVALID, "has been moved from its original location"
         if links:
-            return self._named(read, links)
+            return judged_by_name(self._examiner, read, links)
         if read.reason == UNSIGNED and self._examiner.signed(read, self._hint)[0] is Verdict.VALID:
             return Verdict.VALID, ""
         return self._unnamed(read)
-
-    def _named(self, read: Examined, links: Sequence[Link]) -> Judged:
-        """Judge a digest of which others say what it must be."""
-        for link in links:
-            if (link.sha256, link.signature) != (read.sha256, read.signature or link.signature):
-                return Verdict.INVALID, f"is not the one that {link.said_by} names"
-        verdict, reason = read.verdict, read.reason
-        if reason == UNSIGNED:
-            verdict, reason = self._examiner.signed(read, links[0].signature)
-        if verdict is Verdict.UNKNOWN:
-            return Verdict.VALID, ""  # one that is valid vouches for it, hash and all
-        return verdict, reason
 
     def _unnamed(self, read: Examined) -> Judged:
         """Judge a digest that nobody names: the newest of a chain, or one that the chain passes."""
@@ -242,7 +206,7 @@ class Chain:
         if before is None:
             return
         if before.key == read.name.key:
-            reason = "two digests that follow one another do not join there"
+            reason = UNJOINED
             if end_s < start_s:
                 self.holes.append(Hole(end_s, start_s, reason))
             elif end_s > start_s:
@@ -272,7 +236,7 @@ class Chain:
             return Verdict.UNKNOWN, "is not one of its digest's account and region"
         return None
 
-    def _follow(self, read: Examined) -> Iterator[Finding]:
+    def _follow(self, read: Examined) -> Iterator[Finding | LogFiles]:
         """Remember what the digest before must be."""
         digest = read.digest
         assert digest is not None
@@ -280,8 +244,11 @@ class Chain:
         if before is None or not self._asked.is_in_time(before.end_s):
             return
         if digest.previous_digest_s3_bucket != self.bucket:
-            url = f"s3://{digest.previous_digest_s3_bucket}/{before.key}"
-            yield Finding(NOTE, url, Verdict.VALID, "the chain goes on there")
+            for item in self.abroad.walk(read, self.bucket):
+                if isinstance(item, Link):
+                    self._expect(item)  # it comes back
+                else:
+                    yield item
         elif before.end_s < read.name.end_s:
             sha256 = digest.previous_digest_hash_value or ""
             signature = digest.previous_digest_signature or ""
@@ -300,16 +267,6 @@ def _is_before(entry: LogFileEntry, until_s: int) -> bool:
 def _end_s(link: Link) -> int:
     name = digest_name(link.key)
     return 0 if name is None else name.end_s
-
-
-def _kind(name: DigestName) -> str:
-    return "Backfill digest file" if name.chain.backfill else "Digest file"
-
-
-def span_of(start_s: int, end_s: int) -> str:
-    """Return a span of time as text, the earlier moment first."""
-    first, last = sorted((start_s, end_s))
-    return f"{iso_seconds(first * 1000)} to {iso_seconds(last * 1000)}"
 
 
 def _windows(newer: Examined, span_s: int) -> str:

@@ -107,6 +107,11 @@ class Examiner:
         """What the bucket is called when somebody is told of it."""
         return self.bucket or self.source.name
 
+    def there(self, bucket: str) -> "Examiner | None":
+        """Return who examines another bucket; None: it is not at hand."""
+        source = self.elsewhere(bucket)
+        return None if source is None else replace(self, source=source, bucket=bucket)
+
     def digest(self, key: str) -> Examined:
         """Return what is to be said of the digest at ``key``. Raises: Unavailable."""
         name = digest_name(key)

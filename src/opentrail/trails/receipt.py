@@ -15,8 +15,8 @@ from opentrail.errors import UsageError
 from opentrail.state.base import Entry
 from opentrail.state.stored import read
 from opentrail.trails.bucketkeys import TO_SECOND, seconds_of
-from opentrail.trails.chain import Link
 from opentrail.trails.keys import SIGNATURE_ALGORITHM, Signer
+from opentrail.trails.link import Link
 from opentrail.trails.progress import Chain
 from opentrail.trails.verdict import TIME_MAX, KeyRing, Verdict
 

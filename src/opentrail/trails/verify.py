@@ -14,9 +14,10 @@ from dataclasses import dataclass, replace
 from itertools import islice
 
 from opentrail.trails.bucketkeys import ChainName, DigestName, LogName, Place, digest_name, log_name
-from opentrail.trails.chain import NO_DIGESTS, WINDOW_S, Chain, Hole, Link, LogFiles, span_of
+from opentrail.trails.chain import NO_DIGESTS, WINDOW_S, Chain, Hole
 from opentrail.trails.digestfile import LogFileEntry
 from opentrail.trails.examine import Examined, Examiner, Judged
+from opentrail.trails.link import Link, LogFiles, span_of
 from opentrail.trails.looked import Check, looked_at
 from opentrail.trails.survey import END_ANY, Asked, Survey, log_names
 from opentrail.trails.uncovered import (
@@ -242,10 +243,15 @@ class _Run:
 
     def _end(self, chain: Chain, name: ChainName, part: _Part) -> Iterator[Finding]:
         """Say what a chain covers, and when it ends long before the time that was asked for."""
+        who = f"{name.trail} {name.place.account} {name.place.region}"
+        spans = dict(chain.abroad.covered)
+        if chain.newest_s:
+            spans[chain.bucket] = chain.oldest_s, chain.newest_s
+        for bucket, (oldest_s, newest_s) in spans.items():
+            span = span_of(oldest_s, newest_s)
+            yield Finding(COVERED, span, Verdict.VALID, f"{who} in s3://{bucket}")
         if not chain.newest_s:
             return
-        who = f"{name.trail} {name.place.account} {name.place.region} in s3://{chain.bucket}"
-        yield Finding(COVERED, span_of(chain.oldest_s, chain.newest_s), Verdict.VALID, who)
         until_s, end_s = chain.newest_s, self._asked.end_s
         followed = part.behind is not None and part.behind.verdict is Verdict.VALID
         if followed or not self._goes_on(name, until_s):

@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Verifying a trail that was given another bucket while it logged: its chain goes on in the one before."""
+
+import gzip
+import json
+
+import pytest
+from support.open_buckets import SettableClock
+from support.signed_bucket import HOUR, START, TRAIL, SignedBucket, when
+from support.verified_world import HOURS, SIGNER, World, name
+
+from opentrail.objects.localdir import LocalDir
+from opentrail.objects.readdir import ReadDir
+from opentrail.trails.verdict import COVERED, NOTE
+
+END = START + HOURS * HOUR
+
+
+class Moved(World):
+    """The trail of a ``World`` goes on for two hours in bucket ``second``, the last in ``logs`` again."""
+
+    def __init__(self, home):
+        super().__init__(home / "logs")
+        self.second = LocalDir(home / "second", "second", SettableClock())
+        self.go_to(self.second, END)
+        self.trail.digest(END + HOUR, END + 2 * HOUR, [self.trail.log(END + HOUR + 600)])
+        self.all = {
+            "logs": ReadDir(home / "logs", "logs"),
+            "second": ReadDir(home / "second", "second"),
+        }
+
+    def go_to(self, bucket, second):
+        """Let the trail deliver to another bucket from ``second`` on."""
+        before, self.trail.bucket = self.trail.bucket.name, bucket
+        key = self.trail.digest(second, second + HOUR, [self.trail.log(second + 600)])
+        body = json.loads(gzip.decompress(bucket.get(key)[1]))
+        self.trail.put_digest(key, body | {"previousDigestS3Bucket": before})
+
+    def wrong_in(self, bucket, **options):
+        self.source = self.all[bucket]
+        options = {"elsewhere": self.all, "bucket": bucket, "unlisted": END + 9 * HOUR} | options
+        return self.wrong(**options)
+
+
+@pytest.fixture
+def world(tmp_path):
+    return Moved(tmp_path)
+
+
+def test_a_chain_is_followed_into_the_bucket_before(world):
+    assert world.wrong_in("second") == []
+    found = world.verify(elsewhere=world.all, bucket="second")
+    kinds = [each.kind for each in found]
+    assert (kinds.count("Digest file"), kinds.count("Log file")) == (HOURS + 3, 2 * HOURS + 2)
+    assert kinds.count(NOTE) == 0
+    assert [(each.subject, each.reason) for each in found if each.kind == COVERED] == [
+        (f"{when(start)} to {when(end)}", f"{TRAIL} 111122223333 us-east-1 in s3://{bucket}")
+        for start, end, bucket in ((START - HOUR, END, "logs"), (END, END + 2 * HOUR, "second"))
+    ]
+
+
+@pytest.mark.parametrize("what", ["digests", "logs"])
+def test_what_is_gone_there_is_told(world, what):
+    gone = getattr(world.trail, what)[2]
+    world.path(gone).unlink()
+    assert world.wrong_in("second") == [(name(gone), "INVALID", "not found")]
+
+
+def test_a_digest_that_was_changed_there(world):
+    world.rewrite(world.trail.digests[3], gzip.compress(b"{}"))
+    assert world.wrong_in("second")[0][1:] == ("INVALID", "invalid format")
+
+
+def test_a_digest_of_another_there(world):
+    key = world.trail.digests[HOURS]
+    SignedBucket(world.bucket, SIGNER).digest(END - HOUR, END)
+    told = [(name(key), "INVALID", "is not the one that the digest after it names")]
+    assert world.wrong_in("second") == told
+
+
+def test_only_as_far_as_was_asked_for(world):
+    world.path(world.trail.digests[2]).unlink()
+    assert world.wrong_in("second", start_s=START + 2 * HOUR + 1) == []
+    assert world.wrong_in("second", end_s=END - HOUR)[0] == (
+        name(world.trail.digests[2]), "INVALID", "not found",
+    )  # fmt: skip
+
+
+def test_a_bucket_that_is_not_at_hand_is_a_note(world):
+    assert world.wrong_in("second", elsewhere={}) == []
+    (told,) = [each for each in world.verify(bucket="second") if each.kind == NOTE]
+    assert (told.subject.rpartition("/")[2], told.reason) == (
+        name(world.trail.digests[HOURS]), "the chain goes on there",
+    )  # fmt: skip
+
+
+def test_a_chain_that_comes_back(world):
+    """What lies before is told of as what lies after: the newest of before may be gone."""
+    world.go_to(world.bucket, END + 2 * HOUR)
+    assert world.wrong_in("logs") == []
+    world.path(world.trail.digests[HOURS]).unlink()
+    gone = (name(world.trail.digests[HOURS]), "INVALID", "not found")
+    assert gone in world.wrong_in("logs")
+    path = world.all["second"].path / world.trail.digests[-2]
+    path.unlink()
+    assert world.wrong_in("logs")[0] == (name(world.trail.digests[-2]), "INVALID", "not found")
+
+
+def test_windows_that_do_not_join_there(world):
+    world.trail.bucket = world.second
+    world.trail.digest(END + 3 * HOUR, END + 4 * HOUR)
+    world.go_to(world.bucket, END + 4 * HOUR)
+    assert [each[0] for each in world.wrong_in("logs")] == [
+        f"{when(END + 2 * HOUR)} to {when(END + 3 * HOUR)}"
+    ]
