@@ -263,3 +263,45 @@ def test_a_bucket_that_the_settings_name(data, tmp_path, keys):
     arguments = ("--config", str(config), "--public-keys", keys)
     code, output = run(tmp_path / "none", "s3://logs", *arguments)
     assert (code, output.splitlines()[-1]) == (0, "verdict: valid")
+
+
+@pytest.mark.usefixtures("trail")
+def test_a_copy_of_a_bucket_may_have_any_name(data, tmp_path, keys):
+    """Signatures and all; it is the directory bucket's own name that its digests must say."""
+    shutil.copytree(data / "buckets" / "logs", tmp_path / "backup")
+    code, output = run(data, str(tmp_path / "backup"), "--public-keys", keys)
+    assert (code, OF in output) == (0, True), output
+    (data / "buckets" / "logs").rename(data / "buckets" / "other")
+    assert run(data, str(data / "buckets" / "other"), "--public-keys", keys)[0] == 1
+    (data / "config.toml").write_text(f'[buckets.logs]\ndirectory = "{data}/buckets/other"\n')
+    settings = ("--config", str(data / "config.toml"), "--public-keys", keys)
+    assert run(data, str(data / "buckets" / "other"), *settings)[0] == 0
+
+
+@pytest.mark.parametrize("taken_at", ["deep/", "deep/er"])
+def test_a_copy_of_a_part_says_of_which(data, tmp_path, keys, taken_at):
+    """As `aws s3 sync s3://logs/deep copy` leaves it, with what its digests say of themselves."""
+    bucket = LocalDir(data / "buckets" / "logs", "logs", SettableClock())
+    its = SignedBucket(bucket, SIGNER, prefix="deep/er/")
+    its.chain(START, 2)
+    copy, base = tmp_path / "copy", taken_at.rstrip("/")
+    shutil.copytree(data / "buckets" / "logs" / base, copy)
+    code, output = run(data, str(copy), "--public-keys", keys)
+    note = f"Note\ts3://logs/{base}/\tthis is a copy of it, the digests say"
+    assert (code, note in output.splitlines()) == (2, True), output
+    assert "INVALID" not in output
+    assert "2/3 digest files valid, 1/3 digest files cannot tell" in output
+    (data / "buckets" / "logs" / its.logs[0]).unlink()
+    (copy / its.logs[0].removeprefix(f"{base}/")).unlink()
+    assert run(data, str(copy), "--public-keys", keys)[0] == 1
+
+
+def test_a_digest_that_was_moved_away_is_no_copy_of_a_part(data, trail, keys):
+    """Others are in their places: what it says of itself makes no part of the bucket."""
+    root = data / "buckets" / "logs"
+    shutil.copytree(root / "AWSLogs", root / "moved" / "AWSLogs")
+    copy = data / "copy"
+    root.rename(copy)
+    code, output = run(data, str(copy), "--public-keys", keys)
+    assert (code, "has been moved from its original location" in output) == (1, True), output
+    assert trail

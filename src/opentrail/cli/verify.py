@@ -23,7 +23,7 @@ from opentrail.trails.bucketkeys import digest_name
 from opentrail.trails.examine import Examiner
 from opentrail.trails.receipt import judge, links, made_s, read_receipt, trail_of
 from opentrail.trails.survey import END_ANY, Asked, Survey, survey
-from opentrail.trails.verdict import Finding, KeyRing, Verdict, read_key_ring
+from opentrail.trails.verdict import NOTE, Finding, KeyRing, Verdict, read_key_ring
 from opentrail.trails.verify import Expected, Files, verify
 from opentrail.trails.workers import Growing, Here, Processes, Threads, Workers
 
@@ -98,16 +98,15 @@ def command(config: Path | None, **flags: object) -> None:
     clock = SystemClock()
     place = Place(settings, clock, given.endpoint_url, given.profile)
     target = given.target_at(place)
-    examiner = target.opening()
-    try:
-        found = survey(examiner.source, target.asked)
-    finally:
-        examiner.source.close()  # whoever reads opens it again
-    target, examiner = _with_bucket(target, examiner, found)
+    base = target.opening.base
+    target, examiner, found = _with_bucket(target, *_surveyed(target))
     if given.fetch_keys:
         target, examiner = _with_fetched(target, examiner, found, place)
     everything = given.verbose or given.form == "json"
     result = Result(form_of(given.form), verbose=everything, no_keys=not examiner.ring.keys)
+    if target.opening.base != base:
+        where = f"s3://{target.asked.bucket}/{target.opening.base}"
+        result.add(Finding(NOTE, where, Verdict.VALID, "this is a copy of it, the digests say"))
     expected = _with_receipt(target, examiner.ring, given.receipt_file, result)
     with _workers(target, examiner, found, given.jobs) as workers:
         files = Files(examiner, workers, found)
@@ -202,17 +201,35 @@ def _content(file: Path) -> bytes:
         raise UsageError(f"cannot read {file}: {error.strerror}") from error
 
 
-def _with_bucket(target: Target, examiner: Examiner, found: Survey) -> tuple[Target, Examiner]:
-    """Let a copy be that of the bucket that its newest digests name, if nobody said of which."""
+def _with_bucket(
+    target: Target, examiner: Examiner, found: Survey
+) -> tuple[Target, Examiner, Survey]:
+    """Let a copy be that of what its newest digests name, if nobody said of which.
+
+    Of a part of a bucket the keys here are longer than the paths: it is looked through anew.
+    Raises: UsageError. Unavailable.
+    """
     if target.asked.bucket:
-        return target, examiner
-    newest = (examiner.digest(names[0].key).digest for names in found.digests.values())
-    buckets = {digest.digest_s3_bucket for digest in newest if digest is not None}
-    if len(buckets) != 1:
-        return target, examiner
-    (bucket,) = buckets
-    opening, asked = replace(target.opening, bucket=bucket), replace(target.asked, bucket=bucket)
-    return replace(target, opening=opening, asked=asked), replace(examiner, bucket=bucket)
+        return target, examiner, found
+    each_says = (examiner.original(names[0].key) for names in found.digests.values())
+    said = {original for original in each_says if original is not None}
+    said = {original for original in said if not original[1]} or said
+    if len(said) != 1:
+        return target, examiner, found
+    ((bucket, base),) = said
+    opening = replace(target.opening, bucket=bucket, base=base)
+    target = replace(target, opening=opening, asked=replace(target.asked, bucket=bucket))
+    if not base:
+        return target, replace(examiner, bucket=bucket), found
+    return target, *_surveyed(target)
+
+
+def _surveyed(target: Target) -> tuple[Examiner, Survey]:
+    examiner = target.opening()
+    try:
+        return examiner, survey(examiner.source, target.asked)
+    finally:
+        examiner.source.close()  # whoever reads opens it again
 
 
 def _with_fetched(

@@ -216,11 +216,20 @@ def _is_below(link: Link, asked: Asked) -> bool:
 def _of_directory(path: Path, asked: Asked, ring: KeyRing, place: Place) -> Target:
     original, base = split_location(asked.bucket)
     kept = (path / OWN_FOLDER).is_dir()
-    name = original or (path.name if kept else "")
+    name = original or _name_here(path, place.settings)
     opening = Opening(
         place, name, ring, path, f"{base}/" if base else "", is_copy=True, with_metadata=kept
     )
     return Target(opening, replace(asked, bucket=name), Expected())
+
+
+def _name_here(path: Path, settings: Settings) -> str:
+    """Return which bucket of the server here a directory is; "": none."""
+    path = path.resolve()
+    for name, setting in settings.buckets.items():
+        if setting.directory and Path(setting.directory).resolve() == path:
+            return name
+    return path.name if path.parent == (settings.data_dir / "buckets").resolve() else ""
 
 
 def _of_trail(

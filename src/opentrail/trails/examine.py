@@ -134,6 +134,19 @@ class Examiner:
         verdict, reason = self._signed(read, metadata)
         return replace(read, verdict=verdict, reason=reason)
 
+    def original(self, key: str) -> tuple[str, str] | None:
+        """Return of which bucket the digest at ``key`` is, and what its key there has before ``key``.
+
+        None: it does not say, or says another key. Raises: Unavailable.
+        """
+        try:
+            digest = _decode(self._content(key)[1])
+        except (_Unreadable, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return None
+        base = digest.digest_s3_object.removesuffix(key)
+        there = digest.digest_s3_object == base + key and (not base or base.endswith("/"))
+        return (digest.digest_s3_bucket, base) if there else None
+
     def log(self, entry: LogFileEntry) -> Judged:
         """Return what is to be said of a log file that a digest lists. Raises: Unavailable."""
         if entry.hash_algorithm != HASH_ALGORITHM:
