@@ -6,10 +6,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from support.memory_bucket import MemoryBucket
 
-from opentrail.errors import UsageError
+from opentrail.errors import Unavailable, UsageError
 from opentrail.imports.paths import Wanted, is_archive, is_digest, left_out, may_hold_records
-from opentrail.imports.sources import LeftOut, local
+from opentrail.imports.sources import LeftOut, in_bucket, local
+from opentrail.objects.base import Put
 
 A, B = "111122223333", "444455556666"
 FILE = (
@@ -147,3 +149,13 @@ def test_a_pipe_that_is_named_is_read_and_a_device_refused(tmp_path):
     assert found.version == ""
     with pytest.raises(UsageError, match="neither a file"):
         list(local(Path("/dev/null"), Wanted(), LeftOut()))
+
+
+def test_an_object_of_which_half_comes_is_not_read():
+    bucket = MemoryBucket("logs")
+    bucket.put("a.json", b"{}\n{}\n", Put("application/json"))
+    (found,) = in_bucket(bucket, "", Wanted(), LeftOut())
+    assert list(found.pieces()) == [b"{}\n{}\n"]
+    bucket.objects["a.json"].data = b"{}\n"
+    with pytest.raises(Unavailable, match="3 bytes came of 6"):
+        list(found.pieces())

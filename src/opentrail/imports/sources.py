@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from opentrail.errors import UsageError
+from opentrail.errors import Unavailable, UsageError
 from opentrail.imports.importer import shown
 from opentrail.imports.paths import Wanted, is_archive, is_digest, left_out, may_hold_records
 from opentrail.objects.base import Bucket
@@ -65,8 +65,15 @@ class BucketObject:
         return f"s3://{self.bucket.name}/{self.key}"
 
     def pieces(self) -> Iterator[bytes]:
-        """See ``Source``. Raises: ClientError. Unavailable."""
-        yield self.bucket.get(self.key)[1]
+        """See ``Source``. Raises: ClientError. Unavailable.
+
+        Half an object that some proxy passes for a whole one must not count as done: it would never be
+        read again, as the object itself does not change.
+        """
+        data = self.bucket.get(self.key)[1]
+        if len(data) < self.size:
+            raise Unavailable(f"{len(data)} bytes came of {self.size}", "run the import again")
+        yield data
 
 
 @dataclass(slots=True)
