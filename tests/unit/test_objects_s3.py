@@ -153,6 +153,51 @@ def test_the_request_of_a_put():
     }
 
 
+class NoAcls(Client):
+    """Knows no ACLs, as it says itself."""
+
+    def __init__(self, code, status=501):
+        super().__init__(PUT)
+        self.refusal: Any = {
+            "Error": {"Code": code, "Message": "Cannot insert legacy ACL"},
+            "ResponseMetadata": {"HTTPStatusCode": status},
+        }
+        self.listing: Any = None
+        self.calls = []
+
+    def __getattr__(self, name):
+        def operation(**arguments):
+            self.calls.append((name, "ACL" in arguments))
+            if name == "get_bucket_acl" or "ACL" in arguments:
+                raise driver.ClientError(self.refusal, name)
+            if name == "list_objects_v2" and self.listing:
+                raise driver.ClientError({"Error": {"Code": self.listing}}, name)
+            return self.answer
+
+        return operation
+
+
+@pytest.mark.parametrize(
+    ("code", "status"),
+    [("NotImplemented", 501), ("", 501), ("MethodNotAllowed", 405), ("InvalidArgument", 400)],
+)
+def test_a_server_without_acls_gets_none(code, status):
+    client = NoAcls(code, status)
+    bucket = S3Bucket(client, "b")
+    bucket.put("k", b"data", Put())
+    bucket.put("k", b"data", Put())
+    assert client.calls == [("put_object", True), ("put_object", False), ("put_object", False)]
+    client.calls.clear()
+    bucket.acl_readable()
+    client.listing = "AccessDenied"
+    bucket.acl_readable()
+    client.listing = "NoSuchBucket"
+    with pytest.raises(ClientError, match="NoSuchBucket"):
+        bucket.acl_readable()
+    with pytest.raises(ClientError, match="AccessDenied"):
+        S3Bucket(NoAcls("AccessDenied", 403), "b").put("k", b"", Put())
+
+
 @pytest.mark.parametrize("encryption", ["", "AES256"])
 def test_an_encryption_is_asked_for_only_where_the_bucket_is_set_so(encryption):
     client = Client(PUT)

@@ -132,9 +132,23 @@ class S3Bucket:
         self._client = client
         self._encryption = encryption
         self._lock = lock
+        self._has_acls = True
+        """Until its server says that it knows none: its objects are then their bucket's owner's anyway."""
 
     def put(self, key: str, data: bytes, how: Put) -> None:
         """See ``Bucket``."""
+        if self._has_acls:
+            try:
+                self._put(key, data, how, ACL=how.acl)
+            except ClientError as error:
+                if not _is_about_acls(error):
+                    raise
+            else:
+                return
+        self._put(key, data, how)
+        self._has_acls = False
+
+    def _put(self, key: str, data: bytes, how: Put, **acl: str) -> None:
         digest = hashlib.md5(data, usedforsecurity=False).digest()
         answer = _call(
             self._client.put_object,
@@ -145,7 +159,7 @@ class S3Bucket:
             ContentMD5=base64.b64encode(digest).decode(),
             ContentType=how.content_type,
             Metadata=dict(how.metadata),
-            ACL=how.acl,
+            **acl,
             **({"ContentEncoding": how.content_encoding} if how.content_encoding else {}),
             **self._encrypted(how),
             **(self._lock.words() if self._lock is not None and data else {}),
@@ -197,8 +211,20 @@ class S3Bucket:
             where = _behind(page, where)
 
     def acl_readable(self) -> None:
-        """See ``Bucket``."""
-        _call(self._client.get_bucket_acl, Bucket=self.name)
+        """See ``Bucket``. A server without ACLs is asked whether the bucket is there."""
+        try:
+            _call(self._client.get_bucket_acl, Bucket=self.name)
+        except ClientError as error:
+            if not _is_about_acls(error):
+                raise
+            self._seen()
+
+    def _seen(self) -> None:
+        try:
+            _call(self._client.list_objects_v2, Bucket=self.name, MaxKeys=1)
+        except ClientError as error:
+            if error.code != "AccessDenied":  # who puts need not list
+                raise
 
     def _encrypted(self, how: Put) -> dict[str, str]:
         if not how.kms_key_id:
@@ -209,6 +235,12 @@ class S3Bucket:
             "SSEKMSKeyId": how.kms_key_id,
             **({"SSEKMSEncryptionContext": context} if how.kms_context else {}),
         }
+
+
+def _is_about_acls(error: ClientError) -> bool:
+    """Return whether a server says that it knows no ACLs: Garage, versitygw, R2; Google, in words."""
+    in_words = error.code == "InvalidArgument" and "ACL" in error.message
+    return error.code in _NO_ACLS or in_words
 
 
 def _object_of(answer: Answer) -> Head:
@@ -262,6 +294,8 @@ _UNKNOWN_CODES = frozenset(
      "InternalException", "RequestLimitExceeded", "Throttled", "KMSThrottlingException")
 )  # fmt: skip
 """Answers after which the same call may succeed."""
+_NOT_IMPLEMENTED = 501
+_NO_ACLS = frozenset(("NotImplemented", "MethodNotAllowed", "AccessControlListNotSupported", "501"))
 _UNKNOWN_STATUS = frozenset((408, 425, 429))
 _SERVER_ERROR_MIN = 500
 _CODE = re.compile(r"[A-Za-z0-9._:-]{1,128}")
@@ -322,6 +356,8 @@ def _answered(error: driver.ClientError, who: str) -> ClientError | Unavailable:
     if not _CODE.fullmatch(code):
         code = str(status)  # a page of whatever stands before the server says no more
     code = _HEAD_CODES.get(code, code)
+    if status == _NOT_IMPLEMENTED:
+        return ClientError(code, message, status)  # nor will it be at the next try
     if status >= _SERVER_ERROR_MIN or status in _UNKNOWN_STATUS or code in _UNKNOWN_CODES:
         return Unavailable(f"{who} answered {code}: {message}")
     return ClientError(code, message, status)
