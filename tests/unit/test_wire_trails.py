@@ -231,12 +231,14 @@ def test_a_refused_update_leaves_the_trail_as_it_was(trails, rooms):
     assert trails.get_trail(Name="audit")["Trail"] == before
 
 
-def test_a_bucket_that_does_not_answer_leaves_it_open(trails, rooms):
+def test_a_bucket_that_does_not_answer_leaves_it_open(trails, rooms, caplog):
     rooms.buckets[BUCKET].silent = True
     with pytest.raises(ClientError) as raised:
         create(trails)
     assert raised.value.response["ResponseMetadata"]["HTTPStatusCode"] == 503
     assert raised.value.response["Error"]["Code"] == "ServiceUnavailable"
+    (told,) = caplog.messages
+    assert told.startswith("'CreateTrail' is answered with 503: ")
 
 
 def test_prefixes(trails):

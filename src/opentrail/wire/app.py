@@ -5,6 +5,7 @@ Follows the AWS JSON 1.1 and REST-JSON protocols (Smithy 2.0 specification, 'AWS
 CloudTrail's service model; ``operations.py`` is the table of what is answered.
 """
 
+import logging
 from dataclasses import dataclass
 from typing import Final
 
@@ -27,6 +28,11 @@ PUT_AUDIT_EVENTS_PATH: Final = "/PutAuditEvents"
 
 BODY_BYTES_MAX: Final = 1024 * 1024
 """PutAuditEvents' own bound, the largest of all operations."""
+
+REASON_CHARS_MAX: Final = 500
+"""Of what the server's own log tells: whoever does not answer may have said a lot."""
+
+_log = logging.getLogger("opentrail.wire")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +88,10 @@ class CloudTrailApi:
             # Which file is damaged is not the client's to know: fsck tells the operator.
             message = "A stored event does not check out; run opentrail fsck on the server."
             return _error(request, ClientError("InternalFailure", message, 500))
-        except Unavailable:
+        except Unavailable as error:
+            # Who did not answer, and how, is the operator's to know, as which file is damaged.
+            what = request.target.rpartition(".")[2]
+            _log.warning("%.99r is answered with 503: %r", what, str(error)[:REASON_CHARS_MAX])
             message = (
                 "It may or may not have happened: a disk or a bucket did not answer. Try again."
             )
