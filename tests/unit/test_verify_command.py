@@ -213,6 +213,10 @@ def test_a_document_for_machines(data, keys):
     assert document["verdict"] == "valid"
     assert len(document["findings"]) == 7
     assert document["findings"][0]["verdict"] == "valid"
+    assert set(document) == {"findings", "summary", "verdict"}
+    assert {tuple(each) for each in document["findings"]} == {
+        ("kind", "subject", "verdict", "reason")
+    }
 
 
 @pytest.mark.usefixtures("trail")

@@ -137,6 +137,16 @@ def test_a_bucket_that_lost_everything(data, files):
     assert (code, output.splitlines()[-1]) == (1, "verdict: INVALID")
 
 
+@pytest.mark.parametrize("start", [END, END + 1])
+def test_a_receipt_of_before_the_time_asked_for_proves_nothing_of_it(data, trail, files, start):
+    """All of that time may be gone: there is a good receipt, and nothing else."""
+    code, output = run("verify", here(data), *files, "--start-time", str(start))
+    assert (code, "No digests found" in output) == ((2, True) if start > END else (0, False)), (
+        output
+    )
+    assert trail
+
+
 def test_a_receipt_may_be_older_than_the_bucket(data, trail, files):
     trail.digest(END, END + HOUR, [trail.log(END + 60)])
     assert run("verify", here(data), *files)[0] == 0

@@ -23,7 +23,7 @@ from opentrail.trails.bucketkeys import digest_name
 from opentrail.trails.examine import Examiner
 from opentrail.trails.receipt import judge, links, made_s, read_receipt, trail_of
 from opentrail.trails.survey import END_ANY, Asked, Survey, survey
-from opentrail.trails.verdict import NOTE, Finding, KeyRing, Verdict, read_key_ring
+from opentrail.trails.verdict import NOTE, RECEIPT, Finding, KeyRing, Verdict, read_key_ring
 from opentrail.trails.verify import Expected, Files, verify
 from opentrail.trails.workers import Growing, Here, Processes, Threads, Workers
 
@@ -258,7 +258,7 @@ def _with_receipt(target: Target, ring: KeyRing, file: Path | None, result: Resu
     if verdict is Verdict.VALID and not named:
         what = "that is verified" if listed else "in this bucket"
         verdict, reason = Verdict.UNKNOWN, f"names no digest {what}: it shows nothing of it"
-    result.add(Finding("Receipt", f"{payload.trail_arn} {payload.made_time}", verdict, reason))
+    result.add(Finding(RECEIPT, f"{payload.trail_arn} {payload.made_time}", verdict, reason))
     if verdict is not Verdict.VALID:
         return expected  # what nobody vouches for is no reason to believe or to doubt a digest
     until_s = max(expected.until_s, made_s(payload))

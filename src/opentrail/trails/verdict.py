@@ -48,6 +48,8 @@ class Finding:
 
 NOTE = "Note"
 """The kind of a finding that is only told."""
+RECEIPT = "Receipt"
+"""The kind of a finding about the receipt itself."""
 COVERED = "Covered"
 """The kind of a finding that says which time a chain's valid digests cover; its reason: which chain."""
 
@@ -66,11 +68,15 @@ class Tally:
 
     @property
     def verdict(self) -> Verdict:
-        """The verdict over all: one INVALID makes it so, else one UNKNOWN; none at all, too."""
+        """The verdict over all: one INVALID makes it so, else one UNKNOWN; none at all, too.
+
+        A receipt alone is none: it is good, and nothing was there of what it could be held beside.
+        """
         there = {verdict for _, verdict in self.counts}
         if Verdict.INVALID in there:
             return Verdict.INVALID
-        return Verdict.VALID if there == {Verdict.VALID} else Verdict.UNKNOWN
+        seen = any(kind != RECEIPT for kind, _ in self.counts)
+        return Verdict.VALID if seen and there == {Verdict.VALID} else Verdict.UNKNOWN
 
 
 def overall(findings: Iterable[Finding]) -> Verdict:
