@@ -10,7 +10,6 @@ import shutil
 import statistics
 import time
 from collections.abc import Callable, Iterator
-from itertools import islice
 from pathlib import Path
 
 import msgspec
@@ -19,7 +18,7 @@ from xxhash import xxh3_64_intdigest
 
 from bench.events import Span, events
 from bench.machine import spread_percent
-from bench.sample import BATCH, open_log
+from bench.sample import write_trained
 from opentrail.clock import SystemClock
 from opentrail.eventlog.base import Draft, Origin
 from opentrail.eventlog.reader import SegmentReader
@@ -40,11 +39,7 @@ class _Nothing(msgspec.Struct):
 
 def write_log(data: Path, count: int) -> None:
     """Write ``count`` synthetic events, 1,000 an append."""
-    log = open_log(data)
-    source = (Draft(Origin.INTAKE, each) for each in events(count, Span(START_MS)))
-    while drafts := list(islice(source, BATCH)):
-        log.append(drafts)
-    log.close()
+    write_trained(data, (Draft(Origin.INTAKE, each) for each in events(count, Span(START_MS))))
 
 
 def _read(data: Path) -> Iterator[bytes]:

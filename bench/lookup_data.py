@@ -9,14 +9,13 @@ import random
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 
 import msgspec
 from msgspec.structs import replace
 
 from bench.events import ACCOUNT, CALLS, REGIONS, USERS, Span, events
-from bench.sample import BATCH, open_log
+from bench.sample import write_trained
 from opentrail.clock import SystemClock
 from opentrail.eventlog.base import Draft, Origin
 from opentrail.eventlog.reader import SegmentReader
@@ -84,10 +83,7 @@ def made(directory: Path, count: int) -> Made:
 def _write(path: Path, count: int) -> None:
     now_ms = SystemClock().now_ms()
     records = events(count, Span(now_ms - SPREAD_S * 1000, count / SPREAD_S))
-    log = open_log(path)
-    while batch := [Draft(Origin.CAPTURE, data) for data in islice(records, BATCH)]:
-        log.append(batch)
-    log.close()
+    write_trained(path, (Draft(Origin.CAPTURE, data) for data in records))
 
 
 def _questions(history: History) -> dict[str, list[Question]]:

@@ -1,17 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
 """Records as the gateway makes them, all different, the same in every run."""
 
+import itertools
 import json
 import random
+from collections.abc import Iterator
 from pathlib import Path
 
 from opentrail.clock import SystemClock, SystemIds, iso_seconds
 from opentrail.eventlog.base import Draft, Origin
 from opentrail.eventlog.options import LogOptions
 from opentrail.eventlog.segments import Segments
+from opentrail.eventlog.training import UNATTENDED_SAMPLES_MAX, train
 
 BATCH = 1000
 """Records of one append where many come at once."""
+TRAINED_RECORDS = 20_000
+"""Some 6 MB of a log: a server makes its dictionary at 4 MiB."""
 _OPERATIONS = ("CreateModel", "DescribeModel", "CreateEndpoint", "ListModels", "DeleteModel")
 
 
@@ -63,6 +68,20 @@ def _record(source: random.Random, now_ms: int) -> bytes:
 def open_log(data: Path) -> Segments:
     """Open the log of the directory ``data``, however full the disk is."""
     return Segments.open(data, SystemClock(), SystemIds(), LogOptions(disk_reserve_bytes=0))
+
+
+def write_trained(data: Path, drafts: Iterator[Draft]) -> None:
+    """Write a log of ``drafts``, compressed as a server does it, by what the first ones have in common."""
+    log = open_log(data)
+    for number in itertools.count(1):
+        some = list(itertools.islice(drafts, BATCH))
+        log.append(some)
+        if len(some) < BATCH:
+            break
+        if number * BATCH == TRAINED_RECORDS:
+            train(data, UNATTENDED_SAMPLES_MAX)
+            log.renew()
+    log.close()
 
 
 def write_log(data: Path, count: int) -> None:
