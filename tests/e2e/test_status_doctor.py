@@ -8,6 +8,8 @@ import shutil
 import signal
 import socket
 import ssl
+import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -18,7 +20,7 @@ from support import upstreams
 from support.aws_clients import Key, client
 from support.certificates import Authority
 from support.data_directories import data_directory, record
-from support.server import OpenTrail, run, wait_until
+from support.server import OpenTrail, clean_environment, run, wait_until
 
 from opentrail.front.pulse import SILENT_S_MAX
 from opentrail.sandbox.moto import start_moto
@@ -26,6 +28,8 @@ from opentrail.state.base import Change
 from opentrail.state.sqlite import SqliteState
 from opentrail.trails.deliver import CURSOR_PREFIX
 from opentrail.trails.status import DeliveryStatus, delivery_status_key
+
+BIN = str(Path(sys.executable).parent)
 
 
 def facts(*arguments: str, home: Path, code: int) -> dict[str, list[str]]:
@@ -219,6 +223,25 @@ def test_a_shell_whose_clients_go_elsewhere(tmp_path):
     found = checks(home=tmp_path, code=1, environment=proxied)
     assert found["endpoint"][0] == "ok"
     assert found["proxy"][:2] == ("wrong", "calls to 127.0.0.1 would go to the proxy [")
+
+
+def test_the_command_that_it_gives_for_a_shell_works(tmp_path):
+    with OpenTrail(tmp_path / "data") as server:
+        address = server.endpoint.removeprefix("http://")
+        place = ("--data", "data", "--listen", address, "--region", "eu-west-1")
+        verdict, _, fix = checks(*place, home=tmp_path, code=0)["endpoint"]
+        assert verdict == "look"
+        assert fix in checks(*place, home=tmp_path, code=0)["keys"][2]
+        done = subprocess.run(
+            ["/bin/sh", "-c", f"{fix}; env"],
+            env=clean_environment(tmp_path / "data") | {"PATH": f"{BIN}:{os.defpath}"},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    set_up = dict(line.split("=", 1) for line in done.stdout.splitlines())
+    assert set_up["AWS_ENDPOINT_URL"] == server.endpoint
+    assert set_up["AWS_REGION"] == "eu-west-1"
 
 
 @pytest.mark.parametrize("name", ["credentials", "access-keys.json", "keys"])

@@ -66,6 +66,8 @@ def test_the_version(tmp_path):
         (["env"], "no key in opentrail-data: start `opentrail serve` once, or name its --data"),
         (["serve", "--upstream", "=http://x"], "write URL or SERVICE=URL"),
         (["--nope"], "No such option '--nope'"),
+        (["status", "--account", "x"], "account"),
+        (["fsck", "--account", "x"], "account"),
     ],
 )
 def test_a_mistake_is_one_line_and_exit_code_2(tmp_path, arguments, line):

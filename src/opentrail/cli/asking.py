@@ -10,7 +10,7 @@ from typing import Any
 import click
 import msgspec
 
-from opentrail.cli.options import settings_of
+from opentrail.cli.options import log_of, settings_of
 from opentrail.cli.times import seconds_of
 from opentrail.errors import UsageError
 from opentrail.eventlog.reader import SegmentReader
@@ -175,9 +175,4 @@ def _refuse_ambiguous(argument: str) -> None:
 def open_log(config: Path | None, asked: Asked) -> tuple[Path, SegmentReader]:
     """Return the data directory and its log. Raises: UsageError. Unavailable. Corrupt."""
     settings = settings_of(config, {"data": asked.data, "listen.address": asked.listen})
-    log_dir = settings.data_dir / "log"
-    if not log_dir.is_dir():
-        raise UsageError(
-            f"no log in {settings.data_dir}: name the server's data directory (--data)"
-        )
-    return settings.data_dir, SegmentReader(log_dir)
+    return settings.data_dir, SegmentReader(log_of(settings))

@@ -23,11 +23,13 @@ from botocore.config import Config
 from opentrail.capture.channel import Channel, Unreachable
 from opentrail.capture.dial import UpstreamSettings, Way
 from opentrail.cli.colour import coloured
+from opentrail.cli.env import eval_command
 from opentrail.cli.exits import EXIT_NO
 from opentrail.cli.options import (
     Command,
     settings_of,
     settings_options,
+    shared_flags,
     upstream_flags,
     upstream_option,
 )
@@ -35,7 +37,7 @@ from opentrail.cli.probe import ask, not_done, other_log, url_of
 from opentrail.cli.trails_here import trails_here
 from opentrail.cli.verify_target import Place, buckets_of
 from opentrail.clock import SystemClock
-from opentrail.config import Settings
+from opentrail.config import Settings, split_address
 from opentrail.errors import ClientError, Corrupt, OpenTrailError, Unavailable, UsageError
 from opentrail.event.safe import safe
 from opentrail.eventlog.lock import NAME as LOCK_NAME
@@ -84,8 +86,7 @@ def command(
       eval "$(opentrail env)"; opentrail doctor --upstream http://localhost:5000
     """
     try:
-        named = {"data": flags["data"], "listen.address": flags["listen"]}
-        settings = settings_of(config, {**named, **upstream_flags(upstreams)})
+        settings = settings_of(config, {**shared_flags(flags), **upstream_flags(upstreams)})
     except UsageError as error:
         findings = [Finding("settings", Verdict.BAD, str(error), "mend the settings file")]
     else:
@@ -226,10 +227,14 @@ def _unreachable(upstream: UpstreamSettings) -> str:
     return ""
 
 
+def _client(settings: Settings) -> str:
+    return eval_command(settings, *split_address(settings.listen.address))
+
+
 def _endpoint(settings: Settings, environ: Mapping[str, str]) -> Finding:
     """Whether this shell's clients go through OpenTrail."""
     url, given = url_of(settings), environ.get("AWS_ENDPOINT_URL", "")
-    fix = 'eval "$(opentrail env)"'
+    fix = _client(settings)
     if environ.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "").lower() == "true":
         found = "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS is true: clients ignore the endpoint"
         return Finding("endpoint", Verdict.BAD, found, "unset it")
@@ -269,7 +274,7 @@ def _keys(settings: Settings) -> Finding:
     try:
         session = botocore.session.Session()
         if session.get_credentials() is None:
-            fix = 'eval "$(opentrail env)", or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY'
+            fix = f"{_client(settings)}, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
             return Finding("keys", Verdict.WARN, "this shell has no AWS credentials", fix)
         made = session.create_client(
             "cloudtrail",
@@ -279,10 +284,10 @@ def _keys(settings: Settings) -> Finding:
         )
         cast("_CloudTrail", made).lookup_events(MaxResults=1)
     except driver.ClientError as error:
-        return Finding("keys", Verdict.BAD, str(error), _key_fix(str(error)))
+        return Finding("keys", Verdict.BAD, str(error), _key_fix(settings, str(error)))
     except driver.SSLError as error:
         fix = (
-            'eval "$(opentrail env)" sets AWS_CA_BUNDLE, if listen.tls_ca names the file with the'
+            f"{_client(settings)} sets AWS_CA_BUNDLE, if listen.tls_ca names the file with the"
             " authority that signed the server's certificate"
         )
         return Finding("keys", Verdict.BAD, f"the certificate is not trusted: {error}", fix)
@@ -291,7 +296,6 @@ def _keys(settings: Settings) -> Finding:
     return Finding("keys", Verdict.OK, "LookupEvents answers this shell's key")
 
 
-_KEY_FIX = 'use a key that the server knows: eval "$(opentrail env)"'
 _KEY_FIXES = (
     ("expired", "set this machine's clock and the server's by NTP, or get new session credentials"),
     ("not yet current", "set this machine's clock and the server's by NTP"),
@@ -301,8 +305,9 @@ _KEY_FIXES = (
 """What a refusal says -> what to do; the first that fits."""
 
 
-def _key_fix(said: str) -> str:
-    return next((fix for word, fix in _KEY_FIXES if word in said), _KEY_FIX)
+def _key_fix(settings: Settings, said: str) -> str:
+    known = f"use a key that the server knows: {_client(settings)}"
+    return next((fix for word, fix in _KEY_FIXES if word in said), known)
 
 
 def _buckets(settings: Settings) -> Iterator[Finding]:

@@ -8,8 +8,8 @@ import click
 from cryptography import x509
 
 from opentrail.access.credentials import read_credentials
-from opentrail.cli.options import Command, settings_of, settings_options
-from opentrail.config import Listen, Settings, split_address
+from opentrail.cli.options import Command, settings_of, settings_options, shared_flags
+from opentrail.config import REGION_DEFAULT, Listen, Settings, split_address
 from opentrail.errors import UsageError
 from opentrail.front.keys import credentials_file
 
@@ -40,15 +40,7 @@ def command(config: Path | None, form: str, **flags: str | None) -> None:
 
     It holds the administrator's secret key: treat the output as you treat the key.
     """
-    settings = settings_of(
-        config,
-        {
-            "data": flags["data"],
-            "listen.address": flags["listen"],
-            "account": flags["account"],
-            "region": flags["region"],
-        },
-    )
+    settings = settings_of(config, shared_flags(flags))
     click.echo(_FORMS[form](client_variables(settings)))
 
 
@@ -95,6 +87,24 @@ def ca_of(listen: Listen) -> str:
         if any(each.subject == each.issuer for each in certificates):
             file = listen.tls_cert
     return str(Path(file).resolve()) if file else ""
+
+
+def eval_command(settings: Settings, host: str, port: int) -> str:
+    """Return what gives a shell the settings of a client, in whatever directory it is run.
+
+    ``host`` and ``port`` are where the server listens.
+    """
+    listen, address = settings.listen, host_and_port(client_host(host), port)
+    flags = ["--data", str(settings.data_dir.resolve()), "--listen", address]
+    if settings.region != REGION_DEFAULT:
+        flags += ["--region", settings.region]
+    files = {"CERT": listen.tls_cert, "KEY": listen.tls_key, "CA": listen.tls_ca}
+    tls = [  # for what is no flag
+        f"OPENTRAIL_LISTEN_TLS_{name}={shlex.quote(str(Path(file).resolve()))}"
+        for name, file in files.items()
+        if file
+    ]
+    return f'eval "$({" ".join([*tls, "opentrail env", shlex.join(flags)])})"'
 
 
 def client_host(host: str) -> str:

@@ -15,11 +15,10 @@ from rich.progress import Progress
 from opentrail.cli.audit import Audit
 from opentrail.cli.colour import coloured
 from opentrail.cli.exits import EXIT_CORRUPT, EXIT_NO
-from opentrail.cli.options import Command, settings_of, settings_options
+from opentrail.cli.options import Command, log_of, settings_of, settings_options, shared_flags
 from opentrail.cli.train import as_table
 from opentrail.clock import SystemClock
 from opentrail.config import Settings
-from opentrail.errors import UsageError
 from opentrail.eventlog.lock import DataLock
 from opentrail.eventlog.reader import SegmentReader
 from opentrail.eventlog.training import train
@@ -52,10 +51,8 @@ def command(
     --train checks nothing. It prints what the new dictionary saves on records that it was not made
     of, and keeps it if that is worth it (exit code 1: it is not).
     """
-    settings = settings_of(config, {"data": flags["data"], "listen.address": flags["listen"]})
-    data = settings.data_dir
-    if not (data / "log").is_dir():
-        raise UsageError(f"no log in {data}: name the server's data directory (--data)")
+    settings = settings_of(config, shared_flags(flags))
+    data = log_of(settings).parent
     if training:
         _train(data, as_json=as_json)
     rebuilt = _rebuild(settings) if rebuild else None

@@ -3,7 +3,7 @@
 
 import inspect
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +59,9 @@ def data_options(command: _Command) -> _Command:
         ),
         click.option("--data", help=f"Data directory.  [default: {DATA_DEFAULT}]"),
         click.option(
-            "--listen", metavar="HOST:PORT", help=f"Address.  [default: {LISTEN_DEFAULT}]"
+            "--listen",
+            metavar="HOST:PORT",
+            help=f"The server's address.  [default: {LISTEN_DEFAULT}]",
         ),
     )
 
@@ -71,6 +73,15 @@ def settings_options(command: _Command) -> _Command:
         click.option("--region", help=f"Default region.  [default: {REGION_DEFAULT}]"),
     )
     return data_options(_with_options(command, *more))
+
+
+_SHARED = {
+    "data": "data",
+    "listen": "listen.address",
+    "account": "account",
+    "region": "region",
+}
+"""Option of ``settings_options`` -> its setting."""
 
 
 def upstream_option(command: _Command) -> _Command:
@@ -90,9 +101,24 @@ def _with_options(command: _Command, *options: Callable[[_Command], _Command]) -
     return command
 
 
+def shared_flags(flags: Mapping[str, object]) -> dict[str, object]:
+    """Return the settings that the options of ``settings_options`` make."""
+    return {setting: flags[name] for name, setting in _SHARED.items()}
+
+
 def settings_of(config: Path | None, flags: dict[str, object]) -> Settings:
     """Return the settings of a command line; variables and the file fill what it leaves open."""
     return load(config, os.environ, flags)
+
+
+def log_of(settings: Settings) -> Path:
+    """Return the folder of the log. Raises: UsageError: there is none."""
+    folder = settings.data_dir / "log"
+    if not folder.is_dir():
+        raise UsageError(
+            f"no log in {settings.data_dir}: name the server's data directory (--data)"
+        )
+    return folder
 
 
 def upstream_flags(upstreams: tuple[str, ...]) -> dict[str, object]:

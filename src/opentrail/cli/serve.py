@@ -4,7 +4,6 @@
 import difflib
 import json
 import logging
-import shlex
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -13,17 +12,18 @@ import click
 
 from opentrail.aws import catalog, tables
 from opentrail.cli.colour import coloured
-from opentrail.cli.env import client_host, host_and_port
+from opentrail.cli.env import eval_command, host_and_port
 from opentrail.cli.options import (
     Command,
     settings_of,
     settings_options,
+    shared_flags,
     upstream_flags,
     upstream_option,
 )
 from opentrail.cli.profiles import missing
 from opentrail.clock import iso_seconds
-from opentrail.config import REGION_DEFAULT, Settings, is_loopback
+from opentrail.config import Settings, is_loopback
 from opentrail.front.buckets import endpoint_of
 from opentrail.front.exclusions import exclusions_of, in_words
 from opentrail.front.process import Started, run
@@ -57,10 +57,7 @@ def command(
       opentrail serve --upstream sagemaker=http://localhost:5001 --upstream http://localhost:5000
     """
     named = {
-        "data": flags["data"],
-        "listen.address": flags["listen"],
-        "account": flags["account"],
-        "region": flags["region"],
+        **shared_flags(flags),
         "api.auth": flags["auth"],
         "api.default_identity": flags["default_identity"],
         "listen.allow_insecure": flags["allow_insecure"],
@@ -109,7 +106,7 @@ def _facts(settings: Settings, started: Started) -> list[tuple[str, str]]:
     if settings.exclude:
         excluded = "; ".join(map(in_words, exclusions_of(settings)))
         facts.append(("excluded", f"only counted, not recorded: {excluded}"))
-    facts.append(("clients", f'eval "$({_env_command(settings, started)})"'))
+    facts.append(("clients", eval_command(settings, started.host, started.port)))
     if started.recovered:
         facts.append(("recovered", f"{started.recovered} records of the last run, made at start"))
     return facts
@@ -125,21 +122,6 @@ def _recorded(settings: Settings) -> str:
     if not forward.record_unlogged:
         text += "; counted only: Personalize runtime and events"
     return text
-
-
-def _env_command(settings: Settings, started: Started) -> str:
-    """Return the command that prints a client's settings, in whatever directory it is run."""
-    listen, address = settings.listen, host_and_port(client_host(started.host), started.port)
-    flags = ["--data", str(settings.data_dir.resolve()), "--listen", address]
-    if settings.region != REGION_DEFAULT:
-        flags += ["--region", settings.region]
-    files = {"CERT": listen.tls_cert, "KEY": listen.tls_key, "CA": listen.tls_ca}
-    tls = [  # for what is no flag
-        f"OPENTRAIL_LISTEN_TLS_{name}={shlex.quote(str(Path(file).resolve()))}"
-        for name, file in files.items()
-        if file
-    ]
-    return " ".join([*tls, "opentrail env", shlex.join(flags)])
 
 
 def _warnings(settings: Settings, started: Started) -> list[str]:

@@ -12,12 +12,11 @@ import click
 
 from opentrail.cli.colour import coloured
 from opentrail.cli.exits import EXIT_NO, EXIT_UNAVAILABLE
-from opentrail.cli.options import Command, settings_of, settings_options
+from opentrail.cli.options import Command, log_of, settings_of, settings_options, shared_flags
 from opentrail.cli.probe import Answer, ask, metrics_of, not_done, other_log, url_of
 from opentrail.cli.trails_here import TrailsHere, trails_here
 from opentrail.clock import SystemClock, iso_seconds
 from opentrail.config import Settings
-from opentrail.errors import UsageError
 from opentrail.event.safe import safe
 from opentrail.eventlog.counts import Accounts
 from opentrail.eventlog.reader import SegmentReader
@@ -51,11 +50,8 @@ def command(config: Path | None, *, as_json: bool, **flags: str | None) -> None:
       opentrail status
       opentrail status --json
     """
-    settings = settings_of(config, {"data": flags["data"], "listen.address": flags["listen"]})
-    if not (settings.data_dir / "log").is_dir():
-        raise UsageError(
-            f"no log in {settings.data_dir}: name the server's data directory (--data)"
-        )
+    settings = settings_of(config, shared_flags(flags))
+    log_of(settings)
     health = ask(settings, "health")
     lines = [*_server(settings, health), *_stored(settings), *_trails(settings)]
     if as_json:
