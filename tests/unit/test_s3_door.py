@@ -286,10 +286,11 @@ def test_an_object_too_large_for_one_answer_is_read_in_ranges(over):
     assert answer(found, "/logs/k", headers={"range": f"bytes={over}-"})[0] == 206
 
 
-def test_what_cannot_be_read_is_a_503_that_names_no_file():
+def test_what_cannot_be_read_is_a_503_that_names_no_file_and_is_told(caplog):
     found = door_to(OneObject(10, fails=True))
     assert code_of(found, "/logs/secret-name") == (503, "ServiceUnavailable")
     assert b"disk" not in answer(found, "/logs/secret-name")[2]
+    assert "could not be read: " in caplog.text
 
 
 class Replaced(LocalDir):

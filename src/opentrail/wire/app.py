@@ -93,7 +93,8 @@ class CloudTrailApi:
             what = request.target.rpartition(".")[2]
             _log.warning("%.99r is answered with 503: %r", what, str(error)[:REASON_CHARS_MAX])
             message = (
-                "It may or may not have happened: a disk or a bucket did not answer. Try again."
+                "It may or may not have happened: a disk, a bucket or another service did not answer"
+                " as it must. The server's log says which. Try again."
             )
             return _error(request, ClientError("ServiceUnavailable", message, 503))
         return ApiResponse(200, _headers(request, body), body)

@@ -6,6 +6,7 @@ is not offered here, is AccessDenied.
 """
 
 import hashlib
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from urllib.parse import parse_qsl, unquote
 
 from opentrail.access.policy import authorize
 from opentrail.errors import ClientError, Unavailable
+from opentrail.event.safe import safe
 from opentrail.objects.base import Bucket, Head
 from opentrail.wire import s3_listing, s3_object, s3_xml
 from opentrail.wire.app import ApiResponse, Principal
@@ -24,6 +26,8 @@ READ_BYTES_MAX = 48 * 1024 * 1024
 """Of one answer, which lies in memory: the largest log file, and less than a frame between our
 processes. A client that needs more asks for ranges, as S3's tools do from 8 MB on."""
 _QUERY_FIELDS_MAX = 32
+"""More than any of these calls has."""
+_log = logging.getLogger("opentrail.wire")
 
 _SDK_PARAMETERS = frozenset(("x-id",))
 """Put there by SDKs to say the operation; S3 does not look at it."""
@@ -102,8 +106,9 @@ class S3Door:
             status, headers, body = self._answer(request)
         except ClientError as error:
             return self._error(request, error)
-        except Unavailable:
+        except Unavailable as error:
             # Which disk it was is not the client's to know.
+            _log.error("a directory bucket could not be read: %s", safe(str(error)))
             message = "Please reduce your request rate."
             return self._error(request, ClientError("ServiceUnavailable", message, 503))
         return ApiResponse(status, [*self._headers(request), *headers], body)
