@@ -25,13 +25,15 @@ from opentrail.event.record import FIELD_ORDER
 from opentrail.event.selectors_check import FIELDS
 from opentrail.eventlog.base import RECORD_BYTES_MAX
 from opentrail.front.metrics import Metrics
+from opentrail.history.conditions import OWN_NAMES, fields_of
+from opentrail.history.query import parse
 from opentrail.objects.setting import BucketSetting
 from opentrail.trails.target_setting import WebhookSetting
 from opentrail.wire.operations import ANSWERED
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
-PAGES = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md")])
+PAGES = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md"), *ROOT.glob("examples/*.md")])
 PAGE_NAMES = [page.relative_to(ROOT).as_posix() for page in PAGES]
 
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -39,7 +41,7 @@ CODE_SPAN = re.compile(r"`([^`\n]+)`")
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 SETTING_ROW = re.compile(r"^\| `([\w.]+)` \| `(OPENTRAIL_\w+)` \| [^|]+ \| ([^|]+) \| [^|]+ \|$")
 TABLE_ROW = re.compile(r"^\| `([\w.]+)` \| [^|]+ \| [^|]+ \| [^|]+ \|$")
-INVOCATION = re.compile(r"\bopentrail (?:[a-z-]+)(?: [^|>#;)]*)?")
+INVOCATION = re.compile(r"\bopentrail (?:[a-z-]+)(?: [^|>#;)&]*)?")
 FILE_NAME = re.compile(r"[\w/.-]+\.(?:py|md|toml|zip|lock)")
 METRIC = re.compile(r"\bopentrail_[a-z_]+\b")
 TABLES = (
@@ -196,6 +198,16 @@ def test_examples_are_accepted(name):
             _, word, *arguments = shlex.split(line[0])
             if "--help" not in arguments:
                 command_of(word).make_context(word, arguments)
+
+
+@pytest.mark.parametrize("name", PAGE_NAMES)
+def test_examples_ask_for_fields_that_records_have(name):
+    for line in invocations(name):
+        _, word, *arguments = shlex.split(line)
+        if word in ("search", "lookup", "tail", "expect"):
+            asked = command_of(word).make_context(word, arguments, resilient_parsing=True).params
+            for field in fields_of(parse(" ".join(asked["query"]))):
+                assert field.partition(".")[0] in {*OWN_NAMES, *FIELD_ORDER}, line
 
 
 @pytest.mark.parametrize("name", PAGE_NAMES)
