@@ -78,6 +78,7 @@ def test_operations_are_in_model_order_with_members_in_model_order(service):
         assert found is not None
         sent = operation.input_shape.members if operation.input_shape else {}
         assert list(found.input.members if found.input else {}) == list(sent)
-        assert found.has_output == bool(operation.output_shape and operation.output_shape.members)
+        answered = operation.output_shape.members if operation.output_shape else {}
+        assert list(found.output.members if found.output else {}) == list(answered)
         errors = [e.metadata.get("error", {}).get("code", e.name) for e in operation.error_shapes]
         assert [error.code for error in found.errors] == errors

@@ -79,11 +79,6 @@ class Operation:
     event_stream_input: bool
     event_stream_output: bool
 
-    @property
-    def has_output(self) -> bool:
-        """Whether an answer has any member."""
-        return self.output is not None and bool(self.output.members)
-
 
 def operation(target: Target) -> Operation | None:
     """Return the model of what ``target`` names, or None when the models do not have it."""

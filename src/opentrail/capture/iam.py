@@ -47,6 +47,9 @@ class _AccessKey(msgspec.Struct, frozen=True, rename="pascal"):
     access_key_id: str
     secret_access_key: str
 
+    def __repr__(self) -> str:
+        return "_AccessKey()"
+
 
 class _Answer(msgspec.Struct, frozen=True, rename="pascal"):
     """What the answers of the three operations have, as far as it is used."""

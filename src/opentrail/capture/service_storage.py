@@ -81,7 +81,6 @@ S3_CONTROL = ServiceRules(
         }
     ),
 )
-S3_OUTPOSTS = ServiceRules()
 
 _TABLE = Named(
     "AWS::DynamoDB::Table",

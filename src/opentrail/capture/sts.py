@@ -44,6 +44,9 @@ class _Credentials(msgspec.Struct, frozen=True, rename="pascal"):
     session_token: str
     expiration: str
 
+    def __repr__(self) -> str:
+        return "_Credentials()"
+
 
 class _AssumedRoleUser(msgspec.Struct, frozen=True, rename="pascal"):
     assumed_role_id: str
