@@ -16,7 +16,14 @@ from opentrail.capture.build import Skipped
 from opentrail.capture.call import BODY_KEPT_MAX
 from opentrail.capture.limits import ADDITIONAL_BYTES_MAX, OBJECT_BYTES_MAX, TEXT_BYTES_MAX
 from opentrail.capture.services import SERVICES
-from opentrail.cli.exits import EXIT_CORRUPT, EXIT_NO, EXIT_UNAVAILABLE, EXIT_USAGE
+from opentrail.cli.exits import (
+    EXIT_CORRUPT,
+    EXIT_INTERRUPTED,
+    EXIT_NO,
+    EXIT_PIPE,
+    EXIT_UNAVAILABLE,
+    EXIT_USAGE,
+)
 from opentrail.cli.main import COMMANDS, cli
 from opentrail.config import AccessKeySetting, Settings, Upstream, load
 from opentrail.config.identity import ClientCertificate
@@ -157,9 +164,19 @@ def test_every_option_is_documented(name):
             assert any(re.search(rf"{each}\b", pages) for each in option.opts), option.opts
 
 
+@pytest.mark.parametrize("name", [name for name in COMMANDS if name not in ("serve", "env")])
+def test_json_is_asked_for_by_the_same_word_everywhere(name):
+    """Not of ``serve``, whose ``--log-format`` it is, nor of ``env``, whose forms are shells'."""
+    command = command_of(name)
+    inner = command.commands.values() if isinstance(command, click.Group) else [command]
+    for each in inner:
+        known = {opt for param in each.params for opt in param.opts}
+        assert "--json" in known or "--format" not in known
+
+
 def test_every_exit_code_is_documented():
     codes = re.findall(r"^\| (\d+) \|", text_of("docs/commands.md"), re.MULTILINE)
-    expected = [0, EXIT_NO, EXIT_USAGE, EXIT_UNAVAILABLE, EXIT_CORRUPT, 130]
+    expected = [0, EXIT_NO, EXIT_USAGE, EXIT_UNAVAILABLE, EXIT_CORRUPT, EXIT_INTERRUPTED, EXIT_PIPE]
     assert list(map(int, codes)) == expected
 
 

@@ -12,7 +12,7 @@ import msgspec
 from opentrail.aws.tables import index
 from opentrail.capture.coverage import RULES, Covered, Field, coverage, services
 from opentrail.capture.coverage_figures import Figures, figures_of, figures_of_all
-from opentrail.cli.options import Command
+from opentrail.cli.options import Command, json_option
 from opentrail.errors import UsageError
 
 
@@ -32,7 +32,7 @@ from opentrail.errors import UsageError
     show_default=True,
     help="A table, one JSON document, or a line for each operation.",
 )
-@click.option("--json", "form", flag_value="json", help="The same as --format json.")
+@json_option
 def command(names: tuple[str, ...], form: str) -> None:
     """Show what OpenTrail records of every AWS operation.
 

@@ -11,7 +11,7 @@ from typing import Literal
 import click
 
 from opentrail.cli.exits import EXIT_NO
-from opentrail.cli.options import Command
+from opentrail.cli.options import Command, json_option
 from opentrail.clock import SystemClock, SystemIds
 from opentrail.errors import UsageError
 
@@ -38,6 +38,7 @@ _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     show_default=True,
     help="json: one document with calls, events and files.",
 )
+@json_option
 def command(form: str, bucket: Literal["upstream", "directory"], *, keep: bool) -> None:
     """Make real calls through OpenTrail, and find every one of them again.
 
@@ -50,7 +51,7 @@ def command(form: str, bucket: Literal["upstream", "directory"], *, keep: bool) 
       opentrail demo
       opentrail demo --bucket directory
       opentrail demo --keep
-      opentrail demo --format json | jq .events[0]
+      opentrail demo --json | jq .events[0]
     """
     check_extra(EXTRA)
     for number in _ENDING:

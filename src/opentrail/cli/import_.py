@@ -28,7 +28,7 @@ from rich.progress import (
 
 from opentrail.access.keys import is_account
 from opentrail.cli.exits import EXIT_INTERRUPTED, EXIT_NO
-from opentrail.cli.options import Command
+from opentrail.cli.options import Command, json_option
 from opentrail.cli.times import seconds_of
 from opentrail.clock import SystemClock, SystemIds
 from opentrail.durable import OS_FILES, make_dir
@@ -87,7 +87,7 @@ _SCHEME = "s3://"
     show_default=True,
     help="Form of the summary.",
 )
-@click.option("--json", "form", flag_value="json", help="The same as --format json.")
+@json_option
 def command(paths: tuple[str, ...], data: str, form: str, **flags: str | tuple[str, ...]) -> None:
     """Take CloudTrail log files into a data directory, to be searched there.
 

@@ -84,6 +84,12 @@ _SHARED = {
 """Option of ``settings_options`` -> its setting."""
 
 
+def json_option(command: _Command) -> _Command:
+    """Add the short form of ``--format json``, beside a ``--format`` whose argument is ``form``."""
+    flag = click.option("--json", "form", flag_value="json", help="The same as --format json.")
+    return flag(command)
+
+
 def upstream_option(command: _Command) -> _Command:
     """Add the option that names upstreams; ``upstream_flags`` makes settings of it."""
     return click.option(

@@ -13,7 +13,7 @@ from types import FrameType
 
 import click
 
-from opentrail.cli.options import Command, upstream_flags
+from opentrail.cli.options import Command, json_option, upstream_flags
 from opentrail.cli.own_server import own_server
 from opentrail.cli.search_forms import FORMS, Found
 from opentrail.clock import SystemClock
@@ -46,6 +46,7 @@ _ENDING = (signal.SIGTERM, signal.SIGHUP)
     show_default=True,
     help='json, records: {"Records": [...]} as log files have it; ndjson: one a line.',
 )
+@json_option
 @click.option(
     "--output",
     type=click.Path(dir_okay=False, path_type=Path),

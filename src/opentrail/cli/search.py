@@ -16,7 +16,7 @@ import msgspec
 
 from opentrail.cli.asking import Asked, elsewhere, filters, open_log, question_of, times
 from opentrail.cli.exits import EXIT_NO
-from opentrail.cli.options import Command, data_options
+from opentrail.cli.options import Command, data_options, json_option
 from opentrail.cli.search_forms import FORMS, Found, write_all
 from opentrail.clock import iso_seconds
 from opentrail.errors import UsageError
@@ -62,7 +62,7 @@ WHOLE = 1 << 62
     show_default=True,
     help='json, records: {"Records": [...]} as log files have it; ndjson: one a line.',
 )
-@click.option("--json", "form", flag_value="json", help="The same as --format json.")
+@json_option
 @click.option(
     "--output",
     type=click.Path(dir_okay=False),

@@ -15,7 +15,7 @@ from rich.text import Text
 from opentrail.cli.asking import Asked, open_log
 from opentrail.cli.colour import print_table
 from opentrail.cli.exits import EXIT_NO
-from opentrail.cli.options import Command, Group, data_options, settings_of
+from opentrail.cli.options import Command, Group, data_options, json_option, settings_of
 from opentrail.cli.trails_here import trails_here
 from opentrail.errors import ClientError, UsageError
 from opentrail.event.codec import decode
@@ -95,7 +95,7 @@ def command() -> None:
     show_default=True,
     help="table: a line for each operation; json: the same, and the totals.",
 )
-@click.option("--json", "form", flag_value="json", help="The same as --format json.")
+@json_option
 def test(config: Path | None, form: str, **flags: object) -> None:
     """Show which of the newest events selectors would keep, and how many bytes that would be.
 

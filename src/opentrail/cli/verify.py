@@ -12,7 +12,7 @@ from pathlib import Path
 
 import click
 
-from opentrail.cli.options import Command, data_options, settings_of
+from opentrail.cli.options import Command, data_options, json_option, settings_of
 from opentrail.cli.times import seconds_of
 from opentrail.cli.verify_log import AgainstLog
 from opentrail.cli.verify_show import Result, form_of, watched
@@ -80,7 +80,7 @@ _file = click.Path(dir_okay=False, path_type=Path)
     type=click.Choice(["table", "plain", "json"]),
     help="Default: table on a terminal.",
 )
-@click.option("--json", "form", flag_value="json", help="The same as --format json.")
+@json_option
 def command(config: Path | None, **flags: object) -> None:
     """Check the digests and log files of a trail, an S3 location or a directory.
 
