@@ -17,6 +17,7 @@ import subprocess
 import sys
 import venv
 from pathlib import Path
+from typing import NoReturn
 
 ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
@@ -72,22 +73,30 @@ def main(arguments: list[str]) -> int:
     task, rest = arguments[0], arguments[1:]
     if task == "run":
         command = [str(BIN / rest[0]), *rest[1:]] if rest else [str(BIN / "opentrail"), "--help"]
-    elif task == "demo":
-        command = [str(BIN / "opentrail"), "demo", *rest]
-    else:
-        check()
-        if task == "check":
-            return 0
-        # The tests start some hundred programs; each would compile the same modules again.
-        os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-        if not rest:
-            return max([_exit_code([str(BIN / "pytest"), *tests]) for tests in TESTS])
-        command = [str(BIN / "pytest"), *rest]
-    return _exit_code(command, None if task != "test" else ROOT)
+        become(command)
+    if task == "demo":
+        become([str(BIN / "opentrail"), "demo", *rest])
+    check()
+    if task == "check":
+        return 0
+    # The tests start some hundred programs; each would compile the same modules again.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    os.chdir(ROOT)
+    if rest:
+        become([str(BIN / "pytest"), *rest])
+    commands = [[str(BIN / "pytest"), *tests] for tests in TESTS]
+    return max([subprocess.run(command, check=False).returncode for command in commands])
 
 
-def _exit_code(command: list[str], directory: Path | None = ROOT) -> int:
-    return subprocess.run(command, check=False, cwd=directory).returncode
+def become(command: list[str]) -> NoReturn:
+    """Run ``command`` in the place of this program: signals and exit code are its own.
+
+    As a child it would be killed a quarter of a second after Ctrl-C, and could not tidy up.
+    """
+    try:
+        os.execv(command[0], command)
+    except OSError as error:
+        sys.exit(f"dev.py: {command[0]}: {error.strerror}")
 
 
 def _run(command: list[str], environment: dict[str, str] | None = None) -> None:
