@@ -64,3 +64,17 @@ def test_what_cannot_be_known_again_is_never_done():
     importer.finish()
     assert told[0].done.imported == 1
     assert importer.done(file) is None
+
+
+@pytest.mark.parametrize("over", [-1, 0, 1, 5])
+def test_of_one_file_a_thousand_are_listed_and_all_are_counted(over):
+    told: list[Taken] = []
+    importer = Importer(AllTaken(), MemoryState(), Wanted(), told.extend)
+    file = File(b"{bad\n" * (1000 + over) + RECORD)
+    importer.take(file, begun(file.pieces()))
+    importer.finish()
+    (taken,) = told
+    assert (taken.done.quarantined, taken.done.imported) == (1000 + over, 1)
+    unlisted = [each for each in taken.unread if "not listed" in each.reason]
+    assert len(unlisted) == (over > 0)
+    assert len(taken.unread) - len(unlisted) == min(1000 + over, 1000)

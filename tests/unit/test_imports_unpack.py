@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from opentrail.eventlog.base import RECORD_BYTES_MAX
-from opentrail.imports.split import NoRecord, Unread
+from opentrail.imports.split import LAYERS_MAX, NoRecord, Unread
 from opentrail.imports.unpack import plain_records, records_of
 
 ONE = b'{"eventVersion":"1.08","eventTime":"2026-01-31T10:00:00Z","n":70.0,"eventID":"1"}'
@@ -354,3 +354,10 @@ def test_log_files_of_which_one_is_cut_short_are_read_where_they_are_joined():
     found = list(records_of(cut + whole))
     assert [each for each in found if isinstance(each, bytes)] == [TWO, ONE, TWO]
     assert any(isinstance(each, Unread) for each in found)
+
+
+@pytest.mark.parametrize("over", [0, 1])
+def test_lists_in_each_other_are_opened_to_a_depth_and_deeper_ones_are_told(over):
+    deep = LAYERS_MAX + over
+    (found,) = records_of(b"[" * deep + ONE + b"]" * deep)
+    assert isinstance(found, Unread) if over else found == ONE
