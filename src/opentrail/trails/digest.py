@@ -9,7 +9,7 @@ before it is put, and follows from the log alone.
 
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 
@@ -101,6 +101,9 @@ class Digests:
         self._jobs = Jobs(rooms.threads, rooms.moved)
         self._signed: dict[str, _Signed] = {}
         """By trail id: the window that a trail is at."""
+        self._waiting: dict[str, _Window] = {}
+        """By trail id: the window that is to be put, again or once there is room for it. What it lists
+        stays the same, and in a long outage state has the files of many windows to search through."""
 
     def step(self) -> bool:
         """Let each trail go on with the first of its windows; return whether one was done with.
@@ -132,7 +135,7 @@ class Digests:
         A crash before 3, or a 3 that was lost, repeats all. A 3 whose outcome is unknown: the next
         step finds the window, or finds it gone.
         """
-        window = self._window(entry)
+        window = self._again(entry) or self._window(entry)
         trail, now = window.due.trail, self._newest(window.due.trail)
         chains: dict[Scope, Chain] = {}
 
@@ -145,7 +148,9 @@ class Digests:
 
         size = FILE_BYTES * len(window.listed)
         future = self._jobs.start(trail.bucket, size, work)
-        if future is not None:
+        if future is None:
+            self._waiting[trail.id] = window
+        else:
             self._signed[trail.id] = _Signed(window, chains, future)
 
     def _settle(self) -> bool:
@@ -155,6 +160,7 @@ class Digests:
             signed = self._signed.pop(trail_id)
             error = failure(signed.put)
             if error is not None:
+                self._waiting[trail_id] = signed.window
                 self._failed(signed.window.due.trail, error)
             else:
                 self._retry.worked(trail_id)
@@ -175,6 +181,12 @@ class Digests:
             self._state.commit(changes)
         except Conflict:
             return  # the window is done with: the next step sees that
+
+    def _again(self, entry: Entry) -> _Window | None:
+        """Return the window of ``entry`` as it was read before; None: it was not."""
+        due = self._placed(read(entry, Due))
+        kept = self._waiting.pop(due.trail.id, None)
+        return replace(kept, due=due) if kept is not None and kept.entry == entry else None
 
     def _window(self, entry: Entry) -> _Window:
         due = self._placed(read(entry, Due))
