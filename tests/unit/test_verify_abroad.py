@@ -4,13 +4,22 @@
 import gzip
 import json
 
+import msgspec
 import pytest
+from click.testing import CliRunner
+from support.aws_clients import without_aws
 from support.open_buckets import SettableClock
-from support.signed_bucket import HOUR, START, TRAIL, SignedBucket, when
+from support.signed_bucket import ACCOUNT, HOUR, START, TRAIL, SignedBucket, when
+from support.signed_state import IT, write_state
 from support.verified_world import HOURS, SIGNER, World, name
 
+from opentrail.cli.main import cli
 from opentrail.objects.localdir import LocalDir
 from opentrail.objects.readdir import ReadDir
+from opentrail.state.base import Change
+from opentrail.trails.abroad import BEGINS
+from opentrail.trails.progress import Chain, head_key
+from opentrail.trails.survey import Asked, survey
 from opentrail.trails.verdict import COVERED, NOTE
 
 END = START + HOURS * HOUR
@@ -22,17 +31,19 @@ class Moved(World):
     def __init__(self, home):
         super().__init__(home / "logs")
         self.second = LocalDir(home / "second", "second", SettableClock())
-        self.go_to(self.second, END)
+        self.last = self.trail.log(END + 120)
+        """The trail's last file in ``logs``: the first digest in ``second`` lists it."""
+        self.go_to(self.second, END, self.last)
         self.trail.digest(END + HOUR, END + 2 * HOUR, [self.trail.log(END + HOUR + 600)])
         self.all = {
             "logs": ReadDir(home / "logs", "logs"),
             "second": ReadDir(home / "second", "second"),
         }
 
-    def go_to(self, bucket, second):
+    def go_to(self, bucket, second, *more):
         """Let the trail deliver to another bucket from ``second`` on."""
         before, self.trail.bucket = self.trail.bucket.name, bucket
-        key = self.trail.digest(second, second + HOUR, [self.trail.log(second + 600)])
+        key = self.trail.digest(second, second + HOUR, [*more, self.trail.log(second + 600)])
         body = json.loads(gzip.decompress(bucket.get(key)[1]))
         self.trail.put_digest(key, body | {"previousDigestS3Bucket": before})
 
@@ -51,8 +62,9 @@ def test_a_chain_is_followed_into_the_bucket_before(world):
     assert world.wrong_in("second") == []
     found = world.verify(elsewhere=world.all, bucket="second")
     kinds = [each.kind for each in found]
-    assert (kinds.count("Digest file"), kinds.count("Log file")) == (HOURS + 3, 2 * HOURS + 2)
-    assert kinds.count(NOTE) == 0
+    assert (kinds.count("Digest file"), kinds.count("Log file")) == (HOURS + 3, 2 * HOURS + 3)
+    notes = [(each.subject, each.reason) for each in found if each.kind == NOTE]
+    assert notes == [("s3://logs", BEGINS)]
     assert [(each.subject, each.reason) for each in found if each.kind == COVERED] == [
         (f"{when(start)} to {when(end)}", f"{TRAIL} 111122223333 us-east-1 in s3://{bucket}")
         for start, end, bucket in ((START - HOUR, END, "logs"), (END, END + 2 * HOUR, "second"))
@@ -87,7 +99,8 @@ def test_only_as_far_as_was_asked_for(world):
 
 
 def test_a_bucket_that_is_not_at_hand_is_a_note(world):
-    assert world.wrong_in("second", elsewhere={}) == []
+    there = [(name(world.last["s3Object"]), "UNKNOWN", "is in another bucket")]
+    assert world.wrong_in("second", elsewhere={}) == there
     (told,) = [each for each in world.verify(bucket="second") if each.kind == NOTE]
     assert (told.subject.rpartition("/")[2], told.reason) == (
         name(world.trail.digests[HOURS]), "the chain goes on there",
@@ -113,3 +126,57 @@ def test_windows_that_do_not_join_there(world):
     assert [each[0] for each in world.wrong_in("logs")] == [
         f"{when(END + 2 * HOUR)} to {when(END + 3 * HOUR)}"
     ]
+
+
+def by_state(world, **options):
+    """Return what is said of the bucket of before, by who knows where the chain goes on."""
+    (chain,) = (each for each in survey(world.all["logs"], Asked()).digests if each.trail == TRAIL)
+    return world.wrong_in("logs", moved={chain: "second"}, **options)
+
+
+@pytest.mark.parametrize("beside", [False, True])
+def test_the_last_files_of_the_bucket_before_are_listed_in_the_next(world, beside):
+    """Another trail that goes on to deliver there has digests of that time, which do not list them."""
+    if beside:
+        SignedBucket(world.bucket, SIGNER, trail="other").chain(START, HOURS + 2)
+    told = [verdict for _, verdict, _ in world.wrong_in("logs")]
+    assert told == ["INVALID" if beside else "UNKNOWN"]
+    assert by_state(world) == []
+    world.rewrite(world.last["s3Object"], gzip.compress(b"{}"))
+    name_of_last = name(world.last["s3Object"])
+    assert by_state(world) == [(name_of_last, "INVALID", "hash value doesn't match")]
+    assert by_state(world, end_s=END + 60)[-1][0] != name_of_last
+
+
+def test_the_newest_digests_of_the_bucket_before(world):
+    gone = world.trail.digests[HOURS]
+    world.path(gone).unlink()
+    assert (name(gone), "INVALID", "not found") in by_state(world)
+
+
+@pytest.mark.parametrize("trouble", ["not there", "nothing in it"])
+def test_a_next_bucket_that_does_not_help(world, trouble):
+    path = world.all["second"].path
+    path.rename(path.with_name("gone"))
+    if trouble != "not there":
+        path.mkdir()
+    assert by_state(world) == world.wrong_in("logs") != []
+
+
+def test_the_servers_state_says_where_a_chain_goes_on(world, tmp_path, monkeypatch):
+    without_aws(monkeypatch)
+    data = tmp_path / "data"
+    (data / "buckets").mkdir(parents=True)
+    for bucket in ("logs", "second"):
+        (tmp_path / bucket).rename(data / "buckets" / bucket)
+    state = write_state(data, world.trail)
+    head = Chain(
+        1, "second", **world.trail.previous, end_s=END + 2 * HOUR, digests=1, log_files=1, records=1
+    )
+    state.commit([Change(head_key(IT, (ACCOUNT, "us-east-1"), 1), msgspec.json.encode(head), None)])
+    state.close()
+    asked = ["verify", "s3://logs", "--data", str(data)]
+    done = CliRunner().invoke(cli, asked)
+    assert (done.exit_code, done.stdout.splitlines()[-1]) == (0, "verdict: valid"), done.output
+    (data / "buckets" / "logs" / world.trail.digests[HOURS]).unlink()
+    assert CliRunner().invoke(cli, asked).exit_code == 1

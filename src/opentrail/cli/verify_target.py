@@ -2,8 +2,9 @@
 """What ``opentrail verify`` is pointed at: a trail of a server here, an S3 location, a directory."""
 
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from operator import attrgetter
 from pathlib import Path
 
 from opentrail.access.credentials import read_credentials
@@ -19,7 +20,7 @@ from opentrail.objects.s3ask import Where
 from opentrail.objects.s3get import S3Get
 from opentrail.objects.setting import Upstream
 from opentrail.objects.table import BucketTable, check_profile
-from opentrail.trails.bucketkeys import digest_name
+from opentrail.trails.bucketkeys import ChainName, digest_name
 from opentrail.trails.digestfile import HASH_ALGORITHM, LogFileEntry
 from opentrail.trails.examine import Examiner, Source
 from opentrail.trails.inbucket import InBucket
@@ -203,10 +204,19 @@ def _of_location(
         raise UsageError("--original of a bucket is a bucket: s3://BUCKET, without a prefix")
     where = replace(asked, bucket=original or name, prefix=prefix or asked.prefix)
     opening = replace(_opening(place, name, ring), bucket=where.bucket, lies_in=name)
-    ends: Sequence[Link] = ()
+    expected = Expected()
     if here is not None and not place.is_elsewhere and where.bucket == name:
         ends = [link for link in links(here.all_heads(), name, STATE) if _is_below(link, where)]
-    return Target(opening, where, Expected(ends))
+        expected = Expected(ends, moved=_moved(here, name))
+    return Target(opening, where, expected)
+
+
+def _moved(here: TrailsHere, bucket: str) -> dict[ChainName, str]:
+    """Return in which buckets the newest digests of chains lie that are not in ``bucket``."""
+    heads = sorted(here.all_heads(), key=attrgetter("digest_end_time"))
+    named = ((digest_name(head.digest_s3_object), head) for head in heads)
+    found = {name.chain: head.digest_s3_bucket for name, head in named if name is not None}
+    return {chain: where for chain, where in found.items() if where != bucket}
 
 
 def _is_below(link: Link, asked: Asked) -> bool:
@@ -249,6 +259,7 @@ def _of_trail(
     there, known = _known(here, trail)
     expected = Expected(
         links(here.heads(trail), trail.bucket, STATE),
+        moved=_moved(here, trail.bucket),
         until_s=place.clock.now_ms() // 1000,
         trail=(trail.name, trail.home_region),
         waiting=tuple(_waiting(here, trail)),

@@ -15,6 +15,9 @@ from opentrail.trails.link import SUCCESSOR, Link, LogFiles, judged_by_name, kin
 from opentrail.trails.survey import Asked
 from opentrail.trails.verdict import NOTE, Finding, Verdict
 
+BEGINS = (
+    "the chain begins there; what lies there of before is not looked at: verify that bucket, too"
+)
 UNJOINED = "two digests that follow one another do not join there"
 
 
@@ -54,6 +57,8 @@ class Abroad:
                 return
             yield from self._said(read, newer, bucket)
             newer = read
+            if read.digest.previous_digest_s3_object is None:
+                yield Finding(NOTE, f"s3://{bucket}", Verdict.VALID, BEGINS)
 
     def _before(self, newer: Examined) -> tuple[str, DigestName, Link] | None:
         """Return where the digest before ``newer`` is, if it is of the time asked for."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from opentrail.trails.abroad import UNJOINED, Abroad
 from opentrail.trails.bucketkeys import DigestName, digest_name, log_name
-from opentrail.trails.digestfile import Digest, LogFileEntry
+from opentrail.trails.digestfile import LogFileEntry
 from opentrail.trails.examine import UNSIGNED, Examined, Examiner, Judged, is_at_home
 from opentrail.trails.link import SUCCESSOR, Link, LogFiles, judged_by_name, kind_of, span_of
 from opentrail.trails.survey import Asked
@@ -93,7 +93,7 @@ class Chain:
         """
         if read.verdict is Verdict.VALID and read.digest is not None:
             self.bucket = self.bucket or read.digest.digest_s3_bucket
-            self._list(read.digest)
+            self._list(read.digest.log_files)
             yield from self._follow(read)
             late = tuple(each for each in read.digest.log_files if _is_before(each, until_s))
             yield LogFiles(late, tuple(self._doubt(read, each) for each in late), read.verdict)
@@ -125,16 +125,16 @@ class Chain:
             doubts = tuple(self._doubt(read, entry) for entry in digest.log_files)
             if verdict is Verdict.VALID or self._asked.takes(read.name.chain):
                 # What cannot be verified of a chain that nobody is told of must not hide a file.
-                self._list(digest)
+                self._list(digest.log_files)
             yield LogFiles(digest.log_files, doubts, verdict)
         if verdict is Verdict.VALID:
             yield from self._follow(read)
         self._newer = read
         self._hint = digest.previous_digest_signature or ""
 
-    def _list(self, digest: Digest) -> None:
+    def _list(self, entries: Sequence[LogFileEntry]) -> None:
         """Let what a digest lists not be in doubt; a file of another bucket hides none in this one."""
-        mine = (each.s3_object for each in digest.log_files if each.s3_bucket == self.bucket)
+        mine = (each.s3_object for each in entries if each.s3_bucket == self.bucket)
         self._covered.listed.update(map(hash, mine))
 
     def _cover(self, read: Examined) -> None:
@@ -247,8 +247,10 @@ class Chain:
             for item in self.abroad.walk(read, self.bucket):
                 if isinstance(item, Link):
                     self._expect(item)  # it comes back
-                else:
-                    yield item
+                    continue
+                if isinstance(item, LogFiles):
+                    self._list(item.entries)  # of before the trail was given that bucket
+                yield item
         elif before.end_s < read.name.end_s:
             sha256 = digest.previous_digest_hash_value or ""
             signature = digest.previous_digest_signature or ""

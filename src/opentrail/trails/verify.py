@@ -9,10 +9,12 @@ lists in ``uncovered``; here they are put together, place by place.
 import itertools
 import statistics
 from collections import defaultdict, deque
-from collections.abc import Container, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import islice
+from operator import attrgetter
 
+from opentrail.errors import ClientError, Unavailable
 from opentrail.trails.bucketkeys import ChainName, DigestName, LogName, Place, digest_name, log_name
 from opentrail.trails.chain import NO_DIGESTS, WINDOW_S, Chain, Hole
 from opentrail.trails.digestfile import LogFileEntry
@@ -58,6 +60,8 @@ class Expected:
     """``hash`` of the keys of all files that the log gives; None: the log was not asked."""
     derived_since_s: int = 0
     """Seconds since 1970 UTC: what was delivered before, the log no longer gives."""
+    moved: Mapping[ChainName, str] = field(default_factory=dict)
+    """Of chains whose newest digests are not in this bucket: in which they are."""
 
     def vouched_s(self, name: ChainName) -> int:
         """Return up to which time it is said which digests of a chain's trail there are.
@@ -185,8 +189,30 @@ class _Run:
             if read is not None and _begins_s(read) < end_s:
                 names, end_s = [read.name, *names], read.name.end_s
                 read = self._files.examiner.digest(later.pop().key) if later else None
+            read = read or self._after(name)
             self._parts[name] = _Part(names, read, max(end_s, _before_s(read)))
         return self._parts[name]
+
+    def _after(self, name: ChainName) -> Examined | None:
+        """Return the digest after the newest of a chain, in the bucket where the chain goes on.
+
+        It lists what was delivered here before the trail was given that bucket.
+        """
+        here, bucket = self._files.found.digests.get(name), self._expected.moved.get(name, "")
+        there = self._files.examiner.there(bucket) if here and bucket else None
+        if not here or there is None:
+            return None
+        folder = f"{name.place.root}{name.place.account}/CloudTrail-Digest/{name.place.region}/"
+        try:
+            found = [*map(digest_name, there.source.keys(folder))]
+        except (ClientError, Unavailable):
+            return None  # as without that bucket
+        later = [
+            each
+            for each in found
+            if each is not None and each.chain == name and each.end_s > here[0].end_s
+        ]
+        return there.digest(min(later, key=attrgetter("end_s")).key) if later else None
 
     def _chain(
         self, name: ChainName, digests: Iterator[Examined], covered: Coverage
