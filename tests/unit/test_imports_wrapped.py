@@ -289,6 +289,19 @@ def test_what_is_damaged_in_an_unknown_member_is_said(text: str):
     assert len([each for each in found if isinstance(each, Unread)]) == 1
 
 
+def test_between_records_in_an_unknown_member_nothing_is_passed_over_in_silence():
+    found = list(records_of(b'{"kept":[%b,\n J %b,%b]}' % (ONE, TWO, ONE)))
+    assert ONE in found
+    assert any(isinstance(each, Unread) for each in found)
+    almost = b'{"eventVersion":"1.08","eventName":"x"}'
+    assert list(records_of(b'{"kept":[%b,%b,{"a":1},"a"]}' % (ONE, almost))) == [ONE, almost]
+    texts = json.dumps({"kept": [TEXTS[0], almost.decode(), "a"]}).encode()
+    assert len(list(records_of(texts))) == 2
+    twice = [{"of": {"original": text}} for text in (TEXTS[0], "cut")]
+    found = list(records_of(json.dumps({"kept": twice}).encode()))
+    assert found == [ONE, json.dumps(twice[1]).encode()]
+
+
 def test_what_lookup_events_prints_as_text():
     rows = b"".join(
         b"EVENTS\tAKIA1\t%b\t1\tPutUser\tiam.amazonaws.com\t2026-01-31T10:00:00+00:00\tfalse\tada\n"

@@ -14,7 +14,7 @@ import msgspec
 
 from opentrail.errors import Corrupt
 from opentrail.event import codec
-from opentrail.event.parts import elements, members
+from opentrail.event.parts import elements, is_json, members
 from opentrail.eventlog.base import RECORD_BYTES_MAX
 from opentrail.imports import wrapped
 from opentrail.imports.split import NEXT, NoRecord, Split, Unread, Value, torn, values
@@ -31,6 +31,7 @@ class _LogFile(msgspec.Struct):
 _log_file = msgspec.json.Decoder(_LogFile).decode
 _FRAME = b'{"Records":[]}'
 _NOT_UTF_8 = "the text is not UTF-8"
+_DAMAGED = "not JSON: records in it may not have been found"
 
 
 def plain_records(data: bytes) -> list[bytes] | None:
@@ -116,28 +117,59 @@ def opened(found: Iterable[Split]) -> Iterator[Found]:
 
 
 def _or_itself(value: Split, carried: Iterable[Found] | None) -> Iterable[Found]:
-    return (_elsewhere(value) or _itself(value)) if carried is None else carried
+    if carried is not None:
+        return carried
+    return (_elsewhere(value) or _itself(value)) if isinstance(value, Value) else _itself(value)
 
 
 def _elsewhere(value: Split) -> list[Found]:
     """Return the records that are in ``value`` under names that nobody knows: what surely are some.
 
-    Whatever wraps them then (a test's ``expected``, a column of a query) is said to be none by nobody.
+    Whatever wraps them then (a test's ``expected``, a column of a query) is said to be none by nobody. But
+    where it is damaged, records may be hidden by that, and it is said.
     """
-    if not isinstance(value, Value) or not value.layers or wrapped.VERSION not in value.data:
+    if not isinstance(value, Value):
+        return [value]
+    found = _strewn(value)
+    said = not found or any(isinstance(each, Unread) for each in found)
+    return found if said or is_json(value.data) else [*found, Unread(value.position, _DAMAGED)]
+
+
+def _strewn(value: Value) -> list[Found]:
+    if not value.layers or wrapped.VERSION not in value.data:
         return []
     if value.data.startswith(b"{"):
         return _in_members(value)
     if value.data.startswith(b"["):
-        there = [value.inside(*each, listed=True) for each in elements(value.data)]
-        return [each for element in there for each in _elsewhere(element)]
+        return _in_elements([value.inside(*each, listed=True) for each in elements(value.data)])
     text = wrapped.text_of("", value.data) if value.data.startswith(b'"') else b""
     if text is None:
         return [Unread(value.position, _NOT_UTF_8)]
+    there = values(text, 0, value.layers)
+    return _at(value.position, (each for part in there for each in _elsewhere(part)))
+
+
+def _in_elements(there: list[Value]) -> list[Found]:
+    """Return the records that are in the elements of a list.
+
+    An element without one is itself unread if it looks like one that has some.
+    """
+    inside = list(map(_strewn, there))
+    if all(inside) or not any(inside):
+        return list(chain.from_iterable(inside))
+    names = [_names(each.data) for each in there]
+    alike = set().union(*(each for each, found in zip(names, inside, strict=True) if found))
     found: list[Found] = []
-    for each in values(text, 0, value.layers):
-        found += [each] if isinstance(each, Unread) else _elsewhere(each)
-    return _at(value.position, found)
+    for element, has, inner in zip(there, names, inside, strict=True):
+        found += _itself(element) if not inner and has & alike else inner
+    return found
+
+
+def _names(data: bytes) -> set[str]:
+    """Return by what an element looks like another: the names of its members; of a text, that it is one."""
+    if data.startswith(b'"') and wrapped.VERSION in data:
+        return {""}
+    return {name for name, _ in members(data)} if data.startswith(b"{") else set()
 
 
 def _in_members(value: Value) -> list[Found]:
@@ -146,7 +178,7 @@ def _in_members(value: Value) -> list[Found]:
     names = {name for name, _ in parts}
     if wrapped.VERSION.decode() in names and wrapped.is_meant(names):
         return list(_itself(value))
-    inside = [(name, _elsewhere(value.inside(*part))) for name, part in parts]
+    inside = [(name, _strewn(value.inside(*part))) for name, part in parts]
     there = {name for name, each in inside if each}
     known = there & wrapped.CARRIERS or there
     return [
