@@ -53,6 +53,7 @@ DATA_DEFAULT = "opentrail-import"
 """A directory of its own: what was imported does not mix with what a server here records."""
 QUARANTINE = "quarantine.ndjson"
 FOLDERS_SHOWN = 20
+ENDINGS_SHOWN = 5
 INTERRUPTED = "interrupted: what is counted is done; run the same again to go on"
 WINDOW_S = 1 << 40
 """All of it is looked at for duplicates, however old."""
@@ -306,7 +307,7 @@ def _show_text(summary: Summary, out: LeftOut, data: Path) -> None:
         ("", _some(summary.files_before, "imported before, unchanged")),
         ("", _some(out.pruned, "left out by account, region or time in their path")),
         ("", _some(out.digests, "digests")),
-        ("", _some(out.other, "with other names")),
+        ("", _some(out.other, f"with other names, not read{_endings(out.endings)}")),
         ("", _some(out.links, "links, not followed")),
         ("", _some(summary.files_left, "not done yet")),
         ("", _some(summary.files_failed, "could not be read")),
@@ -328,6 +329,13 @@ def _show_text(summary: Summary, out: LeftOut, data: Path) -> None:
     for each in summary.failures:
         where = f"{each.file}, record {each.record}"
         click.secho(f"  {safe(where)}: {safe(each.reason)}", fg="red", err=True)
+
+
+def _endings(endings: dict[str, int]) -> str:
+    """Return the most frequent endings of what was not read, that nobody misses records without a word."""
+    most = sorted(endings, key=lambda ending: -endings[ending])[:ENDINGS_SHOWN]
+    shown = ", ".join(safe(ending) if ending else "no ending" for ending in most)
+    return f": {shown}{', …' if len(endings) > len(most) else ''}" if shown else ""
 
 
 def _some(count: int, what: str) -> str:

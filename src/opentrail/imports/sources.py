@@ -4,7 +4,7 @@
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from opentrail.errors import Unavailable, UsageError
 from opentrail.imports.importer import shown
@@ -14,6 +14,8 @@ from opentrail.objects.names import OWN_FOLDER
 
 LISTING_KEYS_MAX = 1 << 60
 """A bucket is listed to its end."""
+ENDINGS_MAX = 100
+"""Of names of files that are not read: more tell nobody anything."""
 READ_BYTES = 16 * 1024 * 1024
 """Of a file, at once: nearly all log files come whole."""
 
@@ -85,6 +87,8 @@ class LeftOut:
     """By what their path says."""
     other: int = 0
     """No log files, by their name; or no files at all (pipes, devices)."""
+    endings: dict[str, int] = field(default_factory=dict)
+    """How the names of these end, and how many: "" has none. Not all, of very many."""
     links: int = 0
     """Met in a folder: they are not followed, so that nothing is read twice or for ever."""
     archives: list[str] = field(default_factory=list)
@@ -104,10 +108,15 @@ class LeftOut:
         elif not named and is_archive(path):
             self.archives.append(shown(path))
         elif not named and not may_hold_records(path):
-            self.other += 1
+            self._note_other(PurePosixPath(path).suffix)
         else:
             return True
         return False
+
+    def _note_other(self, ending: str) -> None:
+        self.other += 1
+        if ending in self.endings or len(self.endings) < ENDINGS_MAX:
+            self.endings[ending] = self.endings.get(ending, 0) + 1
 
 
 def local(
