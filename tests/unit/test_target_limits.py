@@ -269,6 +269,16 @@ def test_an_organizations_streams_begin_with_its_id():
     assert calls.asked[0][2]["logStreamName"] == f"o-abc123_{ACCOUNTS[0]}_CloudTrail_us-east-1"
 
 
+def test_who_may_not_set_a_retention_gets_copies_all_the_same(caplog):
+    denied = ClientError("AccessDeniedException", "no PutRetentionPolicy")
+    calls = Recorded(denied)
+    LogsTarget(calls, 7).send(TRAIL, copies(1), 5)
+    assert [operation for _, operation, _ in calls.asked][-1] == "put_log_events"
+    assert "retention" in caplog.text
+    with pytest.raises(ClientError, match="PutRetentionPolicy"):
+        LogsTarget(Recorded(denied), 7).ensure_home(TRAIL)
+
+
 def test_rejected_events_are_not_taken_for_delivered():
     calls = Recorded({}, {"rejectedLogEventsInfo": {"tooOldLogEventEndIndex": 1}})
     with pytest.raises(Unavailable, match="clocks"):
@@ -355,11 +365,7 @@ def test_a_webhook_that_cannot_be_meant(changes):
 
 @pytest.mark.parametrize(
     "changes",
-    [
-        {"endpoint": "localhost:4566"},
-        {"ca": "/no/such/file"},
-        {"events_bus": ""},
-    ],
+    [{"endpoint": "localhost"}, {"ca": "/none"}, {"events_bus": ""}, {"logs_retention_days": 42}],
 )
 def test_targets_that_cannot_be_meant(changes):
     check_targets(TargetSetting(endpoint="aws"))

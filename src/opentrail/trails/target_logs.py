@@ -5,6 +5,7 @@ Source: CloudTrail User Guide, "Sending events to CloudWatch Logs"; CloudWatch L
 "PutLogEvents": its limits of a batch.
 """
 
+import logging
 import re
 import threading
 from collections.abc import Sequence
@@ -24,6 +25,10 @@ EVENT_BYTES_MAX = 256 * 1024
 STREAMS_KNOWN_MAX = 10_000
 """Streams that need not be made: forgotten all at once, and made again, which does no harm."""
 
+REASON_CHARS_MAX = 500
+"""Of what the server's own log tells."""
+
+_log = logging.getLogger("opentrail.trails")
 _REGION = re.compile(r"[a-z0-9-]{1,32}")
 
 
@@ -77,6 +82,8 @@ class LogsTarget:
     def ensure_home(self, trail: Trail) -> None:
         """Make the stream of a trail's own account and region. Raises: ClientError. Unavailable."""
         stream = f"{_owner(trail, trail.account)}_CloudTrail_{trail.home_region}"
+        if self._retention_days:
+            self._retain(trail)
         self._forget(trail, stream)
         self._ensure(trail, stream)
 
@@ -99,7 +106,12 @@ class LogsTarget:
             if known in self._streams:
                 return
         if self._retention_days:
-            self._call(trail, "put_retention_policy", retentionInDays=self._retention_days)
+            try:
+                self._retain(trail)
+            except ClientError as error:
+                # A role may be for streams and events alone: those do not wait for it.
+                text = "the retention of %s is not set: %r"
+                _log.warning(text, trail.log_group_arn, str(error)[:REASON_CHARS_MAX])
         try:
             self._call(trail, "create_log_stream", logStreamName=stream)
         except ClientError as error:
@@ -109,6 +121,9 @@ class LogsTarget:
             if len(self._streams) >= STREAMS_KNOWN_MAX:
                 self._streams.clear()
             self._streams.add(known)
+
+    def _retain(self, trail: Trail) -> None:
+        self._call(trail, "put_retention_policy", retentionInDays=self._retention_days)
 
     def _forget(self, trail: Trail, stream: str) -> None:
         with self._lock:

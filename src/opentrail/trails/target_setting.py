@@ -12,8 +12,11 @@ from opentrail.errors import UsageError
 
 SECRET_CHARS_MIN = 16
 """What signs messages must not be guessed."""
-RETENTION_DAYS_MAX = 3653
-"""CloudWatch Logs' longest."""
+RETENTION_DAYS = frozenset(
+    (0, 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922,
+     3288, 3653)
+)  # fmt: skip
+"""What CloudWatch Logs takes ("PutRetentionPolicy"), and 0."""
 _SENDABLE = re.compile(r"[\x21-\x7e]*")
 """What a request line may have."""
 
@@ -27,7 +30,7 @@ class TargetSetting(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     """A profile of the AWS shared files; empty: botocore's usual search."""
     ca: str = ""
     """A file with the certificates that the endpoint is trusted by; empty: the usual ones."""
-    logs_retention_days: Annotated[int, msgspec.Meta(ge=0, le=RETENTION_DAYS_MAX)] = 0
+    logs_retention_days: Annotated[int, msgspec.Meta(ge=0, le=3653)] = 0
     """Set on a trail's log group; 0: the group's own is not touched."""
     events: bool = False
     """Copy to EventBridge what an account's trails take."""
@@ -63,6 +66,9 @@ def check_targets(setting: TargetSetting) -> None:
         )
     if setting.ca and not Path(setting.ca).is_file():
         raise UsageError(f"targets.ca: there is no file {setting.ca!r}")
+    if setting.logs_retention_days not in RETENTION_DAYS:
+        some = ", ".join(map(str, sorted(RETENTION_DAYS)))
+        raise UsageError(f"targets.logs_retention_days: CloudWatch Logs takes one of {some}")
     if not setting.events_bus:
         raise UsageError("targets.events_bus: a bus has a name; that of each region is default")
 
