@@ -309,3 +309,16 @@ def test_a_digest_that_was_moved_away_is_no_copy_of_a_part(data, trail, keys):
     code, output = run(data, str(copy), "--public-keys", keys)
     assert (code, "has been moved from its original location" in output) == (1, True), output
     assert trail
+
+
+@pytest.mark.parametrize(
+    ("given", "whole"),
+    [
+        ("s3://logs/AWSLogs/", "s3://logs;"),
+        ("s3://logs/p/q/AWSLogs/111122223333", "s3://logs/p/q;"),
+    ],
+)
+def test_a_location_that_goes_too_deep(data, given, whole):
+    """As the console copies it; no trail's prefix is in it."""
+    with pytest.raises(UsageError, match=f"AWSLogs/, {whole}"):
+        run(data, given)

@@ -202,6 +202,12 @@ def _of_location(
     original, base = split_location(asked.bucket)
     if base:
         raise UsageError("--original of a bucket is a bucket: s3://BUCKET, without a prefix")
+    before, folder, _ = f"/{prefix}/".partition("/AWSLogs/")
+    if folder:
+        whole = f"{_SCHEME}{name}{before}"
+        raise UsageError(
+            f"{text}: name what stands before AWSLogs/, {whole}; --account, --region say what of it"
+        )
     where = replace(asked, bucket=original or name, prefix=prefix or asked.prefix)
     opening = replace(_opening(place, name, ring), bucket=where.bucket, lies_in=name)
     expected = Expected()
