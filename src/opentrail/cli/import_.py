@@ -12,7 +12,7 @@ from functools import partial
 from itertools import chain
 from pathlib import Path
 from types import ModuleType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import click
 import msgspec
@@ -42,12 +42,14 @@ from opentrail.imports.importer import Importer, Quarantined
 from opentrail.imports.paths import Wanted
 from opentrail.imports.run import Summary, import_all
 from opentrail.imports.sink_log import LogSink
-from opentrail.imports.sink_server import ServerSink
 from opentrail.imports.sources import BucketObject, LeftOut, LocalFile, Pipe, in_bucket, local
 from opentrail.objects.base import Bucket
 from opentrail.state.base import Change, State
 from opentrail.state.sqlite import SqliteState
 from opentrail.trails.followed import imported_key, lost
+
+if TYPE_CHECKING:
+    from opentrail.imports.sink_server import ServerSink
 
 DATA_DEFAULT = "opentrail-import"
 """A directory of its own: what was imported does not mix with what a server here records."""
