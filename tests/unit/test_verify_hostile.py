@@ -236,8 +236,13 @@ def growing(opener):
 
 @pytest.mark.parametrize(
     "begun",
-    [lambda opener: Processes(opener, 2), lambda opener: Threads(opener(), 3), growing],
-    ids=["processes", "threads", "growing"],
+    [
+        lambda opener: Processes(opener, 2),
+        lambda opener: Processes(opener, 2, 3),
+        lambda opener: Threads(opener(), 3),
+        growing,
+    ],
+    ids=["processes", "processes of threads", "threads", "growing"],
 )
 def test_many_find_what_one_does(world, begun):
     world.rewrite(world.trail.logs[1], b"x")

@@ -16,7 +16,7 @@ from opentrail.cli.options import Command, data_options, json_option, settings_o
 from opentrail.cli.times import seconds_of
 from opentrail.cli.verify_log import AgainstLog
 from opentrail.cli.verify_show import Result, form_of, watched
-from opentrail.cli.verify_target import Place, Target, target_in, target_of
+from opentrail.cli.verify_target import Opening, Place, Target, target_in, target_of
 from opentrail.clock import SystemClock
 from opentrail.errors import UsageError
 from opentrail.trails.bucketkeys import digest_name
@@ -25,7 +25,7 @@ from opentrail.trails.receipt import judge, links, made_s, read_receipt, trail_o
 from opentrail.trails.survey import END_ANY, Asked, Survey, survey
 from opentrail.trails.verdict import NOTE, RECEIPT, Finding, KeyRing, Verdict, read_key_ring
 from opentrail.trails.verify import Expected, Files, verify
-from opentrail.trails.workers import Growing, Here, Processes, Threads, Workers
+from opentrail.trails.workers import Growing, Here, Processes, Threads, Workers, can_fork
 
 THREADS_S3, THREADS_MAX = 8, 32
 """For each job at an S3 endpoint, which may be far away and answer late; and of all jobs."""
@@ -274,7 +274,7 @@ def _workers(
     count = jobs or cores or 1
     workers: Workers = Here(examiner)
     if target.opening.directory is None:
-        workers = Threads(examiner, min(count * THREADS_S3, THREADS_MAX))
+        workers = _far(target.opening, examiner, count)
     elif count > 1:
         workers = Growing(Here(examiner), Processes(target.opening, count), found.count)
     try:
@@ -282,3 +282,16 @@ def _workers(
     finally:
         workers.close()
         examiner.source.close()
+
+
+def _far(opening: Opening, examiner: Examiner, count: int) -> Workers:
+    """Return who looks at files at an S3 endpoint: threads, and those of several processes if possible.
+
+    Large files are mostly inflated and hashed, which the threads of one process get in each other's way with.
+    """
+    count = min(count, THREADS_MAX // THREADS_S3)
+    if count == 1 or not can_fork():
+        return Threads(examiner, count * THREADS_S3)
+    processes = Processes(opening, count, THREADS_S3)
+    processes.start()
+    return processes

@@ -14,7 +14,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from itertools import islice
+from dataclasses import dataclass
+from functools import partial
+from itertools import chain, islice
 from typing import Protocol, TypeVar
 
 from opentrail.clock import SystemClock
@@ -28,6 +30,8 @@ AHEAD = 4
 """Tasks under way or done for each worker: none waits for work, none piles up results."""
 TASK_S = 0.02
 """A task is to take so long: handing it over takes a quarter of a millisecond."""
+TASK_FAR_S = 0.15
+"""A task whose files are asked for by several threads at once: those that end first wait for the last."""
 BATCH_FIRST, BATCH_MAX = 4, 512
 """Files for one task, as long as nobody knows how long one takes, and at most."""
 GROW_S = 0.1
@@ -78,16 +82,17 @@ class Here:
 
 
 class _Sized:
-    """Lets tasks take ``TASK_S`` each, by how long others took."""
+    """Lets tasks take ``task_s`` each, by how long others took."""
 
-    def __init__(self, workers: int) -> None:
+    def __init__(self, workers: int, task_s: float = TASK_S, batch: int = BATCH_FIRST) -> None:
         self.tasks_max = AHEAD * workers
-        self.batch = BATCH_FIRST
+        self.batch = batch
+        self._task_s = task_s
 
     def _results(self, future: "Future[tuple[list[ResultT], float]]", count: int) -> list[ResultT]:
         results, took_s = future.result()
         if count == self.batch:
-            fitting = int(count * TASK_S / max(took_s, TASK_S / BATCH_MAX))
+            fitting = int(count * self._task_s / max(took_s, self._task_s / BATCH_MAX))
             self.batch = min(max(fitting, count // 2, 1), count * 2, BATCH_MAX)
         return results
 
@@ -113,23 +118,29 @@ class Threads(_Sized):
 class Processes(_Sized):
     """Processes of our own, which begin with the first task. Used by one thread.
 
-    ``opener`` makes what each looks with; it is called there.
+    ``opener`` makes what each looks with; it is called there. ``threads`` of each process look at files
+    at once.
     """
 
-    def __init__(self, opener: Callable[[], Examiner], jobs: int) -> None:
-        super().__init__(jobs)
+    def __init__(self, opener: Callable[[], Examiner], jobs: int, threads: int = 1) -> None:
+        if threads == 1:
+            super().__init__(jobs)
+        else:
+            super().__init__(jobs, TASK_FAR_S, 2 * threads)
         self._jobs = jobs
-        self._opener = opener
+        self._opener = partial(_open, opener, threads)
         self._begun: ProcessPoolExecutor | None = None
 
     def _pool(self) -> ProcessPoolExecutor:
         """Return the processes; the first task, which follows at once, forks or spawns them."""
         if self._begun is None:
-            # A fork of a process with threads may inherit a lock that nobody will release.
-            alone = sys.platform == "linux" and threading.active_count() == 1
-            how = multiprocessing.get_context("fork" if alone else "spawn")
-            self._begun = ProcessPoolExecutor(self._jobs, how, _open, (self._opener,))
+            how = multiprocessing.get_context("fork" if can_fork() else "spawn")
+            self._begun = ProcessPoolExecutor(self._jobs, how, self._opener)
         return self._begun
+
+    def start(self) -> None:
+        """Begin the processes now: later there may be threads, and no fork any more."""
+        self._pool().submit(int)
 
     def begin(self, job: Job[ItemT, ResultT], items: Sequence[ItemT]) -> Later[ResultT]:
         """See ``Workers``. Raises: Unavailable: a process died."""
@@ -211,16 +222,41 @@ def _alive() -> Iterator[None]:
         raise Unavailable("a process that reads files has died", "try --jobs 1") from error
 
 
-_mine: list[Examiner] = []
-"""In a process of the pool: what it looks with."""
+def can_fork() -> bool:
+    """Return whether a process begins at once: one with threads may pass on a lock that nobody releases."""
+    return sys.platform == "linux" and threading.active_count() == 1
 
 
-def _open(opener: Callable[[], Examiner]) -> None:
-    _mine.append(opener())
+@dataclass(frozen=True, slots=True)
+class _Mine:
+    """In a process of the pool: what it looks with, and its threads, if it has several."""
+
+    examiner: Examiner
+    threads: ThreadPoolExecutor | None
+
+
+_mine: list[_Mine] = []
+
+
+def _open(opener: Callable[[], Examiner], threads: int) -> None:
+    _mine.append(_Mine(opener(), ThreadPoolExecutor(threads) if threads > 1 else None))
 
 
 def _run(job: Job[ItemT, ResultT], items: Sequence[ItemT]) -> tuple[list[ResultT], float]:
-    return _timed(_mine[0], job, items)
+    threads = _mine[0].threads
+    return _timed(
+        _mine[0].examiner, job if threads is None else partial(_each, threads, job), items
+    )
+
+
+def _each(
+    threads: ThreadPoolExecutor,
+    job: Job[ItemT, ResultT],
+    examiner: Examiner,
+    items: Sequence[ItemT],
+) -> list[ResultT]:
+    """Do a job of many items as one of each, on ``threads``."""
+    return list(chain.from_iterable(threads.map(lambda item: job(examiner, (item,)), items)))
 
 
 def _timed(
