@@ -253,7 +253,8 @@ class Back:
                     pass
                 if not ready:
                     # Before that, a lookup would not find what the last back process found.
-                    ready = self._send(Kind.READY, 0)
+                    self._send(Kind.READY, 0)
+                    ready = True
             except Unavailable as error:
                 _log.error("event history waits, its directory cannot be used: %s", error)
                 self._stopping.wait(RETRY_WAIT_S)
@@ -354,13 +355,12 @@ class Back:
             self._send(Kind.INDEXED, state[0], _encode(state[1]))
         return state
 
-    def _send(self, kind: Kind, number: int, payload: bytes = b"") -> bool:
+    def _send(self, kind: Kind, number: int, payload: bytes = b"") -> None:
         """Tell front something; without front there is nothing left to do."""
         try:
             self._link.send(kind, number, payload)
         except Unavailable:
             self._stopping.set()
-        return True
 
 
 def _buckets(hello: Hello, clock: Clock) -> BucketTable:

@@ -33,7 +33,8 @@ def command(address: str, *, listing: bool, as_json: bool) -> None:
     """Run a stand-in for SageMaker, Feature Store, Personalize and DevOps Guru.
 
     It keeps what it is given in memory, trains nothing and predicts nothing: it is for trying
-    OpenTrail and for tests. All that it does not offer is answered with a 501.
+    OpenTrail and for tests. All that it does not offer is answered with a 501, so is S3: name a
+    directory for the bucket of a trail ([buckets.NAME] in the settings).
 
       opentrail sandbox
       opentrail serve --upstream http://127.0.0.1:4541
