@@ -11,7 +11,7 @@ from opentrail.clock import SystemClock, SystemIds, iso_seconds
 from opentrail.eventlog.base import Draft, Origin
 from opentrail.eventlog.options import LogOptions
 from opentrail.eventlog.segments import Segments
-from opentrail.eventlog.training import UNATTENDED_SAMPLES_MAX, train
+from opentrail.eventlog.training import UNATTENDED, train
 
 BATCH = 1000
 """Records of one append where many come at once."""
@@ -79,7 +79,7 @@ def write_trained(data: Path, drafts: Iterator[Draft]) -> None:
         if len(some) < BATCH:
             break
         if number * BATCH == TRAINED_RECORDS:
-            train(data, UNATTENDED_SAMPLES_MAX)
+            train(data, UNATTENDED)
             log.renew()
     log.close()
 

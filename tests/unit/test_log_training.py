@@ -25,7 +25,7 @@ class Server:
         self.data = data
         self.clock = HandClock()
         self.clock.step_s = 0.0
-        options = LogOptions(disk_reserve_bytes=0, segment_bytes_max=100_000)
+        options = LogOptions(disk_reserve_bytes=0, segment_bytes_max=1_000_000)
         self.log = Segments.open(data, self.clock, SeededIds(1), options)
         self.trainer = Trainer(data, self.clock)
         self.written = 0

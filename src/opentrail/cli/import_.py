@@ -35,7 +35,7 @@ from opentrail.durable import OS_FILES, make_dir
 from opentrail.errors import Unavailable, UsageError
 from opentrail.event.safe import safe
 from opentrail.eventlog.segments import Segments
-from opentrail.eventlog.training import UNATTENDED_SAMPLES_MAX, train
+from opentrail.eventlog.training import UNATTENDED, train
 from opentrail.history.alone import hold
 from opentrail.history.index import History
 from opentrail.imports.importer import Importer, Quarantined
@@ -209,7 +209,7 @@ def _train(data: Path, log: Segments) -> None:
 
     Raises: Unavailable. Corrupt.
     """
-    train(data, UNATTENDED_SAMPLES_MAX)
+    train(data, UNATTENDED)
     log.renew()
 
 

@@ -6,7 +6,7 @@ A server makes one every day, an import one of its first records, ``opentrail fs
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from opentrail.clock import Clock
@@ -28,6 +28,8 @@ GAIN_MIN = 0.02
 """Saved, of what the dictionary of now needs: less is not worth another one."""
 UNATTENDED_SAMPLES_MAX = 4_000
 """Training holds up the other threads of its process: some 50 ms then. Of more it is 1 % better."""
+UNATTENDED_SEGMENTS_MAX = 2
+"""Where more are filled in a day, looking for samples in all of them would hold up indexing for seconds."""
 UNATTENDED_BYTES_MIN = 4 * 1024 * 1024
 """Of a log, compressed, some 12,000 records: a smaller one needs no room."""
 RENEWED_S = 24 * 3600
@@ -63,18 +65,30 @@ class Training:
     why: str
 
 
-def train(data: Path, samples_max: int = SAMPLES_MAX, since_ms: int = 0) -> Training:
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """Which records are looked at."""
+
+    samples_max: int = SAMPLES_MAX
+    segments_max: int = SEGMENTS_MAX
+    since_ms: int = 0
+    """Of segments that end before, none."""
+
+
+ATTENDED, UNATTENDED = Sampling(), Sampling(UNATTENDED_SAMPLES_MAX, UNATTENDED_SEGMENTS_MAX)
+
+
+def train(data: Path, sampling: Sampling = ATTENDED) -> Training:
     """Train a dictionary on the log in ``data``, and keep it for new segments if it is better.
 
         1. take samples of the newest segments; hold out the newest of them
         2. train on the others
         3. compress the held-out ones with each dictionary, and read them back
         4. replace ``log/dictionary``        (a crash before: the old one holds; after: the new one)
-    Segments that there are keep theirs. ``since_ms``: of segments that end before, none is looked at.
-    Raises: Unavailable: there is no log, or it cannot be written. Corrupt.
+    Segments that there are keep theirs. Raises: Unavailable: there is no log, or it cannot be written. Corrupt.
     """
     log_dir = data / "log"
-    samples = _samples(log_dir, samples_max, since_ms)
+    samples = _samples(log_dir, sampling)
     border = len(samples) - len(samples) // HELD_OUT_SHARE
     if len(samples) < SAMPLES_MIN:
         return Training(border, 0, (), kept=False, why=f"it takes {SAMPLES_MIN:,} records")
@@ -119,7 +133,7 @@ class Trainer:
             self._next_s = now_s + RENEWED_S
             self._remove()
             since_ms = self._clock.now_ms() - RENEWED_S * 1000
-            train(self._data, UNATTENDED_SAMPLES_MAX, since_ms)
+            train(self._data, replace(UNATTENDED, since_ms=since_ms))
         return False
 
     def _is_due(self) -> bool:
@@ -140,12 +154,12 @@ class Trainer:
             raise Unavailable(f"the dictionary cannot be removed: {error.strerror}") from error
 
 
-def _samples(log_dir: Path, samples_max: int, since_ms: int) -> list[bytes]:
+def _samples(log_dir: Path, sampling: Sampling) -> list[bytes]:
     """Return records of the newest segments, evenly, oldest first."""
     log = SegmentReader(log_dir)
-    start, end = log.since(since_ms, SEGMENTS_MAX), log.durable_end()
+    start, end = log.since(sampling.since_ms, sampling.segments_max), log.durable_end()
     count = sum(log.count(first) for first in list_firsts(log_dir) if start <= first < end)
-    step = max(1, count // samples_max)
+    step = max(1, count // sampling.samples_max)
     return [data for data in log.sampled(start, step) if len(data) <= SAMPLE_BYTES_MAX]
 
 
