@@ -11,6 +11,7 @@ import pytest
 from support.log_files import HandClock
 
 from opentrail.errors import ClientError
+from opentrail.history import parquet
 from opentrail.history.conditions import Event
 from opentrail.history.derive import derive
 from opentrail.history.parquet import parquet_stream
@@ -98,7 +99,7 @@ def test_half_a_character_is_replaced_in_columns_and_kept_in_the_record():
     derived = derive(data)
     assert derived is not None
     cells = cells_of(data, derived)
-    stream = parquet_stream(HEADER)
+    stream = parquet_stream(HEADER, 1)
     file = pq.ParquetFile(io.BytesIO(stream.add([cells]) + stream.end())).read()
     assert file.column("eventName").to_pylist() == ["x\ufffdy"]
     assert file.column("userAgent").to_pylist() == ["x\ufffdy"]
@@ -120,6 +121,20 @@ class TestParquetDownloads:
         assert file.read().column("eventID").to_pylist() == [str(n) for n in range(12)]
         assert file.num_row_groups == 2
         assert file.schema_arrow.names == HEADER
+
+    def test_large_records_do_not_wait_in_memory_for_a_full_row_group(
+        self, monkeypatch: pytest.MonkeyPatch
+    ):
+        monkeypatch.setattr(parquet, "GROUP_CHARACTERS_MAX", 1_000_000)
+        downloads = ParquetDownloads(HandClock(0))
+        pieces = [
+            downloads.add("d", [event("a" * 200_000)], first=at == 0, last=at == 9)
+            for at in range(10)
+        ]
+        file = pq.ParquetFile(io.BytesIO(b"".join(pieces)))
+        groups = [file.metadata.row_group(at).num_rows for at in range(file.num_row_groups)]
+        assert sum(groups) == 10
+        assert max(groups) <= 5
 
     def test_an_empty_one_is_a_file_too(self):
         data = ParquetDownloads(HandClock(0)).add("d", [], first=True, last=True)

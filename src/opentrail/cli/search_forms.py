@@ -29,7 +29,9 @@ _NARROW_COLUMNS = 5
 _WIDE = 110
 _ERROR = _TITLES.index("Error")
 PARQUET_ROWS = 50_000
-"""Rows of a row group: some 75 MB of records in memory."""
+"""Rows of a row group, of records of the usual size."""
+PARQUET_ROWS_AT_ONCE = 100
+"""Given to the file at once: 25 MB of the largest records."""
 
 
 class Found:
@@ -130,10 +132,10 @@ def _write_parquet(rows: Iterator[list[str]], output: Path | None) -> None:
     """Write a Parquet file: the columns of CSV as text, and the record. Raises: UsageError."""
     if output is None:
         raise UsageError("parquet is written to a file: add --output FILE.parquet")
-    stream = parquet_stream(HEADER)
+    stream = parquet_stream(HEADER, PARQUET_ROWS)
     with _opened(output) as file:
-        while group := list(islice(rows, PARQUET_ROWS)):
-            file.write(stream.add(group))
+        while some := list(islice(rows, PARQUET_ROWS_AT_ONCE)):
+            file.write(stream.add(some))
         file.write(stream.end())
 
 

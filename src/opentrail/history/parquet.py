@@ -7,6 +7,9 @@ from types import ModuleType
 
 from opentrail.errors import UsageError
 
+GROUP_CHARACTERS_MAX = 32 * 1024 * 1024
+"""Of the records of a row group, which is in memory: of large ones there are the fewer in it."""
+
 
 class _Sink:
     """A file that takes what is written, until it is fetched."""
@@ -40,34 +43,48 @@ class _Sink:
 
 
 class ParquetStream:
-    """A file of text columns; each ``add`` is a row group. Memory does not grow with their number."""
+    """A file of text columns. Memory grows neither with the number of rows nor with their size."""
 
-    def __init__(self, arrow: ModuleType, parquet: ModuleType, columns: Sequence[str]) -> None:
+    def __init__(
+        self, arrow: ModuleType, parquet: ModuleType, columns: Sequence[str], group_rows: int
+    ) -> None:
         """Use ``parquet_stream``."""
         self._arrow = arrow
+        self._group_rows = group_rows
+        self._rows: list[Sequence[str]] = []
+        self._characters = 0
         self._schema = arrow.schema([(name, arrow.string()) for name in columns])
         self._sink = _Sink()
         self._writer = parquet.ParquetWriter(self._sink, self._schema, compression="zstd")
 
     def add(self, rows: Sequence[Sequence[str]]) -> bytes:
-        """Return the next bytes of the file, with ``rows``."""
-        if rows:
-            text = self._arrow.string()
-            columns = [self._arrow.array(column, text) for column in zip(*rows, strict=True)]
-            self._writer.write_table(self._arrow.table(columns, schema=self._schema))
+        """Take ``rows``, and return the next bytes of the file: a row group, once it is full."""
+        self._rows += rows
+        self._characters += sum(len(row[-1]) for row in rows)  # the record; the rest is of it
+        if len(self._rows) >= self._group_rows or self._characters >= GROUP_CHARACTERS_MAX:
+            self._write()
         return self._sink.fetched()
+
+    def _write(self) -> None:
+        """Write what was taken as a row group."""
+        if self._rows:
+            text = self._arrow.string()
+            columns = [self._arrow.array(column, text) for column in zip(*self._rows, strict=True)]
+            self._rows, self._characters = [], 0
+            self._writer.write_table(self._arrow.table(columns, schema=self._schema))
 
     def end(self) -> bytes:
         """Return the last bytes of the file."""
+        self._write()
         self._writer.close()
         return self._sink.fetched()
 
 
-def parquet_stream(columns: Sequence[str]) -> ParquetStream:
-    """Begin a file. Raises: UsageError: pyarrow is not installed."""
+def parquet_stream(columns: Sequence[str], group_rows: int) -> ParquetStream:
+    """Begin a file with so many rows in a row group, or some more. Raises: UsageError: pyarrow is not installed."""
     try:
         arrow = importlib.import_module("pyarrow")
         parquet = importlib.import_module("pyarrow.parquet")
     except ImportError as error:
         raise UsageError("parquet needs pyarrow: pip install 'opentrail[parquet]'") from error
-    return ParquetStream(arrow, parquet, columns)
+    return ParquetStream(arrow, parquet, columns, group_rows)

@@ -82,7 +82,6 @@ BY_MEDIA_TYPE = {
 @dataclass(slots=True)
 class _Download:
     stream: ParquetStream
-    rows: list[list[str]]
     used_ms: int
 
 
@@ -105,11 +104,8 @@ class ParquetDownloads:
         if download is None:
             raise ClientError("ServiceUnavailable", "The download was interrupted.", 503)
         download.used_ms = self._clock.now_ms()
-        download.rows += [cells_of(event.data, event.derived) for event in events]
-        data = b""
-        if last or len(download.rows) >= GROUP_ROWS:
-            data = download.stream.add(download.rows)
-            download.rows.clear()
+        rows = [cells_of(event.data, event.derived) for event in events]
+        data = download.stream.add(rows)
         if last:
             self.drop(name)
             data += download.stream.end()
@@ -129,8 +125,8 @@ class ParquetDownloads:
             message = f"{PARQUET_MAX} Parquet downloads are under way; try again."
             raise ClientError("ServiceUnavailable", message, 503)
         try:
-            stream = parquet_stream(HEADER)
+            stream = parquet_stream(HEADER, GROUP_ROWS)
         except UsageError as error:
             raise ClientError("FormatNotAvailable", f"On the server, {error}.") from error
-        self._open[name] = _Download(stream, [], now_ms)
+        self._open[name] = _Download(stream, now_ms)
         return self._open[name]
