@@ -107,6 +107,7 @@ def main() -> None:
     try:
         cli.main(standalone_mode=False)
     except click.exceptions.Abort:
+        _drop(sys.stdout)  # whoever reads it may stand still: nobody waits for that
         sys.exit(EXIT_INTERRUPTED)
     except click.exceptions.NoArgsIsHelpError as error:
         _end(error.format_message(), error.exit_code)

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Following a log as it grows, from another process, across restarts of its server."""
 
+from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 
-from opentrail.errors import Unavailable
+from opentrail.errors import Corrupt, Unavailable
 from opentrail.eventlog.base import Entry
 from opentrail.eventlog.published import NAME
 from opentrail.eventlog.reader import SegmentReader
@@ -42,10 +44,13 @@ class Follower:
     def step(self) -> list[Entry]:
         """Return the next records; none when there is nothing new.
 
-        A log that was begun anew is followed from its beginning. Raises: Corrupt.
+        A log that was begun anew is followed from its beginning, once the rest of the old one was
+        returned. Raises: Corrupt.
         """
         if _identity(self._dir) != self._file:
-            self._begin_anew()
+            rest = self._begin_anew()
+            if rest:
+                return rest
         kept = self._log.kept_from()
         if self._position < kept:
             self._position = kept
@@ -60,17 +65,24 @@ class Follower:
         self._position = end
         return found
 
-    def _begin_anew(self) -> None:
-        """Follow the log that there is now, if it can be read already."""
+    def _begin_anew(self) -> list[Entry]:
+        """Follow the log that there is now, if it can be read already.
+
+        Return what was still unread of another one before, as far as its files are open yet.
+        """
         before = self._log
         try:
             self._open()
         except (Unavailable, FileNotFoundError):
-            return  # it is being made
-        before.close()
+            return []  # it is being made
+        rest: list[Entry] = []
         if self._log.log_id != before.log_id:
+            with suppress(Corrupt):  # the files of that name are the new log's, or gone
+                rest.extend(islice(before.entries(self._position), ENTRIES_AT_ONCE))
             self._position = 0
             self.resets += 1
+        before.close()
+        return rest
 
 
 def _identity(log_dir: Path) -> tuple[int, int]:
