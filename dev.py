@@ -13,6 +13,7 @@ file, in the versions of ``uv.lock``.
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import venv
@@ -32,6 +33,8 @@ CHECKS = [
     ["lint-imports"],
 ]
 
+SIGNALLED = 128
+"""What shells add to the number of the signal that ended a program."""
 SERVERS_MAX = "4"
 """Processes with a moto of 250 MB each; more are not faster: one file alone takes a quarter of the time."""
 ON_EVERY_CORE = ["-n", "auto", "--dist", "loadfile", "--no-loadscope-reorder"]
@@ -89,14 +92,18 @@ def main(arguments: list[str]) -> int:
 
 
 def become(command: list[str]) -> NoReturn:
-    """Run ``command`` in the place of this program: signals and exit code are its own.
+    """Run ``command`` and end as it does; signals are its own.
 
-    As a child it would be killed a quarter of a second after Ctrl-C, and could not tidy up.
+    Left to ``subprocess.run`` it would be killed a quarter of a second after Ctrl-C, and could not tidy up.
     """
     try:
-        os.execv(command[0], command)
+        process = subprocess.Popen(command)
     except OSError as error:
         sys.exit(f"dev.py: {command[0]}: {error.strerror}")
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to both
+    signal.signal(signal.SIGTERM, lambda number, _: process.send_signal(number))
+    code = process.wait()
+    sys.exit(code if code >= 0 else SIGNALLED - code)
 
 
 def _run(command: list[str], environment: dict[str, str] | None = None) -> None:

@@ -42,6 +42,16 @@ def test_a_command_tidies_up_after_ctrl_c():
     assert (process.returncode, shown, complaint) == (7, "tidied up\n", "")
 
 
+def test_a_signal_is_passed_on_and_told_as_shells_do():
+    with becoming(
+        sys.executable, "-c", "import signal; print('ready', flush=True); signal.pause()"
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        process.terminate()
+    assert process.returncode == 128 + signal.SIGTERM
+
+
 def test_a_command_that_there_is_not():
     with becoming("/nowhere/opentrial") as process:
         _, complaint = process.communicate()
