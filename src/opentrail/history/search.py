@@ -20,6 +20,8 @@ from opentrail.history.terms import COLUMNS, term
 
 READS_MAX = 1 << 62
 """All of it."""
+READ_AGAIN = 100
+"""Records of hits in memory at once: 25 MB of the largest there are."""
 
 Scope = tuple[str, str, str]
 """Account, region, category."""
@@ -126,7 +128,7 @@ class Searcher:
     def newest(self, question: Question, limit: int) -> Iterator[Hit]:
         """Yield the first ``limit`` hits of ``question``, newest first by (eventTime, position)."""
         way = self.way(question)
-        tail = heapq.nlargest(limit, self._tail(question), key=Hit.key)
+        tail = self._again(heapq.nlargest(limit, map(Hit.key, self._tail(question))))
         indexed = self._indexed(question, way)
         hits = self._until_reached(heapq.merge(indexed, tail, key=Hit.key, reverse=True))
         return islice(hits, limit)
@@ -272,6 +274,20 @@ class Searcher:
         for hit in self._scan(question, self.covered):
             if question.after is None or hit.key() < question.after:
                 yield hit
+
+    def _again(self, keys: Sequence[tuple[int, int]]) -> Iterator[Hit]:
+        """Yield the hits that have ``keys``; all of them at once, with their records, would be too much."""
+        for first in range(0, len(keys), READ_AGAIN):
+            some = keys[first : first + READ_AGAIN]
+            try:
+                whole = self._log.data_at([position for _, position in some])
+            except Corrupt as damage:
+                self.damage = self.damage or damage
+                return
+            for (time_s, position), data in zip(some, whole, strict=True):
+                derived = None if data is None else derive(data)
+                if data is not None and derived is not None:  # retention may have taken it
+                    yield Hit(time_s, position, Event(data, derived))
 
     def _scan(self, question: Question, start: int) -> Iterator[Hit]:
         """Yield the hits of the log from ``start`` on, in its order."""
