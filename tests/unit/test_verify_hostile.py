@@ -24,7 +24,7 @@ from opentrail.trails.digestfile import HASH_ALGORITHM, LogFileEntry
 from opentrail.trails.examine import Examiner
 from opentrail.trails.ungzip import LOG_BYTES_MAX
 from opentrail.trails.verdict import Finding, KeyRing, Verdict, overall
-from opentrail.trails.workers import GROW_S, Growing, Here, Processes, Threads, examined
+from opentrail.trails.workers import GROW_SPAWN_S, Growing, Here, Processes, Threads, examined
 
 END = START + HOURS * HOUR
 FOLDER = f"AWSLogs/{ACCOUNT}/CloudTrail/us-east-1/2023/11/14/"
@@ -292,7 +292,7 @@ HERE = type(multiprocessing.current_process()).__name__
 
 
 def slow(examiner, items):
-    time.sleep(GROW_S)
+    time.sleep(GROW_SPAWN_S)
     return examiner.logs(items)
 
 

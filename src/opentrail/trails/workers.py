@@ -34,8 +34,8 @@ TASK_FAR_S = 0.15
 """A task whose files are asked for by several threads at once: those that end first wait for the last."""
 BATCH_FIRST, BATCH_MAX = 4, 512
 """Files for one task, as long as nobody knows how long one takes, and at most."""
-GROW_S = 0.1
-"""With less to do, processes would take longer to begin than the work does."""
+GROW_S, GROW_SPAWN_S = 0.03, 0.5
+"""With less to do, processes would take longer to begin than the work does: those that can be forked, and others."""
 
 Job = Callable[[Examiner, Sequence[ItemT]], list[ResultT]]
 Later = Callable[[], list[ResultT]]
@@ -160,7 +160,7 @@ class Processes(_Sized):
 
 
 class Growing:
-    """The caller itself, and ``processes`` from when more than ``GROW_S`` of work seems to be left."""
+    """The caller itself, and ``processes`` from when enough work seems to be left for these to pay."""
 
     def __init__(self, here: Here, processes: Processes, digests: int) -> None:
         """``digests``: how many there are."""
@@ -191,7 +191,7 @@ class Growing:
         self._spent_s += self._clock.monotonic() - began_s
         for each in results:
             self._count(each)
-        if self._spent_s + self._left_s() > GROW_S:
+        if self._spent_s + self._left_s() > (GROW_S if can_fork() else GROW_SPAWN_S):
             self._now = self._processes
         return lambda: results
 
