@@ -20,9 +20,10 @@ from opentrail.sandbox.process import start_sandbox
 
 ROUNDS = 20
 CLIENTS = 6
-"""So many that at some kill one of their calls is under way, and so few that the sandbox has room for all models."""
-CALLS_BETWEEN = 25
-"""Calls that are answered before each kill: all clients are at work then."""
+"""So many that at some kill one of their calls is under way."""
+CALLS_BETWEEN, CALLS_AHEAD = 25, 50
+"""Calls that are answered before each kill: all clients are at work then. And so many more until there is
+another: while a slow machine starts a process, they would make more models than the sandbox has room for."""
 BACK_DOWN_S_MAX = 10.0
 START_S = 1.0
 """A start takes about half of it on a quiet machine."""
@@ -49,6 +50,7 @@ class Killer:
 
     def wait_for_calls(self):
         wanted = len(self.noted.answered) + CALLS_BETWEEN
+        self.noted.answers_max = wanted + CALLS_AHEAD
         wait_until(lambda: len(self.noted.answered) >= wanted, seconds_max=30)
 
     def kill_front(self):

@@ -8,6 +8,7 @@ keeps even when nothing else of the call is known.
 import http.client
 import itertools
 import json
+import math
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -36,6 +37,8 @@ class Noted:
     statuses: dict[int, int] = field(default_factory=dict)
     broken: int = 0
     """Calls that got no answer, or half of one."""
+    answers_max: float = math.inf
+    """So many answers, and the clients wait until there may be more."""
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def answer(self, name: str, status: int, request_id: str) -> None:
@@ -71,13 +74,20 @@ class Load:
         for running in self._running:
             running.result()
 
+    def _goes_on(self) -> bool:
+        """Return whether another call is to be made, once it may be."""
+        while not self._stop.wait(PAUSE_S):
+            if len(self.noted.answered) < self.noted.answers_max:
+                return True
+        return False
+
     def _raw(self, number: int) -> None:
         """Call over one kept connection, as long as it holds."""
         address = self._endpoint.removeprefix("http://")
         connection = http.client.HTTPConnection(address, timeout=ANSWER_S_MAX)
         signer = Signer()
         for count in itertools.count():
-            if self._stop.wait(PAUSE_S):
+            if not self._goes_on():
                 break
             name = f"raw-{number}-{count}"
             body = json.dumps({"ModelName": name}).encode()
@@ -105,7 +115,7 @@ class Load:
 
         sagemaker.meta.events.register("before-sign.sagemaker.CreateModel", rename)
         for count in itertools.count():
-            if self._stop.wait(PAUSE_S):
+            if not self._goes_on():
                 break
             name = f"boto-{number}-{count}"
             agent = AGENT + name
