@@ -7,7 +7,7 @@ import json
 import re
 import subprocess
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import duckdb
@@ -281,8 +281,14 @@ class LongLog(MemoryLog):
     def entries(self, start: int, end: int | None = None) -> Iterator[Entry]:
         del start, end
         for number in range(self._count):
-            data = encoded(record(number % 3000, eventID=f"{number}", requestParameters="x" * 5000))
-            yield Entry(number, 0, Origin.CAPTURE, data)
+            yield Entry(number, 0, Origin.CAPTURE, self._made(number))
+
+    def data_at(self, positions: Sequence[int]) -> list[bytes | None]:
+        return [self._made(position) for position in positions]
+
+    @staticmethod
+    def _made(number: int) -> bytes:
+        return encoded(record(number % 3000, eventID=f"{number}", requestParameters="x" * 5000))
 
 
 def test_memory_does_not_grow_with_the_log():

@@ -10,8 +10,6 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 PATIENT = """
 import signal, sys
-# Ignored, as it is for whoever runs the tests in the background, it would stay so.
-signal.signal(signal.SIGINT, signal.default_int_handler)
 try:
     print("ready", flush=True)
     signal.pause()

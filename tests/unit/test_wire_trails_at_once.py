@@ -138,7 +138,11 @@ def silent(rooms):
 
 
 def waiting(call, bucket, **members):
-    """Make ``call`` in a thread; return its future once it waits for the bucket."""
+    """Make ``call`` in a thread; return its future once it waits for the bucket.
+
+    botocore makes the classes of errors when they are first asked for: each of two threads would make its own.
+    """
+    assert call.__self__.exceptions.TrailNotFoundException
     pool = ThreadPoolExecutor(1)
     future = pool.submit(call, **members)
     pool.shutdown(wait=False)
