@@ -17,7 +17,7 @@ from opentrail.eventlog.reader import SegmentReader
 from opentrail.eventlog.segment import list_firsts
 
 SAMPLES_MAX, SAMPLE_BYTES_MAX = 10_000, 8 * 1024
-"""Records looked at, and the bytes of one: training takes some seconds then, and 80 MB at worst."""
+"""Records looked at, and the bytes of one: training takes a second at most then, and 80 MB."""
 SEGMENTS_MAX = 8
 """The newest segments, of some 250,000 records each: new records are like the newest ones."""
 SAMPLES_MIN = 2_000
