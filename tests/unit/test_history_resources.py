@@ -11,6 +11,7 @@ from opentrail.history.resources import ALIASES_MAX
 
 SAGEMAKER = "arn:aws:sagemaker:us-east-1:111122223333:"
 PERSONALIZE = "arn:aws:personalize:us-east-1:111122223333:"
+CLOUDTRAIL = "arn:aws:cloudtrail:us-east-1:111122223333:"
 ROLE = "arn:aws:iam::111122223333:role/Dev"
 BALANCERS = "arn:aws:elasticloadbalancing:us-east-1:111122223333:"
 BALANCER = f"{BALANCERS}loadbalancer/app/b/4c89e21113613302"
@@ -219,6 +220,36 @@ CASES = {
         {"dBInstanceIdentifier": "d"},
         {"dBInstanceArn": "arn:aws:rds:r:1:db:d", "kmsKeyId": "arn:aws:kms:r:1:key/k"},
         [("AWS::RDS::DBInstance", "d"), ("AWS::RDS::DBInstance", "arn:aws:rds:r:1:db:d")],
+    ),
+    "a trail, by its name and its ARN": (
+        ("cloudtrail", "StopLogging"),
+        {"name": f"{CLOUDTRAIL}trail/t"},
+        None,
+        [("AWS::CloudTrail::Trail", f"{CLOUDTRAIL}trail/t")],
+    ),
+    "whose tags are changed": (
+        ("cloudtrail", "AddTags"),
+        {"resourceId": f"{CLOUDTRAIL}trail/t", "tagsList": [{"key": "k", "value": "v"}]},
+        None,
+        [("AWS::CloudTrail::Trail", f"{CLOUDTRAIL}trail/t")],
+    ),
+    "whose tags are listed": (
+        ("cloudtrail", "ListTags"),
+        {"resourceIdList": [f"{CLOUDTRAIL}trail/t", f"{CLOUDTRAIL}channel/c"]},
+        None,
+        [
+            ("AWS::CloudTrail::Trail", f"{CLOUDTRAIL}trail/t"),
+            ("AWS::CloudTrail::Channel", f"{CLOUDTRAIL}channel/c"),
+        ],
+    ),
+    "an event data store is no trail": (
+        ("cloudtrail", "CreateEventDataStore"),
+        {"name": "s"},
+        {"name": "s", "eventDataStoreArn": f"{CLOUDTRAIL}eventdatastore/1f"},
+        [
+            ("AWS::CloudTrail::EventDataStore", "s"),
+            ("AWS::CloudTrail::EventDataStore", f"{CLOUDTRAIL}eventdatastore/1f"),
+        ],
     ),
     "parameters that are a text": (("sagemaker", "CreateModel"), "modelName=m", None, []),
 }

@@ -17,7 +17,7 @@ from opentrail.event.place import older_category
 from opentrail.history.indexed import Indexed, caller_of, indexed
 from opentrail.history.resources import Resource, resources_of
 
-DERIVE_VERSION = 6
+DERIVE_VERSION = 7
 """Raise it whenever any rule here, in ``indexed`` or in ``resources`` changes: indexes are then built anew."""
 
 ATTRIBUTES = (

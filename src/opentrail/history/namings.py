@@ -261,6 +261,28 @@ _ELB = Naming(
     deep_arns=re.compile(rb'"arn:[a-z-]+:elasticloadbalancing:[^"\\]+"'),
 )
 """Of the older service by names; of the newer, whose answers are lists, by ARNs."""
+_STORE, _CHANNEL, _DASHBOARD = (
+    f"AWS::CloudTrail::{kind}" for kind in ("EventDataStore", "Channel", "Dashboard")
+)
+_CLOUDTRAIL = Naming(
+    _members("AWS::CloudTrail::Trail", "name", "trailName", "trailNameList"),
+    arn_service="cloudtrail",
+    arn_types={
+        "trail": "AWS::CloudTrail::Trail",
+        "eventdatastore": _STORE,
+        "channel": _CHANNEL,
+        "dashboard": _DASHBOARD,
+    },
+    named={
+        "CreateEventDataStore": _STORE,
+        "UpdateEventDataStore": _STORE,
+        "CreateChannel": _CHANNEL,
+        "UpdateChannel": _CHANNEL,
+        "CreateDashboard": _DASHBOARD,
+    },
+    deep_arns=re.compile(rb'"arn:[a-z-]+:cloudtrail:[^"\\]+"'),
+)
+"""Tags are listed of up to twenty ARNs of several kinds."""
 _KEPT = "AWS::SecretsManager::Secret"
 
 NAMINGS: Mapping[str, Naming] = MappingProxyType(
@@ -281,9 +303,7 @@ NAMINGS: Mapping[str, Naming] = MappingProxyType(
             }
         ),
         "cloudformation.amazonaws.com": _own("AWS::CloudFormation::Stack", "stackName", "stackId"),
-        "cloudtrail.amazonaws.com": _own(
-            "AWS::CloudTrail::Trail", "name", "trailName", "trailARN", "trailNameList"
-        ),
+        "cloudtrail.amazonaws.com": _CLOUDTRAIL,
         "dynamodb.amazonaws.com": _own(
             "AWS::DynamoDB::Table", "tableName", "tableDescription.tableArn"
         ),
