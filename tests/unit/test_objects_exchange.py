@@ -11,13 +11,16 @@ import pytest
 from support.open_buckets import SettableClock
 
 from opentrail.errors import ClientError, Unavailable
+from opentrail.front.backend import ANSWER_TIMEOUT_S
 from opentrail.objects import exchange
 from opentrail.objects.base import Put
-from opentrail.objects.driver import ATTEMPTS_MAX, ClientSpec, make_client
+from opentrail.objects.driver import ATTEMPTS_MAX, READ_TIMEOUT_S, ClientSpec, make_client
 from opentrail.objects.s3 import S3Bucket, S3Client
 from opentrail.trails.target_client import Clients, Endpoints, Service
 from opentrail.trails.target_setting import TargetSetting
 
+RETRY_DELAY_S_MAX = 1.0
+"""Before the second attempt of botocore's standard mode."""
 PUT = b'HTTP/1.1 200 OK\r\nETag: "00"\r\nContent-Length: 0\r\n\r\n'
 
 
@@ -154,3 +157,7 @@ def test_what_is_long_may_take_longer(tarpit, monkeypatch):
         with pytest.raises(Unavailable, match="timeout"):
             put(tarpit.url)
         put(tarpit.url, exchange.SENT_BYTES_S_MIN * 9)
+
+
+def test_who_asked_hears_of_the_silence_before_nobody_waits_any_more():
+    assert ATTEMPTS_MAX * READ_TIMEOUT_S + RETRY_DELAY_S_MAX < ANSWER_TIMEOUT_S

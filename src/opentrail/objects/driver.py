@@ -19,8 +19,9 @@ from opentrail.errors import Unavailable, UsageError
 from opentrail.objects.exchange import bound
 
 CONNECT_TIMEOUT_S = 5
-READ_TIMEOUT_S = 30
-"""Half a minute of silence: a server that still answers then is not one to wait for."""
+READ_TIMEOUT_S = 25
+"""Of silence: a server that still answers then is not one to wait for. Both attempts end before
+``front.backend.ANSWER_TIMEOUT_S``, so that whoever waits hears why."""
 ATTEMPTS_MAX = 2
 """Of one call; who called tries again later, so a dead endpoint must not hold it up for long."""
 POOL_CONNECTIONS = 32

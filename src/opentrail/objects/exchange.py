@@ -25,7 +25,7 @@ from botocore.client import BaseClient
 from botocore.exceptions import ReadTimeoutError
 
 EXCHANGE_S_MAX = 60.0
-"""From a request to the end of its answer: twice the silence that is borne. Of an object that is
+"""From a request to the end of its answer: twice the silence that is borne, and more. Of an object that is
 read, to the end of the headers."""
 SENT_BYTES_S_MIN = 8_000
 """What is sent has a second more for so much: a slow line, on which a large log file takes minutes."""
