@@ -33,7 +33,7 @@ from opentrail.cli.options import (
     upstream_flags,
     upstream_option,
 )
-from opentrail.cli.probe import ask, not_done, other_log, url_of
+from opentrail.cli.probe import ask, no_answer, not_done, other_log, url_of
 from opentrail.cli.trails_here import trails_here
 from opentrail.cli.verify_target import Place, buckets_of
 from opentrail.clock import SystemClock
@@ -174,7 +174,7 @@ def _server(settings: Settings) -> Finding:
         fix = "start opentrail serve, or give what it was given: --listen, --config"
         if "certificate" in answer.why:
             fix = "put one that is valid into listen.tls_cert: the server takes it up by itself"
-        return Finding("server", Verdict.BAD, f"no answer at {url}: {answer.why}", fix)
+        return Finding("server", Verdict.BAD, no_answer(settings, answer), fix)
     said = answer.json()
     if "status" not in said:
         fix = "something else listens there: choose another address with --listen"

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 from opentrail.cli.env import client_host, host_and_port
 from opentrail.config import Settings, split_address
+from opentrail.errors import UsageError
+from opentrail.eventlog.lock import last_address
 from opentrail.eventlog.reader import SegmentReader
 
 TIMEOUT_S = 5.0
@@ -62,9 +64,23 @@ def ask(settings: Settings, name: str) -> Answer:
         with error:
             return Answer(error.code, error.read(BYTES_MAX))
     except urllib.error.URLError as error:
-        return Answer(0, why=str(error.reason))
+        why = error.reason
+        return Answer(0, why=_reason(why) if isinstance(why, OSError) else why)
     except (OSError, http.client.HTTPException) as error:
         return Answer(0, why=str(error) or type(error).__name__)
+
+
+def no_answer(settings: Settings, answer: Answer) -> str:
+    """Return in words that nothing answered; and where the directory's server may listen instead."""
+    found = f"no answer at {url_of(settings)}: {answer.why}"
+    try:
+        host, port = split_address(last_address(settings.data_dir))
+    except UsageError:  # no server's: fsck's, or none
+        return found
+    there = host_and_port(client_host(host), port)
+    if url_of(settings).endswith(f"//{there}"):
+        return found
+    return f"{found}; the last server of {settings.data_dir} listened on {there}"
 
 
 def _trusting(certificate: str) -> ssl.SSLContext | None:

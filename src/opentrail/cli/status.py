@@ -13,7 +13,7 @@ import click
 from opentrail.cli.colour import coloured
 from opentrail.cli.exits import EXIT_NO, EXIT_UNAVAILABLE
 from opentrail.cli.options import Command, log_of, settings_of, settings_options, shared_flags
-from opentrail.cli.probe import Answer, ask, metrics_of, not_done, other_log, url_of
+from opentrail.cli.probe import Answer, ask, metrics_of, no_answer, not_done, other_log, url_of
 from opentrail.cli.trails_here import TrailsHere, trails_here
 from opentrail.clock import SystemClock, iso_seconds
 from opentrail.config import Settings
@@ -69,7 +69,7 @@ def command(config: Path | None, *, as_json: bool, **flags: str | None) -> None:
 def _server(settings: Settings, health: Answer) -> Iterator[Line]:
     """Yield what the server itself says."""
     if not health.status:
-        yield Line("server", f"no answer at {url_of(settings)}: {health.why}", wrong=True)
+        yield Line("server", no_answer(settings, health), wrong=True)
         return
     said = health.json()
     if "status" not in said:

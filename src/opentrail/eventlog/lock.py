@@ -36,9 +36,8 @@ class DataLock:
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            text = os.pread(fd, TEXT_BYTES_MAX, 0).decode(errors="replace")
+            pid, where = _said(fd)
             os.close(fd)
-            pid, _, where = text.strip().partition(" ")
             holder = f"process {pid or 'unknown'}" + (f" at {where}" if where else "")
             raise UsageError(
                 f"{data} is in use by {holder}: stop it, or choose another directory with --data"
@@ -52,3 +51,28 @@ class DataLock:
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
+
+
+def last_address(data: Path) -> str:
+    """Return where the server that last held the directory ``data`` said it listens; "" if none did.
+
+    It may be gone: whether the lock is held is not looked at, for a server that starts just then
+    would find it taken.
+    """
+    try:
+        fd = os.open(data / NAME, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except OSError:
+        return ""
+    try:
+        return _said(fd)[1]
+    except OSError:
+        return ""
+    finally:
+        os.close(fd)
+
+
+def _said(fd: int) -> tuple[str, str]:
+    """Return the process id and the address that the lock's text has. Raises: OSError."""
+    text = os.pread(fd, TEXT_BYTES_MAX, 0).decode(errors="replace")
+    pid, _, where = text.strip().partition(" ")
+    return pid, where
