@@ -28,6 +28,7 @@ def test_a_disk_that_fills_up_and_is_emptied(tmp_path) -> None:
         with ballast.open("wb") as file:
             os.posix_fallocate(file.fileno(), 0, FILLED_BYTES)
         wait_until(lambda: server.metrics()["opentrail_log_writable"] == 0)
+        wait_until(lambda: "the event log takes no records: " in server.failures())
         calls = len(upstream.received)
         for name in ("sagemaker", "devops-guru", "iam", "s3", "cloudtrail"):
             with pytest.raises(ClientError) as error:
@@ -53,6 +54,8 @@ def test_a_disk_that_fills_up_and_is_emptied(tmp_path) -> None:
         assert names == ["before", "after"]
         seen, accounted = server.accounted()
         assert seen == accounted == 7
+        wait_until(lambda: "the event log takes records again" in server.failures())
+        assert len(server.failures().splitlines()) == 2  # once each, however many are refused
 
 
 def test_where_the_operator_says_so_calls_pass_and_a_gap_event_counts_them(tmp_path) -> None:

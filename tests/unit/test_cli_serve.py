@@ -3,6 +3,7 @@
 
 import json
 import os
+import resource
 import shlex
 import signal
 import subprocess
@@ -12,6 +13,11 @@ from pathlib import Path
 import pytest
 from support.certificates import Authority
 from support.server import OpenTrail, clean_environment, wait_until
+
+from opentrail.cli.serve import CONNECTIONS_FEW, _warnings
+from opentrail.config import load
+from opentrail.front.process import Started
+from opentrail.front.server import OPEN_FILES_KEPT
 
 BIN = str(Path(sys.executable).parent)
 
@@ -122,3 +128,14 @@ def test_leave_that_is_not_needed_and_services_by_any_of_their_names_are_no_warn
     with OpenTrail(tmp_path / "data", "--allow-insecure", config=config) as server:
         server.stop()
         assert server.errors() == ""
+
+
+@pytest.mark.parametrize(
+    ("connections", "told"), [(CONNECTIONS_FEW - 1, True), (CONNECTIONS_FEW, False)]
+)
+def test_so_few_open_files_that_clients_are_turned_away_are_told(connections, told, monkeypatch):
+    files = OPEN_FILES_KEPT + 2 * connections
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (files, files))
+    started = Started("127.0.0.1", 4540, recovered=0, refuses="", certificate="")
+    warnings = list(_warnings(load(None, {}, {}), started))
+    assert [f"{connections} connections at most" in each for each in warnings] == [True] * told

@@ -27,6 +27,10 @@ from opentrail.config import Settings, is_loopback
 from opentrail.front.buckets import endpoint_of
 from opentrail.front.exclusions import exclusions_of, in_words
 from opentrail.front.process import Started, run
+from opentrail.front.server import connections_max
+
+CONNECTIONS_FEW = 1000
+"""Fewer are told at the start: a machine that was not made tighter on purpose has many more."""
 
 _log = logging.getLogger("opentrail.serve")
 
@@ -132,6 +136,11 @@ def _warnings(settings: Settings, started: Started) -> list[str]:
         warnings.append(started.certificate)
     if not (is_loopback(started.host) or settings.listen.tls_cert):
         warnings.append("listening without TLS beyond loopback: calls can be read and forged")
+    if connections_max() < CONNECTIONS_FEW:
+        warnings.append(
+            f"{connections_max()} connections at most: the system allows this process too few open"
+            " files (ulimit -Hn); each connection takes two"
+        )
     if settings.api.auth == "off":
         warnings.append("auth is off: whoever reaches this port can read the whole history")
     if settings.listen.allow_reset:

@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What /_opentrail/health says."""
+"""What /_opentrail/health says, and the server's own log of a log that takes no records."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from opentrail.eventlog.base import LogReader
 from opentrail.front.ops import Page, json_page
+
+_log = logging.getLogger("opentrail.front")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,3 +45,19 @@ def health_page(log: LogReader, why: str, back: Back, *, intake_ready: bool) -> 
             "intake": {"ready": intake_ready},
         },
     )
+
+
+class Watch:
+    """Tells the server's own log when the event log takes no records, and when it takes them again."""
+
+    def __init__(self, why: str) -> None:
+        """``why`` it takes none now, "" when it does: of that the operator is told at the start."""
+        self._refuses = bool(why)
+
+    def look(self, why: str) -> None:
+        """Tell what has changed since the last look; ``why`` is as at first."""
+        if why and not self._refuses:
+            _log.error("the event log takes no records: %s", why)
+        elif self._refuses and not why:
+            _log.warning("the event log takes records again")
+        self._refuses = bool(why)

@@ -32,7 +32,7 @@ from opentrail.front.datadir import discard, prepare, set_aside, whole
 from opentrail.front.doors import own_doors
 from opentrail.front.exclusions import exclusions_of
 from opentrail.front.gaps import Gaps
-from opentrail.front.health import Back, health_page
+from opentrail.front.health import Back, Watch, health_page
 from opentrail.front.importing import ImportRooms
 from opentrail.front.intake import IntakeDoor
 from opentrail.front.keys import token_key
@@ -246,9 +246,13 @@ class Front:
 
     async def _tell(self, commit: GroupCommit, sent: SentRecords, gateway: Gateway) -> None:
         """Own the loop that says later what could not be said at once, and who sent."""
+        watch = Watch(self.refusing())
         while True:
             await asyncio.sleep(TELL_INTERVAL_S)
-            if not self.refusing():
+            if self._resetting:
+                continue
+            watch.look(why := self.refusing())
+            if not why:
                 with contextlib.suppress(Unavailable):  # then it refuses again, or ends
                     await self._gaps.step(commit.append_one)
                     await sent.tell()
