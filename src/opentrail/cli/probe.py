@@ -64,8 +64,7 @@ def ask(settings: Settings, name: str) -> Answer:
         with error:
             return Answer(error.code, error.read(BYTES_MAX))
     except urllib.error.URLError as error:
-        why = error.reason
-        return Answer(0, why=_reason(why) if isinstance(why, OSError) else why)
+        return Answer(0, why=_reason(error.reason))
     except (OSError, http.client.HTTPException) as error:
         return Answer(0, why=str(error) or type(error).__name__)
 
@@ -93,8 +92,8 @@ def _trusting(certificate: str) -> ssl.SSLContext | None:
     return context
 
 
-def _reason(error: OSError) -> str:
-    return error.strerror or str(error)
+def _reason(error: BaseException | str) -> str:
+    return (isinstance(error, OSError) and error.strerror) or str(error)
 
 
 def other_log(settings: Settings, health: Answer) -> str:
