@@ -174,3 +174,19 @@ def test_parameters_hide_neither_in_body_nor_in_query(query, kind, body, members
     found = members_of("sts", "AssumeRole", head, body)
     external = "q" if "ExternalId" in query else "e"
     assert found == members | {"ExternalId": external}
+
+
+@pytest.mark.parametrize("prefix", ["x.", "sagemaker.", "DynamoDB_20120810."])
+def test_a_prefix_that_some_servers_do_not_look_at_hides_nothing(prefix):
+    def named(signed: str, operation: str, path: str = "/", **headers: str) -> Target:
+        sent = {"authorization": scope(signed), "x-amz-target": prefix + operation, **headers}
+        return target_of(RequestHead("POST", path, "", sent))
+
+    found = named("sagemaker", "CreateModel")
+    assert (found.service, found.operation, found.known) == ("sagemaker", "CreateModel", True)
+    rpc = {"smithy-protocol": "rpc-v2-cbor"}
+    found = named("monitoring", "", "/service/Other/operation/PutMetricData", **rpc)
+    assert (found.service, found.operation, found.known) == ("cloudwatch", "PutMetricData", True)
+    assert named("aws-marketplace", "No").event_source == "aws-marketplace.amazonaws.com"
+    # REST services have no such header: nothing is read as one of theirs.
+    assert not named("sagemaker", "InvokeEndpoint").known

@@ -3,7 +3,7 @@
 
 import functools
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from urllib.parse import parse_qsl
 
 import msgspec
@@ -64,9 +64,20 @@ class Group:
         return Router(self._routes())
 
     @functools.cached_property
-    def by_target_prefix(self) -> Mapping[str, tuple[ServiceRow, ...]]:
-        """Its services by the last part of their X-Amz-Target's prefix."""
+    def _by_target_prefix(self) -> Mapping[str, tuple[ServiceRow, ...]]:
         return _by_prefix_tail(self.services)
+
+    def targeted(self, prefix: str, operation: str, protocol: str) -> Sequence[ServiceRow]:
+        """Return its services whose X-Amz-Target begins with ``prefix``, or with its last part.
+
+        Some servers look at the operation alone: where no service has the prefix, those that have
+        the operation are meant.
+        """
+        return self._by_target_prefix.get(prefix_tail(prefix)) or [
+            row
+            for row in self.services
+            if protocol in row.protocols and operation_named(row, operation)
+        ]
 
     def default(self) -> ServiceRow:
         """Return the service that an unknown operation is put down to."""

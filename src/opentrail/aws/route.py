@@ -329,7 +329,7 @@ def _known(service: str, operation: str, protocol: str, json_version: str) -> Ta
 def _service_of(sent: _Sent, group: Group | None) -> ServiceRow | None:
     rows: Sequence[ServiceRow]
     if sent.prefix and group is not None:
-        rows = group.by_target_prefix.get(catalog.prefix_tail(sent.prefix), ())
+        rows = group.targeted(sent.prefix, sent.operation, sent.protocol)
     elif sent.prefix:
         rows = catalog.by_target_prefix(sent.prefix)
     else:
