@@ -51,35 +51,47 @@ def env(home, *arguments: str) -> str:
     return done.stdout
 
 
-def test_sh_is_evaluated_by_sh(home, expected):
-    script = 'eval "$1"; exec env'
+SESSION = {"AWS_SESSION_TOKEN": "IQoJ", "AWS_CREDENTIAL_EXPIRATION": "2026-01-31T10:00:00Z"}
+"""Of another key: ``aws configure export-credentials`` leaves it in a shell."""
+
+
+@pytest.mark.parametrize("before", [{}, SESSION])
+def test_sh_is_evaluated_by_sh(home, expected, before):
+    script = 'set -eu; eval "$1"; exec env'
     done = subprocess.run(
         ["/bin/sh", "-c", script, "sh", env(home)],
-        env={"PATH": os.defpath},
+        env={"PATH": os.defpath, **before},
         capture_output=True,
         text=True,
         check=True,
     )
     found = dict(line.split("=", 1) for line in done.stdout.splitlines())
     assert found.items() >= expected.items()
+    assert not found.keys() & SESSION.keys()
     assert env(home, "--format", "sh") == env(home)
 
 
 @pytest.mark.parametrize(
-    ("form", "line"),
+    ("form", "line", "unset"),
     [
-        ("fish", r"set -gx (\w+) '?([^']*)'?"),
-        ("powershell", r"\$Env:(\w+) = '([^']*)'"),
-        ("dotenv", r"(\w+)=(.*)"),
+        ("fish", r"set -gx (\w+) '?([^']*)'?", ["set -e " + " ".join(SESSION)]),
+        (
+            "powershell",
+            r"\$Env:(\w+) = '([^']*)'",
+            [f"Remove-Item Env:{name} -ErrorAction Ignore" for name in SESSION],
+        ),
+        ("dotenv", r"(\w+)=(.*)", []),
     ],
 )
-def test_the_other_shells_forms_line_by_line(home, expected, form, line):
+def test_the_other_shells_forms_line_by_line(home, expected, form, line, unset):
     found = {}
-    for text in env(home, "--format", form).splitlines():
+    texts = env(home, "--format", form).splitlines()
+    for text in texts[: len(expected)]:
         match = re.fullmatch(line, text)
         assert match, text
         found[match[1]] = match[2]
     assert found == expected
+    assert texts[len(expected) :] == unset
 
 
 def test_terraform(home, expected):

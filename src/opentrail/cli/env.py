@@ -117,13 +117,19 @@ def host_and_port(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
+_OF_OTHER_KEYS = ("AWS_SESSION_TOKEN", "AWS_CREDENTIAL_EXPIRATION")
+"""What a shell may have of a session (``aws configure export-credentials``): with it no call of another key holds."""
+
+
 def sh_form(variables: Variables) -> str:
     """Return ``variables`` as a POSIX shell sets them."""
-    return "\n".join(f"export {name}={shlex.quote(value)}" for name, value in variables.items())
+    lines = [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]
+    return "\n".join([*lines, f"unset {' '.join(_OF_OTHER_KEYS)}"])
 
 
 def _fish(variables: Variables) -> str:
-    return "\n".join(f"set -gx {name} {shlex.quote(value)}" for name, value in variables.items())
+    lines = [f"set -gx {name} {shlex.quote(value)}" for name, value in variables.items()]
+    return "\n".join([*lines, f"set -e {' '.join(_OF_OTHER_KEYS)}"])
 
 
 def _powershell(variables: Variables) -> str:
@@ -131,6 +137,7 @@ def _powershell(variables: Variables) -> str:
     for name, value in variables.items():
         quoted = value.replace("'", "''")
         lines.append(f"$Env:{name} = '{quoted}'")
+    lines += [f"Remove-Item Env:{name} -ErrorAction Ignore" for name in _OF_OTHER_KEYS]
     return "\n".join(lines)
 
 
