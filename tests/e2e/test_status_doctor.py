@@ -161,11 +161,13 @@ def test_settings_that_cannot_be_read_and_a_directory_that_is_none(tmp_path):
 
 
 def test_a_directory_that_is_none_beside_a_server_that_is_well(tmp_path):
+    (tmp_path / "a-file").touch()
     with OpenTrail(tmp_path / "data") as server:
         address = server.endpoint.removeprefix("http://")
-        found = checks("--data", "nowhere", "--listen", address, home=tmp_path, code=1)
-    assert found["data"][:2] == ("wrong", "there is no log in nowhere")
-    assert found["server"][:2] == ("ok", server.endpoint)
+        for name in ("nowhere", "a-file"):
+            found = checks("--data", name, "--listen", address, home=tmp_path, code=1)
+            assert found["data"][:2] == ("wrong", f"there is no log in {name}")
+            assert found["server"][:2] == ("ok", server.endpoint)
 
 
 def test_something_else_that_listens_there(tmp_path):

@@ -180,7 +180,7 @@ def _server(settings: Settings) -> Finding:
         fix = "something else listens there: choose another address with --listen"
         return Finding("server", Verdict.BAD, f"{url} is no OpenTrail", fix)
     # Of a log that cannot be read the data directory's finding tells.
-    with suppress(Unavailable, Corrupt, PermissionError, FileNotFoundError):
+    with suppress(Unavailable, Corrupt, OSError):
         if other := other_log(settings, answer):
             fix = "name that server's directory with --data, or this one's server with --listen"
             return Finding("server", Verdict.BAD, other, fix)
