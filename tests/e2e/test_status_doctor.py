@@ -198,6 +198,14 @@ def test_what_cannot_be_read_hides_nothing_else(tmp_path):
     found = checks("--data", "data", home=tmp_path, code=1)
     assert found["data"][:2] == ("wrong", "the file is not 64 bytes long")
     assert {"disk", "server", "upstream", "endpoint", "proxy", "bucket"} <= set(found)
+    assert facts("--data", "data", home=tmp_path, code=4).keys() == {"server", "disk", "retention"}
+
+
+def test_a_log_whose_beginning_cannot_be_read(tmp_path):
+    data_directory(tmp_path / "data", [record(0)])
+    next((tmp_path / "data" / "log").glob("*.seg")).unlink()
+    found = checks("--data", "data", home=tmp_path, code=1)
+    assert found["data"][:2] == ("wrong", "a segment of the log is missing")
 
 
 @pytest.mark.parametrize(

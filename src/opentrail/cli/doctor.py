@@ -7,7 +7,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -138,7 +138,8 @@ def _data(settings: Settings) -> Finding:
     if not (data / "log").is_dir():
         fix = "start opentrail serve once, or name the server's directory with --data"
         return Finding("data", Verdict.BAD, f"there is no log in {data}", fix)
-    SegmentReader(data / "log").close()
+    with closing(SegmentReader(data / "log")) as log:
+        next(log.entries(log.first()), None)
     wrong = [path.name for path in (data, data / LOCK_NAME) if not os.access(path, os.W_OK)]
     if wrong:
         fix = "run it as the server's user, or mend the permissions"

@@ -17,6 +17,7 @@ from opentrail.cli.probe import Answer, ask, metrics_of, no_answer, not_done, ot
 from opentrail.cli.trails_here import TrailsHere, trails_here
 from opentrail.clock import SystemClock, iso_seconds
 from opentrail.config import Settings
+from opentrail.errors import Corrupt
 from opentrail.event.safe import safe
 from opentrail.eventlog.counts import Accounts
 from opentrail.eventlog.reader import SegmentReader
@@ -45,7 +46,7 @@ def command(config: Path | None, *, as_json: bool, **flags: str | None) -> None:
     """Say how the server is, what waits to be indexed and delivered, and how long records are kept.
 
     It asks the server, and reads its data directory. Exit code 0: all is well. 1: something should be
-    looked at. 3: the server does not answer.
+    looked at. 3: the server does not answer. 4: of the data directory not all can be read.
 
       opentrail status
       opentrail status --json
@@ -53,17 +54,30 @@ def command(config: Path | None, *, as_json: bool, **flags: str | None) -> None:
     settings = settings_of(config, shared_flags(flags))
     log_of(settings)
     health = ask(settings, "health")
-    lines = [*_server(settings, health), *_stored(settings), *_trails(settings)]
+    lines: list[Line] = []
+    parts = (_server(settings, health), _log(settings), _kept(settings), _trails(settings))
+    damages = [damage for part in parts if (damage := _added(lines, part)) is not None]
     if as_json:
         click.echo(json.dumps([{"fact": x.title, "text": x.text, "wrong": x.wrong} for x in lines]))
     else:
         for line in lines:
             text = f"{line.title:<11}{safe(line.text)}"
             click.echo(coloured(text, "red" if line.wrong else None))
+    if damages:
+        raise damages[0]
     if not health.status:
         sys.exit(EXIT_UNAVAILABLE)
     if any(line.wrong for line in lines):
         sys.exit(EXIT_NO)
+
+
+def _added(lines: list[Line], part: Iterator[Line]) -> Corrupt | None:
+    """Add ``part`` to ``lines``, as far as it can be read; return why the rest cannot be."""
+    try:
+        lines.extend(part)
+    except Corrupt as error:
+        return error
+    return None
 
 
 def _server(settings: Settings, health: Answer) -> Iterator[Line]:
@@ -77,8 +91,6 @@ def _server(settings: Settings, health: Answer) -> Iterator[Line]:
         return
     status = str(said["status"])
     yield Line("server", f"{status} at {url_of(settings)}", wrong=status != "ok")
-    if other := other_log(settings, health):
-        yield Line("server", other, wrong=True)
     log = said.get("log")
     if isinstance(log, dict) and log.get("refuses"):
         yield Line("refuses", str(log["refuses"]), wrong=True)
@@ -91,6 +103,8 @@ def _server(settings: Settings, health: Answer) -> Iterator[Line]:
     yield Line("history", "all is indexed" if behind <= 0 else f"{behind:,.0f} bytes behind")
     yield from _records(metrics, indexed=behind <= 0)
     yield _calls(metrics)
+    if other := other_log(settings, health):
+        yield Line("server", other, wrong=True)
 
 
 def _records(metrics: dict[str, float], *, indexed: bool) -> Iterator[Line]:
@@ -121,13 +135,17 @@ def _calls(metrics: dict[str, float]) -> Line:
     return Line("calls", text, wrong=failed > 0 or seen != recorded + excluded + failed + flying)
 
 
-def _stored(settings: Settings) -> Iterator[Line]:
-    """Yield what the data directory holds and how long."""
+def _log(settings: Settings) -> Iterator[Line]:
+    """Yield what the log holds. Raises: Corrupt."""
     log = SegmentReader(settings.data_dir / "log")
     first = next(log.entries(log.first()), None)
     since = f" since {iso_seconds(first.append_ms)}" if first else ""
     yield Line("log", f"{log.durable_end() - log.first():,} bytes{since}, {settings.data_dir}")
     log.close()
+
+
+def _kept(settings: Settings) -> Iterator[Line]:
+    """Yield how much room there is, how long records are kept, and which calls are not recorded."""
     free = shutil.disk_usage(settings.data_dir).free
     reserve = settings.log.disk_reserve_bytes
     yield Line(
@@ -144,7 +162,7 @@ def _stored(settings: Settings) -> Iterator[Line]:
 
 
 def _trails(settings: Settings) -> Iterator[Line]:
-    """Yield how far each trail is delivered."""
+    """Yield how far each trail is delivered. Raises: Corrupt."""
     log = SegmentReader(settings.data_dir / "log")
     end, now_ms = log.durable_end(), SystemClock().now_ms()
     log.close()
