@@ -4,7 +4,7 @@
 import gzip
 import json
 from typing import Any
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote, quote_plus, unquote, urlsplit
 
 import pytest
 from botocore.config import Config
@@ -56,6 +56,26 @@ def test_what_a_message_quotes_is_hidden(service, operation, params):
     assert record["errorCode"] == "ValidationException" or service == "ec2"
     assert record["errorMessage"] == f"Value '{HIDDEN}' is not valid"
     assert SECRET not in json.dumps(record)
+
+
+ODD = "pa\"ss\\w0rd'&\u00e9 +"
+"""A secret that is spelt otherwise in JSON, in Python and in a form."""
+
+
+@pytest.mark.parametrize(
+    "spell",
+    [json.dumps, lambda text: json.dumps(text, ensure_ascii=False), repr, quote, quote_plus],
+)
+def test_a_secret_is_hidden_however_the_message_spells_it(spell):
+    record = called("secretsmanager", "CreateSecret", {"SecretString": ODD}, **failed(spell(ODD)))
+    assert record["errorMessage"].strip("\"'") == HIDDEN
+
+
+@pytest.mark.parametrize("sent", [b'{"Name": "n", "SecretString": "%b",', b"%b" + b" " * 300_000])
+def test_of_a_body_that_cannot_be_read_nothing_is_quoted(sent):
+    made = Made("secretsmanager", "CreateSecret", sent % SECRET.encode(), protocol="json")
+    made.more = failed(f"Unrecognized token '{SECRET}': expected a value")
+    assert made.record()["errorMessage"] == f"Unrecognized token '{HIDDEN}': expected a value"
 
 
 @pytest.mark.parametrize(

@@ -48,6 +48,14 @@ def test_secrets_of_a_record_are_hidden_wherever_they_stand(post):
     )
 
 
+def test_a_secret_is_hidden_as_a_message_escapes_it(post):
+    trail = recorder(post)
+    trail.record(
+        requestParameters={"password": 'a"b\\c'}, errorMessage='{"password": "a\\"b\\\\c"} is bad'
+    )
+    assert only(post, trail)["errorMessage"] == f'{{"password": "{HIDDEN}"}} is bad'
+
+
 def test_a_record_is_made_whatever_is_in_it(post):
     def redact(value):
         return {**value, "seen": True}

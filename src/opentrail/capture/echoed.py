@@ -5,6 +5,7 @@
 are secret, and the message is searched for them.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from urllib.parse import unquote
 
@@ -14,12 +15,14 @@ from opentrail.aws.protocol import request_members
 from opentrail.aws.request import RequestHead
 from opentrail.capture.call import Call, plain
 from opentrail.capture.rules import Redaction
+from opentrail.event.quoted import quotations
 
 SECRET_CHARS_MIN = 4
 """Shorter texts are not looked for: they stand in any sentence, and guessing them is no work."""
 SECRETS_MAX = 1000
 """Texts of one request that are looked for: more are in no request that one error is about."""
 
+_WORD = re.compile(r"""[^\s"'{}\[\]<>:,;=&]{4,}""")
 _SIGNED = ("x-amz-signature=", "x-amz-security-token=", "signature=")
 
 
@@ -38,7 +41,8 @@ def without_echoes(
                 break
             if len(text) >= SECRET_CHARS_MIN:
                 found.add(text)
-    for text in sorted(found, key=len, reverse=True):
+    quoted = {form for text in found for form in quotations(text)}
+    for text in sorted(quoted, key=len, reverse=True):
         message = _hidden(message, text)
     return message
 
@@ -73,10 +77,12 @@ def _of_head(head: RequestHead) -> Iterator[str]:
 def _of_request(
     operation: Operation, shape: Shape, call: Call, names: frozenset[str]
 ) -> Iterator[str]:
-    body = plain(call.request, call.head.headers)
-    members = request_members(operation, call.head, body.data if body.complete else b"")
-    if members:
+    body = plain(call.request, call.head.headers).data
+    members = request_members(operation, call.head, body)
+    if members is not None:
         yield from _secrets(shape, members, names, secret=False)
+    else:  # which of its words are secret cannot be told
+        yield from (word[0] for word in _WORD.finditer(body.decode(errors="replace")))
 
 
 def _secrets(shape: Shape, value: object, names: frozenset[str], *, secret: bool) -> Iterator[str]:

@@ -3,6 +3,7 @@
 
 from collections.abc import Iterator, Mapping
 
+from opentrail.event.quoted import quotations
 from opentrail.event.record import HIDDEN
 from opentrail.sdk.redact import DEPTH_MAX
 
@@ -21,7 +22,8 @@ def without_echoes(message: str, given: object, shown: object) -> str:
             break
         if len(text) >= QUOTED_CHARS_MIN and text not in known:
             hidden.add(text)
-    for text in sorted(hidden, key=len, reverse=True):
+    quoted = {form for text in hidden for form in quotations(text)}
+    for text in sorted(quoted, key=len, reverse=True):
         message = message.replace(text, HIDDEN)
     return message
 
