@@ -24,7 +24,7 @@ from opentrail.clock import Clock, SystemClock, SystemIds
 from opentrail.errors import Corrupt, Unavailable, UsageError
 from opentrail.eventlog.answering import Answering
 from opentrail.eventlog.link import Hello, Kind, Link, LinkedLog
-from opentrail.eventlog.standing import cannot_start, run_or_end, stand_still
+from opentrail.eventlog.standing import Waiting, cannot_start, run_or_end, stand_still
 from opentrail.eventlog.training import Trainer
 from opentrail.history.alone import hold
 from opentrail.history.index import History
@@ -58,8 +58,6 @@ from opentrail.wire.throttle import Throttle
 
 IDLE_WAIT_S = 0.25
 """A missed announcement costs this much: the typical visibility that is promised."""
-RETRY_WAIT_S = 1.0
-"""A full disk is looked at again after this."""
 SEARCH_THREADS = 1
 """Searches at once: each computes all the time, and the others wait for a second at most."""
 API_THREADS = 4
@@ -245,6 +243,7 @@ class Back:
 
     def _index(self) -> None:
         """Own the index's loop: everything that is durable, then wait for news."""
+        waiting = self._waiting("event history waits")
         told: object = None
         ready = False
         while not self._stopping.is_set():
@@ -256,8 +255,7 @@ class Back:
                     self._send(Kind.READY, 0)
                     ready = True
             except Unavailable as error:
-                _log.error("event history waits, its directory cannot be used: %s", error)
-                self._stopping.wait(RETRY_WAIT_S)
+                waiting.wait(error)
             except Corrupt as error:
                 # Lookups go on over what is indexed; nothing newer can be shown.
                 self._send(Kind.READY, 0)
@@ -269,7 +267,7 @@ class Back:
 
     def _deliver(self) -> None:
         """Own the loop of trails: cut, deliver and sign what is due, then wait a little."""
-        told = -1
+        waiting, told = self._waiting("trails wait"), -1
         while not self._stopping.is_set():
             if self._state.refusal:
                 # It never takes a change again in this process: a disk that failed once is not asked.
@@ -283,9 +281,7 @@ class Back:
                     self._link.send(Kind.NEEDED, needed)
                     told = needed
             except Unavailable as error:
-                if not self._stopping.is_set():
-                    _log.error("trails wait: %s", error)
-                self._stopping.wait(RETRY_WAIT_S)
+                waiting.wait(error)
             except Corrupt as error:
                 # What is damaged cannot be delivered; fsck tells the operator where it is.
                 self._stand_still("trails stand still", error)
@@ -302,7 +298,7 @@ class Back:
 
     def _copy(self) -> None:
         """Own the loop of targets: tell and copy what is due, then wait a little."""
-        clock, told_s = SystemClock(), 0.0
+        waiting, clock, told_s = self._waiting("targets wait"), SystemClock(), 0.0
         while not self._stopping.is_set():
             busy = False
             try:
@@ -312,9 +308,7 @@ class Back:
                     told_s = clock.monotonic()
                     self._tell_gauges()
             except Unavailable as error:
-                if not self._stopping.is_set():
-                    _log.error("targets wait: %s", error)
-                self._stopping.wait(RETRY_WAIT_S)
+                waiting.wait(error)
             except Corrupt as error:
                 self._stand_still("targets stand still", error)
                 return
@@ -333,17 +327,20 @@ class Back:
 
         Each has a thread of its own: an upstream that is silent holds up nobody else.
         """
+        waiting = self._waiting(f"{what} are not looked after")
         while not self._stopping.is_set():
             try:
                 while not self._stopping.is_set() and step():
                     pass
             except Unavailable as error:
-                if not self._stopping.is_set():
-                    _log.error("%s are not looked after: %s", what, error)
+                waiting.wait(error)
             except Corrupt as error:
                 self._stand_still(f"{what} are looked after no more", error)
                 return
             self._stopping.wait(WATCH_WAIT_S)
+
+    def _waiting(self, what: str) -> Waiting:
+        return Waiting(what, self._stopping, SystemClock())
 
     def _stand_still(self, what: str, why: object) -> None:
         stand_still(what, why, self._link.send, self._stopping)

@@ -21,6 +21,7 @@ from opentrail.eventlog.link import (
     decode_drafts,
     decode_marks,
     encode_positions,
+    encode_refusal,
 )
 from opentrail.eventlog.options import LogOptions
 from opentrail.eventlog.segments import Segments
@@ -92,7 +93,7 @@ def _serve(link: Link, loop: _Loop) -> None:
         try:
             positions = loop.answer(kind, payload)
         except Unavailable as error:
-            link.send(Kind.REFUSED, number, str(error).encode())
+            link.send(Kind.REFUSED, number, encode_refusal(error))
         else:
             link.send(Kind.APPENDED, number, encode_positions(positions))
 

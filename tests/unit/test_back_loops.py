@@ -8,6 +8,7 @@ from contextlib import closing
 
 import msgspec
 import pytest
+from support.log_files import HandClock
 from support.trail_rooms import BUCKET, SilentBucket, TrailRooms
 from support.wire_server import SmallHistory, api, request
 
@@ -16,7 +17,7 @@ from opentrail.errors import Corrupt, Unavailable
 from opentrail.eventlog import standing
 from opentrail.eventlog.answering import Answering
 from opentrail.eventlog.link import HEAD_BYTES, Kind, Link, parse_head
-from opentrail.eventlog.standing import run_or_end, stand_still
+from opentrail.eventlog.standing import REASONS_MAX, Waiting, run_or_end, stand_still
 from opentrail.state.sqlite import SqliteState
 
 DAMAGE = Corrupt("it does not check out", "state.db, cursor/x", "put it back")
@@ -68,6 +69,39 @@ def test_what_stands_still_holds_up_no_process_that_is_stopping():
 
     stand_still("trails stand still", DAMAGE, gone, threading.Event(), ended.append)
     assert ended == []
+
+
+@pytest.mark.parametrize(("tries", "times"), [(3600, 1), (3601, 2)])
+def test_what_waits_says_each_reason_once_an_hour(tries, times, monkeypatch, caplog):
+    """A disk that is full for long is tried each second, and the server's own log may lie on it."""
+    monkeypatch.setattr(standing, "RETRY_S", 0.0)
+    clock = HandClock()
+    clock.step_s = 0.5  # each of the two reasons looks at it
+    waiting = Waiting("trails wait", threading.Event(), clock)
+    full, gone = Unavailable("the log refuses", "make room"), Unavailable("state.db is locked")
+    for _ in range(tries):
+        waiting.wait(full)
+        waiting.wait(gone)
+    said = [f"trails wait, tried again until it can be done: {each}" for each in (full, gone)]
+    assert caplog.messages == said * times
+
+
+def test_what_waits_in_a_process_that_stops_says_nothing(caplog):
+    stopping = threading.Event()
+    stopping.set()
+    Waiting("trails wait", stopping, HandClock()).wait(Unavailable("front is gone"))
+    assert caplog.messages == []
+
+
+def test_more_reasons_than_are_kept_are_told_again(monkeypatch, caplog):
+    monkeypatch.setattr(standing, "RETRY_S", 0.0)
+    waiting = Waiting("trails wait", threading.Event(), HandClock())
+    for number in (*range(REASONS_MAX), *range(REASONS_MAX)):
+        waiting.wait(Unavailable(f"reason {number}"))
+    assert len(caplog.messages) == REASONS_MAX
+    waiting.wait(Unavailable(f"reason {REASONS_MAX}"))
+    waiting.wait(Unavailable("reason 0"))
+    assert len(caplog.messages) == REASONS_MAX + 2
 
 
 def test_trails_stand_still_once_the_state_takes_no_more_changes(tmp_path):

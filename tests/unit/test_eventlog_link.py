@@ -10,11 +10,12 @@ from support.seeded_ids import SeededIds
 from opentrail.errors import Unavailable
 from opentrail.eventlog import link
 from opentrail.eventlog.base import Draft, Origin
-from opentrail.eventlog.link import Kind, LinkedLog, encode_positions
+from opentrail.eventlog.link import Kind, LinkedLog, encode_positions, encode_refusal
 from opentrail.eventlog.options import LogOptions
 from opentrail.eventlog.segments import Segments
 
 DRAFT = Draft(Origin.INTERNAL, b'{"eventID":"1"}')
+FULL = Unavailable("the log refuses", "make room on the disk")
 
 
 def test_no_append_overtakes_one_that_front_has_not_answered(
@@ -37,7 +38,7 @@ def test_no_append_overtakes_one_that_front_has_not_answered(
 @pytest.mark.parametrize("kind", [Kind.APPENDED, Kind.REFUSED])
 def test_an_answer_in_time_leaves_nothing_open(tmp_path: Path, kind: Kind):
     Segments.open(tmp_path, HandClock(), SeededIds(1), LogOptions("")).close()
-    payload = encode_positions([7]) if kind is Kind.APPENDED else b"full"
+    payload = encode_positions([7]) if kind is Kind.APPENDED else encode_refusal(FULL)
 
     def answer(_kind: Kind, number: int, _payload: bytes) -> None:
         log.answered(kind, number, payload)
@@ -46,8 +47,9 @@ def test_an_answer_in_time_leaves_nothing_open(tmp_path: Path, kind: Kind):
     if kind is Kind.APPENDED:
         assert log.append([DRAFT]) == [7]
     else:
-        with pytest.raises(Unavailable, match="full"):
+        with pytest.raises(Unavailable) as refused:
             log.append([DRAFT])
+        assert (refused.value.message, refused.value.hint) == (FULL.message, FULL.hint)
     assert log.writable() == ""
 
 

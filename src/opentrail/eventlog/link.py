@@ -18,8 +18,9 @@ from pathlib import Path
 import msgspec
 
 from opentrail.errors import Unavailable
-from opentrail.eventlog.base import Draft, Entry, Mark, MarkKind, Origin
+from opentrail.eventlog.base import Draft, MarkKind, Origin
 from opentrail.eventlog.reader import SegmentReader
+from opentrail.eventlog.through import ReadsThrough
 
 FRAME_BYTES_MAX = 64 * 1024 * 1024
 """A whole answer with 50 events of 256 KB, JSON-escaped at worst, stays well below."""
@@ -48,7 +49,7 @@ class Kind(IntEnum):
     APPENDED = 6
     """front -> back: the positions of what was appended; it is durable."""
     REFUSED = 7
-    """front -> back: it was not acknowledged; the payload says why."""
+    """front -> back: it was not acknowledged; the payload says why (``encode_refusal``)."""
     CALL = 8
     """front -> back: a call of CloudTrail's API, authenticated."""
     REPLY = 9
@@ -128,6 +129,7 @@ _encode = msgspec.msgpack.Encoder().encode
 _drafts = msgspec.msgpack.Decoder(list[tuple[int, bytes]])
 _marks = msgspec.msgpack.Decoder(list[tuple[MarkKind, bytes]])
 _positions = msgspec.msgpack.Decoder(list[int])
+_refusal = msgspec.msgpack.Decoder(tuple[str, str])
 
 
 def frame(kind: Kind, number: int, payload: bytes = b"") -> bytes:
@@ -172,6 +174,16 @@ def encode_positions(positions: Sequence[int]) -> bytes:
     return _encode(positions)
 
 
+def encode_refusal(error: Unavailable) -> bytes:
+    """Return the payload of a REFUSED."""
+    return _encode((error.message, error.hint))
+
+
+def decode_refusal(payload: bytes) -> Unavailable:
+    """Return the error that a REFUSED tells of."""
+    return Unavailable(*_refusal.decode(payload))
+
+
 class Link:
     """The blocking end of the socket, for back: many senders, one receiver."""
 
@@ -209,7 +221,7 @@ class Link:
             return b""
 
 
-class LinkedLog:
+class LinkedLog(ReadsThrough):
     """The event log as another process sees it: reads the files, appends through front.
 
     Satisfies ``EventLog``. Whoever receives the link's frames hands APPENDED and REFUSED to
@@ -225,38 +237,9 @@ class LinkedLog:
         self._closed = ""
         self._unsettled: set[int] = set()
 
-    @property
-    def log_id(self) -> str:
-        """See ``LogReader``."""
-        return self._reader.log_id
-
-    def first(self) -> int:
-        """See ``LogReader``."""
-        return self._reader.first()
-
     def durable_end(self) -> int:
         """See ``LogReader``."""
         return self._reader.durable_end()
-
-    def entries(self, start: int, end: int | None = None) -> Iterator[Entry]:
-        """See ``LogReader``."""
-        return self._reader.entries(start, end)
-
-    def items(self, start: int, end: int | None = None) -> Iterator[Entry | Mark]:
-        """See ``LogReader``."""
-        return self._reader.items(start, end)
-
-    def marks(self, start: int, end: int | None = None) -> Iterator[Mark]:
-        """See ``LogReader``."""
-        return self._reader.marks(start, end)
-
-    def read(self, position: int) -> Entry:
-        """See ``LogReader``."""
-        return self._reader.read(position)
-
-    def data_at(self, positions: Sequence[int]) -> list[bytes | None]:
-        """See ``LogReader``."""
-        return self._reader.data_at(positions)
 
     def writable(self) -> str:
         """See ``EventLog``; what front refuses is known only when it is asked."""
@@ -306,7 +289,7 @@ class LinkedLog:
         if kind is Kind.APPENDED:
             waiting.set_result(_positions.decode(payload))
         else:
-            waiting.set_exception(Unavailable(payload.decode()))
+            waiting.set_exception(decode_refusal(payload))
 
     def close(self) -> None:
         """Front is gone: whoever waits learns that the outcome is unknown."""

@@ -3,7 +3,7 @@
 
 import errno
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Self
@@ -11,7 +11,7 @@ from typing import Self
 from opentrail.clock import Clock, Ids, uuid4_text
 from opentrail.durable import OS_FILES, Files, is_there, make_dir
 from opentrail.errors import Corrupt, Unavailable, UsageError
-from opentrail.eventlog.base import Draft, Entry, Mark, MarkKind
+from opentrail.eventlog.base import Draft, MarkKind
 from opentrail.eventlog.commit import GroupCommit, Pending, hand_out
 from opentrail.eventlog.counts import RecordCounts
 from opentrail.eventlog.dictionary import NewSegments
@@ -25,12 +25,13 @@ from opentrail.eventlog.recovery import recover
 from opentrail.eventlog.retention import Limits, delete, expired, sealed
 from opentrail.eventlog.room import DiskRoom
 from opentrail.eventlog.segment import list_firsts
+from opentrail.eventlog.through import ReadsThrough
 
 _PASSING = {errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE}
 _RESTART = "restart OpenTrail: it then checks what the disk holds"
 
 
-class Segments:
+class Segments(ReadsThrough):
     """An EventLog in ``<data>/log``. One per data directory, held by a lock."""
 
     def __init__(
@@ -110,38 +111,9 @@ class Segments:
             self._append_ms = tail.append_ms
             self._last.go_on(tail.header, self._new.dictionary)
 
-    @property
-    def log_id(self) -> str:
-        """See ``LogReader``."""
-        return self._reader.log_id
-
-    def first(self) -> int:
-        """See ``LogReader``."""
-        return self._reader.first()
-
     def durable_end(self) -> int:
         """See ``LogReader``."""
         return self._published.end()
-
-    def entries(self, start: int, end: int | None = None) -> Iterator[Entry]:
-        """See ``LogReader``. Raises: ValueError: nothing begins at ``start``."""
-        return self._reader.entries(start, end)
-
-    def items(self, start: int, end: int | None = None) -> Iterator[Entry | Mark]:
-        """See ``LogReader``. Raises: ValueError: nothing begins at ``start``."""
-        return self._reader.items(start, end)
-
-    def marks(self, start: int, end: int | None = None) -> Iterator[Mark]:
-        """See ``LogReader``. Raises: ValueError: nothing begins at ``start``."""
-        return self._reader.marks(start, end)
-
-    def read(self, position: int) -> Entry:
-        """See ``LogReader``."""
-        return self._reader.read(position)
-
-    def data_at(self, positions: Sequence[int]) -> list[bytes | None]:
-        """See ``LogReader``."""
-        return self._reader.data_at(positions)
 
     def writable(self) -> str:
         """See ``EventLog``."""

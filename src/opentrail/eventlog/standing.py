@@ -7,12 +7,21 @@ import os
 import threading
 from collections.abc import Callable
 
+from opentrail.clock import Clock
 from opentrail.errors import Unavailable
 from opentrail.eventlog.link import Kind
 
 STILL_S = 300.0
 """Then it is looked at again: a disk that failed may work, and what was damaged may have been put back.
 Until then the other rooms have the process; a start takes a second of theirs."""
+
+RETRY_S = 1.0
+"""What waits for a disk or another process is tried again after this."""
+TOLD_AGAIN_S = 3600.0
+"""How often the same reason is told: a disk that is full for a day is tried 86,400 times, and the server's
+own log may lie on it."""
+REASONS_MAX = 16
+"""Kept to tell by: a room has two or three."""
 
 NOT_STARTED = 1
 """The number of a STILL frame about all of back, which holds until one has started."""
@@ -37,6 +46,28 @@ def run_or_end(loop: Callable[[], None], end: End = os._exit) -> None:
         if not returned:
             _log.critical("back ends: a loop failed", exc_info=True)
             end(1)
+
+
+class Waiting:
+    """A room's waits for what will pass, told in the server's own log."""
+
+    def __init__(self, what: str, stopping: threading.Event, clock: Clock) -> None:
+        """Say with ``what`` who waits ("trails wait"); nobody does in a process that is ``stopping``."""
+        self._what = what
+        self._stopping = stopping
+        self._clock = clock
+        self._told_s: dict[str, float] = {}
+
+    def wait(self, error: Unavailable) -> None:
+        """Tell why, unless that was told within TOLD_AGAIN_S, and return after RETRY_S."""
+        now_s, why = self._clock.monotonic(), error.message
+        told_s = self._told_s.get(why)
+        if not self._stopping.is_set() and (told_s is None or now_s - told_s >= TOLD_AGAIN_S):
+            _log.error("%s, tried again until it can be done: %s", self._what, error)
+            if len(self._told_s) >= REASONS_MAX:
+                self._told_s.clear()
+            self._told_s[why] = now_s
+        self._stopping.wait(RETRY_S)
 
 
 def stand_still(

@@ -22,6 +22,7 @@ from opentrail.eventlog.link import (
     decode_drafts,
     decode_marks,
     encode_positions,
+    encode_refusal,
     frame,
     parse_head,
 )
@@ -183,7 +184,7 @@ class Backend:
         try:
             positions = await appending
         except Unavailable as error:
-            self._send(Kind.REFUSED, number, error.message.encode())
+            self._send(Kind.REFUSED, number, encode_refusal(error))
         else:
             self._send(Kind.APPENDED, number, encode_positions(positions))
 
