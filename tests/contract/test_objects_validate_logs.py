@@ -10,11 +10,12 @@ import pytest
 from support.aws_clients import aws
 from support.s3_server import ACCOUNT, READER, door, serving
 from support.signed_bucket import HOUR, START, TRAIL, SignedBucket, Signer, when
+from support.verified_world import overall
 
 from opentrail.trails.examine import Examiner
 from opentrail.trails.inbucket import InBucket
 from opentrail.trails.survey import Asked, survey
-from opentrail.trails.verdict import COVERED, KeyRing, KnownKey, Verdict, overall
+from opentrail.trails.verdict import COVERED, KeyRing, KnownKey, Verdict
 from opentrail.trails.verify import Expected, Files, verify
 from opentrail.trails.workers import Here
 

@@ -13,6 +13,7 @@ from support.memory_bucket import MemoryBuckets
 from support.memory_log import MemoryLog
 from support.memory_state import MemoryState
 from support.seeded_ids import SeededIds
+from support.trail_rooms import newest_cut
 
 from opentrail.clock import iso_seconds
 from opentrail.durable import OS_FILES
@@ -190,7 +191,7 @@ class World:
     def pass_time(self) -> None:
         """Let every open file end, and then every digest window."""
         for _ in range(2):
-            newest_ms = self.registry.newest_cut().cut_ms
+            newest_ms = newest_cut(self.registry).cut_ms
             self.clock.ms = max(self.clock.ms, newest_ms) + 2 * self.interval_s * 1000
             self.registry.cut()
 

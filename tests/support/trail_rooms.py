@@ -21,7 +21,7 @@ from opentrail.trails.target_client import Clients, Endpoints
 from opentrail.trails.target_logs import LogsTarget
 from opentrail.trails.target_setting import TargetSetting
 from opentrail.trails.target_sns import SnsTarget
-from opentrail.trails.trail import Trail
+from opentrail.trails.trail import Cut, Trail
 from opentrail.wire.rooms import Targets
 
 NOW_MS = 1_700_000_000_000
@@ -160,3 +160,9 @@ class TrailRooms:
     def public_keys(self, start_ms: int, end_ms: int) -> list[PublicKey]:
         self.asked.append((start_ms, end_ms))
         return [key for key in self.keys if key.start_ms <= end_ms and start_ms < key.end_ms]
+
+
+def newest_cut(registry: Registry) -> Cut:
+    """Return the newest cut that the registry has taken up; one of 1970 when there is none."""
+    with registry._believed():
+        return Cut(registry._applied.cut_ms)

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A directory bucket that a trail filled for some hours, and what verifying it says."""
 
+from collections.abc import Iterable
+
 from support.open_buckets import SettableClock
 from support.signed_bucket import HOUR, REGION, START, TRAIL, SignedBucket, Signer
 
@@ -8,7 +10,7 @@ from opentrail.objects.localdir import LocalDir
 from opentrail.objects.readdir import ReadDir
 from opentrail.trails.examine import Examiner
 from opentrail.trails.survey import Asked, survey
-from opentrail.trails.verdict import KeyRing, KnownKey, Verdict
+from opentrail.trails.verdict import Finding, KeyRing, KnownKey, Tally, Verdict
 from opentrail.trails.verify import Expected, Files, verify
 from opentrail.trails.workers import Here
 
@@ -65,3 +67,11 @@ class World:
 def name(key):
     """Return a key's last part."""
     return key.rpartition("/")[2]
+
+
+def overall(findings: Iterable[Finding]) -> Verdict:
+    """Return the verdict over all findings."""
+    tally = Tally()
+    for finding in findings:
+        tally.add(finding)
+    return tally.verdict

@@ -14,7 +14,7 @@ from support.log_files import Fault
 from support.memory_log import MemoryLog
 from support.memory_state import MemoryState
 from support.seeded_ids import SeededIds
-from support.trail_rooms import NOW_MS, TrailRooms
+from support.trail_rooms import NOW_MS, TrailRooms, newest_cut
 
 from opentrail.errors import ClientError, Corrupt, Unavailable
 from opentrail.eventlog.base import MarkKind
@@ -60,7 +60,7 @@ def test_a_change_is_a_cut_and_a_control_next_to_each_other(rooms):
     trail = a_trail(rooms)
     assert marks(rooms) == [(NOW_MS,), ("CreateTrail", trail)]
     assert rooms.registry.trails() == [trail]
-    assert rooms.registry.newest_cut() == Cut(NOW_MS)
+    assert newest_cut(rooms.registry) == Cut(NOW_MS)
 
 
 def test_start_and_stop_are_idempotent(rooms):
@@ -105,7 +105,7 @@ def test_the_time_of_cuts_goes_on_after_a_clock_that_was_ahead():
         clock.ms += 3_600_000
         clock.seconds += 3600
         registry.cut()
-    assert registry.newest_cut() == Cut(ahead_ms + 3_600_000)
+    assert newest_cut(registry) == Cut(ahead_ms + 3_600_000)
     registry = Registry.open(log, state, clock, SeededIds(2))
     clock.seconds += 3600
     assert registry.cut() == Cut(ahead_ms + 3_600_000 + 1_800_000)
@@ -160,11 +160,11 @@ def test_an_old_state_is_brought_up_from_the_log(rooms):
     gone = a_trail(rooms, "gone")
     rooms.registry.delete(gone)
     kept = rooms.registry.start(kept)
-    newest = rooms.registry.newest_cut()
+    newest = newest_cut(rooms.registry)
     for restored in (backup, dict[str, Entry]()):
         rooms.state.restore(restored)
         assert rooms.reopen().trails() == [kept]
-        assert rooms.registry.newest_cut() == newest
+        assert newest_cut(rooms.registry) == newest
 
 
 @pytest.mark.parametrize("where", ["log", "state"])
@@ -199,7 +199,7 @@ def test_log_and_registry_agree_whatever_fails(steps):
         assert {each.id: each for each in rooms.registry.trails()} == newest
         again = Registry.open(rooms.log, rooms.state, rooms.clock, rooms.ids)
         assert {each.id: each for each in again.trails()} == newest
-        assert again.newest_cut() == rooms.registry.newest_cut()
+        assert newest_cut(again) == newest_cut(rooms.registry)
         rooms.registry = again
 
 

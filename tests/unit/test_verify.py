@@ -11,14 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.open_buckets import SettableClock
 from support.signed_bucket import ACCOUNT, HOUR, START, TRAIL, SignedBucket, when
-from support.verified_world import HOURS, SIGNER, STRANGER, World, name
+from support.verified_world import HOURS, SIGNER, STRANGER, World, name, overall
 
 from opentrail.errors import ClientError
 from opentrail.objects.base import Put
 from opentrail.objects.localdir import LocalDir
 from opentrail.objects.readdir import ReadDir
 from opentrail.trails.link import Link
-from opentrail.trails.verdict import NOTE, Finding, KeyRing, KnownKey, Verdict, overall
+from opentrail.trails.verdict import NOTE, Finding, KeyRing, KnownKey, Verdict
 
 
 @pytest.fixture

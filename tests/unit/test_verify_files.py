@@ -11,13 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.odd_gzip import with_holes
 from support.signed_bucket import ACCOUNT, HOUR, START, TRAIL, SignedBucket
-from support.verified_world import RING, SIGNER, World, name
+from support.verified_world import RING, SIGNER, World, name, overall
 
 from opentrail.errors import UsageError
 from opentrail.objects.base import Put
 from opentrail.trails.bucketkeys import digest_name, log_name
 from opentrail.trails.ungzip import DIGEST_BYTES_MAX, NotOneMember, sha256_of, unpacked
-from opentrail.trails.verdict import KeyRing, KnownKey, Verdict, overall, read_key_ring
+from opentrail.trails.verdict import KeyRing, KnownKey, Verdict, read_key_ring
 
 
 @pytest.fixture

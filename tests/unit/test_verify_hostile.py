@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.signed_bucket import ACCOUNT, HOUR, START
-from support.verified_world import HOURS, RING, World
+from support.verified_world import HOURS, RING, World, overall
 
 from opentrail.cli.verify_table import with_bar
 from opentrail.errors import Unavailable
@@ -23,7 +23,7 @@ from opentrail.objects.readdir import ReadDir
 from opentrail.trails.digestfile import HASH_ALGORITHM, LogFileEntry
 from opentrail.trails.examine import Examiner
 from opentrail.trails.ungzip import LOG_BYTES_MAX
-from opentrail.trails.verdict import Finding, KeyRing, Verdict, overall
+from opentrail.trails.verdict import Finding, KeyRing, Verdict
 from opentrail.trails.workers import GROW_SPAWN_S, Growing, Here, Processes, Threads, examined
 
 END = START + HOURS * HOUR

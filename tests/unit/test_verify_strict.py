@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.signed_bucket import ACCOUNT, HOUR, REGION, START, TRAIL, SignedBucket, when
-from support.verified_world import HOURS, LATER, SIGNER, STRANGER, World, name
+from support.verified_world import HOURS, LATER, SIGNER, STRANGER, World, name, overall
 
 from opentrail.objects.base import Put
 from opentrail.trails.link import Link
-from opentrail.trails.verdict import COVERED, KeyRing, KnownKey, Verdict, overall
+from opentrail.trails.verdict import COVERED, KeyRing, KnownKey, Verdict
 
 END = START + HOURS * HOUR
 

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 from click.testing import CliRunner
 from support.signed_bucket import ACCOUNT, HOUR, REGION, START, TRAIL, SignedBucket, when
-from support.verified_world import HOURS, LATER, SIGNER, STRANGER, World, name
+from support.verified_world import HOURS, LATER, SIGNER, STRANGER, World, name, overall
 
 from opentrail.cli.main import cli
 from opentrail.errors import UsageError
@@ -23,7 +23,7 @@ from opentrail.trails.link import Link
 from opentrail.trails.receipt import VERSION, Head, Payload, sign
 from opentrail.trails.survey import STRAYS_MAX
 from opentrail.trails.uncovered import NOT_OURS, Known
-from opentrail.trails.verdict import NOTE, Verdict, overall
+from opentrail.trails.verdict import NOTE, Verdict
 
 END = START + HOURS * HOUR
 OTHERS = "444455556666"

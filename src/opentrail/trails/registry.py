@@ -206,11 +206,6 @@ class Registry:
             self._refresh()
             return cut
 
-    def newest_cut(self) -> Cut:
-        """Return the newest cut; one of 1970 when there is none. Raises: Unavailable. Corrupt."""
-        with self._believed():
-            return Cut(self._applied.cut_ms)
-
     def tags(self, trail_id: str) -> dict[str, str]:
         """Return the tags of a trail, in the order in which they were added. Raises: Unavailable."""
         return _read(self._state.get(tags_key(trail_id)), dict[str, str]) or {}

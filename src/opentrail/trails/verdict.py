@@ -79,14 +79,6 @@ class Tally:
         return Verdict.VALID if seen and there == {Verdict.VALID} else Verdict.UNKNOWN
 
 
-def overall(findings: Iterable[Finding]) -> Verdict:
-    """Return the verdict over all findings."""
-    tally = Tally()
-    for finding in findings:
-        tally.add(finding)
-    return tally.verdict
-
-
 class _PublicKey(msgspec.Struct, rename="pascal"):
     value: str
     validity_start_time: float | str | None = None
