@@ -3,6 +3,7 @@
 
 import json
 from collections.abc import Mapping
+from urllib.parse import quote
 
 import msgspec
 import pytest
@@ -21,6 +22,7 @@ from opentrail.capture.user_identity import encode_identity
 ACCOUNT, OWNER = "123456789012", "210987654321"
 BUCKETS = {"theirs": OWNER, "ours": ACCOUNT}
 ROLE = f"arn:aws:iam::{OWNER}:role/Deploy"
+PIPELINE = f"arn:aws:sagemaker:us-east-1:{OWNER}:pipeline/train"
 USER = AccessKey(
     "AKIAQAAAAAAAAAAAAAAA",
     "",
@@ -66,6 +68,14 @@ def get_object(bucket: str, owner: str = "", *, checks: bool = False) -> Call:
     return made
 
 
+def feature_group() -> Call:
+    made = call("sagemaker-featurestore-runtime", "PutRecord", "rest-json", '{"Record": []}')
+    made.target = replace(made.target, event_source="sagemaker.amazonaws.com")
+    arn = f"arn:aws:sagemaker:us-east-1:{OWNER}:feature-group/customers"
+    made.head = RequestHead("PUT", f"/FeatureGroup/{quote(arn, safe='')}", "", {})
+    return made
+
+
 @pytest.mark.parametrize(
     "made",
     [
@@ -78,6 +88,8 @@ def get_object(bucket: str, owner: str = "", *, checks: bool = False) -> Call:
             "query",
             f"Action=Publish&Version=2010-03-31&Message=m&TopicArn=arn:aws:sns:us-east-1:{OWNER}:t",
         ),
+        feature_group(),
+        call("sagemaker", "StartPipelineExecution", "json", f'{{"PipelineName": "{PIPELINE}"}}'),
         call("sqs", "SendMessage", "json", f'{{"QueueUrl": "https://sqs.example/{OWNER}/q"}}'),
         get_object("any", OWNER, checks=True),
         get_object("theirs"),
