@@ -18,13 +18,15 @@ from support.signed_requests import KEY_ID, SECRET
 
 from opentrail.sandbox.process import start_sandbox
 
-ROUNDS = 20
+ROUNDS = 8
+"""Of three kills each; the moments of a start at which the next front is killed are spread over them."""
 CLIENTS = 6
 """So many that at some kill one of their calls is under way."""
 CALLS_BETWEEN, CALLS_AHEAD = 25, 50
 """Calls that are answered before each kill: all clients are at work then. And so many more until there is
 another: while a slow machine starts a process, they would make more models than the sandbox has room for."""
-BACK_DOWN_S_MAX = 10.0
+BACK_DOWN_S_MAX = 30.0
+"""It starts within one on a quiet machine."""
 START_S = 1.0
 """A start takes about half of it on a quiet machine."""
 CONFIG = f"""
@@ -124,7 +126,7 @@ def is_unknown(event):
 
 @pytest.fixture(scope="module")
 def aftermath(tmp_path_factory):
-    """Kill twenty times: back, then front, then both. Yield what the load saw and what is left."""
+    """Kill, so many rounds: back, then front, then both. Yield what the load saw and what is left."""
     data = tmp_path_factory.mktemp("kill") / "data"
     with start_sandbox() as sandbox:
         server = OpenTrail(data, upstream=sandbox.url, config=CONFIG)

@@ -71,7 +71,7 @@ def is_managed(event):
 
 def kill_at_random(server, noted, source):
     """Kill back, or both, after some calls."""
-    wanted = len(noted.answered) + source.randrange(60, 300)
+    wanted = len(noted.answered) + source.randrange(40, 120)
     wait_until(lambda: len(noted.answered) >= wanted, seconds_max=30)
     if source.random() < 0.5:
         server.kill_back()

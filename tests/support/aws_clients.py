@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+import botocore.loaders
 import botocore.session
 import pytest
 from botocore.config import Config
@@ -19,6 +20,8 @@ from botocore.config import Config
 CONNECT_TIMEOUT_S = 3
 READ_TIMEOUT_S = 20
 CLI_TIMEOUT_S = 60
+LOADER = botocore.loaders.create_loader()
+"""Of all sessions: each would read the models of services and endpoints again."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,7 @@ def client(
 ) -> Any:
     """Return a boto3 client; ``validate=False`` lets input pass that boto3 would stop."""
     core = botocore.session.Session()
+    core.register_component("data_loader", LOADER)
     core.set_config_variable("config_file", os.devnull)
     core.set_config_variable("credentials_file", os.devnull)
     core.set_config_variable("profile", None)
