@@ -8,7 +8,7 @@ import hashlib
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import Protocol
 
 import msgspec
@@ -178,10 +178,12 @@ class _Batch:
         self.records.extend(records)
         self.size += size
 
-    def has_room(self, count: int, size: int) -> bool:
-        """Whether so much more fits; anything fits when there is nothing."""
-        fits = len(self.records) + count <= BATCH_RECORDS and self.size + size <= BATCH_BYTES
-        return fits or (not self.records and count == 1)
+    def room_for(self, records: Sequence[bytes]) -> tuple[int, int]:
+        """Return how many of ``records`` fit, and how large those are; the first when there is nothing."""
+        left = records[: BATCH_RECORDS - len(self.records)]
+        ends = list(accumulate(map(len, left), initial=self.size))
+        count = max(bisect_right(ends, BATCH_BYTES) - 1, 0 if self.records else 1)
+        return count, ends[count] - self.size
 
     def settle(self, outcome: Outcome) -> None:
         """Count what came of the records for their files."""
@@ -261,7 +263,7 @@ class Importer:
         file = _File(source)
         found = found_in(file.read(pieces))
         if isinstance(found, list) and self._wanted == Wanted():
-            self._add_all(file, found)
+            self._add(file, 0, found)
         else:
             self._add_each(file, found)
         self._batch.ended.append(file)
@@ -291,23 +293,20 @@ class Importer:
             if isinstance(each, Unread):
                 file.note(number, each.reason, each.position)
             elif self._takes(each):
-                self._add(file, number, (each,), len(each))
+                self._add(file, number, (each,))
             else:
                 file.outside += 1
             number += 1
 
-    def _add_all(self, file: _File, records: list[bytes]) -> None:
-        size = sum(map(len, records))
-        if self._batch.has_room(len(records), size):
-            self._batch.add(file, 0, records, size)
-            return
-        for number, record in enumerate(records):
-            self._add(file, number, (record,), len(record))
-
-    def _add(self, file: _File, number: int, records: Sequence[bytes], size: int) -> None:
-        if not self._batch.has_room(len(records), size):
-            self._turn()
-        self._batch.add(file, number, records, size)
+    def _add(self, file: _File, number: int, records: Sequence[bytes]) -> None:
+        """Add records that follow each other in ``file`` from ``number`` on, to as many batches as it takes."""
+        while records:
+            count, size = self._batch.room_for(records)
+            if not count:
+                self._turn()
+                continue
+            self._batch.add(file, number, records[:count], size)
+            number, records = number + count, records[count:]
 
     def _turn(self) -> None:
         """Begin to take in the batch that is full, when the one before it is done."""
