@@ -2,11 +2,12 @@
 """Header fields as a record reads them: nothing that was sent is hidden, nothing costs memory."""
 
 import gzip
+import ipaddress
 import tracemalloc
 
 import pytest
 
-from opentrail.capture.arrival import arrive
+from opentrail.capture.arrival import address_in, arrive
 from opentrail.capture.call import Body, plain
 from opentrail.capture.headers import NAMES, NAMES_KEPT_MAX, joined_map, text_map
 
@@ -17,6 +18,32 @@ def test_no_value_of_a_header_that_repeats_is_hidden():
         "x-amz-acl": "private,public-read",
         "host": "x",
     }
+
+
+@pytest.mark.parametrize(
+    ("peer", "hops", "source"),
+    [
+        ("10.0.0.1", "198.51.100.7, 10.1.2.3", "198.51.100.7"),
+        ("10.0.0.1", "203.0.113.9, ::ffff:198.51.100.7", "198.51.100.7"),
+        ("10.0.0.1", "198.51.100.7:51234, ::ffff:10.1.2.3", "198.51.100.7"),
+        ("10.0.0.1", "[2001:DB8::1]:443, 10.1.2.3:80", "2001:db8::1"),
+        ("10.0.0.1", "[2001:db8::1]", "2001:db8::1"),
+        ("10.0.0.1", "198.51.100.7, [10.1.2.3", "10.0.0.1"),
+        ("10.0.0.1", "198.51.100.7, 10.1.2.3:", "10.0.0.1"),
+        ("192.0.2.1", "198.51.100.7", "192.0.2.1"),
+    ],
+)
+def test_a_client_behind_proxies_is_named_by_its_address_alone(peer, hops, source):
+    raw = [(b"x-forwarded-for", hops.encode())]
+    trusted = [ipaddress.ip_network("10.0.0.0/8")]
+    assert arrive(("GET", "/", ""), raw, peer, trusted).source_ip == source
+
+
+def test_the_other_end_of_a_socket_for_ipv6_and_ipv4_is_named_as_what_it_is():
+    assert address_in("::ffff:10.0.0.1") == "10.0.0.1"
+    assert address_in("::1") == "::1"
+    assert address_in("fe80::1%eth0") == "fe80::1%eth0"
+    assert address_in("") == ""
 
 
 @pytest.mark.parametrize(

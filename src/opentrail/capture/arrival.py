@@ -3,6 +3,7 @@
 
 import hashlib
 import ipaddress
+import re
 from collections.abc import AsyncIterator, Sequence
 from typing import NoReturn, Protocol
 
@@ -15,6 +16,7 @@ from opentrail.capture.stream import WAITING_BYTES_MAX, Stream
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
+_PORTED = re.compile(r"\[([^\[\]]+)\](?::[0-9]+)?|([0-9.]+):[0-9]+")
 
 DECISIVE = frozenset(
     b"authorization content-type host smithy-protocol x-amz-content-sha256 x-amz-date"
@@ -90,10 +92,25 @@ def _client_behind(
     for hop in reversed(hops):
         if not within(current, trusted):
             return current
-        if _address(hop) is None:
+        named = address_in(hop)
+        if not named:
             return current
-        current = hop
+        current = named
     return current
+
+
+def address_in(text: str) -> str:
+    """Return the address that a connection's end or a hop is called by; "" when it is none.
+
+    It may have a port, as some proxies write it ("10.1.2.3:443", "[2001:db8::1]:443"). An IPv4
+    address as IPv6 has it, on a socket of both ("::ffff:10.1.2.3"), is an IPv4 address.
+    """
+    ported = _PORTED.fullmatch(text)
+    address = _address(ported[1] or ported[2] if ported else text)
+    if address is None:
+        return ""
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return str(mapped or address)
 
 
 def within(text: str, networks: Sequence[Network]) -> bool:

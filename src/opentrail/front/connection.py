@@ -10,7 +10,7 @@ from typing import Protocol, cast
 
 import httptools
 
-from opentrail.capture.arrival import ClientGone, RequestBody
+from opentrail.capture.arrival import ClientGone, RequestBody, address_in
 from opentrail.capture.call import BODY_KEPT_MAX, Tls
 from opentrail.capture.headers import NAMES, STATUS_LINES, Headers, lines, only_chunked
 from opentrail.capture.stream import Stream
@@ -91,7 +91,7 @@ class Connection(asyncio.Protocol):
         """Keep the connection, unless there are too many."""
         self.transport = cast(asyncio.Transport, transport)  # uvloop's is not derived from it
         peer = transport.get_extra_info("peername")
-        self.peer = peer[0] if peer else ""
+        self.peer = address_in(peer[0]) if peer else ""
         self.tls = tls_of(transport)
         if not self._calls.opened(self):
             self._refuse(503, "OpenTrail has too many connections now; try again later.")
