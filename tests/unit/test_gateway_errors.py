@@ -5,6 +5,7 @@ import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import closing
+from email.utils import parsedate_to_datetime
 from typing import Any, Never, cast
 
 import pytest
@@ -14,6 +15,7 @@ from opentrail.aws.request import Credential, RequestHead
 from opentrail.capture.arrival import Arrival, RequestBody
 from opentrail.capture.call import Call
 from opentrail.capture.channel import Answer
+from opentrail.capture.headers import Headers
 from opentrail.capture.reply import Client
 from opentrail.capture.stream import Stream
 from opentrail.capture.upstream import Upstreams, UpstreamSettings
@@ -50,19 +52,29 @@ class BrokenHead(dict[str, str]):
         raise Mistake
 
 
-class NoApi:
+class Api:
     async def answer(self, call: Call, credential: Credential | None, body: bytes) -> Answer:
-        raise AssertionError(call, credential, body)
+        assert (call.target.operation, credential, body) == ("ListTrails", None, b"{}")
+        return Answer(200, [(b"content-length", b"2")], whole=b"{}")
+
+
+class Told:
+    """A client that keeps the head of its answer."""
+
+    def answer(self, status: int, headers: Headers, body: bytes, *, last: bool = False) -> None:
+        assert body
+        assert not last
+        self.status, self.headers = status, dict(headers)
 
 
 class World:
     """A front without a server."""
 
-    def __init__(self, tmp_path) -> None:
-        settings = config.load(None, {}, {"data": str(tmp_path)})
+    def __init__(self, tmp_path, upstreams: Upstreams | None = None, auth: str = "verify") -> None:
+        settings = config.load(None, {}, {"data": str(tmp_path), "api.auth": auth})
         self.front = Front(settings, "127.0.0.1:0", SystemClock(), SystemIds())
         self.refuses = False
-        self.gateway = self.front.gateway(Broken(), self.append, NoApi())
+        self.gateway = self.front.gateway(upstreams or Broken(), self.append, Api())
 
     async def append(self, drafts: Sequence[Draft]) -> Sequence[int]:
         if self.refuses:
@@ -72,6 +84,12 @@ class World:
     def call(self, headers: Mapping[str, str]) -> None:
         """Make one call, in whose middle something goes wrong."""
 
+        with pytest.raises(Mistake):
+            self.told(headers, cast(Client, None))
+
+    def told(self, headers: Mapping[str, str], client: Client) -> None:
+        """Make one call."""
+
         async def handle() -> None:
             stream = Stream(asyncio.ReadTransport())
             stream.feed(b"{}")
@@ -79,10 +97,9 @@ class World:
             body = RequestBody(stream, 2)
             body.begin()
             arrival = Arrival(RequestHead("POST", "/", "", headers), [], "192.0.2.1")
-            await self.gateway.handle(arrival, body, cast(Client, None))
+            await self.gateway.handle(arrival, body, client)
 
-        with pytest.raises(Mistake):
-            asyncio.run(handle())
+        asyncio.run(handle())
 
     def settle_owed(self) -> None:
         """Do what the process does again and again while the log can be written."""
@@ -149,3 +166,23 @@ def test_what_a_full_log_did_not_take_is_recorded_once_it_takes_it(world):
     assert world.front._inflight.claimed() == 0
     world.settle_owed()
     assert len(world.events()) == 2
+
+
+@pytest.mark.parametrize(
+    ("auth", "target", "status"),
+    [
+        ("off", "CloudTrail_20131101.ListTrails", 200),
+        ("verify", "CloudTrail_20131101.ListTrails", 400),
+        ("verify", "SageMaker.CreateModel", 503),
+    ],
+)
+def test_an_answer_of_our_own_has_the_time_by_which_sdks_put_their_clocks_right(
+    tmp_path, auth, target, status
+):
+    world = World(tmp_path, Upstreams({}, connect_timeout_s=1, timeout_s=1), auth)
+    client = Told()
+    with closing(world.front):
+        world.told(HEAD | {"x-amz-target": target}, cast(Client, client))
+    assert client.status == status
+    said = parsedate_to_datetime(client.headers[b"date"].decode()).timestamp()
+    assert abs(said - SystemClock().now_ms() / 1000) < 60

@@ -20,6 +20,7 @@ from opentrail.capture.arrival import Arrival, RequestBody
 from opentrail.capture.build import BuildSettings, fails_late, response_recorded
 from opentrail.capture.call import Call, Caller, Outcome, plain
 from opentrail.capture.exclude import OWN_SOURCES, Exclusion, excluded_by
+from opentrail.capture.headers import dated
 from opentrail.capture.identity import Identities, teaches
 from opentrail.capture.outgoing import Sender
 from opentrail.capture.owed import OwedRecords
@@ -286,6 +287,7 @@ class Gateway:
             reads_bucket = self._reads_bucket(call.target, call.head)
             if reads_bucket or call.target.event_source in OWN_SOURCES:
                 answer = await self._parts.own_api.answer(call, credential, call.request.data)
+                answer.headers = dated(answer.headers, self._parts.clock.now_ms())
                 return await self._answered(call, answer, trusted=False)
             return await self._forward(call, arrival, credential, body)
         except Unreachable as error:
@@ -371,7 +373,7 @@ class Gateway:
         if outcome is not Outcome.UNKNOWN:
             call.error_code, call.error_message = error.code, error.message
         status, headers, body = render_error(call.target, error, call.request_id)
-        return Answer(status, headers, whole=body)
+        return Answer(status, dated(headers, call.finished_ms), whole=body)
 
 
 def _proves(call: Call, status: int) -> bool:

@@ -7,6 +7,8 @@ RFC 9110, 7.6.1 (what is meant for one hop), and RFC 9112 (how it is written).
 import http
 import re
 from collections.abc import Sequence
+from email.utils import formatdate
+from functools import lru_cache
 
 Headers = list[tuple[bytes, bytes]]
 """Names in lower case, in the order in which they came."""
@@ -53,6 +55,19 @@ class Names(dict[bytes, tuple[bytes, str]]):
 
 NAMES = Names()
 """Few names come again and again: looking one up is cheaper than lowering and decoding it."""
+
+
+def dated(headers: Headers, now_ms: int) -> Headers:
+    """Return ``headers`` of an answer of our own with its Date (RFC 9110, 6.6.1).
+
+    A client whose clock is wrong is refused for it, and most SDKs put their clock right by this.
+    """
+    return [*headers, (b"date", _http_date(now_ms // 1000))]
+
+
+@lru_cache(maxsize=1)
+def _http_date(epoch_s: int) -> bytes:
+    return formatdate(epoch_s, usegmt=True).encode()
 
 
 def text_map(headers: Headers) -> dict[str, str]:
