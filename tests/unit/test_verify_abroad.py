@@ -18,6 +18,7 @@ from opentrail.objects.localdir import LocalDir
 from opentrail.objects.readdir import ReadDir
 from opentrail.state.base import Change
 from opentrail.trails.abroad import BEGINS
+from opentrail.trails.link import Link
 from opentrail.trails.progress import Chain, head_key
 from opentrail.trails.survey import Asked, survey
 from opentrail.trails.verdict import COVERED, NOTE
@@ -131,7 +132,7 @@ def test_windows_that_do_not_join_there(world):
 def by_state(world, **options):
     """Return what is said of the bucket of before, by who knows where the chain goes on."""
     (chain,) = (each for each in survey(world.all["logs"], Asked()).digests if each.trail == TRAIL)
-    return world.wrong_in("logs", moved={chain: "second"}, **options)
+    return world.wrong_in("logs", newest={chain.whose: ("second", chain)}, **options)
 
 
 @pytest.mark.parametrize("beside", [False, True])
@@ -163,6 +164,46 @@ def test_a_next_bucket_that_does_not_help(world, trouble):
     assert by_state(world) == world.wrong_in("logs") != []
 
 
+def ended(world):
+    """Let the chain end where it is, and the trail begin another in ``logs``; return the ends of both."""
+    newest = world.trail.previous
+    far = Link(newest["key"], newest["sha256"], newest["signature"], "the server's state", "second")
+    world.trail.bucket = world.bucket
+    world.trail.chain(END + 4 * HOUR, 2)
+    newest = world.trail.previous
+    here = Link(newest["key"], newest["sha256"], newest["signature"], "the server's state", "logs")
+    return {"ends": [far, here], "until_s": END + 7 * HOUR}
+
+
+def test_a_chain_that_ended_in_another_bucket(world):
+    """What that lists and names here is vouched for."""
+    heads = ended(world)
+    assert world.wrong_in("logs", **heads) == []
+    assert world.wrong_in("logs", **heads, end_s=END + HOUR) == []
+    assert world.wrong_in("logs", **heads, start_s=END + 3 * HOUR) == []
+
+
+@pytest.mark.parametrize("gone", [-5, -4, HOURS])
+def test_what_is_gone_of_a_chain_that_ended_in_another_bucket(world, gone):
+    heads, key = ended(world), world.trail.digests[gone]
+    path = world.all["second" if gone < 0 else "logs"].path / key
+    path.unlink()
+    assert (name(key), "INVALID", "not found") in world.wrong_in("logs", **heads)
+    if (
+        gone == -4
+    ):  # it ends behind the time asked for, and nothing vouches for that time without it
+        told = world.wrong_in("logs", **heads, end_s=END + HOUR)
+        assert (name(key), "INVALID", "not found") in told
+    assert world.wrong_in("logs", **heads, start_s=END + 3 * HOUR) == []
+
+
+def test_a_bucket_that_is_gone_with_a_chain_that_ended_there(world):
+    heads, path = ended(world), world.all["second"].path
+    path.rename(path.with_name("gone"))
+    told = world.wrong_in("logs", **heads)
+    assert (name(heads["ends"][0].key), "UNKNOWN", "cannot be read: NoSuchBucket") in told
+
+
 def test_the_servers_state_says_where_a_chain_goes_on(world, tmp_path, monkeypatch):
     without_aws(monkeypatch)
     data = tmp_path / "data"
@@ -180,3 +221,34 @@ def test_the_servers_state_says_where_a_chain_goes_on(world, tmp_path, monkeypat
     assert (done.exit_code, done.stdout.splitlines()[-1]) == (0, "verdict: valid"), done.output
     (data / "buckets" / "logs" / world.trail.digests[HOURS]).unlink()
     assert CliRunner().invoke(cli, asked).exit_code == 1
+
+
+@pytest.mark.parametrize(("bucket", "prefix"), [("old", ""), ("logs", "before/")])
+def test_what_a_trail_delivered_before_it_was_stopped_and_moved(
+    tmp_path, monkeypatch, bucket, prefix
+):
+    """With all of it deleted there is nothing that names it, but the server's state."""
+    without_aws(monkeypatch)
+    data = tmp_path / "data"
+    buckets = {
+        each: LocalDir(data / "buckets" / each, each, SettableClock()) for each in ("old", "logs")
+    }
+    before = SignedBucket(buckets[bucket], SIGNER, prefix=prefix)
+    before.chain(START - 9 * HOUR, 2)
+    now = SignedBucket(buckets["logs"], SIGNER)
+    now.chain(START, 2)
+    assert before.previous is not None
+    state = write_state(data, now)
+    head = Chain(0, bucket, **before.previous, end_s=START - 7 * HOUR, digests=3, log_files=4)
+    where = head_key(IT, (ACCOUNT, "us-east-1"), 0)
+    state.commit([Change(where, msgspec.json.encode(head), None)])
+    state.close()
+    asked = ["verify", TRAIL, "--data", str(data)]
+    done = CliRunner().invoke(cli, asked)
+    said = [line for line in done.stdout.splitlines() if "/" in line and "Note" not in line]
+    assert (done.exit_code, said[:2]) == (0, ["6/6 digest files valid", "8/8 log files valid"])
+    for key in (*before.digests, *before.logs):
+        (buckets[bucket].path / key).unlink()
+    done = CliRunner().invoke(cli, asked)
+    assert (done.exit_code, done.stdout.count("INVALID: not found")) == (1, 1), done.output
+    assert CliRunner().invoke(cli, [*asked, "--start-time", when(START)]).exit_code == 0

@@ -17,7 +17,7 @@ from opentrail.errors import UsageError
 from opentrail.objects.base import Put
 from opentrail.trails.bucketkeys import digest_name, log_name
 from opentrail.trails.ungzip import DIGEST_BYTES_MAX, NotOneMember, sha256_of, unpacked
-from opentrail.trails.verdict import KeyRing, KnownKey, Verdict, read_key_ring
+from opentrail.trails.verdict import NOTE, KeyRing, KnownKey, Verdict, read_key_ring
 
 
 @pytest.fixture
@@ -195,3 +195,14 @@ def test_only_of_what_the_log_still_gives_a_file_is_doubted_that_it_does_not_giv
     less = derived - {hash(late)}
     assert world.wrong(derived=less, derived_since_s=since_s) == no_such_file
     assert len(world.wrong(derived=derived)) == len(world.trail.logs) - len(gives)
+
+
+def test_the_first_files_of_a_trail_wait_for_its_second_digest(tmp_path):
+    """Until then there is only the digest that began its chain, which lists nothing."""
+    world = World(tmp_path / "logs", hours=0)
+    world.trail.log(START + 300)
+    found = world.verify(unlisted=START + 900)
+    assert [each.reason for each in found if each.kind == NOTE] == ["1 log file in no digest yet"]
+    assert world.wrong(unlisted=START + 900) == []
+    told = [(ACCOUNT + " us-east-1", "UNKNOWN", "1 log file and no valid digest")]
+    assert world.wrong(unlisted=START + 3 * HOUR + 1) == told

@@ -20,7 +20,7 @@ from opentrail.objects.s3ask import Where
 from opentrail.objects.s3get import S3Get
 from opentrail.objects.setting import Upstream
 from opentrail.objects.table import BucketTable, check_profile
-from opentrail.trails.bucketkeys import ChainName, digest_name
+from opentrail.trails.bucketkeys import ChainName, Whose, digest_name
 from opentrail.trails.digestfile import HASH_ALGORITHM, LogFileEntry
 from opentrail.trails.examine import Examiner, Source
 from opentrail.trails.inbucket import InBucket
@@ -213,16 +213,19 @@ def _of_location(
     expected = Expected()
     if here is not None and not place.is_elsewhere and where.bucket == name:
         ends = [link for link in links(here.all_heads(), name, STATE) if _is_below(link, where)]
-        expected = Expected(ends, moved=_moved(here, name))
+        expected = Expected(ends, newest=_newest(here))
     return Target(opening, where, expected)
 
 
-def _moved(here: TrailsHere, bucket: str) -> dict[ChainName, str]:
-    """Return in which buckets the newest digests of chains lie that are not in ``bucket``."""
+def _newest(here: TrailsHere) -> dict[Whose, tuple[str, ChainName]]:
+    """Return where the newest digests of all chains are."""
     heads = sorted(here.all_heads(), key=attrgetter("digest_end_time"))
     named = ((digest_name(head.digest_s3_object), head) for head in heads)
-    found = {name.chain: head.digest_s3_bucket for name, head in named if name is not None}
-    return {chain: where for chain, where in found.items() if where != bucket}
+    return {
+        name.chain.whose: (head.digest_s3_bucket, name.chain)
+        for name, head in named
+        if name is not None
+    }
 
 
 def _is_below(link: Link, asked: Asked) -> bool:
@@ -264,8 +267,8 @@ def _of_trail(
     # Before the files that wait: what is delivered meanwhile is among those, or later.
     there, known = _known(here, trail)
     expected = Expected(
-        links(here.heads(trail), trail.bucket, STATE),
-        moved=_moved(here, trail.bucket),
+        links(here.heads(trail), "", STATE),
+        newest=_newest(here),
         until_s=place.clock.now_ms() // 1000,
         trail=(trail.name, trail.home_region),
         waiting=tuple(_waiting(here, trail)),

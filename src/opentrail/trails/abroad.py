@@ -8,16 +8,14 @@ buckets is not looked at.
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from opentrail.trails.bucketkeys import DigestName, digest_name
+from opentrail.trails.bucketkeys import digest_name
 from opentrail.trails.digestfile import LogFileEntry
 from opentrail.trails.examine import Examined, Examiner, Judged
 from opentrail.trails.link import SUCCESSOR, Link, LogFiles, judged_by_name, kind_of, span_of
 from opentrail.trails.survey import Asked
 from opentrail.trails.verdict import NOTE, Finding, Verdict
 
-BEGINS = (
-    "the chain begins there; what lies there of before is not looked at: verify that bucket, too"
-)
+BEGINS = "the chain begins there; what else lies there is not looked at: verify that bucket, too"
 UNJOINED = "two digests that follow one another do not join there"
 
 
@@ -38,47 +36,67 @@ class Abroad:
         At last the link to the one at which the chain comes back to bucket ``home``, if it does.
         Raises: Unavailable.
         """
-        while (found := self._before(newer)) is not None:
-            bucket, name, link = found
-            if bucket == home:
-                yield link
+        before = self._before(newer)
+        if before is not None:
+            yield from self.follow(before, newer, home)
+
+    def follow(
+        self, link: Link, newer: Examined | None, home: str
+    ) -> Iterator[Finding | LogFiles | Link]:
+        """Yield the same of the digest that ``link`` names and of those before; None: it ends its chain."""
+        before: Link | None = link
+        while before is not None:
+            name, url = digest_name(before.key), f"s3://{before.bucket}/{before.key}"
+            if before.bucket == home:
+                yield before
                 return
-            there = self.examiner.there(bucket)
-            if there is None:
-                url = f"s3://{bucket}/{name.key}"
+            there = self.examiner.there(before.bucket)
+            if there is None or name is None:
                 yield Finding(NOTE, url, Verdict.VALID, "the chain goes on there")
                 return
-            read = there.digest(name.key)
-            verdict, reason = read.verdict, read.reason
-            if read.digest is not None:
-                verdict, reason = judged_by_name(there, read, [link])
-            yield Finding(kind_of(name), f"s3://{bucket}/{name.key}", verdict, reason)
+            read, (verdict, reason) = _looked_at(there, before)
+            is_asked_for = name.end_s <= self.asked.end_s
+            if is_asked_for or verdict is not Verdict.VALID:
+                yield Finding(kind_of(name), url, verdict, reason)
             if verdict is not Verdict.VALID or read.digest is None:
                 return
-            yield from self._said(read, newer, bucket)
-            newer = read
-            if read.digest.previous_digest_s3_object is None:
-                yield Finding(NOTE, f"s3://{bucket}", Verdict.VALID, BEGINS)
+            if is_asked_for:
+                yield from self._said(read, newer, before.bucket)
+            newer, before = read, self._before(read)
 
-    def _before(self, newer: Examined) -> tuple[str, DigestName, Link] | None:
-        """Return where the digest before ``newer`` is, if it is of the time asked for."""
+    def _before(self, newer: Examined) -> Link | None:
+        """Return what the digest before ``newer`` must be, if it is of the time asked for."""
         digest = newer.digest
         assert digest is not None
         name = digest_name(digest.previous_digest_s3_object or "")
-        if name is None or not self.asked.is_in_time(name.end_s) or name.end_s >= newer.name.end_s:
+        if name is None or name.end_s < self.asked.start_s or name.end_s >= newer.name.end_s:
             return None
-        sha256 = digest.previous_digest_hash_value or ""
-        signature = digest.previous_digest_signature or ""
-        bucket = digest.previous_digest_s3_bucket or ""
-        return bucket, name, Link(name.key, sha256, signature, SUCCESSOR)
+        return Link(
+            name.key,
+            digest.previous_digest_hash_value or "",
+            digest.previous_digest_signature or "",
+            SUCCESSOR,
+            digest.previous_digest_s3_bucket or "",
+        )
 
-    def _said(self, read: Examined, newer: Examined, bucket: str) -> Iterator[Finding | LogFiles]:
+    def _said(
+        self, read: Examined, newer: Examined | None, bucket: str
+    ) -> Iterator[Finding | LogFiles]:
         assert read.digest is not None
         start_s, end_s = read.window
-        if end_s != newer.window[0]:
+        if newer is not None and end_s != newer.window[0]:
             span = span_of(end_s, newer.window[0])
             yield Finding("Period", span, Verdict.UNKNOWN, UNJOINED)
         first_s, last_s = self.covered.get(bucket, read.window)
         self.covered[bucket] = min(first_s, start_s), max(last_s, end_s)
         entries = read.digest.log_files
         yield LogFiles(entries, tuple(self.doubt(read, each) for each in entries), Verdict.VALID)
+        if read.digest.previous_digest_s3_object is None:
+            yield Finding(NOTE, f"s3://{bucket}", Verdict.VALID, BEGINS)
+
+
+def _looked_at(there: Examiner, link: Link) -> tuple[Examined, Judged]:
+    read = there.digest(link.key)
+    if read.digest is None:
+        return read, (read.verdict, read.reason)
+    return read, judged_by_name(there, read, [link])

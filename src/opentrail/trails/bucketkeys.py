@@ -70,6 +70,10 @@ class Place:
     region: str
 
 
+Whose = tuple[str, str, str, str, bool]
+"""Account, region, trail, home region, whether the digests came late: a chain, wherever it lies."""
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class ChainName:
     """Whose digests follow one another."""
@@ -78,6 +82,12 @@ class ChainName:
     trail: str
     home_region: str
     backfill: bool
+
+    @property
+    def whose(self) -> Whose:
+        """The same of chains that differ in nothing but what stands before the account."""
+        place = self.place
+        return place.account, place.region, self.trail, self.home_region, self.backfill
 
 
 @dataclass(frozen=True, slots=True)

@@ -98,13 +98,23 @@ class Chain:
             late = tuple(each for each in read.digest.log_files if _is_before(each, until_s))
             yield LogFiles(late, tuple(self._doubt(read, each) for each in late), read.verdict)
 
+    def ended_abroad(self, ends: Sequence[Link]) -> Iterator[Finding | LogFiles]:
+        """Yield what is to be said of chains that ended in other buckets. Raises: Unavailable."""
+        for link in ends:
+            if self._is_abroad(link) and _end_s(link) >= self._asked.start_s:
+                yield from self._back(self.abroad.follow(link, None, self._examiner.bucket))
+
+    def _is_abroad(self, link: Link) -> bool:
+        here = self._examiner.bucket
+        return bool(here) and link.bucket not in ("", here)
+
     def _ask(self) -> Examined:
         return self._examiner.digest(heapq.heappop(self._absent)[1])
 
     def _expect(self, link: Link) -> None:
         """Remember what a digest must be; it is looked at even if it is not there."""
         name = digest_name(link.key)
-        if name is None or not self._asked.is_in_time(name.end_s):
+        if name is None or not self._asked.is_in_time(name.end_s) or self._is_abroad(link):
             return
         if link.key not in self._links and link.key not in self._there:
             heapq.heappush(self._absent, (-name.end_s, link.key))
@@ -244,17 +254,21 @@ class Chain:
         if before is None or not self._asked.is_in_time(before.end_s):
             return
         if digest.previous_digest_s3_bucket != self.bucket:
-            for item in self.abroad.walk(read, self.bucket):
-                if isinstance(item, Link):
-                    self._expect(item)  # it comes back
-                    continue
-                if isinstance(item, LogFiles):
-                    self._list(item.entries)  # of before the trail was given that bucket
-                yield item
+            yield from self._back(self.abroad.walk(read, self.bucket))
         elif before.end_s < read.name.end_s:
             sha256 = digest.previous_digest_hash_value or ""
             signature = digest.previous_digest_signature or ""
             self._expect(Link(before.key, sha256, signature, SUCCESSOR))
+
+    def _back(self, items: Iterator[Finding | LogFiles | Link]) -> Iterator[Finding | LogFiles]:
+        """Take from what was followed elsewhere what it says of this bucket."""
+        for item in items:
+            if isinstance(item, Link):
+                self._expect(item)  # it comes back
+                continue
+            if isinstance(item, LogFiles):
+                self._list(item.entries)  # of before the trail was given that bucket
+            yield item
 
     def _url(self, key: str) -> str:
         return f"s3://{self.bucket or self._examiner.bucket_name}/{key}"

@@ -23,6 +23,8 @@ class Link:
     signature: str
     said_by: str
     """"the digest after it", "the server's state", "the receipt"."""
+    bucket: str = ""
+    """In which it must be; "": in that which is verified."""
 
 
 @dataclass(frozen=True, slots=True)

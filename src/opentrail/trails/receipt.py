@@ -118,10 +118,16 @@ def judge(receipt: Receipt, ring: KeyRing) -> tuple[Verdict, str]:
     return ring.verify(receipt.public_key_fingerprint, text, receipt.signature, (0, TIME_MAX))
 
 
-def links(heads: Iterator[Head], bucket: str, said_by: str) -> list[Link]:
+def links(heads: Iterable[Head], bucket: str, said_by: str) -> list[Link]:
     """Return what the digests of ``heads`` in ``bucket`` must be; "": in any."""
     return [
-        Link(head.digest_s3_object, head.digest_hash_value, head.digest_signature, said_by)
+        Link(
+            head.digest_s3_object,
+            head.digest_hash_value,
+            head.digest_signature,
+            said_by,
+            head.digest_s3_bucket,
+        )
         for head in heads
         if bucket in ("", head.digest_s3_bucket)
     ]

@@ -150,15 +150,16 @@ def undigested_files(
         now_s + PATIENCE_WINDOWS * window_s,
     )
     alive = is_alive(newest_s, window_s, now_s)
-    count = sum(
-        not (alive and old_s < name.minute_s <= early_s)
-        or covered.known.holds(name.minute_s, in_window=False)
-        for name in names
-    )
-    if count:
+    counts: Counter[int] = Counter()
+    for name in names:
+        waits = alive and old_s < name.minute_s <= early_s
+        waits = waits and not covered.known.holds(name.minute_s, in_window=False)
+        counts[_WAITING if waits else _COVERED] += 1
+    if count := counts[_COVERED]:
         where = f"{place.account} {place.region}"
         reason = f"{_files(count)} and no valid digest"
         yield Finding("Place", where, Verdict.UNKNOWN, reason)
+    yield from _told(Counter({_WAITING: counts[_WAITING]}), [], now_s)
 
 
 def _files(count: int, what: str = "log file") -> str:

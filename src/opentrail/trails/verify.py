@@ -15,12 +15,21 @@ from itertools import islice
 from operator import attrgetter
 
 from opentrail.errors import ClientError, Unavailable
-from opentrail.trails.bucketkeys import ChainName, DigestName, LogName, Place, digest_name, log_name
+from opentrail.trails.bucketkeys import (
+    ChainName,
+    DigestName,
+    LogName,
+    Place,
+    Whose,
+    digest_name,
+    log_name,
+)
 from opentrail.trails.chain import NO_DIGESTS, WINDOW_S, Chain, Hole
 from opentrail.trails.digestfile import LogFileEntry
 from opentrail.trails.examine import Examined, Examiner, Judged
 from opentrail.trails.link import Link, LogFiles, span_of
 from opentrail.trails.looked import Check, looked_at
+from opentrail.trails.prefixes import put_together
 from opentrail.trails.survey import END_ANY, Asked, Survey, log_names
 from opentrail.trails.uncovered import (
     MINUTE_S,
@@ -45,7 +54,7 @@ class Expected:
     """What must be there, as somebody says whom we believe."""
 
     ends: Sequence[Link] = ()
-    """Digests that must be there: the newest of each chain."""
+    """Digests that must be there, or in the buckets that they name: the newest of each chain."""
     until_s: int = 0
     """Up to then there are no others of ``trail``, seconds since 1970 UTC; 0: nobody says."""
     trail: tuple[str, str] = ("", "")
@@ -60,8 +69,8 @@ class Expected:
     """``hash`` of the keys of all files that the log gives; None: the log was not asked."""
     derived_since_s: int = 0
     """Seconds since 1970 UTC: what was delivered before, the log no longer gives."""
-    moved: Mapping[ChainName, str] = field(default_factory=dict)
-    """Of chains whose newest digests are not in this bucket: in which they are."""
+    newest: Mapping[Whose, tuple[str, ChainName]] = field(default_factory=dict)
+    """Of chains: in which bucket their newest digests are, and below which root."""
 
     def vouched_s(self, name: ChainName) -> int:
         """Return up to which time it is said which digests of a chain's trail there are.
@@ -115,19 +124,26 @@ class _Run:
         self._expected = expected
         self._asked = asked
         self._now_s = now_s
+        self._digests, self._names = put_together(files.found.digests, files.examiner)
         self._ends: dict[ChainName, list[Link]] = defaultdict(list)
         for link in expected.ends:
             name = digest_name(link.key)
             if name is not None:
-                self._ends[name.chain].append(link)
-        self._chains = sorted({*files.found.digests, *self._ends})
+                self._ends[self._end_of(name.chain)].append(link)
+        self._chains = sorted({*self._digests, *self._ends})
         self._parts: dict[ChainName, _Part] = {}
         """Of chains that are not told yet."""
         self._windows: list[Span] = []
-        """Of all places."""
+        """Of all valid digests."""
         self._holes: list[tuple[ChainName, Hole]] = []
-        self._backfilled: dict[ChainName, list[Span]] = {}
-        """Of the place that is looked at: windows of digests that came late, which fill holes."""
+        self._backfilled: dict[Whose, list[Span]] = defaultdict(list)
+        """Windows of digests that came late, which fill holes."""
+
+    def _end_of(self, name: ChainName) -> ChainName:
+        """Return of which chain here a digest is the end that lies elsewhere, or here."""
+        if not self._asked.takes(name):
+            name = replace(name, place=replace(name.place, root=self._asked.root))
+        return self._names.setdefault(name, name)
 
     def findings(self, *, unlisted: bool) -> Iterator[Finding | Check]:
         """Yield all that is found, and the log files to look at. Raises: as ``verify``."""
@@ -142,38 +158,44 @@ class _Run:
 
     def _places(self, *, unlisted: bool) -> Iterator[Finding | Check]:
         """Yield what is to be said of the chains and files of all places. Raises: as ``verify``."""
-        bucket = self._files.examiner.bucket_name
-        places = {chain.place for chain in self._chains if self._asked.takes(chain)}
+        places = {name.place for name in self._names if self._asked.takes(name)}
         if unlisted:
             places |= self._files.found.folders.keys()
-        undigested: list[tuple[Place, Coverage]] = []
-        waiting = {hash(entry.s3_object) for entry in self._expected.waiting}
+        listed = {hash(entry.s3_object) for entry in self._expected.waiting}
+        listed |= self._expected.others
+        covers = {place: Coverage(listed, known=self._known(place)) for place in sorted(places)}
         chains = [name for name in self._chains if unlisted or self._asked.takes(name)]
         chains = [name for name in chains if name.place in places]
         keys = (each.key for name in chains for each in self._part(name).names)
         digests = examined(self._files.workers, keys)  # of the next chain, too, meanwhile
-        for place in sorted(places):
-            covered = Coverage({*waiting, *self._expected.others}, known=self._known(place))
-            for name in chains:
-                if name.place == place:
-                    yield from self._chain(name, digests, covered)
-            yield from self._told_holes()
-            self._windows += covered.windows
-            if covered.windows and unlisted:
+        for name in chains:
+            covered = Coverage(listed)
+            yield from self._chain(name, digests, covered)
+            for place in {each.place for each, whole in self._names.items() if whole == name}:
+                if place in covers:
+                    covers[place].windows += covered.windows
+        yield from self._told_holes()
+        if unlisted:
+            yield from self._unlisted(covers)
+
+    def _unlisted(self, covers: Mapping[Place, Coverage]) -> Iterator[Finding]:
+        """Yield what is to be said of log files in no digest. Raises: ClientError. Unavailable."""
+        bucket = self._files.examiner.bucket_name
+        for place, covered in covers.items():
+            if covered.windows:
                 logs = self._logs(place, covered.windows, covered.listed)
                 yield from uncovered(logs, covered, bucket, self._now_s)
-            elif unlisted:
-                undigested.append((place, covered))
         lengths = [end - start for start, end in self._windows] or [WINDOW_S]
         span_s = int(statistics.median(lengths)), max((end for _, end in self._windows), default=0)
-        for place, covered in undigested:
-            logs = self._logs(place, [], covered.listed)
-            yield from undigested_files(logs, place, span_s, self._now_s, covered)
+        for place, covered in covers.items():
+            if not covered.windows:
+                logs = self._logs(place, [], covered.listed)
+                yield from undigested_files(logs, place, span_s, self._now_s, covered)
 
     def _known(self, place: Place) -> Known:
         """Return what is known of a place: where others deliver too, nothing is."""
         known = self._expected.known
-        there = {(each.trail, each.home_region) for each in self._chains if each.place == place}
+        there = {(each.trail, each.home_region) for each in self._names if each.place == place}
         return known if there <= known.trails else UNKNOWN_YET
 
     def _part(self, name: ChainName) -> _Part:
@@ -183,7 +205,7 @@ class _Run:
         that window, which ends later.
         """
         if name not in self._parts:
-            names, later = self._asked.parted(self._files.found.digests.get(name, []))
+            names, later = self._asked.parted(self._digests.get(name, []))
             read = self._files.examiner.digest(later.pop().key) if later else None
             end_s = self._asked.end_s
             if read is not None and _begins_s(read) < end_s:
@@ -194,15 +216,17 @@ class _Run:
         return self._parts[name]
 
     def _after(self, name: ChainName) -> Examined | None:
-        """Return the digest after the newest of a chain, in the bucket where the chain goes on.
+        """Return the digest after the newest of a chain, in the bucket or below the root where it goes on.
 
-        It lists what was delivered here before the trail was given that bucket.
+        It lists what was delivered here before the trail was given those.
         """
-        here, bucket = self._files.found.digests.get(name), self._expected.moved.get(name, "")
-        there = self._files.examiner.there(bucket) if here and bucket else None
-        if not here or there is None:
+        here, examiner = self._digests.get(name), self._files.examiner
+        bucket, chain = self._expected.newest.get(name.whose, (examiner.bucket, name))
+        there = examiner if bucket == examiner.bucket else examiner.there(bucket)
+        if not here or there is None or (there is examiner and chain in self._names):
             return None
-        folder = f"{name.place.root}{name.place.account}/CloudTrail-Digest/{name.place.region}/"
+        place = chain.place
+        folder = f"{place.root}{place.account}/CloudTrail-Digest/{place.region}/"
         try:
             found = [*map(digest_name, there.source.keys(folder))]
         except (ClientError, Unavailable):
@@ -210,7 +234,7 @@ class _Run:
         later = [
             each
             for each in found
-            if each is not None and each.chain == name and each.end_s > here[0].end_s
+            if each is not None and each.chain == chain and each.end_s > here[0].end_s
         ]
         return there.digest(min(later, key=attrgetter("end_s")).key) if later else None
 
@@ -227,21 +251,26 @@ class _Run:
         chain = Chain(names, self._ends[name], self._files.examiner, asked, covered)
         chain.vouched_s = self._expected.vouched_s(name)
         late = chain.witness(part.behind, self._asked.end_s) if part.behind is not None else ()
-        findings = self._walked(itertools.chain(late, chain.walk(islice(digests, len(names)))))
-        wanted = asked.takes(name)
-        if wanted:
+        walked = chain.walk(islice(digests, len(names)))
+        findings = self._walked(itertools.chain(late, chain.ended_abroad(self._ends[name]), walked))
+        if asked.takes(name):
             yield from findings
-            if name.backfill:
-                self._backfilled[replace(name, backfill=False)] = chain.windows
-                return
-            self._holes += [(name, hole) for hole in chain.holes]
-            yield from self._end(chain, name, part)
-            expected = self._files.found.digests.get(name) or self._goes_on(name, asked.end_s)
-            if expected and not names and part.behind is None and asked.end_s != END_ANY:
-                span = span_of(asked.start_s, asked.end_s)
-                yield Finding("Period", span, Verdict.UNKNOWN, NO_DIGESTS)
+            yield from self._told(chain, name, part, asked)
         else:  # another trail's files are not ours to doubt
             deque(findings, maxlen=0)
+        self._windows += chain.windows
+
+    def _told(self, chain: Chain, name: ChainName, part: _Part, asked: Asked) -> Iterator[Finding]:
+        """Say which time a chain that was walked covers, and which it does not."""
+        if name.backfill:
+            self._backfilled[replace(name, backfill=False).whose] += chain.windows
+            return
+        self._holes += [(name, hole) for hole in chain.holes]
+        yield from self._end(chain, name, part)
+        expected = self._digests.get(name) or self._goes_on(name, asked.end_s)
+        if expected and not part.names and part.behind is None and asked.end_s != END_ANY:
+            span = span_of(asked.start_s, asked.end_s)
+            yield Finding("Period", span, Verdict.UNKNOWN, NO_DIGESTS)
 
     def _walked(self, items: Iterator[Finding | LogFiles]) -> Iterator[Finding | Check]:
         for item in items:
@@ -255,12 +284,11 @@ class _Run:
         """Say what no digest is about, unless a backfill digest is."""
         for name, hole in self._holes:
             span = span_of(hole.start_s, hole.end_s)
-            late = joined(self._backfilled.get(name, []))
+            late = joined(self._backfilled[name.whose])
             if any(start <= hole.start_s and hole.end_s <= end for start, end in late):
                 yield Finding(NOTE, span, Verdict.VALID, "backfill digests are about it")
             else:
                 yield Finding("Period", span, Verdict.UNKNOWN, hole.reason)
-        self._holes, self._backfilled = [], {}
 
     def _goes_on(self, name: ChainName, end_s: int) -> bool:
         """Return whether those whom we believe say that a chain has digests behind ``end_s``."""
