@@ -6,14 +6,13 @@ those that end (roles, SSO), on a thread: that may take calls of its own.
 """
 
 import asyncio
-
-from botocore.exceptions import BotoCoreError, ClientError
-from botocore.session import Session
+import importlib
 
 from opentrail.access.resign import UpstreamKey
 from opentrail.capture.dial import UpstreamSettings
 from opentrail.capture.upstream import Unreachable
 from opentrail.clock import Clock
+from opentrail.errors import Unavailable
 
 KEPT_S = 60.0
 """How long a profile's key is used before the profile is asked again: botocore renews what ends
@@ -44,13 +43,11 @@ class ProfileKeys:
 
 def _read(profile: str) -> UpstreamKey:
     """Return a profile's key as it is now. Raises: Unreachable, which names no secret."""
+    driver = importlib.import_module("opentrail.objects.driver")  # botocore: a fifth of a start
     try:
-        found = Session(profile=profile).get_credentials()
-        frozen = found.get_frozen_credentials() if found else None
-    except (BotoCoreError, ClientError, OSError) as error:
-        raise Unreachable(
-            f"the upstream's credentials cannot be read ({type(error).__name__})"
-        ) from error
-    if frozen is None or not frozen.access_key or not frozen.secret_key:
+        found = driver.credentials_of(profile)
+    except Unavailable as error:
+        raise Unreachable(f"the upstream's credentials cannot be read ({error})") from error
+    if found is None or not found.access_key or not found.secret_key:
         raise Unreachable("the upstream's profile has no credentials")
-    return UpstreamKey(frozen.access_key, frozen.secret_key, frozen.token or "")
+    return UpstreamKey(found.access_key, found.secret_key, found.token or "")
