@@ -15,7 +15,7 @@ from support.verified_world import RING, SIGNER, World, name, overall
 
 from opentrail.errors import UsageError
 from opentrail.objects.base import Put
-from opentrail.trails.bucketkeys import digest_name, log_name
+from opentrail.trails.bucketkeys import digest_name, log_name, stray_place
 from opentrail.trails.ungzip import DIGEST_BYTES_MAX, NotOneMember, sha256_of, unpacked
 from opentrail.trails.verdict import NOTE, KeyRing, KnownKey, Verdict, read_key_ring
 
@@ -179,7 +179,12 @@ def test_the_parts_of_a_log_files_key(world):
     other = log_name(world.trail.logs[0].replace(f"/{ACCOUNT}_", "/999999999999_"))
     assert other is not None
     assert other.minute_s == -1
+    slash = log_name(f"/{world.trail.logs[0]}")  # S3 takes such keys
+    assert slash is not None
+    assert (slash.place.root, slash.minute_s) == ("/AWSLogs/", START + 600)
+    assert stray_place(f"/AWSLogs/{ACCOUNT}/CloudTrail/x.json.gz") is not None
     assert log_name("AWSLogs/x") is None
+    assert log_name(f"my{world.trail.logs[0]}") is None
     assert digest_name(world.trail.digests[0].replace("T", "T9", 1)) is None
 
 

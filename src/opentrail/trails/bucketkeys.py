@@ -11,7 +11,7 @@ import functools
 import re
 from dataclasses import dataclass
 
-_ROOT = r"(?P<root>(?:.+/)?AWSLogs/(?:o-[a-z0-9]+/)?)(?P<account>[0-9]{12})/"
+_ROOT = r"(?P<root>(?:.*/)?AWSLogs/(?:o-[a-z0-9]+/)?)(?P<account>[0-9]{12})/"
 _DAY = r"[0-9]{4}/[0-9]{2}/[0-9]{2}/"
 _DIGEST = re.compile(
     _ROOT + r"CloudTrail-Digest/(?P<region>[a-z0-9-]+)/" + _DAY
@@ -24,7 +24,7 @@ _LOG = re.compile(
     r"(?P<region>[a-z0-9-]+)/(?P<rest>.+)",
     re.DOTALL,
 )
-_OUTER_LOG = re.compile(_LOG.pattern.replace("(?:.+/)?", "(?:.+?/)??", 1), re.DOTALL)
+_OUTER_LOG = re.compile(_LOG.pattern.replace("(?:.*/)?", "(?:.*?/)??", 1), re.DOTALL)
 _STRAY = re.compile(
     _ROOT + r"CloudTrail(?:-Insight|-NetworkActivity|-Aggregated)?/(?P<rest>.+)", re.DOTALL
 )
@@ -37,10 +37,10 @@ _LIKE_A_LOG, _DELIVERED = (
 )
 """What readers that go by names alone take for a log file, wherever below AWSLogs/ it lies."""
 _HOME = re.compile(
-    r"(?P<root>(?:.+/)?AWSLogs/(?:o-[a-z0-9]+/)?)(?:(?P<account>[0-9]{12})/)?", re.DOTALL
+    r"(?P<root>(?:.*/)?AWSLogs/(?:o-[a-z0-9]+/)?)(?:(?P<account>[0-9]{12})/)?", re.DOTALL
 )
 _WAY = re.compile(
-    r"(?:.+/)?AWSLogs(?:/o-[a-z0-9]+)?(?:/(?P<account>[0-9]{12})(?:/CloudTrail[A-Za-z-]*)?)?",
+    r"(?:.*/)?AWSLogs(?:/o-[a-z0-9]+)?(?:/(?P<account>[0-9]{12})(?:/CloudTrail[A-Za-z-]*)?)?",
     re.DOTALL,
 )
 _LOG_NAME = re.compile(
