@@ -313,6 +313,21 @@ def test_another_region_sees_shadows_and_changes_nothing(trails, elsewhere):
     assert [t["Name"] for t in elsewhere.list_trails()["Trails"]] == ["multi", "single"]
 
 
+def test_many_names_are_looked_for_among_the_trails_once(trails, rooms, monkeypatch):
+    create(trails)
+    visible, asked = rooms.registry.visible, []
+
+    def counted(*scope):
+        asked.append(scope)
+        return visible(*scope)
+
+    monkeypatch.setattr(rooms.registry, "visible", counted)
+    many = [f"absent-{number}" for number in range(1000)]
+    (shown,) = trails.describe_trails(trailNameList=[*many, "audit", ARN + "audit"])["trailList"]
+    assert shown["Name"] == "audit"
+    assert asked == [(ACCOUNT, REGION)]
+
+
 def test_another_account_sees_nothing(trails, endpoint):
     create(trails, IsMultiRegionTrail=True)
     stranger = client("cloudtrail", endpoint, STRANGER)

@@ -112,18 +112,21 @@ class Registry:
         home = [trail for trail in mine if trail.home_region == region]
         return home + [t for t in mine if t.is_multi_region and t.home_region != region]
 
-    def find(self, account: str, region: str, name_or_arn: str) -> Trail | None:
-        """Return the visible trail of that ARN, or the account's and region's own of that name.
+    def named(self, account: str, region: str) -> dict[str, Trail]:
+        """Return the visible trails by their ARNs, and the account's and region's own by their names.
 
         Raises: Unavailable. Corrupt.
         """
+        found: dict[str, Trail] = {}
         for trail in self.visible(account, region):
-            if name_or_arn == trail.arn:
-                return trail
-            own = trail.home_region == region and trail.account == account
-            if name_or_arn == trail.name and own:
-                return trail
-        return None
+            found[trail.arn] = trail
+            if trail.home_region == region and trail.account == account:
+                found[trail.name] = trail
+        return found
+
+    def find(self, account: str, region: str, name_or_arn: str) -> Trail | None:
+        """Return the trail that ``named`` has. Raises: Unavailable. Corrupt."""
+        return self.named(account, region).get(name_or_arn)
 
     @contextmanager
     def changing(self, wait_s: float = CHANGING_WAIT_S) -> Iterator[None]:

@@ -42,8 +42,8 @@ def describe_trails(
     """
     asked = dict.fromkeys(check_given(name) for name in request.trail_name_list or ())
     if asked:
-        found = (rooms.trails.find(scope.account, scope.region, name) for name in asked)
-        shown = list({trail.arn: trail for trail in found if trail is not None}.values())
+        named = rooms.trails.named(scope.account, scope.region)
+        shown = list({trail.arn: trail for name in asked if (trail := named.get(name))}.values())
     else:
         shown = rooms.trails.visible(scope.account, scope.region)
     if request.include_shadow_trails is False:
