@@ -210,3 +210,35 @@ def test_a_secret_is_in_no_repr(tmp_path):
     assert settings.access_keys["AKIA"].secret_access_key == SECRET
     assert SECRET not in repr(settings) + str(settings) + repr(settings.access_keys)
     assert "ada" in repr(AccessKeySetting(user_name="ada"))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            "account = 123456789012",
+            "account: Expected text, got a whole number: write it in double quotes",
+        ),
+        ("account = '12'", "account: it is twelve digits"),
+        ("accounts = ['12']", "accounts[0]: it is twelve digits"),
+        ("accounts = '123456789012'", "accounts: Expected a list, got text"),
+        ("[bucket_owners]\nlogs = '12'", "bucket_owners[...]: it is twelve digits"),
+        ("organization.members = ['x']", "organization.members[0]: it is twelve digits"),
+        (
+            "region = 'A B'",
+            "region: it is a region: 32 lower-case letters, digits and dashes at most",
+        ),
+        ("listen = '127.0.0.1:1'", "listen: Expected a table, got text"),
+        ("log.retention_days = 'x'", "log.retention_days: Expected a number, got text"),
+        ("delivery.trails_max = 0", "delivery.trails_max: Expected a whole number >= 1"),
+        (
+            "[access_keys.AKIAEXAMPLE]\naccount = 'x'",
+            "access_keys.AKIAEXAMPLE.account: it is twelve digits",
+        ),
+    ],
+)
+def test_what_is_wrong_is_said_in_the_words_of_the_documents(tmp_path, text, said):
+    with pytest.raises(UsageError) as refused:
+        load_text(tmp_path, text)
+    file = tmp_path / "opentrail.toml"
+    assert str(refused.value) == f"{file}: {said}; see docs/configuration.md"

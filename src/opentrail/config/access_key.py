@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The setting of one access key: whose it is, and how its identity is checked and written."""
 
-from typing import Annotated, Literal
+from typing import Literal
 
 import msgspec
 
 from opentrail.errors import UsageError
-
-Account = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{12}\Z")]  # \Z: $ lets a newline pass
+from opentrail.trails.organization_setting import Account
 
 KeyType = Literal[
     "IAMUser",

@@ -12,7 +12,12 @@ from opentrail.access.keys import identity_of_arn
 from opentrail.access.token_bounds import ALGORITHMS, SKEW_S_MAX
 from opentrail.errors import UsageError
 
-Header = Annotated[str, msgspec.Meta(pattern=r"^(?:[a-z0-9-]{1,64})?\Z")]
+Header = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=r"^(?:[a-z0-9-]{1,64})?\Z", description="the name of a header in lower case"
+    ),
+]
 
 
 class Jwt(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -13,12 +13,8 @@ from typing import Literal, TypeVar, get_args, get_origin, get_type_hints
 
 import msgspec
 
-from opentrail.config.access_key import AccessKeySetting
-from opentrail.config.identity import ClientCertificate
-from opentrail.config.settings import Exclude, Settings, Upstream, check_settings
+from opentrail.config.settings import Settings, check_settings
 from opentrail.errors import UsageError
-from opentrail.objects.setting import BucketSetting
-from opentrail.trails.target_setting import WebhookSetting
 
 ENV_PREFIX = "OPENTRAIL_"
 ENV_SDK_PREFIX = "OPENTRAIL_SDK_"
@@ -83,38 +79,43 @@ class _Tree:
                     f"{self._source}: {part} is a table ([{part}]), not a value of its own"
                 )
             node = child
-        if isinstance(value, str) and last in _LISTS:
+        if isinstance(value, str) and dotted in _LISTS:
             value = [item.strip() for item in value.split(",") if item.strip()]
         node[last] = value
         self._sources[dotted] = source
 
 
-_LISTS = frozenset(
-    {"accounts", "regions", "hosts", "trusted_proxies", "profiles", "members", "delegated_admins"}
-    | {"algorithms", "networks", "give_up"}
+def _entries_of(kind: object) -> type[msgspec.Struct] | None:
+    """Return what the tables of a field by name (``[buckets.NAME]``) look like; None: it has none."""
+    each = get_args(kind)[-1] if get_origin(kind) is dict else None
+    return each if isinstance(each, type) and issubclass(each, msgspec.Struct) else None
+
+
+def _types_of(shape: type[msgspec.Struct]) -> dict[str, object]:
+    """Return the type of each field by the name that it has in the file."""
+    return {field.encode_name: field.type for field in msgspec.structs.fields(shape)}
+
+
+_SETTINGS = _types_of(Settings)
+_SECTIONS: dict[str, type[msgspec.Struct]] = {
+    name: kind
+    for name, kind in _SETTINGS.items()
+    if isinstance(kind, type) and issubclass(kind, msgspec.Struct)
+}
+_TABLES = {name: shape for name, kind in _SETTINGS.items() if (shape := _entries_of(kind))}
+_FILE_ONLY = tuple(
+    name for name, kind in _SETTINGS.items() if get_origin(kind) is dict and name != "upstream"
 )
-_FILE_ONLY = (
-    "access_keys",
-    "bucket_owners",
-    "buckets",
-    "exclude",
-    "webhooks",
-    "client_certificates",
+_LISTS = frozenset(
+    name for name, kind in _SETTINGS.items() if get_origin(kind) is tuple
+) | frozenset(
+    f"{section}.{name}"
+    for section, shape in _SECTIONS.items()
+    for name, kind in _types_of(shape).items()
+    if get_origin(kind) is tuple
 )
 _UPSTREAM_OPTIONS = ("trusted_identity", "verifies_signatures", "checks_bucket_owner")
 _UPSTREAM_FILES = ("_ca", "_client_cert", "_client_key", "_proxy")
-_SECTIONS = (
-    *("listen", "api", "forward", "log", "history"),
-    *("delivery", "digest", "organization", "tuning", "targets", "jwt", "proxy"),
-)
-_TABLES: dict[str, type[msgspec.Struct]] = {
-    "upstream": Upstream,
-    "buckets": BucketSetting,
-    "access_keys": AccessKeySetting,
-    "client_certificates": ClientCertificate,
-    "exclude": Exclude,
-    "webhooks": WebhookSetting,
-}
 
 
 def _upstream_options(values: dict[str, object]) -> dict[str, object]:
@@ -156,7 +157,7 @@ def _is_upstream_option(name: str) -> bool:
 def _refuse_unknown(tree: _Tree) -> None:
     """Refuse what is no setting, and name the nearest. Raises: UsageError."""
     for prefix, table, shape in _shaped_tables(tree.values):
-        known = [field.encode_name for field in msgspec.structs.fields(shape)]
+        known = list(_types_of(shape))
         for key in table:
             if key not in known:
                 closest = difflib.get_close_matches(key, known, n=1, cutoff=0.0)[0]
@@ -167,11 +168,9 @@ def _refuse_unknown(tree: _Tree) -> None:
 
 def _of_another_table(key: str) -> str:
     """Return the dotted name of the setting that is called ``key`` in whichever table it is; "" if none."""
-    for field in msgspec.structs.fields(Settings):
-        if field.encode_name in _SECTIONS and key in (
-            each.encode_name for each in msgspec.structs.fields(field.type)
-        ):
-            return f"{field.encode_name}.{key}"
+    for section, shape in _SECTIONS.items():
+        if key in _types_of(shape):
+            return f"{section}.{key}"
     return ""
 
 
@@ -180,15 +179,14 @@ def _shaped_tables(
 ) -> Iterator[tuple[str, dict[str, object], type[msgspec.Struct]]]:
     """Yield each table that has a shape: its prefix, itself, its shape."""
     yield "", values, Settings
-    for field in msgspec.structs.fields(Settings):
-        value = values.get(field.encode_name)
+    for field, value in values.items():
         if not isinstance(value, dict):
             continue
-        if field.encode_name in _SECTIONS:
-            yield f"{field.encode_name}.", value, field.type
-        for name, entry in value.items() if field.encode_name in _TABLES else ():
+        if field in _SECTIONS:
+            yield f"{field}.", value, _SECTIONS[field]
+        for name, entry in value.items() if field in _TABLES else ():
             if isinstance(entry, dict):
-                yield f"{field.encode_name}.{name}.", entry, _TABLES[field.encode_name]
+                yield f"{field}.{name}.", entry, _TABLES[field]
 
 
 def _converted(tree: _Tree, options: dict[str, object]) -> Settings:
@@ -219,15 +217,56 @@ def _convert(tree: _Tree, dotted: str, value: object, shape: type[_T]) -> _T:
         said, _, path = str(error).partition(" - at `$.")
         path = path.rstrip("`")
         name = ".".join(filter(None, (dotted, path)))
-        if choices := _choices(shape, path):
-            said = f"it is one of {', '.join(map(repr, choices))}"
         raise UsageError(
-            f"{tree.source(name)}: {name}: {said}; see docs/configuration.md"
+            f"{tree.source(name)}: {name}: {_in_words(said, _type_at(shape, path))};"
+            " see docs/configuration.md"
         ) from error
 
 
-def _choices(shape: object, path: str) -> tuple[str, ...]:
-    """Return the values that the setting at ``path`` of ``shape`` can have; empty: any of a kind."""
-    for name in path.split("."):
-        shape = get_type_hints(shape).get(name) if isinstance(shape, type) else None
-    return get_args(shape) if get_origin(shape) is Literal else ()
+_WORDS = {
+    "`str`": "text",
+    "`int`": "a whole number",
+    "`float`": "a number",
+    "`bool`": "true or false",
+    "`array`": "a list",
+    "`object`": "a table",
+    "`date`": "a date",
+}
+"""msgspec's kinds as TOML's documents call them."""
+_UNQUOTED = ("a whole number", "a number", "true or false", "a date")
+
+
+def _in_words(said: str, kind: object) -> str:
+    """Return what is wrong with a setting as an operator would say it; ``said`` is msgspec's."""
+    if get_origin(kind) is Literal:
+        return f"it is one of {', '.join(map(repr, get_args(kind)))}"
+    if "matching regex" in said and (shown := _description(kind)):
+        return f"it is {shown}"
+    for msgspecs, word in _WORDS.items():
+        said = said.replace(msgspecs, word)
+    if said.startswith("Expected text, got ") and said.endswith(_UNQUOTED):
+        said += ": write it in double quotes"
+    return said
+
+
+def _description(kind: object) -> str:
+    """Return what an annotated type, or one of a union, says of its values; "" if nothing."""
+    found = (
+        each.description if isinstance(each, msgspec.Meta) else _description(each)
+        for each in get_args(kind)
+    )
+    return next(filter(None, found), "")
+
+
+def _type_at(shape: object, path: str) -> object:
+    """Return the type of the setting at ``path`` of ``shape``; None: it has none.
+
+    msgspec writes "accounts[0]" of a list's, "bucket_owners[...]" of a table's.
+    """
+    for part in path.replace("[...]", "[]").split("."):
+        name, _, of_several = part.partition("[")
+        hints = get_type_hints(shape, include_extras=True) if isinstance(shape, type) else {}
+        shape = hints.get(name)
+        if of_several:
+            shape = get_args(shape)[1 if get_origin(shape) is dict else 0]
+    return shape

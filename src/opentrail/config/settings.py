@@ -12,7 +12,7 @@ from urllib.parse import SplitResult, urlsplit
 
 import msgspec
 
-from opentrail.config.access_key import AccessKeySetting, Account
+from opentrail.config.access_key import AccessKeySetting
 from opentrail.config.identity import (
     ClientCertificate,
     Jwt,
@@ -26,7 +26,7 @@ from opentrail.objects.setting import BucketSetting
 from opentrail.objects.setting import check as check_bucket
 from opentrail.trails.backlog import BACKLOG_BYTES_MAX, RETRY_DAYS
 from opentrail.trails.digest_setting import DigestSetting, check_digest
-from opentrail.trails.organization_setting import OrganizationSetting, check_organization
+from opentrail.trails.organization_setting import Account, OrganizationSetting, check_organization
 from opentrail.trails.target_setting import (
     TargetSetting,
     WebhookSetting,
@@ -48,10 +48,30 @@ DAYS_MAX = 36_500.0
 """A century: keeps times in milliseconds, and their differences, in range."""
 
 # \Z, for $ lets a newline pass at the end.
-Region = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9-]{1,32}\Z")]
-Domain = Annotated[str, msgspec.Meta(pattern=r"^(?:[a-z0-9-]{1,63}(?:\.[a-z0-9-]{1,63})*)?\Z")]
-Directory = Annotated[str, msgspec.Meta(pattern=r"^[^\0]+\Z")]
-AccountProfile = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{12}=[^=]+\Z")]
+Region = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=r"^[a-z0-9-]{1,32}\Z",
+        description="a region: 32 lower-case letters, digits and dashes at most",
+    ),
+]
+Domain = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=r"^(?:[a-z0-9-]{1,63}(?:\.[a-z0-9-]{1,63})*)?\Z",
+        description="a host name in lower case",
+    ),
+]
+Directory = Annotated[
+    str, msgspec.Meta(pattern=r"^[^\0]+\Z", description="the name of a directory")
+]
+AccountProfile = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=r"^[0-9]{12}=[^=]+\Z",
+        description="ACCOUNT=PROFILE: twelve digits and a profile of the AWS shared files",
+    ),
+]
 Timeout = Annotated[float, msgspec.Meta(gt=0, le=TIMEOUT_S_MAX)]
 Days = Annotated[float, msgspec.Meta(gt=0, le=DAYS_MAX)]
 Interval = Annotated[float, msgspec.Meta(ge=0.1, le=86_400)]
@@ -176,7 +196,12 @@ class History(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     """LookupEvents taken a second for each account and region; 0: all. AWS: 2."""
 
 
-TrailNameOrArn = Annotated[str, msgspec.Meta(pattern=r"^(?:\*|[A-Za-z0-9:/._-]+)\Z")]
+TrailNameOrArn = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=r"^(?:\*|[A-Za-z0-9:/._-]+)\Z", description="the name or ARN of a trail, or *"
+    ),
+]
 
 
 class Delivery(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

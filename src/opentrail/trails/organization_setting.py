@@ -9,9 +9,14 @@ from opentrail.errors import UsageError
 from opentrail.trails.organization import DELEGATED_MAX
 
 # \Z, for $ lets a newline pass at the end.
-Account = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{12}\Z")]
-OwnAccount = Annotated[str, msgspec.Meta(pattern=r"^(?:[0-9]{12})?\Z")]
-OrganizationId = Annotated[str, msgspec.Meta(pattern=r"^(?:o-[a-z0-9]{10,32})?\Z")]
+Account = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{12}\Z", description="twelve digits")]
+OwnAccount = Annotated[str, msgspec.Meta(pattern=r"^(?:[0-9]{12})?\Z", description="twelve digits")]
+OrganizationId = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=r"^(?:o-[a-z0-9]{10,32})?\Z", description="an organization, such as o-exampleorgid"
+    ),
+]
 
 
 class OrganizationSetting(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
