@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the command line says of itself, and to who mistypes."""
 
+import errno
+import os
 import re
 
 import pytest
@@ -8,7 +10,8 @@ from support.server import run
 from support.terminal import lines_of, on_terminal
 
 from opentrail import __version__
-from opentrail.cli.main import ALIASES, COMMANDS
+from opentrail.cli.exits import EXIT_UNAVAILABLE
+from opentrail.cli.main import ALIASES, COMMANDS, cli, main
 
 NARROW = 80
 
@@ -27,6 +30,7 @@ def test_the_first_page_leads_to_all_commands(tmp_path):
     assert done.returncode == 0
     for command in set(COMMANDS) - ALIASES:
         assert re.search(rf"^  {command} +\S", done.stdout, re.MULTILINE)
+    assert "..." not in done.stdout.partition("Commands:")[2]  # each sentence is there to its end
     assert "aws cloudtrail lookup-events" in done.stdout
     assert 'eval "$(opentrail env)"' in done.stdout
 
@@ -87,3 +91,24 @@ def test_a_bad_setting_stops_every_command_that_reads_settings(tmp_path):
         assert done.stderr == (
             "opentrail: OPENTRAIL_ACOUNT: unknown setting acount; did you mean account?\n"
         )
+
+
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [
+        (
+            errno.EACCES,
+            "/d/log: Permission denied; run it as the user whose file that is, or mend its permissions",
+        ),
+        (errno.ENOSPC, "/d/log: No space left on device"),
+    ],
+)
+def test_a_file_that_may_not_be_used_says_how_to_go_on(number, said, monkeypatch, capfd):
+    def failing(**_: object) -> None:
+        raise OSError(number, os.strerror(number), "/d/log")
+
+    monkeypatch.setattr(cli, "main", failing)
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == EXIT_UNAVAILABLE
+    assert capfd.readouterr().err == f"opentrail: {said}\n"

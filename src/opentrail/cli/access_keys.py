@@ -50,9 +50,10 @@ class _Pair:
 
 @click.group("access-keys", cls=Group)
 def command() -> None:
-    """Say whose the access keys are that call; a running server takes it up within a second.
+    """Say whose the access keys are that call.
 
-    Calls with other keys are recorded as Unknown, unless STS or IAM said whose they are:
+    A running server takes it up within a second. Calls with other keys are recorded as Unknown,
+    unless STS or IAM said whose they are:
 
       opentrail access-keys add --user ada                  make a pair for the user ada
       opentrail access-keys add AKIAEXAMPLE000000000 --user ada < secret.txt

@@ -39,7 +39,7 @@ class _Files:
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
 def command(paths: tuple[Path, ...], *, as_json: bool) -> None:
-    """Compare delivered CloudTrail records with what OpenTrail would have written.
+    """Hold delivered records beside what OpenTrail would write.
 
     Reads log files, folders of them and files with one record a line, gzipped or not; nothing is
     sent anywhere. Of every API call it asks: is the operation known, is readOnly the same, and are

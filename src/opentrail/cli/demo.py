@@ -40,7 +40,7 @@ _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 )
 @json_option
 def command(form: str, bucket: Literal["upstream", "directory"], *, keep: bool) -> None:
-    """Make real calls through OpenTrail, and find every one of them again.
+    """Make real calls through OpenTrail, and find each one again.
 
     Starts OpenTrail and stand-ins for the services on free ports, over a temporary directory.
     Calls SageMaker, Feature Store, Personalize and DevOps Guru with boto3 as an IAM user, as an

@@ -76,7 +76,7 @@ class Finding:
 def command(
     config: Path | None, upstreams: tuple[str, ...], *, as_json: bool, **flags: str | None
 ) -> None:
-    """Look at everything that can be wrong with a set-up, and say how to mend it.
+    """Find what is wrong with a set-up, and say how to mend it.
 
     The settings, the data directory, the disk, the server, this shell's AWS settings (endpoint,
     proxy, keys, clock, certificates), the upstreams, and the buckets of trails. It changes nothing.

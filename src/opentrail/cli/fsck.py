@@ -37,12 +37,12 @@ from opentrail.history.index import History
 def command(
     config: Path | None, *, rebuild: bool, training: bool, as_json: bool, **flags: str | None
 ) -> None:
-    """Check the data directory: the log, the index against it, and that all records add up.
+    """Check the data directory, and that all records add up.
 
-    Every frame of the log up to its durable end is read. Each record that was ever appended must be
-    found by event history, be no event, be beyond the retention, or wait to be indexed. It reads
-    beside a running server. Exit code 0: all checks out. 4: something does not, and the lines say
-    where and how to go on.
+    Every frame of the log up to its durable end is read, and the index is held against it. Each
+    record that was ever appended must be found by event history, be no event, be beyond the
+    retention, or wait to be indexed. It reads beside a running server. Exit code 0: all checks out.
+    4: something does not, and the lines say where and how to go on.
 
       opentrail fsck
       opentrail fsck --rebuild     throw event history's index away and build it from the log

@@ -92,7 +92,7 @@ _SCHEME = "s3://"
 )
 @json_option
 def command(paths: tuple[str, ...], data: str, form: str, **flags: str | tuple[str, ...]) -> None:
-    """Take CloudTrail log files into a data directory, to be searched there.
+    """Take in CloudTrail log files made elsewhere, to search them.
 
     Reads files, folders, pipes and buckets: log files as CloudTrail delivers them, one record a
     line, and what services, queues and log tools wrap around records, gzipped or not. Each record

@@ -46,6 +46,7 @@ COMMANDS = {
 """Command -> the module whose ``command`` it is; loaded when it is asked for."""
 ALIASES = frozenset({"lookup", "validate-logs"})
 """Other names, for the habits of hands; not listed."""
+_NOT_YOURS = "run it as the user whose file that is, or mend its permissions"
 
 
 class _Commands(click.Group):
@@ -117,8 +118,9 @@ def main() -> None:
         _end(f"opentrail: {error}", exit_code(error))
     except OSError as error:  # a file that may not be read, an output that is full
         where = f"{error.filename}: " if error.filename else ""
+        advice = f"; {_NOT_YOURS}" if isinstance(error, PermissionError) else ""
         _drop(sys.stdout)
-        _end(f"opentrail: {where}{error.strerror}", EXIT_UNAVAILABLE)
+        _end(f"opentrail: {where}{error.strerror}{advice}", EXIT_UNAVAILABLE)
 
 
 def _end(why: str, code: int) -> NoReturn:

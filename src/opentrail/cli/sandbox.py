@@ -30,10 +30,10 @@ LISTEN_DEFAULT = "127.0.0.1:4541"
 @click.option("--list", "listing", is_flag=True, help="Print the operations that it answers.")
 @click.option("--json", "as_json", is_flag=True, help="Print the list as JSON.")
 def command(address: str, *, listing: bool, as_json: bool) -> None:
-    """Run a stand-in for SageMaker, Feature Store, Personalize and DevOps Guru.
+    """Run stand-ins for services, to try OpenTrail with.
 
-    It keeps what it is given in memory, trains nothing and predicts nothing: it is for trying
-    OpenTrail and for tests. All that it does not offer is answered with a 501, so is S3: name a
+    They are SageMaker, Feature Store, Personalize and DevOps Guru. They keep what they are given in
+    memory, train nothing and predict nothing. All else is answered with a 501, so is S3: name a
     directory for the bucket of a trail ([buckets.NAME] in the settings).
 
       opentrail sandbox

@@ -43,9 +43,10 @@ class Line:
 @settings_options
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
 def command(config: Path | None, *, as_json: bool, **flags: str | None) -> None:
-    """Say how the server is, what waits to be indexed and delivered, and how long records are kept.
+    """Say how the server is, what waits, and what is kept.
 
-    It asks the server, and reads its data directory. Exit code 0: all is well. 1: something should be
+    It asks the server, and reads its data directory: what waits to be indexed and delivered, how
+    long records are kept, how full the disk is. Exit code 0: all is well. 1: something should be
     looked at. 3: the server does not answer. 4: of the data directory not all can be read.
 
       opentrail status

@@ -54,10 +54,11 @@ WHOLE = 1 << 62
 )
 @click.option("--json", "form", flag_value="ndjson", help="The same as --format ndjson.")
 def command(config: Path | None, query: tuple[str, ...], form: str, **flags: object) -> None:
-    """Show the newest events, in the order in which they were recorded, and go on with what comes.
+    """Show the newest events, and go on with those that come.
 
-    Reads the data directory. With -f it goes on while the server is stopped, killed and started
-    again, without a gap or a repeat. Queries and filters are those of opentrail search.
+    Reads the data directory; the order is that in which they were recorded. With -f it goes on
+    while the server is stopped, killed and started again, without a gap or a repeat. Queries and
+    filters are those of opentrail search.
 
       opentrail tail
       opentrail tail -f --category all

@@ -82,11 +82,12 @@ _file = click.Path(dir_okay=False, path_type=Path)
 )
 @json_option
 def command(config: Path | None, **flags: object) -> None:
-    """Check the digests and log files of a trail, an S3 location or a directory.
+    """Check delivered log files and their digests.
 
-    Exit code 0: all is valid. 1: something is not. 2: it cannot be told, for example because a key
-    is not known. It finds what the AWS CLI does not: missing newest digests, replaced digests, and
-    files that no digest lists. validate-logs is another name of it.
+    Those of a trail, an S3 location or a directory. Exit code 0: all is valid. 1: something is not.
+    2: it cannot be told, for example because a key is not known. It finds what the AWS CLI does
+    not: missing newest digests, replaced digests, and files that no digest lists. validate-logs is
+    another name of it.
 
       opentrail verify my-trail                          with the keys of the server here
       opentrail verify s3://my-bucket --public-keys keys.json --receipt receipt.json
