@@ -160,7 +160,11 @@ def test_a_plain_upstream_behind_a_proxy(server: Secure, authority: Authority) -
 @pytest.mark.parametrize(
     ("service", "operation", "reason"),
     [
-        ("sns", "list_topics", "the upstream cannot be reached"),
+        (
+            "sns",
+            "list_topics",
+            "the upstream cannot be reached: certificate verify failed: ",
+        ),
         ("kms", "list_keys", "the proxy on the way to the upstream refused or cannot be reached"),
     ],
 )
@@ -169,7 +173,9 @@ def test_what_cannot_be_trusted_or_passed_is_unreachable(
 ) -> None:
     with pytest.raises(Exception, match="ServiceUnavailable"):
         getattr(client(server, service, str(authority.file)), operation)()
-    assert server.last()["additionalEventData"]["upstream"] == reason
+    assert server.last()["additionalEventData"]["upstream"].startswith(
+        reason
+    )  # then OpenSSL's words
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])

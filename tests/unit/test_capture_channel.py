@@ -11,7 +11,8 @@ import pytest
 from support import upstreams
 from support.upstreams import Exchange, Script, Upstream
 
-from opentrail.capture.channel import HEAD_BYTES_MAX, BrokenAnswer, NoAnswer, Unreachable
+from opentrail.capture.channel import HEAD_BYTES_MAX, BrokenAnswer, Channel, NoAnswer, Unreachable
+from opentrail.capture.dial import Way
 from opentrail.capture.upstream import KEEPALIVE_S, Answer, Upstreams, UpstreamSettings
 
 HOST = [(b"host", b"x")]
@@ -255,10 +256,33 @@ def test_nobody_there_means_that_nothing_was_sent() -> None:
 
     with upstreams.upstream() as upstream:
         url, upstream.url = upstream.url, f"http://127.0.0.1:{upstreams.free_port()}"
-        with pytest.raises(Unreachable):
+        with pytest.raises(Unreachable, match="cannot be reached: Connection refused"):
             sending(upstream, send)
         assert url
         assert upstream.received == []
+
+
+@pytest.mark.parametrize(
+    ("url", "why"),
+    [
+        ("http://a..b", "its name can be none"),
+        ("https://127.0.0.1:PORT", "TLS: wrong version number"),
+    ],
+)
+def test_why_an_upstream_cannot_be_reached_is_told(url: str, why: str) -> None:
+    def plain(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 400 no TLS here\r\n\r\n")
+        writer.close()
+
+    async def dial() -> None:
+        async with await asyncio.start_server(plain, "127.0.0.1", 0) as server:
+            port = server.sockets[0].getsockname()[1]
+            way = Way(UpstreamSettings(url.replace("PORT", str(port))), 5.0)
+            await way.dial(lambda: Channel(lambda _: None, lambda _: None))
+
+    with pytest.raises(Unreachable) as refused:
+        asyncio.run(dial())
+    assert refused.value.message == f"the upstream cannot be reached: {why}"
 
 
 @pytest.mark.parametrize("framing", [b"", b"Content-Length: 9\r\n"], ids=["until closed", "length"])

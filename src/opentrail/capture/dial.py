@@ -5,7 +5,9 @@ RFC 9112, 3.2.2 (absolute targets, for http through a proxy); RFC 9110, 9.3.6 (C
 """
 
 import asyncio
+import os
 import re
+import socket
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -92,7 +94,8 @@ class Way:
         except TimeoutError as error:
             raise Unreachable(TIMED_OUT) from error
         except (OSError, UnicodeError) as error:  # the latter of a name that can be none
-            raise Unreachable(_UNREACHABLE) from error
+            why = _why(error)
+            raise Unreachable(f"{_UNREACHABLE}: {why}" if why else _UNREACHABLE) from error
         return channel
 
     async def _tunnel(
@@ -151,6 +154,19 @@ class _Connect(asyncio.Protocol):
 
 def _address(split: SplitResult) -> tuple[str, int]:
     return split.hostname or "", split.port or _PORTS[split.scheme]
+
+
+def _why(error: OSError | UnicodeError) -> str:
+    """Return why no connection came about, without the address: clients are told; "" if nobody knows."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"certificate verify failed: {error.verify_message}"
+    if isinstance(error, ssl.SSLError):
+        return "TLS: " + (error.reason or "failed").replace("_", " ").lower()
+    if isinstance(error, socket.gaierror):
+        return error.strerror or ""
+    if isinstance(error, OSError):
+        return os.strerror(error.errno) if error.errno else ""
+    return "its name can be none"
 
 
 def _context(settings: UpstreamSettings) -> ssl.SSLContext:
