@@ -123,9 +123,9 @@ STATES |= {
 }
 
 
-def speaking(accounts):
+def speaking(accounts, feature_set="ALL"):
     """Return a script: the Organizations API as AWS's is, with these accounts."""
-    about = {"Id": "o-exampleorgid", "MasterAccountId": BOSS}
+    about = {"Id": "o-exampleorgid", "MasterAccountId": BOSS, "FeatureSet": feature_set}
 
     def script(exchange):
         target = exchange.received.header(b"x-amz-target")[0].rpartition(b".")[2]
@@ -149,6 +149,19 @@ def test_only_active_accounts_are_members_by_the_newer_word_for_it_too():
         found = asked(api.url).of(BOSS)
     assert found is not None
     assert found.members == ("1" * 12, "3" * 12)
+
+
+def test_an_organization_for_billing_alone_is_asked_nothing_that_it_may_refuse():
+    script = speaking([{"Id": BOSS}], "CONSOLIDATED_BILLING")
+    with upstream(script) as api:
+        found = asked(api.url).of(BOSS)
+        targets = [each.header(b"x-amz-target")[0] for each in api.received]
+    assert found is not None
+    assert not found.all_features
+    assert [each.rpartition(b".")[2] for each in targets] == [
+        b"DescribeOrganization",
+        b"ListAccounts",
+    ]
 
 
 def test_an_api_that_lists_nobody_has_not_lost_all_members():

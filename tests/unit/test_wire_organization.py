@@ -161,6 +161,9 @@ def test_who_cannot_make_one(call, rooms):
         "CloudTrailAccessNotEnabledException",
         NOT_ENABLED,
     )
+    rooms.organizations.belong(all_features=False, trusted=False)
+    code, _ = refused(create, trails=call(BOSS), **IT)
+    assert code == "OrganizationNotInAllFeaturesModeException"
     rooms.organizations.now = Denied()
     assert refused(create, trails=call(BOSS), **IT) == (
         "InsufficientDependencyServiceAccessPermissionException",

@@ -31,6 +31,8 @@ class Organization(msgspec.Struct, frozen=True):
     """Those members that may manage its trails as the management account does."""
     trusted: bool = True
     """Whether CloudTrail has service access."""
+    all_features: bool = True
+    """Whether it is more than one bill for all its accounts: else it has no trails."""
 
     def manages(self, account: str) -> bool:
         """Return whether ``account`` may make and change organization trails."""
@@ -101,12 +103,16 @@ def required(organizations: Organizations, account: str) -> Organization:
     """Return the organization of ``account``, which CloudTrail may look into.
 
     Raises: ClientError OrganizationsNotInUseException, CloudTrailAccessNotEnabledException,
+    OrganizationNotInAllFeaturesModeException,
     InsufficientDependencyServiceAccessPermissionException. Unavailable.
     """
     organization = seen(organizations, account)
     if organization is None:
         text = f"Account {account} is not a member of an organization."
         raise ClientError("OrganizationsNotInUseException", text)
+    if not organization.all_features:
+        text = f"Organization {organization.id} does not have all features enabled."
+        raise ClientError("OrganizationNotInAllFeaturesModeException", text)
     if not organization.trusted:
         raise ClientError(
             "CloudTrailAccessNotEnabledException",

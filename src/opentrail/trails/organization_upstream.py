@@ -20,6 +20,8 @@ from opentrail.trails.target_setting import TargetSetting
 PRINCIPAL: Final = "cloudtrail.amazonaws.com"
 ACTIVE: Final = "ACTIVE"
 """A member that is suspended or about to leave is none."""
+BILLING_ONLY: Final = "CONSOLIDATED_BILLING"
+"""Feature set of an organization that does not have all features."""
 PAGES_MAX: Final = 1000
 """Of a list: 20,000 accounts, twice what an organization may have; no server makes us go on for ever."""
 
@@ -39,6 +41,7 @@ def organizations_of(
 class _Described(msgspec.Struct, rename="pascal"):
     id: str
     master_account_id: str
+    feature_set: str = ""
 
 
 class _Account(msgspec.Struct, rename="pascal"):
@@ -83,14 +86,17 @@ class UpstreamOrganization:
             raise Unavailable("the Organizations API lists no account of its organization")
         if account not in (described.master_account_id, *accounts):
             return None
-        delegated = self._delegated()
+        # The others are of organizations with all features only, and may be refused elsewhere.
+        all_features = described.feature_set != BILLING_ONLY
+        delegated = self._delegated() if all_features else ()
         members = tuple(each for each in accounts if each != described.master_account_id)
         return Organization(
             id=described.id,
             management_account=described.master_account_id,
             members=members,
             delegated=tuple(each for each in delegated if each in members),
-            trusted=self._trusted(),
+            trusted=all_features and self._trusted(),
+            all_features=all_features,
         )
 
     def delegate(self, organization: Organization, accounts: tuple[str, ...]) -> None:
