@@ -3,6 +3,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import pytest
 from support.log_files import Fault
@@ -12,6 +13,7 @@ from opentrail.errors import Unavailable
 from opentrail.imports.contents import begun
 from opentrail.imports.importer import Importer, Outcome, Taken
 from opentrail.imports.paths import Wanted
+from opentrail.imports.run import NAMED_MAX, Summary, import_all
 
 RECORD = b'{"eventTime":"2026-01-31T10:00:00Z"}'
 
@@ -21,6 +23,7 @@ class File:
     data: bytes
     name: str = "a.json"
     version: str = "1"
+    size: int = 1
 
     def pieces(self) -> Iterator[bytes]:
         yield self.data
@@ -78,3 +81,13 @@ def test_of_one_file_a_thousand_are_listed_and_all_are_counted(over):
     unlisted = [each for each in taken.unread if "not listed" in each.reason]
     assert len(unlisted) == (over > 0)
     assert len(taken.unread) - len(unlisted) == min(1000 + over, 1000)
+
+
+@pytest.mark.parametrize("between", [0, NAMED_MAX - 1, NAMED_MAX])
+def test_a_file_that_comes_twice_is_read_once(between):
+    """At once, while it is remembered, and when state has long said that it is done."""
+    others = [File(RECORD, f"{number}.json") for number in range(between)]
+    importer, summary = partial(Importer, AllTaken(), MemoryState(), Wanted()), Summary()
+    files = [File(RECORD), *others, File(RECORD)]
+    import_all(files, importer, lambda _: None, lambda _: None, summary)
+    assert (summary.files, summary.files_before, summary.imported) == (between + 1, 1, between + 1)

@@ -2,6 +2,8 @@
 """Which files are left out by their path alone, and which must be read."""
 
 import os
+import tempfile
+import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -10,7 +12,16 @@ from support.memory_bucket import MemoryBucket
 
 from opentrail.errors import Unavailable, UsageError
 from opentrail.imports.paths import Wanted, is_archive, is_digest, left_out, may_hold_records
-from opentrail.imports.sources import LeftOut, in_bucket, local
+from opentrail.imports.sources import (
+    BucketObject,
+    File,
+    LeftOut,
+    Listing,
+    LocalFile,
+    Pipe,
+    in_bucket,
+    local,
+)
 from opentrail.objects.base import Put
 
 A, B = "111122223333", "444455556666"
@@ -159,3 +170,34 @@ def test_an_object_of_which_half_comes_is_not_read():
     bucket.objects["a.json"].data = b"{}\n"
     with pytest.raises(Unavailable, match="3 bytes came of 6"):
         list(found.pieces())
+
+
+def test_a_listing_has_files_as_they_were():
+    one, other = MemoryBucket("one"), MemoryBucket("other")
+    files: list[File] = [
+        LocalFile(os.fsdecode(b"/logs/\xff\n.json"), 7, "7-1"),
+        Pipe("/dev/stdin"),
+        BucketObject(one, "\u00e9/a.json", 1 << 40, "1-e"),
+        BucketObject(one, "b.json", 2, ""),
+        BucketObject(other, "b.json", 3, "3-e"),
+        BucketObject(one, "c.json", 4, "4-e"),
+        LocalFile("gone.json", 0, ""),
+    ]
+    with tempfile.TemporaryFile() as kept:
+        listing = Listing(kept, iter(files))
+        assert list(listing) == files
+        assert (listing.count, listing.bytes) == (7, 7 + (1 << 40) + 2 + 3 + 4)
+
+
+def test_a_listing_of_many_objects_is_not_in_memory():
+    bucket, version = MemoryBucket("logs"), "a" * 32
+    many = 20_000
+    files = (BucketObject(bucket, f"{FILE}{number}", number, version) for number in range(many))
+    with tempfile.TemporaryFile() as kept:
+        tracemalloc.start()
+        try:
+            assert sum(file.size for file in Listing(kept, files)) == sum(range(many))
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+    assert peak < 20 * many

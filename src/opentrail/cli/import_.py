@@ -5,6 +5,7 @@ import importlib
 import json
 import math
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import asdict
@@ -42,7 +43,7 @@ from opentrail.imports.importer import Importer, Quarantined
 from opentrail.imports.paths import Wanted
 from opentrail.imports.run import Summary, import_all
 from opentrail.imports.sink_log import LogSink
-from opentrail.imports.sources import BucketObject, LeftOut, LocalFile, Pipe, in_bucket, local
+from opentrail.imports.sources import File, LeftOut, Listing, in_bucket, local
 from opentrail.objects.base import Bucket
 from opentrail.state.base import Change, State
 from opentrail.state.sqlite import SqliteState
@@ -112,20 +113,22 @@ def command(paths: tuple[str, ...], data: str, form: str, **flags: str | tuple[s
     """
     wanted, out, summary = _wanted(flags), LeftOut(), Summary()
     where = (str(flags["endpoint_url"]), str(flags["profile"]))
-    files = [file for path in paths for file in _files(path, wanted, out, Path(data), where)]
+    found = (file for path in paths for file in _files(path, wanted, out, Path(data), where))
     server = str(flags["server"])
     into = _into_server if server else _into_log
-    try:
-        into(Path(data), files, wanted, server, summary)
-    except (KeyboardInterrupt, Unavailable) as error:
-        done = summary.files + summary.files_before + summary.files_failed
-        summary.files_left = len(files) - done
-        if done or isinstance(error, KeyboardInterrupt):
-            _FORMS[form](summary, out, Path(data))
-        if isinstance(error, Unavailable):
-            raise
-        click.secho(INTERRUPTED, fg="red", err=True)
-        sys.exit(EXIT_INTERRUPTED)
+    with tempfile.TemporaryFile() as kept:
+        files = Listing(kept, found)
+        try:
+            into(Path(data), files, wanted, server, summary)
+        except (KeyboardInterrupt, Unavailable) as error:
+            done = summary.files + summary.files_before + summary.files_failed
+            summary.files_left = files.count - done
+            if done or isinstance(error, KeyboardInterrupt):
+                _FORMS[form](summary, out, Path(data))
+            if isinstance(error, Unavailable):
+                raise
+            click.secho(INTERRUPTED, fg="red", err=True)
+            sys.exit(EXIT_INTERRUPTED)
     _FORMS[form](summary, out, Path(data))
     if summary.quarantined or summary.files_failed or out.folders or out.archives:
         sys.exit(EXIT_NO)
@@ -152,12 +155,9 @@ def _text(flag: str | tuple[str, ...] | None) -> str | None:
     return flag if isinstance(flag, str) else None
 
 
-_File = LocalFile | Pipe | BucketObject
-
-
 def _files(
     path: str, wanted: Wanted, out: LeftOut, into: Path, where: tuple[str, str]
-) -> Iterator[_File]:
+) -> Iterator[File]:
     """Yield what there is to read at ``path``; ``where``: endpoint and profile.
 
     Raises: UsageError. ClientError. Unavailable.
@@ -182,7 +182,7 @@ def _make(data: Path) -> None:
         raise UsageError(why) from error
 
 
-def _into_log(data: Path, files: list[_File], wanted: Wanted, _: str, summary: Summary) -> None:
+def _into_log(data: Path, files: Listing, wanted: Wanted, _: str, summary: Summary) -> None:
     """Import ``files`` into the log of ``data``. Raises: UsageError: a server has it. Unavailable."""
     _make(data)
     clock = SystemClock()
@@ -222,9 +222,7 @@ def _whole(state: State, log: Segments) -> None:
     state.commit([Change(imported_key(log.log_id), end, None)])
 
 
-def _into_server(
-    data: Path, files: list[_File], wanted: Wanted, server: str, summary: Summary
-) -> None:
+def _into_server(data: Path, files: Listing, wanted: Wanted, server: str, summary: Summary) -> None:
     """Import ``files`` into the log of a server. Raises: UsageError. ClientError. Unavailable."""
     sink: ServerSink = _far().server_sink(server)
     with sink:
@@ -274,8 +272,7 @@ class _Quarantine:
 class _Bar:
     """A progress bar on a terminal's standard error; nothing elsewhere."""
 
-    def __init__(self, files: list[_File]) -> None:
-        self._bytes = sum(file.size for file in files)
+    def __init__(self, files: Listing) -> None:
         console = Console(stderr=True)
         self._progress = Progress(
             TextColumn("[progress.description]{task.description}"),
@@ -287,7 +284,7 @@ class _Bar:
             console=console,
             disable=not console.is_terminal,
         )
-        self._task = self._progress.add_task("importing", total=self._bytes, records="0")
+        self._task = self._progress.add_task("importing", total=files.bytes, records="0")
 
     def __enter__(self) -> Self:
         self._progress.start()
@@ -296,7 +293,7 @@ class _Bar:
     def __exit__(self, *_: object) -> None:
         self._progress.stop()
 
-    def told(self, summary: Summary, file: _File) -> None:
+    def told(self, summary: Summary, file: File) -> None:
         """Move on by ``file``."""
         records = f"{summary.records:,}"
         self._progress.update(self._task, advance=file.size, records=records)

@@ -10,13 +10,24 @@ from typing import Protocol, TypeVar, cast
 
 from opentrail.errors import ClientError, Unavailable
 from opentrail.imports.contents import begun
-from opentrail.imports.importer import Importer, Quarantined, Source, Taken, Told, shown
+from opentrail.imports.importer import (
+    BATCH_FILES,
+    Importer,
+    Quarantined,
+    Source,
+    Taken,
+    Told,
+    shown,
+)
 
 FETCHED_AHEAD = 8
 """Files read while one is taken in: hides the way to a bucket. Log files have a few MB at most."""
 FETCH_THREADS = 4
 AHEAD_BYTES_MAX = 8 * 1024 * 1024
 """A larger file is read only when its turn comes, so that memory does not grow with the files."""
+
+NAMED_MAX = 3 * BATCH_FILES
+"""Files that may not be noted as done yet, as of overlapping paths: two batches and those that are fetched ahead."""
 
 
 class Sized(Source, Protocol):
@@ -108,12 +119,14 @@ def import_all(
 
 
 def _not_done(files: Iterable[_File], importer: Importer, summary: Summary) -> Iterator[_File]:
-    named: set[str] = set()
+    named: dict[str, None] = {}
     for file in files:
         if file.name in named or importer.done(file) is not None:
             summary.files_before += 1
         else:
-            named.add(file.name)
+            named[file.name] = None
+            if len(named) > NAMED_MAX:
+                del named[next(iter(named))]
             yield file
 
 

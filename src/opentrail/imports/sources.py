@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where files to import are: on disk, or in a bucket."""
 
+import gzip
+import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path, PurePosixPath
+from typing import IO
 
 from opentrail.errors import Unavailable, UsageError
 from opentrail.imports.importer import shown
@@ -76,6 +80,49 @@ class BucketObject:
         if len(data) < self.size:
             raise Unavailable(f"{len(data)} bytes came of {self.size}", "run the import again")
         yield data
+
+
+File = LocalFile | Pipe | BucketObject
+
+
+class Listing:
+    """Files in their order, to be gone through once: on disk, as a bucket has millions of objects."""
+
+    def __init__(self, kept: IO[bytes], files: Iterable[File]) -> None:
+        """List ``files`` in ``kept``, an empty file. Raises: OSError: there is no room."""
+        self.count = 0
+        self.bytes = 0
+        """Of all that are listed."""
+        self._bucket: Bucket | None = None
+        self._makers: list[Callable[[str, int, str], File]] = [LocalFile, Pipe]
+        """What makes a file of what is kept of it; behind these, of each bucket."""
+        self._kept = kept
+        with gzip.GzipFile(fileobj=kept, mode="wb", compresslevel=1) as packed:
+            for file in files:
+                line = json.dumps([self._maker(file), _text(file), file.size, file.version])
+                packed.write(line.encode() + b"\n")
+                self.count += 1
+                self.bytes += file.size
+
+    def __iter__(self) -> Iterator[File]:
+        """Yield the files. Raises: OSError."""
+        self._kept.seek(0)
+        with gzip.GzipFile(fileobj=self._kept) as lines:
+            for line in lines:
+                maker, text, size, version = json.loads(line)
+                yield self._makers[maker](text, size, version)
+
+    def _maker(self, file: File) -> int:
+        if not isinstance(file, BucketObject):
+            return self._makers.index(type(file))
+        if file.bucket is not self._bucket:
+            self._bucket = file.bucket
+            self._makers.append(partial(BucketObject, file.bucket))
+        return len(self._makers) - 1
+
+
+def _text(file: File) -> str:
+    return file.key if isinstance(file, BucketObject) else file.name
 
 
 @dataclass(slots=True)
