@@ -55,6 +55,10 @@ SHAPES = {
     "marks of RFC 7464": b"\x1e" + ONE + b"\n\x1e" + TWO + b"\n",
     "a list that was torn apart": ONE + b",\n" + TWO + b",\n",
     "syslog": b"Jan 31 10:00:00 host app[7]: " + ONE + b"\n<13>1 - host - " + TWO + b"\n",
+    "syslog with structured data": b"\n".join(
+        b'<14>1 2026-01-31T10:00:00Z host app 1 - [x@1 tag="a=b" no="1"][y@2 c=""] ' + each
+        for each in (ONE, TWO)
+    ),
     "texts on lines": b"\n".join(json.dumps(text).encode() for text in TEXTS),
     "texts in a list": json.dumps(TEXTS).encode(),
     "CloudWatch Logs, what a function gets": json.dumps(

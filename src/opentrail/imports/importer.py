@@ -28,7 +28,7 @@ BATCH_BYTES = 6 * 1024 * 1024
 """Of one append: below what the log takes at once (8 MiB), so that a batch never has to be split."""
 BATCH_FILES = 1000
 """That end in one batch: small ones, or without records. An interruption has them read again."""
-READER = 4
+READER = 5
 """Raise it whenever more can be read: files of which something could not are read again then."""
 LISTED_MAX = 1000
 """Of what cannot be read in one file: a file that is something else may have millions of lines."""

@@ -17,8 +17,11 @@ _OPENED = re.compile(rb'\s*\{\s*"Records"\s*:\s*\[\s*')
 _BETWEEN = re.compile(rb"\s*,\s*|\s*\]\s*\}\s*")
 _SEPARATORS = re.compile(rb"(?:[ \t\r\n,\x1e]|\xef\xbb\xbf)*+")
 """Between values: commas of a list that was torn apart, RFC 7464's mark, the mark of a file that was joined."""
-_PREFIX = re.compile(rb'[^"{}]++(?=\{)')
-"""Before a value on its line: the time of an export of CloudWatch Logs, syslog's host."""
+_PREFIX = re.compile(rb'(?:[^"{}\[]|\[[^\s"{}\[\]=]+(?: [^\s"{}=]+="[^"{}]*")+\]|\[)++(?=\{)')
+"""Before a value on its line: the time of an export of CloudWatch Logs, syslog's host and structured data.
+
+Other quotes are none of it: before them a record may have been torn, and what follows be what somebody sent.
+"""
 _CELLS = re.compile(rb"\t[^{}]*+\Z")
 _ROW = re.compile(rb"(?:RESOURCES|NEXTTOKEN)\t[^{}]*+\Z")
 """What ``aws cloudtrail lookup-events --output text`` writes behind a record, and on lines of its own."""
