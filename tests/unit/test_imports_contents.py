@@ -377,3 +377,10 @@ def test_what_is_packed_otherwise_is_said(pack):
     (said,) = found(pack(LIST), 1 << 20)
     assert isinstance(said, Unread)
     assert "packed by" in said.reason
+
+
+@pytest.mark.parametrize("begins", [b"PAR1\x15\x04\n", b"Obj\x01\x04\x14avro.codec\n"])
+def test_a_table_of_another_form_is_said_once(begins):
+    (said,) = found(begins + bytes(range(256)), 1 << 20)
+    assert isinstance(said, Unread)
+    assert said.reason.endswith("of which nothing was read: make JSON of it first")

@@ -26,17 +26,21 @@ _MAGIC = b"\x1f\x8b"
 _HEADER = re.compile(rb"\x1f\x8b\x08[\0-\x1f].{4}[\0\2\4][\0-\x0d\xff]", re.DOTALL)
 """Of a member, and of hardly anything else: RFC 1952, 2.3."""
 _HEADER_BYTES = 10
+_UNPACK, _CONVERT = "unpack it first", "make JSON of it first"
 _OTHERS = (
-    (b"PK\x03\x04", "a zip archive"),
-    (b"PK\x05\x06", "a zip archive"),
-    (b"7z\xbc\xaf\x27\x1c", "a 7z archive"),
-    (_MAGIC, "packed by gzip again and again"),
-    (b"x\x9c", "packed by zlib"),
-    (b"BZh", "packed by bzip2"),
-    (b"\xfd7zXZ\x00", "packed by xz"),
-    (b"\x28\xb5\x2f\xfd", "packed by zstd"),
+    (b"PK\x03\x04", "a zip archive", _UNPACK),
+    (b"PK\x05\x06", "a zip archive", _UNPACK),
+    (b"7z\xbc\xaf\x27\x1c", "a 7z archive", _UNPACK),
+    (_MAGIC, "packed by gzip again and again", _UNPACK),
+    (b"x\x9c", "packed by zlib", _UNPACK),
+    (b"BZh", "packed by bzip2", _UNPACK),
+    (b"\xfd7zXZ\x00", "packed by xz", _UNPACK),
+    (b"\x28\xb5\x2f\xfd", "packed by zstd", _UNPACK),
+    (b"\x04\x22\x4d\x18", "packed by lz4", _UNPACK),
+    (b"PAR1", "a Parquet file", _CONVERT),
+    (b"Obj\x01", "an Avro file", _CONVERT),
 )
-"""How a file begins that has to be unpacked, and what it is."""
+"""How a file begins from which nothing can be taken, what it is, and what to do."""
 _TAR = re.compile(rb".{148}([0-7]{6})[\0 ]{2}", re.DOTALL)
 """The checksum of a tar archive's first header (POSIX, "pax", "ustar Interchange Format")."""
 _TAR_BYTES, _TAR_SUM = 512, slice(148, 156)
@@ -66,11 +70,10 @@ def unpacked(stored: Iterable[bytes], layers: int = LAYERS_MAX) -> Iterator[byte
 
 def _refuse_others(first: bytes) -> None:
     """Raise NotReadable if a file that begins with ``first`` is one from which nothing can be taken."""
-    found = next((what for magic, what in _OTHERS if first.startswith(magic)), "")
-    if _is_tar(first):
-        found = "a tar archive"
-    if found:
-        raise NotReadable(f"it is {found}, of which nothing was read: unpack it first")
+    tar = ((first, "a tar archive", _UNPACK),) if _is_tar(first) else ()
+    for magic, what, advice in (*tar, *_OTHERS):
+        if first.startswith(magic):
+            raise NotReadable(f"it is {what}, of which nothing was read: {advice}")
 
 
 def _is_tar(first: bytes) -> bool:
