@@ -156,10 +156,14 @@ def test_what_is_no_policy_says_so(text, says):
 
 
 def test_the_length_bound_on_both_sides():
-    empty = policy(allow())
-    check_policy(empty + " " * (POLICY_CHARS_MAX - len(empty)))
-    with pytest.raises(UsageError, match="6144"):
-        check_policy(empty + " " * (POLICY_CHARS_MAX - len(empty) + 1))
+    def sized(characters: int) -> str:
+        left = characters - len("".join(policy(allow(Sid="")).split()))
+        return policy(allow(Sid="s" * left)).replace("{", "{\n    ")
+
+    assert len(sized(POLICY_CHARS_MAX)) > POLICY_CHARS_MAX, "IAM does not count white space"
+    check_policy(sized(POLICY_CHARS_MAX))
+    with pytest.raises(UsageError, match="6145 characters besides white space: 6144"):
+        check_policy(sized(POLICY_CHARS_MAX + 1))
 
 
 def test_the_built_in_policies_are_policies():

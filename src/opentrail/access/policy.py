@@ -18,7 +18,7 @@ import msgspec
 from opentrail.errors import UsageError
 
 POLICY_CHARS_MAX = 6144
-"""IAM's own limit for a managed policy."""
+"""IAM's own limit for a managed policy; it does not count white space (IAM and AWS STS quotas)."""
 
 POLICIES_CACHED = 256
 """Parsed policies that are kept; an installation has a handful."""
@@ -156,8 +156,9 @@ def _rules(policy: str) -> tuple[_Rule, ...]:
         known = ", ".join(BUILT_IN)
         msg = f"policy {policy[:64]!r} is neither a JSON document nor one of {known}"
         raise UsageError(msg)
-    if len(text) > POLICY_CHARS_MAX:
-        msg = f"policy of {len(text)} characters: {POLICY_CHARS_MAX} is IAM's limit"
+    size = len("".join(text.split()))
+    if size > POLICY_CHARS_MAX:
+        msg = f"policy of {size} characters besides white space: {POLICY_CHARS_MAX} is IAM's limit"
         raise UsageError(msg)
     try:
         document = msgspec.json.decode(text, type=_Document)
