@@ -94,15 +94,19 @@ DELETE = {"x-amz-target": "SageMaker.DeleteModel"}
         ("sagemaker", "/endpoints/e/invocations", "", DELETE, b""),
         ("sagemaker", "/endpoints/e/invocations", "a&Action=DeleteModel", {}, b""),
         ("devops-guru", "/insights", "", FORM, b"Action=DeleteInsight"),
+        ("cloudtrail-data", "/", "", {"x-amz-target": "CloudTrail_20131101.ListTrails"}, b"{}"),
     ],
 )
 def test_a_call_that_names_an_operation_in_two_places_is_ambiguous(
     signed, path, query, headers, body
 ):
     head = RequestHead("POST", path, query, {**headers, "authorization": scope(signed)})
-    error = ambiguous(head, target_of(head, body), body)
+    target = target_of(head, body)
+    error = ambiguous(head, target, body)
     assert error is not None
     assert error.code == "InvalidRequest"
+    named = target.operation or "what its path says"
+    assert error.message == f"Besides {named} the call names another operation."
 
 
 def test_texts_and_links_to_objects_may_have_any_words():

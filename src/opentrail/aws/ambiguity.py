@@ -38,9 +38,8 @@ def ambiguous(head: RequestHead, target: Target, body: bytes) -> ClientError | N
             "InvalidRequest", f"A query string must not have more than {QUERY_FIELDS_MAX} fields."
         )
     if target.service != "s3" and _named_elsewhere(head, target, body):
-        return ClientError(
-            "InvalidRequest", f"Besides {target.operation} the call names another operation."
-        )
+        named = target.operation or "what its path says"
+        return ClientError("InvalidRequest", f"Besides {named} the call names another operation.")
     return _two_operations(head, target) if fields and target.protocol.startswith("rest-") else None
 
 
