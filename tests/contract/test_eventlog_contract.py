@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from support.log_files import HandClock
 from support.open_logs import OPENERS, Opener
 
-from opentrail.eventlog.base import RECORD_BYTES_MAX, Draft, Entry, Mark, MarkKind, Origin
+from opentrail.event.caps import RECORD_BYTES_MAX
+from opentrail.eventlog.base import Draft, Entry, Mark, MarkKind, Origin
 
 CAPTURED = Origin.CAPTURE
 

@@ -9,7 +9,8 @@ import pytest
 from support.opened_log import SMALL, Opened, incompressible
 
 from opentrail.errors import Unavailable, UsageError
-from opentrail.eventlog.base import RECORD_BYTES_MAX, Draft, Origin
+from opentrail.event.caps import RECORD_BYTES_MAX
+from opentrail.eventlog.base import Draft, Origin
 from opentrail.eventlog.check import LogCheck
 from opentrail.eventlog.frame import FRAMES_BYTES_MAX, MARKS_BYTES_MAX, MARKS_MAX, RECORDS_MAX
 from opentrail.eventlog.options import SEGMENT_AGE_MS_MAX, LogOptions

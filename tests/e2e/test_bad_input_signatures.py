@@ -13,7 +13,7 @@ from support.server import OpenTrail
 from support.signing import Signer
 from support.upstreams import Upstream
 
-from opentrail.capture.call import BODY_KEPT_MAX
+from opentrail.event.caps import BODY_KEPT_MAX
 
 STRANGER = Key("AKIAQAAAAAAAAAAAAAAA", "a-secret-that-nobody-knows")
 

@@ -14,7 +14,7 @@ from support import raw_http, upstreams
 from support.server import OpenTrail, wait_until
 from support.upstreams import Exchange, Upstream
 
-from opentrail.capture.call import BODY_KEPT_MAX
+from opentrail.event.caps import BODY_KEPT_MAX
 
 JSON = (("Content-Type", "application/x-amz-json-1.1"), ("X-Amz-Target", "SageMaker.AddTags"))
 PUT_OBJECT = (

@@ -19,7 +19,8 @@ from support.server import PROGRAM, OpenTrail, clean_environment, wait_until
 from bench.events import Span, events
 from opentrail.clock import SystemClock
 from opentrail.errors import ClientError, Unavailable
-from opentrail.eventlog.base import RECORD_BYTES_MAX, Origin
+from opentrail.event.caps import RECORD_BYTES_MAX
+from opentrail.eventlog.base import Origin
 from opentrail.eventlog.reader import SegmentReader
 from opentrail.front import importing
 from opentrail.imports import sink_server

@@ -10,7 +10,8 @@ from support import aws_requests
 
 from opentrail.aws.request import RequestHead, Target
 from opentrail.capture.build import BuildSettings, Built, build
-from opentrail.capture.call import BODY_KEPT_MAX, EMPTY, Body, Call, Caller, Outcome
+from opentrail.capture.call import EMPTY, Body, Call, Caller, Outcome
+from opentrail.event.caps import BODY_KEPT_MAX
 
 ACCOUNT = "123456789012"
 REGION = "us-east-1"

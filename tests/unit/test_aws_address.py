@@ -12,7 +12,8 @@ from opentrail.aws.address import addressed, upstream_target
 from opentrail.aws.protocol import unsupported
 from opentrail.aws.request import RequestHead, Target
 from opentrail.aws.route import identify, parse_credential
-from opentrail.capture.call import BODY_KEPT_MAX, MEMBERS_MAX, Body, plain
+from opentrail.capture.call import MEMBERS_MAX, Body, plain
+from opentrail.event.caps import BODY_KEPT_MAX
 
 DOMAIN = "aws.example.org"
 

@@ -21,8 +21,8 @@ from opentrail.aws.model import operation as model_of
 from opentrail.aws.protocol import error_of, render_error, request_members, response_members
 from opentrail.aws.request import RequestHead, Target
 from opentrail.aws.route import FORM_FIELDS_MAX, identify, parse_credential
-from opentrail.capture.call import BODY_KEPT_MAX
 from opentrail.errors import ClientError
+from opentrail.event.caps import BODY_KEPT_MAX
 
 SERVICES = (
     ("cloudfront", "rest-xml"),

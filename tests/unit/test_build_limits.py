@@ -8,16 +8,15 @@ from hypothesis import strategies as st
 from support.calls import ACCOUNT, Made, body, caller, record_of
 
 from opentrail.capture.build import BuildSettings, Built, build
-from opentrail.capture.call import BODY_KEPT_MAX, Outcome
-from opentrail.capture.limits import (
+from opentrail.capture.call import Outcome
+from opentrail.capture.limits import ARN_BYTES_MAX, RESOURCES_MAX, truncated
+from opentrail.event.caps import (
     ADDITIONAL_BYTES_MAX,
-    ARN_BYTES_MAX,
+    BODY_KEPT_MAX,
     OBJECT_BYTES_MAX,
-    RESOURCES_MAX,
+    RECORD_BYTES_MAX,
     TEXT_BYTES_MAX,
-    truncated,
 )
-from opentrail.eventlog.base import RECORD_BYTES_MAX
 
 FEATURE_STORE = "sagemaker-featurestore-runtime"
 

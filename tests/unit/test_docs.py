@@ -13,8 +13,6 @@ import msgspec
 import pytest
 
 from opentrail.capture.build import Skipped
-from opentrail.capture.call import BODY_KEPT_MAX
-from opentrail.capture.limits import ADDITIONAL_BYTES_MAX, OBJECT_BYTES_MAX, TEXT_BYTES_MAX
 from opentrail.capture.services import SERVICES
 from opentrail.cli.exits import (
     EXIT_CORRUPT,
@@ -28,9 +26,15 @@ from opentrail.cli.main import COMMANDS, cli
 from opentrail.config import AccessKeySetting, Settings, Upstream, load
 from opentrail.config.identity import ClientCertificate
 from opentrail.config.settings import Exclude
+from opentrail.event.caps import (
+    ADDITIONAL_BYTES_MAX,
+    BODY_KEPT_MAX,
+    OBJECT_BYTES_MAX,
+    RECORD_BYTES_MAX,
+    TEXT_BYTES_MAX,
+)
 from opentrail.event.record import FIELD_ORDER
 from opentrail.event.selectors_check import FIELDS
-from opentrail.eventlog.base import RECORD_BYTES_MAX
 from opentrail.front.metrics import Metrics
 from opentrail.history.conditions import OWN_NAMES, fields_of
 from opentrail.history.query import parse

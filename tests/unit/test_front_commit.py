@@ -10,7 +10,8 @@ from support.log_files import Fault, FaultFiles, HandClock
 from support.seeded_ids import SeededIds
 
 from opentrail.errors import Unavailable
-from opentrail.eventlog.base import RECORD_BYTES_MAX, Draft, Origin
+from opentrail.event.caps import RECORD_BYTES_MAX
+from opentrail.eventlog.base import Draft, Origin
 from opentrail.eventlog.frame import FRAMES_BYTES_MAX, RECORDS_MAX
 from opentrail.eventlog.options import LogOptions
 from opentrail.eventlog.segments import Segments

@@ -12,10 +12,11 @@ from support.signed_requests import SECRET, Signer
 from opentrail.access.key_table import KeyTable
 from opentrail.access.keys import AccessKey, IdentityType, Session
 from opentrail.aws.request import Target
-from opentrail.capture.call import BODY_KEPT_MAX, Body, Call, Caller, Outcome
+from opentrail.capture.call import Body, Call, Caller, Outcome
 from opentrail.capture.identity import Identities, IdentitySettings
 from opentrail.capture.sts import SESSION_MS_MAX, session_of, teaches
 from opentrail.capture.user_identity import encode_identity
+from opentrail.event.caps import BODY_KEPT_MAX
 
 ACCOUNT = "123456789012"
 NOW_MS = 1_700_000_000_000

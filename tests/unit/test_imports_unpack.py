@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opentrail.eventlog.base import RECORD_BYTES_MAX
+from opentrail.event.caps import RECORD_BYTES_MAX
 from opentrail.imports.split import LAYERS_MAX, NoRecord, Unread
 from opentrail.imports.unpack import plain_records, records_of
 

@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from opentrail.eventlog.base import RECORD_BYTES_MAX
+from opentrail.event.caps import RECORD_BYTES_MAX
 from opentrail.imports.split import NoRecord, Unread
 from opentrail.imports.unpack import plain_records, records_of
 

@@ -15,7 +15,7 @@ from opentrail.capture.intake_body import RECORDS_MAX, Text, read, split
 from opentrail.capture.intake_columns import columns_of
 from opentrail.capture.intake_record import NESTING_MAX, Checked, Rejection, check
 from opentrail.errors import ClientError
-from opentrail.eventlog.base import RECORD_BYTES_MAX
+from opentrail.event.caps import RECORD_BYTES_MAX
 
 
 def compact(fields: dict[str, Any]) -> bytes:

@@ -11,7 +11,7 @@ from opentrail.capture import intake_body
 from opentrail.capture.intake_body import read, split, unpacked
 from opentrail.capture.intake_record import NESTING_MAX, Rejection, check
 from opentrail.errors import ClientError
-from opentrail.eventlog.base import RECORD_BYTES_MAX
+from opentrail.event.caps import RECORD_BYTES_MAX
 
 ONE = json.dumps(record(), separators=(",", ":")).encode()
 INSIGHT = {

@@ -15,10 +15,10 @@ from support.sdk_post import Listed, recorder
 from support.server import wait_until
 
 from opentrail.capture.intake_body import BODY_BYTES_MAX
+from opentrail.event.caps import RECORD_BYTES_MAX
 from opentrail.sdk import sender as sender_module
 from opentrail.sdk.post import HttpPost, Target
 from opentrail.sdk.posting import Delivered
-from opentrail.sdk.record import RECORD_BYTES_MAX
 from opentrail.sdk.sender import (
     BATCH_BYTES_MAX,
     BATCH_RECORDS_MAX,

@@ -13,8 +13,8 @@ from support.memory_log import MemoryLog
 from support.target_world import TargetWorld, clients, connected_trail
 
 from opentrail.errors import ClientError, Unavailable, UsageError
+from opentrail.event.caps import RECORD_BYTES_MAX
 from opentrail.event.codec import decode
-from opentrail.eventlog.base import RECORD_BYTES_MAX
 from opentrail.trails import target_webhook
 from opentrail.trails.batch import ITEMS_MAX, next_batch
 from opentrail.trails.feedstate import Feed

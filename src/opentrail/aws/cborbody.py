@@ -12,7 +12,9 @@ from collections.abc import Callable
 
 import msgspec
 
-BYTES_MAX = 256 * 1024
+from opentrail.event.caps import BODY_KEPT_MAX
+
+BYTES_MAX = BODY_KEPT_MAX
 """Longest body that is read: as much as the gateway keeps of one."""
 DEPTH_MAX = 64
 """Containers and tags inside each other: past any real call, far from the stack's end."""

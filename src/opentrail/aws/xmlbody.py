@@ -12,8 +12,9 @@ from xml.parsers import expat
 
 from opentrail.aws.model import Member, Shape
 from opentrail.aws.textvalue import from_text
+from opentrail.event.caps import BODY_KEPT_MAX
 
-BYTES_MAX = 256 * 1024
+BYTES_MAX = BODY_KEPT_MAX
 """Largest body that is read: as much as the gateway keeps of one."""
 DEPTH_MAX = 64
 """Elements inside elements: past any real answer, far from the stack's end."""

@@ -11,13 +11,13 @@ from opentrail.access.keys import AccessKey
 from opentrail.aws.address import TWO_KEYS
 from opentrail.aws.request import Credential
 from opentrail.capture.arrival import Arrival, BodyCheck, RequestBody, Sha256Check
-from opentrail.capture.call import BODY_KEPT_MAX
 from opentrail.capture.upstream import INSTANCE_HEADER
 from opentrail.capture.vouched import Vouched
 from opentrail.errors import ClientError
+from opentrail.event.caps import BODY_KEPT_MAX
 
-REQUEST_BYTES_MAX = 256 * 1024
-"""Longest request that OpenTrail's own API takes: no operation that is offered needs more."""
+REQUEST_BYTES_MAX = BODY_KEPT_MAX
+"""Longest request that OpenTrail's own API takes, all of it kept: no operation that is offered needs more."""
 
 
 class Request(msgspec.Struct, frozen=True, gc=False):

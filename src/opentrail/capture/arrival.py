@@ -10,9 +10,10 @@ from typing import NoReturn, Protocol
 import msgspec
 
 from opentrail.aws.request import RequestHead
-from opentrail.capture.call import BODY_KEPT_MAX, Body, Tls
+from opentrail.capture.call import Body, Tls
 from opentrail.capture.headers import Headers, joined_map, text_map
 from opentrail.capture.stream import WAITING_BYTES_MAX, Stream
+from opentrail.event.caps import BODY_KEPT_MAX
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 

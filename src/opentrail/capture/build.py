@@ -25,14 +25,14 @@ from opentrail.capture.echoed import without_echoes
 from opentrail.capture.elements import Element
 from opentrail.capture.elements_s3 import additional as s3_additional
 from opentrail.capture.home_region import home_region
-from opentrail.capture.limits import ADDITIONAL_BYTES_MAX, capped, omitted, truncated
+from opentrail.capture.limits import capped, omitted, truncated
 from opentrail.capture.plan import Category, Plan, plan
 from opentrail.capture.resources import Members, Resource, resources
 from opentrail.capture.resources_s3 import MAKING, s3_resources
 from opentrail.capture.rules import Form, Redaction
 from opentrail.clock import iso_seconds
+from opentrail.event.caps import ADDITIONAL_BYTES_MAX, RECORD_BYTES_MAX
 from opentrail.event.url_secrets import without_url_secrets
-from opentrail.eventlog.base import RECORD_BYTES_MAX
 
 HOST_CHARS_MAX = 255 + 6
 """Of the Host header: the longest DNS name (RFC 1035, 2.3.4) and a port."""

@@ -8,10 +8,7 @@ from enum import Enum
 import msgspec
 
 from opentrail.aws.request import RequestHead, Target
-
-BODY_KEPT_MAX = 256 * 1024
-"""Bytes of a body that are kept for the record: CloudTrail's own cap on a whole record is 256 KB,
-so nothing of a longer body could be recorded anyway. Longer bodies stream through."""
+from opentrail.event.caps import BODY_KEPT_MAX
 
 GZIP_MAGIC = b"\x1f\x8b"
 """How each member of a gzip file begins (RFC 1952, 2.3.1); anything else behind one is padding."""

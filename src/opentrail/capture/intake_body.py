@@ -13,8 +13,8 @@ import msgspec
 
 from opentrail.capture.call import MEMBERS_MAX
 from opentrail.errors import ClientError
+from opentrail.event.caps import RECORD_BYTES_MAX
 from opentrail.event.parts import is_json, value_end, whole
-from opentrail.eventlog.base import RECORD_BYTES_MAX
 from opentrail.eventlog.frame import FRAMES_BYTES_MAX
 
 SENDER_BYTES_MAX = 16 * 1024

@@ -22,7 +22,7 @@ from opentrail.capture.intake_record import (
     kind_fault,
     kind_of,
 )
-from opentrail.eventlog.base import RECORD_BYTES_MAX
+from opentrail.event.caps import RECORD_BYTES_MAX
 
 OBJECTS_MAX = 10 * RECORDS_MAX
 """Braces of a request that is looked at here: real records have half as many, and a hostile list of

@@ -18,9 +18,9 @@ import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
 from opentrail.errors import Corrupt
+from opentrail.event.caps import RECORD_BYTES_MAX
 from opentrail.event.codec import decode, minify
 from opentrail.event.place import account_of
-from opentrail.eventlog.base import RECORD_BYTES_MAX
 
 NESTING_MAX = 100
 """Objects and arrays within each other: real records have a dozen at most, and readers of other

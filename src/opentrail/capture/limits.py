@@ -5,12 +5,8 @@ Source: CloudTrail User Guide, "CloudTrail record contents"; the form of the omi
 that of delivered records.
 """
 
-TEXT_BYTES_MAX = 1024
-"""userAgent, errorCode, errorMessage and requestID: 1 KB each."""
-OBJECT_BYTES_MAX = 102_400
-"""requestParameters, responseElements and serviceEventDetails: 100 KB each."""
-ADDITIONAL_BYTES_MAX = 28 * 1024
-"""additionalEventData: 28 KB."""
+from opentrail.event.caps import OBJECT_BYTES_MAX, TEXT_BYTES_MAX
+
 RESOURCES_MAX = 100
 """Entries of resources[]: what BatchGetRecord, the largest batch of names, accepts."""
 ARN_BYTES_MAX = 2048

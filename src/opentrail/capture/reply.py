@@ -6,9 +6,10 @@ from collections.abc import Callable
 from typing import Protocol
 
 from opentrail.capture.arrival import ClientGone
-from opentrail.capture.call import BODY_KEPT_MAX, Body
+from opentrail.capture.call import Body
 from opentrail.capture.channel import Answer, BrokenAnswer
 from opentrail.capture.headers import Headers
+from opentrail.event.caps import BODY_KEPT_MAX
 
 
 class Client(Protocol):

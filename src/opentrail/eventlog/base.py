@@ -7,9 +7,6 @@ from typing import Protocol
 
 import msgspec
 
-RECORD_BYTES_MAX = 256 * 1024
-"""CloudTrail's cap on one record (eventVersion 1.05 and later)."""
-
 
 class Origin(IntEnum):
     """How a record reached the log. On disk: one byte."""

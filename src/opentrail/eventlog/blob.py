@@ -10,7 +10,7 @@ from pathlib import Path
 
 import zstandard
 
-from opentrail.eventlog.base import RECORD_BYTES_MAX
+from opentrail.event.caps import RECORD_BYTES_MAX
 from opentrail.eventlog.frame import BadBytes
 
 LEVEL = 1

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import google_crc32c
 import msgspec
 
-from opentrail.eventlog.base import RECORD_BYTES_MAX, MarkKind, Origin
+from opentrail.event.caps import RECORD_BYTES_MAX
+from opentrail.eventlog.base import MarkKind, Origin
 
 VERSION = 1
 SEGMENT_MAGIC = b"OTRLSEG\0"

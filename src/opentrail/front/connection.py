@@ -11,9 +11,10 @@ from typing import Protocol, cast
 import httptools
 
 from opentrail.capture.arrival import ClientGone, RequestBody, address_in
-from opentrail.capture.call import BODY_KEPT_MAX, Tls
+from opentrail.capture.call import Tls
 from opentrail.capture.headers import NAMES, STATUS_LINES, Headers, lines, only_chunked
 from opentrail.capture.stream import Stream
+from opentrail.event.caps import BODY_KEPT_MAX
 from opentrail.front.exchange import Exchange
 from opentrail.front.head import HEAD_BYTES_MAX, HeadFilter
 from opentrail.front.tls import tls_of

@@ -22,8 +22,9 @@ from opentrail.capture.intake_body import unpacked
 from opentrail.capture.reply import Client
 from opentrail.clock import Clock
 from opentrail.errors import ClientError, Unavailable
+from opentrail.event.caps import RECORD_BYTES_MAX
 from opentrail.event.parts import whole
-from opentrail.eventlog.base import RECORD_BYTES_MAX, Draft, Origin
+from opentrail.eventlog.base import Draft, Origin
 from opentrail.front.intake import PUT_OTHERS, resource_of
 from opentrail.front.own_event import OwnCall, OwnEvents
 from opentrail.front.signer import signer

@@ -14,8 +14,8 @@ import msgspec
 
 from opentrail.errors import Corrupt
 from opentrail.event import codec
+from opentrail.event.caps import RECORD_BYTES_MAX
 from opentrail.event.parts import elements, is_json, members
-from opentrail.eventlog.base import RECORD_BYTES_MAX
 from opentrail.imports import wrapped
 from opentrail.imports.split import NEXT, NoRecord, Split, Unread, Value, torn, values
 from opentrail.imports.ungzip import NotReadable

@@ -9,16 +9,11 @@ from collections.abc import Mapping, Sequence
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from opentrail.event.caps import ADDITIONAL_BYTES_MAX, OBJECT_BYTES_MAX, RECORD_BYTES_MAX
 from opentrail.event.url_secrets import without_url_secrets
 
 EVENT_VERSION = "1.08"
 """No field that came later is written."""
-RECORD_BYTES_MAX = 256 * 1024
-"""What the intake takes."""
-OBJECT_BYTES_MAX = 102_400
-"""requestParameters and responseElements: 100 KB each."""
-ADDITIONAL_BYTES_MAX = 28 * 1024
-"""additionalEventData: 28 KB."""
 TEXT_CHARS_MAX = 1024
 """userAgent, errorCode, errorMessage and requestID: 1 KB each."""
 IDENTITY_BYTES_MAX = 16 * 1024
