@@ -164,7 +164,8 @@ def test_a_full_queue_never_blocks_the_caller():
 
     post = Slow()
     post.block.clear()
-    trail = recorder(post)
+    # Whether it is the queue that is full, or what the thread has taken out of it by then.
+    trail = recorder(post, spool_bytes_max=1_000_000)
     trail.record(eventName="Hello")
     assert entered.wait(10.0)
     big = {"requestParameters": {"note": "x" * 100_000}}
