@@ -81,6 +81,18 @@ class Parts:
     ids: Ids
 
 
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A call that has been opened: what it is, and what it came with."""
+
+    call: Call
+    arrival: Arrival
+    credential: Credential | None
+    body: RequestBody
+    refusal: ClientError | None
+    """Why it is not forwarded; None: it is."""
+
+
 class Gateway:
     """Takes calls, passes them on, records them, and only then answers."""
 
@@ -120,37 +132,37 @@ class Gateway:
         A full disk at 6: the record is owed, and its slot stays, until there is room (``owed``).
         """
         self._parts.counts.seen()
-        opened = None
+        asked = None
         try:
-            opened = self._open(arrival, body)
+            asked = self._open(arrival, body)
         finally:
-            if opened is None:
+            if asked is None:
                 self._parts.counts.failed("error")
-        call, credential, refusal = opened
-        excluded = "" if refusal else excluded_by(self._settings.exclusions, call)
+        call = asked.call
+        excluded = "" if asked.refusal else excluded_by(self._settings.exclusions, call)
         why = "" if excluded else self._parts.refusing()
-        if why and (refusal or not self._passes_unrecorded(call, credential)):
+        if why and (asked.refusal or not self._passes_unrecorded(asked)):
             self._parts.counts.failed("log_refuses")
             await reply(self._refused(call, _log_refuses(why)), client)
             return
         if excluded or why:
             self._count_unrecorded(call, excluded)
-            await reply(await self._answer(call, arrival, credential, body, refusal), client)
+            await reply(await self._answer(asked), client)
             return
         try:
-            answer = await self._settle(call, arrival, credential, body, refusal)
+            answer = await self._settle(asked)
         except Unavailable as error:
             answer = self._refused(call, _log_refuses(str(error)))
         await reply(answer, client)
 
-    def _passes_unrecorded(self, call: Call, credential: Credential | None) -> bool:
+    def _passes_unrecorded(self, asked: _Asked) -> bool:
         """Whether the operator wants this call forwarded although its record cannot be written.
 
         What OpenTrail answers itself never is: who asks for evidence leaves some.
         """
-        if call.target.event_source in OWN_SOURCES or self._reads_bucket(call.target, call.head):
+        if self._is_own(asked.call):
             return False
-        upstream = self._upstream(call, credential)
+        upstream = self._upstream(asked)
         return upstream is not None and upstream.forwards_unrecorded
 
     def _count_unrecorded(self, call: Call, excluded: str) -> None:
@@ -165,9 +177,7 @@ class Gateway:
         self._parts.counts.seen()
         self._parts.counts.excluded("client_gone")
 
-    def _open(
-        self, arrival: Arrival, body: RequestBody
-    ) -> tuple[Call, Credential | None, ClientError | None]:
+    def _open(self, arrival: Arrival, body: RequestBody) -> _Asked:
         """Decide who calls what, and whether it may pass."""
         parts = self._parts
         now_ms = parts.clock.now_ms()
@@ -214,7 +224,7 @@ class Gateway:
             or unsupported(target)
             or ambiguous(head, target, sent)
         )
-        return call, credential, refusal
+        return _Asked(call, arrival, credential, body, refusal)
 
     def _caller(self, admitted: Admitted, credential: Credential | None, now_ms: int) -> Caller:
         identities = self._parts.identities
@@ -228,16 +238,13 @@ class Gateway:
     def _reads_bucket(self, target: Target, head: RequestHead) -> bool:
         return target.event_source == S3_SOURCE and self._parts.own_bucket(head.path)
 
-    async def _settle(
-        self,
-        call: Call,
-        arrival: Arrival,
-        credential: Credential | None,
-        body: RequestBody,
-        refusal: ClientError | None,
-    ) -> Answer:
+    def _is_own(self, call: Call) -> bool:
+        """Whether OpenTrail itself answers: its own API, and S3 reads of its directory buckets."""
+        return call.target.event_source in OWN_SOURCES or self._reads_bucket(call.target, call.head)
+
+    async def _settle(self, asked: _Asked) -> Answer:
         """Do steps 3 to 7. Raises: Unavailable: the record could not be made durable."""
-        recorder = self._recorder
+        recorder, call = self._recorder, asked.call
         try:
             slot = recorder.claim(call)
         except Unavailable as error:
@@ -246,9 +253,9 @@ class Gateway:
             return answer
         made = None
         try:
-            answer = await self._answer(call, arrival, credential, body, refusal)
+            answer = await self._answer(asked)
             if not call.request.complete:  # else all of it was here before it was forwarded
-                call.request = body.kept()
+                call.request = asked.body.kept()
             made = recorder.made(call)
         finally:
             if made is None:
@@ -257,7 +264,7 @@ class Gateway:
             await recorder.record(made)
         except Unavailable:
             recorder.owe(made, slot)
-            if self._passes_unrecorded(call, credential):
+            if self._passes_unrecorded(asked):
                 return answer
             answer.close()
             raise
@@ -272,29 +279,22 @@ class Gateway:
             self._parts.counts.failed("append")
             raise
 
-    async def _answer(
-        self,
-        call: Call,
-        arrival: Arrival,
-        credential: Credential | None,
-        body: RequestBody,
-        refusal: ClientError | None,
-    ) -> Answer:
-        """Have the call answered, by whoever it is for, and note in ``call`` what came of it."""
-        if refusal is not None:
-            return self._refused(call, refusal)
+    async def _answer(self, asked: _Asked) -> Answer:
+        """Have the call answered, by whoever it is for, and note in it what came of it."""
+        call = asked.call
+        if asked.refusal is not None:
+            return self._refused(call, asked.refusal)
         try:
-            reads_bucket = self._reads_bucket(call.target, call.head)
-            if reads_bucket or call.target.event_source in OWN_SOURCES:
-                answer = await self._parts.own_api.answer(call, credential, call.request.data)
+            if self._is_own(call):
+                answer = await self._parts.own_api.answer(call, asked.credential, call.request.data)
                 answer.headers = dated(answer.headers, self._parts.clock.now_ms())
                 return await self._answered(call, answer, trusted=False)
-            return await self._forward(call, arrival, credential, body)
+            return await self._forward(asked)
         except Unreachable as error:
             call.additional["upstream"] = error.message
             return self._refused(call, _unavailable(error), Outcome.UNREACHABLE)
         except Unavailable as error:
-            return self._broken_off(call, error, body)
+            return self._broken_off(call, error, asked.body)
 
     def _broken_off(self, call: Call, error: Unavailable, body: RequestBody) -> Answer:
         """Return what the client is told of a call that was sent, or partly, without an answer."""
@@ -306,17 +306,17 @@ class Gateway:
         call.additional["outcomeReason"] = reason
         return self._refused(call, _unavailable(error), Outcome.UNKNOWN)
 
-    async def _forward(
-        self, call: Call, arrival: Arrival, credential: Credential | None, body: RequestBody
-    ) -> Answer:
-        upstream = self._upstream(call, credential)
+    async def _forward(self, asked: _Asked) -> Answer:
+        """Do step 4. Raises: Unreachable: nothing was sent. Unavailable: the outcome is unknown."""
+        call, credential = asked.call, asked.credential
+        upstream = self._upstream(asked)
         if upstream is None:
             raise Unreachable(
                 f"no upstream is configured for {call.target.event_source or 'this service'}"
             )
         sender = self._parts.sender
         try:
-            sent = await sender.outgoing(call, arrival, credential, body, upstream)
+            sent = await sender.outgoing(call, asked.arrival, credential, asked.body, upstream)
         except ClientError as error:
             return self._refused(call, error)
         answer = await self._parts.upstreams.send(
@@ -330,9 +330,9 @@ class Gateway:
         trusted = upstream.trusted_identity and not asks_of_us
         return await self._answered(call, answer, trusted=trusted)
 
-    def _upstream(self, call: Call, credential: Credential | None) -> UpstreamSettings | None:
-        signing_name = credential.signing_name if credential else ""
-        return self._parts.upstreams.find(call.target.service, signing_name)
+    def _upstream(self, asked: _Asked) -> UpstreamSettings | None:
+        signing_name = asked.credential.signing_name if asked.credential else ""
+        return self._parts.upstreams.find(asked.call.target.service, signing_name)
 
     async def _answered(self, call: Call, answer: Answer, *, trusted: bool) -> Answer:
         """Take the status and, where the record needs it, the body; learn identities from it."""
