@@ -59,7 +59,11 @@ class Mark(msgspec.Struct, frozen=True, gc=False):
 
 
 class LogReader(Protocol):
-    """Reading. Safe from any thread and any process while one writer appends."""
+    """Reading. Safe from any thread and any process while one writer appends.
+
+    Trust: whoever can write here can change the past; checksums find damage, not a careful forger.
+    Order: positions grow as records were appended, and all readers see the same order.
+    """
 
     @property
     def log_id(self) -> str:

@@ -48,14 +48,19 @@ class Listed:
 class Bucket(Protocol):
     """One bucket. Trust: none. Whoever can write here can stop us, not fool us: digests tell.
 
-    Errors are ClientError with S3's code (NoSuchBucket, NoSuchKey, AccessDenied,
-    InvalidBucketName, KMS.DisabledException …) or Unavailable: the outcome is unknown.
+    Safe from several threads. Errors are ClientError with S3's code (NoSuchBucket, NoSuchKey,
+    AccessDenied, InvalidBucketName, KMS.DisabledException …): nothing was changed; or Unavailable: the
+    outcome is unknown, and a put may have happened or may happen later still.
     """
 
     name: str
 
     def put(self, key: str, data: bytes, how: Put) -> None:
-        """Write an object. Putting the same bytes again must succeed and change nothing."""
+        """Write an object, whole, in the place of the one that has the key.
+
+        Durable when it returns: a directory has synced it, an endpoint has acknowledged it. Whoever gets,
+        heads or lists after that finds it. Putting the same bytes again must succeed and change nothing.
+        """
         ...
 
     def get(self, key: str) -> tuple[Head, bytes]:
@@ -67,7 +72,10 @@ class Bucket(Protocol):
         ...
 
     def list(self, prefix: str, after: str = "", limit: int = 1000) -> Iterator[Listed]:
-        """Yield objects in key order (UTF-8 bytes), behind ``after``, ``limit`` at most."""
+        """Yield objects in key order (UTF-8 bytes), behind ``after``, ``limit`` at most.
+
+        What is put or deleted meanwhile may be among them or not.
+        """
         ...
 
     def acl_readable(self) -> None:

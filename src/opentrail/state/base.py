@@ -32,14 +32,21 @@ class Conflict(Exception):
 
 
 class State(Protocol):
-    """A small ordered map from text to bytes. Trust: full; whoever can write here can fool us."""
+    """A small ordered map from text to bytes. Trust: full; whoever can write here can fool us.
+
+    Safe from several threads of the one process that changes it. A commit is seen whole or not at all,
+    by whatever is read after it returned. Raises in all methods: Corrupt: what is kept does not check out.
+    """
 
     def get(self, key: str) -> Entry | None:
         """Return the entry of ``key``. Raises: Unavailable."""
         ...
 
     def scan(self, prefix: str) -> Iterator[Entry]:
-        """Yield all entries whose key begins with ``prefix``, in key order, as of one moment."""
+        """Yield all entries whose key begins with ``prefix``, in key order, as of one moment.
+
+        Raises: Unavailable.
+        """
         ...
 
     def first(self, prefix: str, after: str = "") -> Entry | None:
@@ -50,7 +57,7 @@ class State(Protocol):
         ...
 
     def keys(self, prefix: str) -> Iterator[str]:
-        """Yield all keys that begin with ``prefix``, in order, as of one moment."""
+        """Yield all keys that begin with ``prefix``, in order, as of one moment. Raises: Unavailable."""
         ...
 
     def commit(self, changes: Sequence[Change]) -> None:

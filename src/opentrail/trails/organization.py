@@ -50,7 +50,10 @@ class Organizations(Protocol):
         ...
 
     def delegate(self, organization: Organization, accounts: tuple[str, ...]) -> None:
-        """Let ``accounts`` and no others be the delegated administrators."""
+        """Let ``accounts`` and no others be the delegated administrators; durable when it returns.
+
+        One that raises may have done some of it: a repeat does the rest.
+        """
         ...
 
 
