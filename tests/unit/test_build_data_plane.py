@@ -74,3 +74,27 @@ def test_a_statement_for_redshift_says_who_ran_one_where_and_not_what():
     (cluster,) = record["resources"]
     assert cluster["ARN"] == f"arn:aws:redshift:{REGION}:{ACCOUNT}:cluster:c"
     assert record["eventCategory"] == "Data"
+
+
+def test_an_inference_router_is_named_and_what_it_is_asked_is_not():
+    headers = {"x-amzn-sagemaker-invoked-routed-resource-arn": "arn:aws:sagemaker:::endpoint/e"}
+    record = called(
+        "sagemaker-inference-router-runtime",
+        "InvokeInferenceRouter",
+        {"InferenceRouterName": "r", "CustomAttributes": "SECRET", "Body": b"SECRET"},
+        b"SECRET",
+        response_headers=headers,
+    )
+    assert (record["eventSource"], record["eventVersion"]) == ("sagemaker.amazonaws.com", "1.11")
+    assert record["requestParameters"] == {"inferenceRouterName": "r", "customAttributes": HIDDEN}
+    assert record["responseElements"] == {
+        "invokedRoutedResourceArn": "arn:aws:sagemaker:::endpoint/e"
+    }
+    gateway = called(
+        "sagemaker-gateway-runtime",
+        "InvokeGlobalInferenceGateway",
+        {"GatewayId": "g", "CustomerIdentityToken": "SECRET", "Body": b"SECRET"},
+        b"SECRET",
+    )
+    assert gateway["requestParameters"] == {"gatewayId": "g", "customerIdentityToken": HIDDEN}
+    assert gateway["responseElements"] is None

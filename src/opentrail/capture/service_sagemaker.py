@@ -146,6 +146,13 @@ TRAINING_SESSION = ServiceRules(
     ),
 )
 
-# Nothing is documented for these two: management events, as for any service.
+# Nothing is documented for these: management events, as for any service.
+GATEWAY_RUNTIME = ServiceRules(event_version=_VERSION)
+ROUTER_RUNTIME = ServiceRules(
+    event_version=_VERSION,
+    operations=MappingProxyType(
+        {"InvokeInferenceRouter": OperationRules(quoting_errors=_MODEL_ERROR)}
+    ),
+)
 A2I = ServiceRules(event_version=_VERSION, hide=frozenset({"InputContent"}))
 EDGE = ServiceRules(event_version=_VERSION)

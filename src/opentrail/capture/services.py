@@ -228,6 +228,8 @@ SERVICES: Mapping[str, ServiceRules] = MappingProxyType(
         "sagemaker-a2i-runtime": service_sagemaker.A2I,
         "sagemaker-edge": service_sagemaker.EDGE,
         "sagemaker-featurestore-runtime": service_sagemaker.FEATURE_STORE,
+        "sagemaker-gateway-runtime": service_sagemaker.GATEWAY_RUNTIME,
+        "sagemaker-inference-router-runtime": service_sagemaker.ROUTER_RUNTIME,
         "sagemaker-metrics": service_sagemaker.METRICS,
         "sagemaker-runtime": service_sagemaker.RUNTIME,
         "sagemakerjobruntime": service_sagemaker.JOB_RUNTIME,
