@@ -33,7 +33,7 @@ class World:
     def verify(self, ring=RING, ends=(), unlisted=LATER, elsewhere=None, **asked):
         """Return all findings; ``unlisted``: the time as of which files in no digest are sought."""
         until_s, with_metadata = asked.pop("until_s", 0), asked.pop("with_metadata", True)
-        said = ("known", "others", "derived", "derived_since_s", "newest")
+        said = ("known", "others", "derived", "derived_since_s", "all_ends")
         state = {each: asked.pop(each) for each in said if each in asked}
         where = Asked(bucket=asked.pop("bucket", "logs"), **asked)
         source = self.source or ReadDir(self.root, "logs")

@@ -100,8 +100,8 @@ def test_only_the_old_root_by_who_knows_where_the_chain_goes_on(tmp_path):
     assert world.wrong(prefix="", trail="other") == told
     newest = digest_name(world.trail.digests[-1])
     assert newest is not None
-    known = {newest.chain.whose: ("logs", newest.chain)}
-    assert world.wrong(prefix="", trail="other", newest=known) == []
+    known = [("logs", newest)]
+    assert world.wrong(prefix="", trail="other", all_ends=known) == []
 
 
 class Counted(ReadDir):

@@ -4,7 +4,6 @@
 import functools
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from operator import attrgetter
 from pathlib import Path
 
 from opentrail.access.credentials import read_credentials
@@ -20,8 +19,9 @@ from opentrail.objects.s3ask import Where
 from opentrail.objects.s3get import S3Get
 from opentrail.objects.setting import Upstream
 from opentrail.objects.table import BucketTable, check_profile
-from opentrail.trails.bucketkeys import ChainName, Whose, digest_name
+from opentrail.trails.bucketkeys import digest_name
 from opentrail.trails.digestfile import HASH_ALGORITHM, LogFileEntry
+from opentrail.trails.elsewhere import End
 from opentrail.trails.examine import Examiner, Source
 from opentrail.trails.inbucket import InBucket
 from opentrail.trails.link import Link
@@ -213,19 +213,14 @@ def _of_location(
     expected = Expected()
     if here is not None and not place.is_elsewhere and where.bucket == name:
         ends = [link for link in links(here.all_heads(), name, STATE) if _is_below(link, where)]
-        expected = Expected(ends, newest=_newest(here))
+        expected = Expected(ends, all_ends=_all_ends(here))
     return Target(opening, where, expected)
 
 
-def _newest(here: TrailsHere) -> dict[Whose, tuple[str, ChainName]]:
+def _all_ends(here: TrailsHere) -> list[End]:
     """Return where the newest digests of all chains are."""
-    heads = sorted(here.all_heads(), key=attrgetter("digest_end_time"))
-    named = ((digest_name(head.digest_s3_object), head) for head in heads)
-    return {
-        name.chain.whose: (head.digest_s3_bucket, name.chain)
-        for name, head in named
-        if name is not None
-    }
+    named = ((head, digest_name(head.digest_s3_object)) for head in here.all_heads())
+    return [(head.digest_s3_bucket, name) for head, name in named if name is not None]
 
 
 def _is_below(link: Link, asked: Asked) -> bool:
@@ -268,7 +263,7 @@ def _of_trail(
     there, known = _known(here, trail)
     expected = Expected(
         links(here.heads(trail), "", STATE),
-        newest=_newest(here),
+        all_ends=_all_ends(here),
         until_s=place.clock.now_ms() // 1000,
         trail=(trail.name, trail.home_region),
         waiting=tuple(_waiting(here, trail)),

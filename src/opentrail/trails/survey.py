@@ -59,11 +59,12 @@ class Asked:
 
     def takes(self, chain: ChainName) -> bool:
         """Return whether this chain is asked for."""
-        return (
-            self.trail in ("", chain.trail)
-            and self.home_region in ("", chain.home_region)
-            and self.holds(chain.place)
-        )
+        return self.is_of(chain) and self.holds(chain.place)
+
+    def is_of(self, chain: ChainName) -> bool:
+        """Return whether the trail of this chain is asked for, wherever it lies."""
+        named = self.home_region in ("", chain.home_region)
+        return named and self.trail in ("", chain.trail)
 
     def holds(self, place: Place) -> bool:
         """Return whether this place is asked for."""

@@ -9,12 +9,10 @@ lists in ``uncovered``; here they are put together, place by place.
 import itertools
 import statistics
 from collections import defaultdict, deque
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import islice
-from operator import attrgetter
 
-from opentrail.errors import ClientError, Unavailable
 from opentrail.trails.bucketkeys import (
     ChainName,
     DigestName,
@@ -26,6 +24,7 @@ from opentrail.trails.bucketkeys import (
 )
 from opentrail.trails.chain import NO_DIGESTS, WINDOW_S, Chain, Hole
 from opentrail.trails.digestfile import LogFileEntry
+from opentrail.trails.elsewhere import Elsewhere, End
 from opentrail.trails.examine import Examined, Examiner, Judged
 from opentrail.trails.link import Link, LogFiles, span_of
 from opentrail.trails.looked import Check, looked_at
@@ -69,8 +68,8 @@ class Expected:
     """``hash`` of the keys of all files that the log gives; None: the log was not asked."""
     derived_since_s: int = 0
     """Seconds since 1970 UTC: what was delivered before, the log no longer gives."""
-    newest: Mapping[Whose, tuple[str, ChainName]] = field(default_factory=dict)
-    """Of chains: in which bucket their newest digests are, and below which root."""
+    all_ends: Collection[End] = ()
+    """The newest digests of all chains of all trails, here and in other buckets."""
 
     def vouched_s(self, name: ChainName) -> int:
         """Return up to which time it is said which digests of a chain's trail there are.
@@ -131,6 +130,7 @@ class _Run:
             if name is not None:
                 self._ends[self._end_of(name.chain)].append(link)
         self._chains = sorted({*self._digests, *self._ends})
+        self._elsewhere = Elsewhere(expected.all_ends, files.examiner, files.found.digests)
         self._parts: dict[ChainName, _Part] = {}
         """Of chains that are not told yet."""
         self._windows: list[Span] = []
@@ -178,19 +178,21 @@ class _Run:
         if unlisted:
             yield from self._unlisted(covers)
 
-    def _unlisted(self, covers: Mapping[Place, Coverage]) -> Iterator[Finding]:
-        """Yield what is to be said of log files in no digest. Raises: ClientError. Unavailable."""
+    def _unlisted(self, covers: Mapping[Place, Coverage]) -> Iterator[Finding | Check]:
+        """Yield what is to be said of log files in no digest here. Raises: ClientError. Unavailable."""
         bucket = self._files.examiner.bucket_name
+        elsewhere: list[Check] = []
         for place, covered in covers.items():
             if covered.windows:
-                logs = self._logs(place, covered.windows, covered.listed)
+                logs = self._logs(place, covered.windows, covered.listed, elsewhere)
                 yield from uncovered(logs, covered, bucket, self._now_s)
         lengths = [end - start for start, end in self._windows] or [WINDOW_S]
         span_s = int(statistics.median(lengths)), max((end for _, end in self._windows), default=0)
         for place, covered in covers.items():
             if not covered.windows:
-                logs = self._logs(place, [], covered.listed)
+                logs = self._logs(place, [], covered.listed, elsewhere)
                 yield from undigested_files(logs, place, span_s, self._now_s, covered)
+        yield from elsewhere
 
     def _known(self, place: Place) -> Known:
         """Return what is known of a place: where others deliver too, nothing is."""
@@ -216,27 +218,13 @@ class _Run:
         return self._parts[name]
 
     def _after(self, name: ChainName) -> Examined | None:
-        """Return the digest after the newest of a chain, in the bucket or below the root where it goes on.
+        """Return the digest after the newest of a chain, where the chain goes on elsewhere.
 
-        It lists what was delivered here before the trail was given those.
+        None, too, where its end is followed back from there.
         """
-        here, examiner = self._digests.get(name), self._files.examiner
-        bucket, chain = self._expected.newest.get(name.whose, (examiner.bucket, name))
-        there = examiner if bucket == examiner.bucket else examiner.there(bucket)
-        if not here or there is None or (there is examiner and chain in self._names):
-            return None
-        place = chain.place
-        folder = f"{place.root}{place.account}/CloudTrail-Digest/{place.region}/"
-        try:
-            found = [*map(digest_name, there.source.keys(folder))]
-        except (ClientError, Unavailable):
-            return None  # as without that bucket
-        later = [
-            each
-            for each in found
-            if each is not None and each.chain == chain and each.end_s > here[0].end_s
-        ]
-        return there.digest(min(later, key=attrgetter("end_s")).key) if later else None
+        here, end = self._digests.get(name), self._elsewhere.end(name.whose)
+        followed = end is not None and any(end[1].key == link.key for link in self._ends[name])
+        return self._elsewhere.after(here[0]) if here and not followed else None
 
     def _chain(
         self, name: ChainName, digests: Iterator[Examined], covered: Coverage
@@ -316,11 +304,16 @@ class _Run:
             yield Finding("Period", span, Verdict.UNKNOWN, NO_DIGESTS)
 
     def _logs(
-        self, place: Place, windows: Sequence[Span], listed: Container[int]
+        self,
+        place: Place,
+        windows: Sequence[Span],
+        listed: Container[int],
+        elsewhere: list[Check],
     ) -> Iterator[LogName]:
         """Yield the log files of a place that are of the time asked for, or of none, by their names.
 
-        Without those that are ``listed``. A file's digest comes up to one window later.
+        Without those that are ``listed``. A file's digest comes up to one window later. ``elsewhere``
+        takes those that digests elsewhere list and that are to be looked at.
         Raises: ClientError. Unavailable.
         """
         early_s = self._now_s + PATIENCE_WINDOWS * WINDOW_S
@@ -332,7 +325,11 @@ class _Run:
             for log in log_names(source, folder, listed, found.litter):
                 asked_for = log.is_of(self._asked.start_s, last_s)
                 if asked_for or log.minute_s < 0 or log.minute_s > early_s:
-                    yield log
+                    said = self._elsewhere.entry(log)
+                    if said is None:
+                        yield log
+                    elif self._asked.is_of(said[0]):
+                        elsewhere.append(Check(said[1]))
 
 
 def _begins_s(read: Examined) -> int:
