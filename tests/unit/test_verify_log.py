@@ -21,13 +21,16 @@ from opentrail.eventlog.segments import Segments
 from opentrail.objects.table import BucketTable
 from opentrail.state.base import Change
 from opentrail.state.sqlite import SqliteState
+from opentrail.state.stored import read
 from opentrail.trails.deliver import Delivery, Rooms
 from opentrail.trails.digest import Digests, SigningRooms
 from opentrail.trails.keys import DigestKeys
 from opentrail.trails.parts import Limits
+from opentrail.trails.progress import delivered_prefix
 from opentrail.trails.rederive import Rederivation
 from opentrail.trails.registry import Registry
 from opentrail.trails.survey import Asked
+from opentrail.trails.trail import DeliveredFile
 
 
 class Directory(World):
@@ -202,6 +205,19 @@ def test_since_and_until_when_the_state_knows_what_was_delivered(world):
     world.write()
     world.pass_time()
     assert known(world)[1] == cut_s, "what is not delivered yet may be in the bucket already"
+
+
+def test_files_of_a_trail_that_moved_away_wait_for_a_digest_too(world):
+    other = world.registry.start(world.create("other"))
+    world.write()
+    world.update(other, bucket=BUCKETS[1])
+    world.run()
+    (waiting,) = (entry.key for entry in world.state.scan(delivered_prefix(other.id)))
+    file = read(world.state.get(waiting), DeliveredFile)
+    assert file.bucket == BUCKETS[0]
+    settings = Settings(data=str(world.data))
+    expected = target_of("trail", Asked(), None, Place(settings, world.clock, "", "")).expected
+    assert hash(file.key) in expected.others
 
 
 def test_nothing_is_known_beside_a_trail_that_has_no_digests(world):

@@ -260,21 +260,21 @@ def _of_trail(
         asked = replace(asked, account=trail.account)
     ring = keys or KeyRing.of(here.keys(), complete=True)
     # Before the files that wait: what is delivered meanwhile is among those, or later.
-    there, known = _known(here, trail)
+    known = _known(here, trail)
     expected = Expected(
         links(here.heads(trail), "", STATE),
         all_ends=_all_ends(here),
         until_s=place.clock.now_ms() // 1000,
         trail=(trail.name, trail.home_region),
         waiting=tuple(_waiting(here, trail)),
-        others=frozenset(hash(file.key) for each in there for file in here.delivered(each)),
+        others=frozenset(_delivered(here, trail.bucket)),
         known=known,
     )
     return Target(_opening(place, trail.bucket, ring), asked, expected)
 
 
-def _known(here: TrailsHere, trail: Trail) -> tuple[list[str], Known]:
-    """Return which trails deliver to the trail's bucket, and when all that they delivered is known.
+def _known(here: TrailsHere, trail: Trail) -> Known:
+    """Return when all is known that trails delivered to the trail's bucket.
 
     That is since each of them had a chain of digests open, and as long as all that was cut is
     delivered. Nothing is known where one of them has no digests, or has delivered nothing yet.
@@ -285,8 +285,8 @@ def _known(here: TrailsHere, trail: Trail) -> tuple[list[str], Known]:
     there = sorted(trail_id for trail_id, bucket in buckets if bucket == trail.bucket)
     found = [moved[each] for each in there if each in moved and moved[each].window_s]
     if not found or len(found) < len(there):
-        return there, UNKNOWN_YET
-    return there, Known(
+        return UNKNOWN_YET
+    return Known(
         since_s=max(each.window_s for each in found),
         until_s=min(each.cut_ms for each in found) // 1000,
         alone=there == [trail.id],
@@ -296,6 +296,14 @@ def _known(here: TrailsHere, trail: Trail) -> tuple[list[str], Known]:
             if (name := digest_name(head.digest_s3_object)) is not None
         ),
     )
+
+
+def _delivered(here: TrailsHere, bucket: str) -> Iterator[int]:
+    """Yield ``hash`` of the keys of files in a bucket that wait for a digest, of trails that moved, too."""
+    for trail_id in here.progress():
+        for file in here.delivered(trail_id):
+            if file.bucket == bucket:
+                yield hash(file.key)
 
 
 def _waiting(here: TrailsHere, trail: Trail) -> Iterator[LogFileEntry]:
