@@ -229,6 +229,7 @@ def test_a_secret_is_in_no_repr(tmp_path):
             "region: it is a region: 32 lower-case letters, digits and dashes at most",
         ),
         ("listen = '127.0.0.1:1'", "listen: Expected a table, got text"),
+        ("[webhooks.x]\nurl = 'https://x'", "webhooks.x: `secret` is missing"),
         ("log.retention_days = 'x'", "log.retention_days: Expected a number, got text"),
         ("delivery.trails_max = 0", "delivery.trails_max: Expected a whole number >= 1"),
         (

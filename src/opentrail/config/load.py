@@ -233,6 +233,7 @@ _WORDS = {
     "`date`": "a date",
 }
 """msgspec's kinds as TOML's documents call them."""
+_MISSING = "Object missing required field "
 _UNQUOTED = ("a whole number", "a number", "true or false", "a date")
 
 
@@ -242,6 +243,8 @@ def _in_words(said: str, kind: object) -> str:
         return f"it is one of {', '.join(map(repr, get_args(kind)))}"
     if "matching regex" in said and (shown := _description(kind)):
         return f"it is {shown}"
+    if said.startswith(_MISSING):
+        return f"{said.removeprefix(_MISSING)} is missing"
     for msgspecs, word in _WORDS.items():
         said = said.replace(msgspecs, word)
     if said.startswith("Expected text, got ") and said.endswith(_UNQUOTED):

@@ -383,7 +383,9 @@ def _check_url(service: str, url: str) -> None:
         raise UsageError(f"upstream {service}: the URL must not have a user name or password")
     parts = _split_url(url)
     if parts is None or parts.scheme not in ("http", "https") or not parts.hostname:
-        raise UsageError(f"upstream {service}: {url!r} is not an http(s) URL")
+        raise UsageError(
+            f"upstream {service}: {url!r} is not an http(s) URL, such as http://HOST:PORT"
+        )
     if parts.path not in ("", "/") or parts.query or parts.fragment:
         raise UsageError(f"upstream {service}: {url!r} must not have a path or query")
 
