@@ -22,6 +22,7 @@ from opentrail.eventlog.segment import list_firsts
 from opentrail.front.backend import RESTART_DELAYS_S, Backend
 from opentrail.front.commit import GroupCommit
 from opentrail.front.process import Front
+from opentrail.front.retention import keep_up
 from opentrail.wire.app import Principal
 
 
@@ -38,7 +39,7 @@ def test_retention_that_fails_is_tried_again(tmp_path, caplog: pytest.LogCapture
 
     async def turn() -> None:
         commit = FullDisk(front.log)
-        await front.expire_once(commit, 0)
+        await keep_up(front.log, settings, HandClock(), commit, 0)
         commit.close()
 
     with caplog.at_level(logging.ERROR):
@@ -55,7 +56,7 @@ def test_a_dictionary_that_back_made_is_taken_up(tmp_path):
 
     async def turn() -> None:
         commit = GroupCommit(front.log)
-        await front.expire_once(commit, 0)
+        await keep_up(front.log, settings, HandClock(), commit, 0)
         await commit.append_one(Draft(Origin.CAPTURE, b"after"))
         commit.close()
 

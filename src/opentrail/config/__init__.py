@@ -2,6 +2,7 @@
 """What the operator says: ``settings`` has the shapes, ``load`` reads them."""
 
 from opentrail.config.access_key import AccessKeySetting
+from opentrail.config.check import is_loopback, split_address
 from opentrail.config.load import ENV_PREFIX, load
 from opentrail.config.settings import (
     ACCOUNT_DEFAULT,
@@ -14,8 +15,6 @@ from opentrail.config.settings import (
     Listen,
     Settings,
     Upstream,
-    is_loopback,
-    split_address,
 )
 
 __all__ = [

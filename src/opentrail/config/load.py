@@ -13,7 +13,8 @@ from typing import Literal, TypeVar, get_args, get_origin, get_type_hints
 
 import msgspec
 
-from opentrail.config.settings import Settings, check_settings
+from opentrail.config.check import check_settings
+from opentrail.config.settings import Settings
 from opentrail.errors import UsageError
 
 ENV_PREFIX = "OPENTRAIL_"

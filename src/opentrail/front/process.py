@@ -8,7 +8,6 @@ import signal
 import socket
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import msgspec
 import uvloop
@@ -48,7 +47,7 @@ from opentrail.front.ops import (
 )
 from opentrail.front.parts import admission_of, build_settings, identities_of, sender_of, sent_of
 from opentrail.front.recovery import LastRun, recover_last_run
-from opentrail.front.retention import accounts_of, log_bytes_max
+from opentrail.front.retention import EXPIRE_INTERVAL_S, accounts_of, keep_up
 from opentrail.front.senders import SentRecords
 from opentrail.front.server import (
     Server,
@@ -67,8 +66,6 @@ SWEEP_INTERVAL_S = 0.25
 """How late a timeout may be noticed: one look at all connections costs less than a timer a call."""
 CERTIFICATE_INTERVAL_S = 10.0
 """How often the certificate's files are looked at: one is renewed days before it ends."""
-EXPIRE_INTERVAL_S = 60.0
-"""How often old segments are looked for: one holds 64 MiB, so they age slowly."""
 READY_WAIT_S_MAX = 10.0
 """The operator is told that calls are taken after this at the latest: an index that is built anew
 may take minutes, in which CloudTrail's own API answers 503."""
@@ -81,8 +78,6 @@ KEYS_INTERVAL_S = 1.0
 """How soon changed keys are taken up, and how much of what was learned a crash may lose."""
 TELL_INTERVAL_S = 1.0
 """How soon after the log can be written again it says which calls passed without it."""
-
-DAY_MS = 86_400_000
 
 _log = logging.getLogger("opentrail.front")
 
@@ -290,20 +285,8 @@ class Front:
         """Own the loop of the log's upkeep: old segments go, a new dictionary is taken up."""
         while True:
             await asyncio.sleep(EXPIRE_INTERVAL_S)
-            await self.expire_once(commit, min(backend.indexed_to, backend.needed_from))
-
-    async def expire_once(self, commit: GroupCommit, floor_position: int) -> None:
-        """Delete the segments that are past their retention, as far as history has read them.
-
-        Then use the dictionary that there is now. What cannot be done is tried again: a full disk needs this most.
-        """
-        before_ms = self._clock.now_ms() - int(self._settings.log.retention_days * DAY_MS)
-        expire = partial(self.log.expire, before_ms, floor_position)
-        try:
-            await commit.run(partial(expire, log_bytes_max(self._settings)))
-            await commit.run(self.log.renew)
-        except Unavailable as error:
-            _log.error("%s; it is tried again in %s s", error, EXPIRE_INTERVAL_S)
+            floor_position = min(backend.indexed_to, backend.needed_from)
+            await keep_up(self.log, self._settings, self._clock, commit, floor_position)
 
     def _endpoints(
         self, commit: GroupCommit, backend: Backend, server: Server
