@@ -211,3 +211,11 @@ def test_a_length_that_is_none_is_not_believed(length):
     call = made.call()
     call.head = msgspec.structs.replace(call.head, headers={"content-length": length})
     assert record_of(call)["additionalEventData"]["bytesTransferredIn"] == 3
+
+
+@pytest.mark.parametrize(("name", "sent"), [("GetObject", 4096), ("HeadObject", 0)])
+def test_a_question_about_an_object_transfers_nothing(name, sent):
+    method = name.removesuffix("Object").upper()
+    made = Made("s3", name, method=method, path="/b/k")
+    made.more = {"response_headers": {"content-length": "4096"}}
+    assert made.record()["additionalEventData"]["bytesTransferredOut"] == sent

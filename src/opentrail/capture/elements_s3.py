@@ -133,7 +133,9 @@ def additional(call: Call) -> Object:
     if identity := call.response_headers.get("x-amz-id-2"):
         found["x-amz-id-2"] = identity
     sent = call.response.size or _length(call.response_headers, "content-length")
-    if sent is not None:
+    if call.head.method == "HEAD":
+        found["bytesTransferredOut"] = 0  # the length is that of the object
+    elif sent is not None:
         found["bytesTransferredOut"] = sent
     return found
 
