@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Copies records to EventBridge: one event for each, however many of an account's trails take it.
 
-Source: Amazon EventBridge User Guide, "Events from AWS services via AWS CloudTrail"; EventBridge API
+Source: Amazon EventBridge User Guide, "AWS service events delivered via AWS CloudTrail"; EventBridge API
 Reference, "PutEvents": its limits of a batch, entries that fail alone.
 """
 
@@ -30,6 +30,7 @@ DETAIL_TYPES: Mapping[str, str] = {
     "AwsConsoleSignIn": "AWS Console Sign In via CloudTrail",
     "AwsConsoleAction": "AWS Console Action via CloudTrail",
     "AwsCloudTrailInsight": "AWS Insight via CloudTrail",
+    "AwsVpceEvent": "AWS Network Activity Event via CloudTrail",
 }
 """eventType -> detail type; any other is that of an API call."""
 
@@ -124,9 +125,8 @@ class EventsTarget:
 
     def _entry(self, copied: Copied) -> dict[str, object]:
         record = copied.record
-        service = record.event_source.removesuffix(_SUFFIX)
         entry: dict[str, object] = {
-            "Source": f"{self._setting.events_source_prefix}{service}",
+            "Source": f"{self._setting.events_source_prefix}{service_of(record)}",
             "DetailType": DETAIL_TYPES.get(record.event_type, DETAIL_TYPES["AwsApiCall"]),
             "Detail": copied.text,
             "Resources": [],
@@ -135,6 +135,11 @@ class EventsTarget:
         if record.event_time:
             entry["Time"] = record.event_time
         return entry
+
+
+def service_of(record: Record) -> str:
+    """Return whose event it is: Insights records, which name no source, are CloudTrail's own."""
+    return record.event_source.removesuffix(_SUFFIX) or "cloudtrail"
 
 
 def _is_denial(code: str) -> bool:
