@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from support.history_oracle import NOW_S, FixedClock, record
 from support.memory_log import MemoryLog
 
-from opentrail.history.conditions import Event
 from opentrail.history.derive import derive
+from opentrail.history.fields import Event
 from opentrail.history.index import History, Sizes
 from opentrail.history.query import parse
 from opentrail.history.search import Question, Span

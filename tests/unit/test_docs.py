@@ -36,7 +36,8 @@ from opentrail.event.caps import (
 from opentrail.event.record import FIELD_ORDER
 from opentrail.event.selectors_check import FIELDS
 from opentrail.front.metrics import Metrics
-from opentrail.history.conditions import OWN_NAMES, fields_of
+from opentrail.history.conditions import fields_of
+from opentrail.history.fields import OWN_NAMES
 from opentrail.history.query import parse
 from opentrail.objects.setting import BucketSetting
 from opentrail.trails.target_setting import WebhookSetting

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from support.history_oracle import record
 
 from opentrail.errors import UsageError
-from opentrail.history.conditions import Event, Everything, Like, Text
+from opentrail.history.conditions import Everything, Like, Text
 from opentrail.history.derive import derive
+from opentrail.history.fields import Event
 from opentrail.history.query import DEPTH_MAX, QUERY_CHARS_MAX, parse
 
 DATA = record(

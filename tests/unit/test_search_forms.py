@@ -12,8 +12,8 @@ from support.log_files import HandClock
 
 from opentrail.errors import ClientError
 from opentrail.history import parquet
-from opentrail.history.conditions import Event
 from opentrail.history.derive import derive
+from opentrail.history.fields import Event
 from opentrail.history.parquet import parquet_stream
 from opentrail.history.rows import HEADER, as_csv, cells_of, table_row
 from opentrail.wire import search_forms

@@ -5,6 +5,7 @@ import gzip
 import json
 import os
 import tempfile
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -109,3 +110,23 @@ def test_random_queries_over_real_records(
     tree = data.draw(trees(st.sampled_from(plain[:40] or list(WORDS))))
     wanted = [at for at, each in records_at.items() if tree.holds(each)]
     assert found_by(history, tree) == wanted, tree.text()
+
+
+@pytest.mark.parametrize(("chars", "found"), [(100, True), (101, False)])
+def test_an_address_has_a_zone_of_some_length_only(chars, found):
+    address = "fe80::1%".ljust(chars, "z")
+    data = record(1, sourceIPAddress=address)
+    assert (Question(parse("sourceIPAddress=fe80::/10")).hit(data, 0) is not None) is found
+
+
+def test_a_hit_keeps_the_record_and_not_what_was_found_out_of_it():
+    data = record(1, requestParameters={f"name{number}": [number] for number in range(500)})
+    question = Question(parse('userIdentity.type "name1" not requestParameters.none=1'))
+    tracemalloc.start()
+    try:
+        hits = [question.hit(data, position) for position in range(50)]
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert all(hits)
+    assert kept < 50 * len(data) / 2

@@ -12,7 +12,7 @@ from opentrail.cli.asking import Asked, filters, open_log, question_of
 from opentrail.cli.exits import EXIT_NO
 from opentrail.cli.options import Command, data_options
 from opentrail.cli.search_forms import line, shown
-from opentrail.cli.tail import POLL_S, WHOLE, hit_of
+from opentrail.cli.tail import POLL_S, WHOLE
 from opentrail.cli.times import duration_s
 from opentrail.clock import Clock, SystemClock
 from opentrail.history.beside import searcher_beside
@@ -88,7 +88,7 @@ def expect(data: Path, question: Question, times: int, within_s: float, clock: C
         if end is None and clock.monotonic() >= deadline_s:
             end = follower.log.durable_end()  # others may come for ever
         entries = follower.step()
-        found = (hit_of(entry, question) for entry in entries)
+        found = (question.hit(entry.data, entry.position) for entry in entries)
         hits += [hit for hit in found if hit is not None]
         if end is not None and (not entries or follower.position >= end):
             break

@@ -14,10 +14,7 @@ import msgspec
 from opentrail.cli.asking import Asked, elsewhere, filters, open_log, question_of
 from opentrail.cli.options import Command, data_options
 from opentrail.cli.search_forms import line, shown
-from opentrail.eventlog.base import Entry
 from opentrail.history.beside import searcher_beside
-from opentrail.history.conditions import Event
-from opentrail.history.derive import derive
 from opentrail.history.follow import Follower
 from opentrail.history.hints import hints
 from opentrail.history.search import Hit, Question
@@ -77,7 +74,7 @@ def command(config: Path | None, query: tuple[str, ...], form: str, **flags: obj
         entries = follower.step()
         _tell(before, follower)
         for entry in entries:
-            hit = hit_of(entry, question)
+            hit = question.hit(entry.data, entry.position)
             if hit is not None:
                 click.echo(show(hit))
         sys.stdout.flush()
@@ -124,28 +121,20 @@ def _begin(
     searcher = searcher_beside(data / "history", follower.log, question.condition)
     end = follower.position
     before = (hit for hit in searcher.newest(question, WHOLE) if hit.position < end)
-    found = sorted(islice(before, wanted), key=lambda hit: hit.position)
+    found = sorted(islice(before, wanted), key=lambda hit: hit.position, reverse=True)
     if len(found) == SINCE_EVENTS_MAX == wanted and next(before, None) is not None:
         click.echo(f"the newest {SINCE_EVENTS_MAX:,} events since then; others are older", err=True)
-    for hit in found:
-        click.echo(show(hit))
+    matched = bool(found)
+    while found:
+        click.echo(show(found.pop()))  # and let go: shown, it takes five times its room
     sys.stdout.flush()
-    instead = "" if found or not wanted else elsewhere(searcher, query, asked)
+    instead = "" if matched or not wanted else elsewhere(searcher, query, asked)
     if instead:
         click.echo(instead, err=True)
-    for hint in hints(searcher, question.condition, matched=bool(found)):
+    for hint in hints(searcher, question.condition, matched=matched):
         click.echo(hint.text, err=True)
     if searcher.damage is not None:
         raise searcher.damage
-
-
-def hit_of(entry: Entry, question: Question) -> Hit | None:
-    """Return the event of ``entry`` if ``question`` asks for it."""
-    derived = derive(entry.data)
-    if derived is None:
-        return None
-    event = Event(entry.data, derived)
-    return Hit(derived.event_time_s, entry.position, event) if question.takes(event) else None
 
 
 def _ndjson(hit: Hit) -> bytes:

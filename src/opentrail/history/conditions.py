@@ -2,30 +2,16 @@
 """Conditions on events: what a query is made of. Pure."""
 
 import ipaddress
-import json
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Protocol
 
-import msgspec
+from opentrail.history.fields import OWN_NAMES, Event, at
 
-from opentrail.event.codec import whole_characters
-from opentrail.history.derive import ATTRIBUTES, Derived
-
-
-def _as_written(number: str) -> msgspec.Raw:
-    return msgspec.Raw(number.encode())
-
-
-_encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder(float_hook=_as_written).decode
-"""Numbers with a point or an exponent stay what they are: 1.10 is written so, and so asked for."""
-_OWN = {name.lower(): name for name in (*ATTRIBUTES, "Account", "Region", "Category")}
+_OWN = {name.lower(): name for name in OWN_NAMES}
 """Words for what an event is found by, in any case of letters."""
-OWN_NAMES = frozenset(_OWN.values())
-"""The words themselves."""
 _RECORD_NAMES = {
     "eventid": "EventId",
     "eventname": "EventName",
@@ -38,102 +24,6 @@ _RECORD_NAMES = {
     "accesskeyid": "AccessKeyId",
 }
 """The record's own names for the same."""
-
-
-class Event:
-    """A record that is looked at: what it is found by, and its fields once they are asked for."""
-
-    __slots__ = ("_fields", "data", "derived")
-
-    def __init__(self, data: bytes, derived: Derived) -> None:
-        self.data = data
-        self.derived = derived
-        self._fields: object = None
-
-    def values(self, field: str) -> Sequence[str]:
-        """Return the values of an attribute, or of the record's field of that path, as text."""
-        if field in _OWN.values():
-            return self._found_by(field)
-        found = _at(self.fields(), field.split("."))
-        try:
-            return tuple(text for value in found for text in _texts(value))
-        except RecursionError:  # an object that is nested too deeply to be written
-            return ()
-
-    def fields(self) -> object:
-        """Return the record, parsed; {} of one whose odd parts cannot be."""
-        if self._fields is None:
-            try:
-                self._fields = _decode(self.data)
-            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-                self._fields = _patient(self.data)
-        return self._fields
-
-    def _found_by(self, name: str) -> Sequence[str]:
-        derived = self.derived
-        if name == "Account":
-            return (derived.account,)
-        if name == "Region":
-            return (derived.region,)
-        if name == "Category":
-            return (derived.category,)
-        return derived.values(name)
-
-
-def _patient(data: bytes) -> object:
-    """Return a record with half a character, or with odd numbers or bytes in it; {} of one too odd."""
-    whole = whole_characters(data)
-    with suppress(msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return _decode(whole)
-    try:
-        found: object = json.loads(
-            whole.decode("utf-8", "replace"), parse_int=_as_written, parse_float=_as_written
-        )
-    except (ValueError, RecursionError):
-        return {}
-    return found
-
-
-def _at(value: object, path: list[str]) -> Iterator[object]:
-    """Yield what lies at ``path``; within lists, of each element. Names in any case of letters.
-
-    No deeper in calls for records that are: whoever nests them must not end a search.
-    """
-    waiting = [(value, path)]
-    while waiting:
-        value, path = waiting.pop()
-        if not path:
-            yield value
-        elif isinstance(value, list):
-            waiting += [(each, path) for each in reversed(value)]
-        elif isinstance(value, dict):
-            waiting += reversed(list(_members(value, path)))
-
-
-def _texts(value: object) -> Iterator[str]:
-    """Yield a value as text; of a list, each element's; nothing for null."""
-    waiting = [value]
-    while waiting:
-        value = waiting.pop()
-        if isinstance(value, list):
-            waiting += reversed(value)
-        elif isinstance(value, str):
-            yield value
-        elif value is not None:
-            yield _encode(value).decode()
-
-
-def _members(value: dict[str, object], path: list[str]) -> Iterator[tuple[object, list[str]]]:
-    """Yield what the path leads to, and the rest of it: names may have dots themselves."""
-    first, rest = path[0].lower(), path[1:]
-    for key, inner in value.items():
-        lower = key.lower()
-        if lower == first:
-            yield inner, rest
-        elif rest and "." in lower:
-            length = lower.count(".") + 1
-            if lower == ".".join(path[:length]).lower():
-                yield inner, path[length:]
 
 
 class Condition(Protocol):
@@ -222,15 +112,28 @@ class Within:
 _QUAD = re.compile(r"\d+(?:\.\d+){3}")
 
 
+_ADDRESS_CHARS_MAX = 100
+"""Of an IPv6 address with a zone: longer texts are none, and would fill the memory that keeps them."""
+_Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
 def _within(value: str, network: ipaddress.IPv4Network | ipaddress.IPv6Network) -> bool:
     if "," in value:  # what proxies in front of a service have handed on, as in Grafana's events
         return any(_within(each.strip(), network) for each in value.split(","))
+    return len(value) <= _ADDRESS_CHARS_MAX and any(
+        address in network for address in _addresses(value)
+    )
+
+
+@lru_cache(4096)
+def _addresses(value: str) -> tuple[_Address, ...]:
+    """Return the address that ``value`` is, and the IPv4 address that an IPv6 one stands for."""
     try:
         address = ipaddress.ip_address(value)
     except ValueError:
-        return False
+        return ()
     mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-    return address in network or (mapped is not None and mapped in network)
+    return (address,) if mapped is None else (address, mapped)
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,7 +146,7 @@ class There:
         """See ``Condition``."""
         if self.field in OWN_NAMES:
             return any(event.values(self.field))
-        found = _at(event.fields(), self.field.split("."))
+        found = at(event.fields(), self.field.split("."))
         return any(value is not None for value in found)
 
 
@@ -255,31 +158,17 @@ class Text:
 
     def holds(self, event: Event) -> bool:
         """See ``Condition``."""
-        wanted = self.text.lower()
-        shown = event.data.decode("utf-8", "replace").lower()
+        wanted, shown = self.text.lower(), event.shown()
         escapes = "\\" in shown
         if wanted in shown and (
             not escapes or "\\" in wanted or wanted in _ESCAPE.sub("\0", shown)
         ):
             return True
         # The record's JSON may write the text with escapes, whose letters are none of it.
-        return escapes and any(wanted in value for value in _all_texts(event.fields()))
+        return escapes and any(wanted in value for value in event.texts())
 
 
 _ESCAPE = re.compile(r"\\(?:u....|.)", re.DOTALL)
-
-
-def _all_texts(value: object) -> Iterator[str]:
-    waiting = [value]
-    while waiting:
-        value = waiting.pop()
-        if isinstance(value, dict):
-            yield from map(str.lower, value)
-            waiting += value.values()
-        elif isinstance(value, list):
-            waiting += value
-        elif isinstance(value, str):
-            yield value.lower()
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,10 +12,8 @@ from dataclasses import dataclass, field
 from opentrail.event.record import FIELD_ORDER
 from opentrail.event.safe import safe
 from opentrail.history.conditions import (
-    OWN_NAMES,
     And,
     Condition,
-    Event,
     Everything,
     Is,
     Like,
@@ -27,6 +25,7 @@ from opentrail.history.conditions import (
     fields_of,
     leaves,
 )
+from opentrail.history.fields import OWN_NAMES, Event
 from opentrail.history.other_languages import FIELD_TYPED
 from opentrail.history.search import Question, Searcher
 

@@ -12,8 +12,8 @@ from collections.abc import Iterable, Sequence
 
 from opentrail.clock import iso_seconds
 from opentrail.event.safe import safe, safe_json
-from opentrail.history.conditions import Event
 from opentrail.history.derive import Derived
+from opentrail.history.fields import Event
 
 _FORMULAS = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 """What a spreadsheet takes for a formula at the beginning of a cell; full-width signs, too."""

@@ -12,8 +12,9 @@ from itertools import islice
 
 from opentrail.errors import Corrupt
 from opentrail.eventlog.base import LogReader
-from opentrail.history.conditions import And, Condition, Event, Everything, Is, Or
+from opentrail.history.conditions import And, Condition, Everything, Is, Or
 from opentrail.history.derive import ATTRIBUTES, derive
+from opentrail.history.fields import Event
 from opentrail.history.run import REBUILD_HINT, Run
 from opentrail.history.table import NO_TIME_S, TIME_MAX_S, Bounds, Table, newest_first
 from opentrail.history.terms import COLUMNS, term
@@ -26,6 +27,19 @@ READ_AGAIN = 100
 Scope = tuple[str, str, str]
 """Account, region, category."""
 _SCOPE_FIELDS = ("Account", "Region", "Category")
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """An event that is asked for."""
+
+    time_s: int
+    position: int
+    event: Event
+
+    def key(self) -> tuple[int, int]:
+        """Return what hits are ordered by."""
+        return self.time_s, self.position
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,18 +59,13 @@ class Question:
         time_s = event.derived.event_time_s
         return self.start_s <= time_s <= self.end_s and self.condition.holds(event)
 
-
-@dataclass(frozen=True, slots=True)
-class Hit:
-    """An event that is asked for."""
-
-    time_s: int
-    position: int
-    event: Event
-
-    def key(self) -> tuple[int, int]:
-        """Return what hits are ordered by."""
-        return self.time_s, self.position
+    def hit(self, data: bytes, position: int) -> Hit | None:
+        """Return the event of the record ``data`` if it is asked for."""
+        derived = derive(data)
+        if derived is None or not self.takes(Event(data, derived)):
+            return None
+        # Another one: what was found out of the record takes five times its room.
+        return Hit(derived.event_time_s, position, Event(data, derived))
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,11 +261,8 @@ class Searcher:
 
     def _hit(self, question: Question, time_s: int, position: int) -> Hit | None:
         data = self._data(position)
-        derived = derive(data) if data is not None else None
-        if data is None or derived is None or derived.event_time_s != time_s:
-            return None
-        event = Event(data, derived)
-        return Hit(time_s, position, event) if question.takes(event) else None
+        hit = None if data is None else question.hit(data, position)
+        return hit if hit is not None and hit.time_s == time_s else None
 
     def _data(self, position: int) -> bytes | None:
         """Return the record at ``position``; None when it cannot be had."""
@@ -294,11 +300,9 @@ class Searcher:
         try:
             for entry in self._log.entries(start):
                 self.read += 1
-                derived = derive(entry.data)
-                if derived is not None:
-                    event = Event(entry.data, derived)
-                    if question.takes(event):
-                        yield Hit(derived.event_time_s, entry.position, event)
+                hit = question.hit(entry.data, entry.position)
+                if hit is not None:
+                    yield hit
         except Corrupt as damage:
             self.damage = self.damage or damage
 

@@ -11,8 +11,9 @@ import msgspec
 from opentrail.clock import Clock
 from opentrail.errors import ClientError, Corrupt, UsageError
 from opentrail.event.codec import in_utf8
-from opentrail.history.conditions import Condition, Event, Everything, Is, all_of, any_of, size_of
+from opentrail.history.conditions import Condition, Everything, Is, all_of, any_of, size_of
 from opentrail.history.derive import FIRST_S, LAST_S
+from opentrail.history.fields import Event
 from opentrail.history.hints import LOOKED_AT_FOR_PROGRAMS, hints
 from opentrail.history.query import parse
 from opentrail.history.search import Question, Searcher

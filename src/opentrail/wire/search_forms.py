@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from opentrail.clock import Clock
 from opentrail.errors import ClientError, UsageError
 from opentrail.event.codec import in_utf8
-from opentrail.history.conditions import Event
+from opentrail.history.fields import Event
 from opentrail.history.parquet import ParquetStream, parquet_stream
 from opentrail.history.rows import HEADER, as_csv, cells_of, table_row
 
