@@ -130,6 +130,12 @@ class _Run:
             if name is not None:
                 self._ends[self._end_of(name.chain)].append(link)
         self._chains = sorted({*self._digests, *self._ends})
+        self._by_place: dict[Place, set[ChainName]] = defaultdict(set)
+        self._places_of: dict[ChainName, set[Place]] = defaultdict(set)
+        """Of a whole chain: where its digests lie, and its log files."""
+        for each, whole in self._names.items():
+            self._by_place[each.place].add(each)
+            self._places_of[whole].add(each.place)
         self._elsewhere = Elsewhere(expected.all_ends, files.examiner, files.found.digests)
         self._parts: dict[ChainName, _Part] = {}
         """Of chains that are not told yet."""
@@ -171,9 +177,8 @@ class _Run:
         for name in chains:
             covered = Coverage(listed)
             yield from self._chain(name, digests, covered)
-            for place in {each.place for each, whole in self._names.items() if whole == name}:
-                if place in covers:
-                    covers[place].windows += covered.windows
+            for place in self._places_of[name] & covers.keys():
+                covers[place].windows += covered.windows
         yield from self._told_holes()
         if unlisted:
             yield from self._unlisted(covers)
@@ -197,7 +202,7 @@ class _Run:
     def _known(self, place: Place) -> Known:
         """Return what is known of a place: where others deliver too, nothing is."""
         known = self._expected.known
-        there = {(each.trail, each.home_region) for each in self._names if each.place == place}
+        there = {(each.trail, each.home_region) for each in self._by_place[place]}
         return known if there <= known.trails else UNKNOWN_YET
 
     def _part(self, name: ChainName) -> _Part:
