@@ -178,6 +178,14 @@ def test_something_else_that_listens_there(tmp_path):
     assert "is no OpenTrail" in found["server"][1]
 
 
+def test_what_takes_connections_and_is_silent_is_not_to_be_started(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = "{}:{}".format(*silent.getsockname())
+        found = checks("--listen", address, "--data", "nowhere", home=tmp_path, code=1)
+    assert found["server"][1].endswith("timed out")
+    assert found["server"][2].startswith("see its own log")
+
+
 def test_a_server_with_another_directory(tmp_path):
     data_directory(tmp_path / "other", [record(0)])
     with OpenTrail(tmp_path / "data") as server:
@@ -194,11 +202,15 @@ def test_what_cannot_be_read_hides_nothing_else(tmp_path):
     (tmp_path / "data" / "state.db").write_bytes(b"x" * 100)
     found = checks("--data", "data", home=tmp_path, code=1)
     assert found["bucket"][:2] == ("wrong", "file is not a database")
+    (tmp_path / "data" / "state.db").unlink()
+    (tmp_path / "data" / "state.db").mkdir()
+    shown = facts("--data", "data", home=tmp_path, code=3).keys()
+    assert shown == {"server", "log", "disk", "retention"}
     (tmp_path / "data" / "log" / "durable").write_bytes(b"x")
     found = checks("--data", "data", home=tmp_path, code=1)
     assert found["data"][:2] == ("wrong", "the file is not 64 bytes long")
     assert {"disk", "server", "upstream", "endpoint", "proxy", "bucket"} <= set(found)
-    assert facts("--data", "data", home=tmp_path, code=4).keys() == {"server", "disk", "retention"}
+    assert facts("--data", "data", home=tmp_path, code=4).keys() == shown - {"log"}
 
 
 def test_a_log_whose_beginning_cannot_be_read(tmp_path):

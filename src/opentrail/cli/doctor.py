@@ -175,6 +175,8 @@ def _server(settings: Settings) -> Finding:
         fix = "start opentrail serve, or give what it was given: --listen, --config"
         if "certificate" in answer.why:
             fix = "put one that is valid into listen.tls_cert: the server takes it up by itself"
+        if "timed out" in answer.why:
+            fix = "see its own log, and start it again; or whether a firewall is in between"
         return Finding("server", Verdict.BAD, no_answer(settings, answer), fix)
     said = answer.json()
     if "status" not in said:

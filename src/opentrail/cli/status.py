@@ -17,7 +17,7 @@ from opentrail.cli.probe import Answer, ask, metrics_of, no_answer, not_done, ot
 from opentrail.cli.trails_here import TrailsHere, trails_here
 from opentrail.clock import SystemClock, iso_seconds
 from opentrail.config import Settings
-from opentrail.errors import Corrupt
+from opentrail.errors import Corrupt, Unavailable
 from opentrail.event.safe import safe
 from opentrail.eventlog.counts import Accounts
 from opentrail.eventlog.reader import SegmentReader
@@ -47,7 +47,7 @@ def command(config: Path | None, *, as_json: bool, **flags: str | None) -> None:
 
     It asks the server, and reads its data directory: what waits to be indexed and delivered, how
     long records are kept, how full the disk is. Exit code 0: all is well. 1: something should be
-    looked at. 3: the server does not answer. 4: of the data directory not all can be read.
+    looked at. 3: the server does not answer, or a file cannot be read now. 4: stored data is damaged.
 
       opentrail status
       opentrail status --json
@@ -72,11 +72,11 @@ def command(config: Path | None, *, as_json: bool, **flags: str | None) -> None:
         sys.exit(EXIT_NO)
 
 
-def _added(lines: list[Line], part: Iterator[Line]) -> Corrupt | None:
+def _added(lines: list[Line], part: Iterator[Line]) -> Corrupt | Unavailable | None:
     """Add ``part`` to ``lines``, as far as it can be read; return why the rest cannot be."""
     try:
         lines.extend(part)
-    except Corrupt as error:
+    except (Corrupt, Unavailable) as error:
         return error
     return None
 
