@@ -205,6 +205,13 @@ def test_links_that_let_in_whoever_has_them_are_hidden(operation, answer, shown)
             {},
         ),
         ("redshift", "CreateHsmConfiguration", {"HsmPartitionPassword": SECRET}, b""),
+        ("s3", "DeleteObject", {"Bucket": "b", "Key": "k", "MFA": SECRET}, b""),
+        (
+            "s3control",
+            "PutBucketVersioning",
+            {"AccountId": "a", "Bucket": "b", "MFA": SECRET, "VersioningConfiguration": {}},
+            b"",
+        ),
         (
             "sns",
             "CreatePlatformApplication",

@@ -41,9 +41,12 @@ _NAMES: Mapping[str, str] = MappingProxyType(
         "PutPublicAccessBlock": "PutBucketPublicAccessBlock",
     }
 )
+_ONE_TIME_CODE = frozenset({"MFA"})
+"""The device's serial number and the code that it shows."""
 S3 = ServiceRules(
     event_version="1.11",
     form=Form.S3,
+    hide=_ONE_TIME_CODE,
     operations=MappingProxyType(
         {
             **dict.fromkeys(_OBJECT_OPERATIONS.split(), OperationRules(data=_OBJECT)),
@@ -74,6 +77,7 @@ S3 = ServiceRules(
 S3_CONTROL = ServiceRules(
     event_version="1.11",
     form=Form.S3_CONTROL,
+    hide=_ONE_TIME_CODE,
     operations=MappingProxyType(
         {
             f"{verb}PublicAccessBlock": OperationRules(event_name=f"{verb}AccountPublicAccessBlock")
