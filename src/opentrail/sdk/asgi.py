@@ -132,9 +132,11 @@ class _Call:
         """Give the record what is known now: the router has put the operation into the scope."""
         scope, exchange = self._scope, self._exchange
         for name, value in self._headers:
-            if name.lower() == b"content-type":
+            which = name.lower()
+            if which == b"content-type":
                 exchange.response.kind = value.decode("latin-1")
-                break
+            elif which == b"content-encoding":
+                exchange.response.coding = value.decode("latin-1")
         route = scope.get("route") or scope.get("route_handler")  # the latter is Litestar's
         endpoint = scope.get("endpoint") or getattr(route, "endpoint", getattr(route, "fn", None))
         event = event_of(endpoint, exchange.method)

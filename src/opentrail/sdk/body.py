@@ -3,6 +3,7 @@
 
 import json
 import math
+import zlib
 from typing import Any
 from urllib.parse import unquote_plus
 
@@ -15,6 +16,8 @@ BODY_BYTES_MAX = 64 * 1024
 QUERY_FIELDS_MAX = 200
 """Parameters of a query or a form: no one fills in more."""
 
+_GZIP = 31
+"""zlib's window bits for the largest window with a gzip header."""
 _decode = msgspec.json.Decoder().decode
 
 
@@ -24,6 +27,8 @@ class Body(msgspec.Struct, gc=False):
     kind: str
     """The Content-Type."""
     bytes_max: int
+    coding: str = ""
+    """The Content-Encoding: middleware further in may have gzipped an answer."""
     pieces: list[bytes] = []
     size: int = 0
     omitted: bool = False
@@ -46,10 +51,10 @@ class Body(msgspec.Struct, gc=False):
         """Return what the body says, None when it is empty, or the marker of ``name``."""
         if not self.size:
             return None
-        if self.size > self.bytes_max:
+        data = self._whole()
+        if data is None:
             self.omitted = True
             return omitted(name, self.size)
-        data = self.pieces[0] if len(self.pieces) == 1 else b"".join(self.pieces)
         kind = self.kind.lower()
         try:
             if "json" in kind:
@@ -60,6 +65,23 @@ class Body(msgspec.Struct, gc=False):
             pass
         self.omitted = True
         return omitted(name, self.size, "not JSON")
+
+    def _whole(self) -> bytes | None:
+        """Return all that the body says, None when that is too long."""
+        if self.size > self.bytes_max:
+            return None
+        data = self.pieces[0] if len(self.pieces) == 1 else b"".join(self.pieces)
+        return _gunzipped(data, self.bytes_max) if self.coding else data
+
+
+def _gunzipped(data: bytes, bytes_max: int) -> bytes | None:
+    """Return what was gzipped, None when it is too long; what is not gzip as it is."""
+    inflate = zlib.decompressobj(_GZIP)
+    try:
+        found = inflate.decompress(data, bytes_max)
+    except zlib.error:
+        return data
+    return found if inflate.eof else None
 
 
 def _json_of(data: bytes) -> object:

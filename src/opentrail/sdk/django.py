@@ -84,6 +84,7 @@ class AuditMiddleware:
         if response is not None:
             exchange.status = response.status_code
             exchange.response.kind = response.get("Content-Type", "")
+            exchange.response.coding = response.get("Content-Encoding", "")
             if options.responses and not response.streaming:
                 exchange.response.feed(response.content)
         match = request.resolver_match

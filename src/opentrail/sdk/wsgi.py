@@ -132,8 +132,11 @@ class _Call:
         exchange = self._exchange
         exchange.status = int(status[:3])
         for name, value in headers:
-            if name.lower() == "content-type":
+            which = name.lower()
+            if which == "content-type":
                 exchange.response.kind = value
+            elif which == "content-encoding":
+                exchange.response.coding = value
         with self._options.guard:
             self._name(exchange)
         return self._start(status, headers, *more)
