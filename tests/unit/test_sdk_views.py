@@ -12,7 +12,7 @@ from flask.views import MethodView
 from starlette.applications import Starlette
 from starlette.endpoints import HTTPEndpoint
 from starlette.responses import JSONResponse
-from starlette.routing import Route
+from starlette.routing import Mount, Route
 from support import django_urls
 from support.sdk_service import Service
 
@@ -60,6 +60,18 @@ def test_starlette(service):
     assert service.asgi("DELETE", "/profile")[0] == 200
     assert service.trail.flush()
     assert len(service.post.records) == 3
+
+
+def test_an_app_that_is_mounted_is_no_operation(service):
+    async def make(_request):
+        return JSONResponse({})
+
+    shop = Starlette(routes=[Route("/orders", make, methods=["POST"])])
+    service.app = AuditMiddleware(Starlette(routes=[Mount("/shop", shop)]), service.trail)
+    assert service.asgi("POST", "/shop/orders")[0] == 200
+    assert service.record()["eventName"] == "make"
+    assert service.asgi("POST", "/shop/none")[0] == 404
+    assert service.record()["eventName"] == "UnknownOperation"
 
 
 def check_profile(service):

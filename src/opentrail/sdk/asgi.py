@@ -139,6 +139,8 @@ class _Call:
                 exchange.response.coding = value.decode("latin-1")
         route = scope.get("route") or scope.get("route_handler")  # the latter is Litestar's
         endpoint = scope.get("endpoint") or getattr(route, "endpoint", getattr(route, "fn", None))
+        if hasattr(endpoint, "routes"):
+            endpoint = None  # an app that is mounted, none of whose routes took the call
         event = event_of(endpoint, exchange.method)
         exchange.event = event
         operation_id = getattr(route, "operation_id", None)
