@@ -26,6 +26,7 @@ from opentrail.sdk.asgi import AuditMiddleware
         ({"error": {"code": "E2", "message": "no very-secret"}}, "E2", f"no {HIDDEN}"),
         ({"error": {"code": 403, "message": "m"}}, "Forbidden", "m"),
         ({"detail": "d"}, "Forbidden", "d"),
+        ({"detail": {"code": "E3", "message": "no very-secret"}}, "E3", f"no {HIDDEN}"),
         ([1], "Forbidden", None),
     ],
 )

@@ -273,8 +273,9 @@ def _error(exchange: Exchange, answer: object) -> tuple[str, str]:
     if exchange.failure:
         return exchange.failure, ""
     said = answer if isinstance(answer, dict) else {}
-    if isinstance(inner := said.get("error"), dict):
-        said = said | inner
+    for inner in (said.get("error"), said.get("detail")):
+        if isinstance(inner, dict):
+            said = said | inner
     codes, texts = _strings(said, _CODES), _strings(said, _MESSAGES)
     texts += [each for each in codes if not _CODE.fullmatch(each)]
     code = next((each for each in codes if _CODE.fullmatch(each)), "")
