@@ -65,7 +65,11 @@ def test_what_is_given_up_is_told_by_name_and_the_rest_arrives(tmp_path):
         }
         named = [key for each in told for key in each["s3ObjectKeys"]]
         assert not set(named) & set(bodies(bucket))
-        delivered = {e["eventID"] for records in bodies(bucket).values() for e in records}
-        selected = set(TrailSeen(server, bucket, "audit", bool, server.admin).selected())
-        assert delivered <= selected
-        assert len(selected - delivered) == lost()
+        seen = TrailSeen(server, bucket, "audit", bool, server.admin)
+
+        def missing() -> int:
+            delivered = {e["eventID"] for records in bodies(bucket).values() for e in records}
+            return len(set(seen.selected()) ^ delivered)  # and nothing that was not selected
+
+        # On a slow machine one more range is given up after that, and told a moment later.
+        wait_until(lambda: missing() == lost())
