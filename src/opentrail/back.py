@@ -21,24 +21,23 @@ import msgspec
 from opentrail.capture.tuning import TuningWatcher
 from opentrail.capture.tuning_upstream import SageMaker
 from opentrail.clock import Clock, SystemClock, SystemIds
+from opentrail.config.hello import Hello
 from opentrail.errors import Corrupt, Unavailable, UsageError
 from opentrail.eventlog.answering import Answering
-from opentrail.eventlog.link import Hello, Kind, Link, LinkedLog
+from opentrail.eventlog.link import Kind, Link, LinkedLog
 from opentrail.eventlog.standing import Waiting, cannot_start, run_or_end, stand_still
 from opentrail.eventlog.training import Trainer
 from opentrail.history.alone import hold
 from opentrail.history.index import History
 from opentrail.memory import settle, share_heaps
-from opentrail.objects.setting import BucketSetting, Upstream
+from opentrail.objects.setting import Upstream
 from opentrail.objects.table import BucketTable
 from opentrail.state.sqlite import SqliteState
 from opentrail.trails.announce import Announcer
-from opentrail.trails.backlog import Patience
 from opentrail.trails.cuts import Cuts
 from opentrail.trails.deliver import Delivery
 from opentrail.trails.deliver import Rooms as DeliveryRooms
 from opentrail.trails.digest import Digests, SigningRooms
-from opentrail.trails.digest_setting import DigestSetting
 from opentrail.trails.feed import Feeder
 from opentrail.trails.gauges import gauges
 from opentrail.trails.keys import DigestKeys
@@ -161,9 +160,9 @@ class Back:
             self._log, self._state, buckets, waiting, self._moved.set, self._announcer.notices
         )
         self._cuts = Cuts(self._registry, clock, hello.file_interval_s)
-        self._patience = msgspec.convert(hello.backlog, Patience)
+        self._patience = hello.backlog
         self._delivery = Delivery(rooms, clock, hello.digest_interval_s, patience=self._patience)
-        signers = signers_of(msgspec.convert(hello.digest, DigestSetting), keys)
+        signers = signers_of(hello.digest, keys)
         self._digests = Digests(
             SigningRooms(self._state, buckets, signers, waiting, self._moved.set), clock
         )
@@ -364,8 +363,7 @@ def _buckets(hello: Hello, clock: Clock) -> BucketTable:
     """Return the buckets by name. Raises: UsageError: a setting that cannot be meant."""
     there = hello.s3_endpoint
     upstream = Upstream(there, "", *hello.s3_key) if there else None
-    settings = msgspec.convert(hello.buckets, dict[str, BucketSetting])
-    return BucketTable(settings, Path(hello.data) / "buckets", clock, hello.region, upstream)
+    return BucketTable(hello.buckets, Path(hello.data) / "buckets", clock, hello.region, upstream)
 
 
 def main() -> int:

@@ -43,21 +43,11 @@ def moto():
 def asked(url):
     """Return what asks the Organizations API at ``url``."""
     endpoints = Endpoints({"organizations": url}, KEY)
-    return organizations_of(
-        {"from_upstream": True}, endpoints, MemoryState(), HandClock(), "us-east-1"
-    )
+    return organizations_of(None, endpoints, MemoryState(), HandClock(), "us-east-1")
 
 
 def listed(organization):
-    hello = {
-        "from_upstream": False,
-        "id": organization.id,
-        "management_account": organization.management_account,
-        "members": organization.members,
-        "delegated": organization.delegated,
-        "trusted": organization.trusted,
-    }
-    return organizations_of(hello, Endpoints(), MemoryState(), HandClock(), "us-east-1")
+    return organizations_of(organization, Endpoints(), MemoryState(), HandClock(), "us-east-1")
 
 
 def made(url):

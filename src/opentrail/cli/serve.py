@@ -24,8 +24,8 @@ from opentrail.cli.options import (
 from opentrail.cli.profiles import missing
 from opentrail.clock import iso_seconds
 from opentrail.config import Settings, is_loopback
-from opentrail.front.buckets import endpoint_of
 from opentrail.front.exclusions import exclusions_of, in_words
+from opentrail.front.hello import endpoint_of
 from opentrail.front.process import Started, run
 from opentrail.front.server import connections_max
 

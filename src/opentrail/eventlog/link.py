@@ -37,7 +37,7 @@ class Kind(IntEnum):
     """What a frame means."""
 
     HELLO = 1
-    """front -> back, first: the settings."""
+    """front -> back, first: the settings (``config.hello``)."""
     READY = 2
     """back -> front: ready for calls."""
     DURABLE = 3
@@ -74,53 +74,6 @@ class Kind(IntEnum):
 
 
 _KINDS = {int(kind): kind for kind in Kind}
-
-
-class Hello(msgspec.Struct, frozen=True):
-    """What back is told first. It holds a secret, so it goes over the socket, not argv."""
-
-    data: str
-    """The data directory."""
-    train_dictionary: bool
-    """Whether new segments are to be compressed by what the log's own records have in common."""
-    account: str
-    region: str
-    regions: tuple[str, ...]
-    """All that calls may be of, as far as the settings say."""
-    lookup_window_s: float
-    lookup_requests_s: float
-    """LookupEvents a second for each account and region; 0: no limit."""
-    token_key: bytes
-    file_interval_s: float
-    digest_interval_s: int
-    digest: dict[str, str]
-    """Settings of what signs digests."""
-    backlog: dict[str, object]
-    """Of files that no bucket takes: ``trails.backlog.Patience`` as plain data."""
-    trails_max: int
-    """Trails of an account that a region shows."""
-    organization: dict[str, object]
-    """Who belongs to it; its id is empty when there is none."""
-    buckets: dict[str, dict[str, object]]
-    """Settings of buckets by name."""
-    s3_endpoint: str
-    """The upstream's S3; "" when there is none."""
-    s3_key: tuple[str, str]
-    """Access key id and secret for it, where nothing else is configured."""
-    endpoints: dict[str, str]
-    """The upstreams of services that trails use beside S3, by botocore's name; "": there is none."""
-    targets: dict[str, object]
-    """Settings of targets beside buckets."""
-    webhooks: dict[str, dict[str, object]]
-    """Settings of webhooks by name."""
-    sagemaker_endpoint: str
-    """The upstream's SageMaker; "" when there is none."""
-    tuning_profiles: dict[str, str]
-    """Who asks it about tuning jobs: AWS profiles by account; "" is every other account's."""
-    tuning_poll_interval_s: float
-
-    def __repr__(self) -> str:
-        return f"Hello({self.data!r})"
 
 
 _UNSETTLED = "front has not answered an earlier append yet"

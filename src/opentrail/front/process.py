@@ -25,13 +25,14 @@ from opentrail.eventlog.inflight import InFlight
 from opentrail.eventlog.options import LogOptions
 from opentrail.eventlog.segments import Segments
 from opentrail.front.backend import Backend
-from opentrail.front.buckets import OwnBuckets, hello_of
+from opentrail.front.buckets import OwnBuckets
 from opentrail.front.commit import GroupCommit
 from opentrail.front.datadir import discard, prepare, set_aside, whole
 from opentrail.front.doors import own_doors
 from opentrail.front.exclusions import exclusions_of
 from opentrail.front.gaps import Gaps
 from opentrail.front.health import Back, Watch, health_page
+from opentrail.front.hello import hello_of
 from opentrail.front.importing import ImportRooms
 from opentrail.front.intake import IntakeDoor
 from opentrail.front.keys import token_key

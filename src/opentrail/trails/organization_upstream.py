@@ -5,7 +5,7 @@ Source: AWS Organizations API Reference, operations of the names below; CloudTra
 trail for an organization" (its service principal).
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Final
 
 import msgspec
@@ -30,12 +30,12 @@ _UNKNOWN_PRINCIPAL = "InvalidInputException"
 
 
 def organizations_of(
-    hello: Mapping[str, object], endpoints: Endpoints, state: State, clock: Clock, region: str
+    listed: Organization | None, endpoints: Endpoints, state: State, clock: Clock, region: str
 ) -> Organizations:
-    """Return who knows the organization: the upstream when ``from_upstream`` says so, else settings."""
-    if hello["from_upstream"]:
+    """Return who knows the organization: the settings, which list it, or the upstream (None)."""
+    if listed is None:
         return UpstreamOrganization(Clients(TargetSetting(), endpoints, clock), region)
-    return ListedOrganization(msgspec.convert(hello, Organization), state)
+    return ListedOrganization(listed, state)
 
 
 class _Described(msgspec.Struct, rename="pascal"):

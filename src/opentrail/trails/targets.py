@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The targets that there are beside buckets, built from the settings: one row for each."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-
-import msgspec
 
 from opentrail.clock import Clock
 from opentrail.trails.connections import Connections
@@ -26,14 +25,17 @@ class Targets:
     """What is tried before a trail is connected with them."""
 
 
-def targets_of(setting: object, webhooks: object, endpoints: Endpoints, clock: Clock) -> Targets:
-    """Return the targets; ``setting`` and ``webhooks`` are those of the settings, as plain data."""
-    said = msgspec.convert(setting, TargetSetting)
-    hooks = msgspec.convert(webhooks, dict[str, WebhookSetting])
-    clients = Clients(said, endpoints, clock)
-    sns, logs = SnsTarget(clients), LogsTarget(clients, said.logs_retention_days)
+def targets_of(
+    setting: TargetSetting,
+    webhooks: Mapping[str, WebhookSetting],
+    endpoints: Endpoints,
+    clock: Clock,
+) -> Targets:
+    """Return the targets of the settings; ``webhooks`` by name."""
+    clients = Clients(setting, endpoints, clock)
+    sns, logs = SnsTarget(clients), LogsTarget(clients, setting.logs_retention_days)
     return Targets(
-        announced=(sns, *(Webhook(name, hook, clock) for name, hook in hooks.items())),
-        copied=(logs, *((EventsTarget(clients, said),) if said.events else ())),
+        announced=(sns, *(Webhook(name, hook, clock) for name, hook in webhooks.items())),
+        copied=(logs, *((EventsTarget(clients, setting),) if setting.events else ())),
         connections=Connections(clients, sns, logs),
     )
