@@ -3,6 +3,7 @@
 
 import gzip
 import json
+import threading
 
 import msgspec
 import pytest
@@ -11,7 +12,7 @@ from support.aws_clients import without_aws
 from support.open_buckets import SettableClock
 from support.signed_bucket import ACCOUNT, HOUR, START, TRAIL, SignedBucket, when
 from support.signed_state import IT, write_state
-from support.verified_world import HOURS, SIGNER, World, name
+from support.verified_world import HOURS, RING, SIGNER, World, name
 
 from opentrail.cli.main import cli
 from opentrail.objects.localdir import LocalDir
@@ -19,9 +20,13 @@ from opentrail.objects.readdir import ReadDir
 from opentrail.state.base import Change
 from opentrail.trails.abroad import BEGINS
 from opentrail.trails.bucketkeys import digest_name
+from opentrail.trails.examine import Examiner
 from opentrail.trails.link import Link
 from opentrail.trails.progress import Chain, head_key
+from opentrail.trails.survey import Asked, survey
 from opentrail.trails.verdict import COVERED, NOTE
+from opentrail.trails.verify import Expected, Files, verify
+from opentrail.trails.workers import Threads
 
 END = START + HOURS * HOUR
 
@@ -162,6 +167,37 @@ def test_a_next_bucket_that_does_not_help(world, trouble):
     if trouble != "not there":
         path.mkdir()
     assert by_state(world) == world.wrong_in("logs") != []
+
+
+class Watched(ReadDir):
+    """A directory that is slow, and sees how many of its digests are read at once."""
+
+    now = most = 0
+    counting = threading.Lock()
+
+    def read(self, key):
+        with self.counting:
+            self.now += 1
+            self.most = max(self.most, self.now)
+        threading.Event().wait(0.05)
+        with self.counting:
+            self.now -= 1
+        return super().read(key)
+
+
+def test_digests_there_are_read_before_they_are_come_to(world):
+    there = Watched(world.root, "logs")
+    asked = Asked(bucket="second")
+    examiner = Examiner(world.all["second"], {"logs": there}.get, RING, "second")
+    workers = Threads(examiner, 4)
+    try:
+        files = Files(examiner, workers, survey(examiner.source, asked))
+        found = list(verify(files, Expected(), asked, END + 9 * HOUR))
+    finally:
+        workers.close()
+    assert [each for each in found if each.verdict] == []
+    assert [each.kind for each in found].count("Digest file") == HOURS + 3
+    assert there.most > 1
 
 
 def ended(world):

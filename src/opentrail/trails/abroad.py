@@ -8,9 +8,10 @@ buckets is not looked at.
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
+from opentrail.trails.ahead import Ahead
 from opentrail.trails.bucketkeys import digest_name
 from opentrail.trails.digestfile import LogFileEntry
-from opentrail.trails.examine import Examined, Examiner, Judged
+from opentrail.trails.examine import Examined, Judged
 from opentrail.trails.link import SUCCESSOR, Link, LogFiles, judged_by_name, kind_of, span_of
 from opentrail.trails.survey import Asked
 from opentrail.trails.verdict import NOTE, Finding, Verdict
@@ -23,7 +24,8 @@ UNJOINED = "two digests that follow one another do not join there"
 class Abroad:
     """What lies of one chain in other buckets."""
 
-    examiner: Examiner
+    ahead: Ahead
+    """Reads digests before they are come to."""
     asked: Asked
     doubt: Callable[[Examined, LogFileEntry], Judged | None]
     """Says what is wrong with how a log file is listed."""
@@ -50,11 +52,14 @@ class Abroad:
             if before.bucket == home:
                 yield before
                 return
-            there = self.examiner.there(before.bucket)
+            there = self.ahead.examiner.there(before.bucket)
             if there is None or name is None:
                 yield Finding(NOTE, url, Verdict.VALID, "the chain goes on there")
                 return
-            read, (verdict, reason) = _looked_at(there, before)
+            read = self.ahead.digest(there, name)
+            verdict, reason = read.verdict, read.reason
+            if read.digest is not None:
+                verdict, reason = judged_by_name(there, read, [before])
             is_asked_for = name.end_s <= self.asked.end_s
             if is_asked_for or verdict is not Verdict.VALID:
                 yield Finding(kind_of(name), url, verdict, reason)
@@ -93,10 +98,3 @@ class Abroad:
         yield LogFiles(entries, tuple(self.doubt(read, each) for each in entries), Verdict.VALID)
         if read.digest.previous_digest_s3_object is None:
             yield Finding(NOTE, f"s3://{bucket}", Verdict.VALID, BEGINS)
-
-
-def _looked_at(there: Examiner, link: Link) -> tuple[Examined, Judged]:
-    read = there.digest(link.key)
-    if read.digest is None:
-        return read, (read.verdict, read.reason)
-    return read, judged_by_name(there, read, [link])

@@ -10,9 +10,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from opentrail.trails.abroad import UNJOINED, Abroad
+from opentrail.trails.ahead import Ahead
 from opentrail.trails.bucketkeys import DigestName, digest_name, log_name
 from opentrail.trails.digestfile import LogFileEntry
-from opentrail.trails.examine import UNSIGNED, Examined, Examiner, Judged, is_at_home
+from opentrail.trails.examine import UNSIGNED, Examined, Judged, is_at_home
 from opentrail.trails.link import SUCCESSOR, Link, LogFiles, judged_by_name, kind_of, span_of
 from opentrail.trails.survey import Asked
 from opentrail.trails.uncovered import PATIENCE_WINDOWS, Coverage
@@ -41,12 +42,12 @@ class Chain:
         self,
         names: Sequence[DigestName],
         ends: Sequence[Link],
-        examiner: Examiner,
+        ahead: Ahead,
         asked: Asked,
         covered: Coverage,
     ) -> None:
         """``names``: of the digests that are there. ``covered`` learns what they list."""
-        self._examiner = examiner
+        self._examiner = ahead.examiner
         self._asked, self._covered = asked, covered
         self._there = {name.key: name.end_s for name in names}
         self._links: dict[str, list[Link]] = {}
@@ -73,7 +74,7 @@ class Chain:
         self.holes: list[Hole] = []
         self.windows: list[tuple[int, int]] = []
         """Of the valid digests."""
-        self.abroad = Abroad(examiner, asked, self._doubt)
+        self.abroad = Abroad(ahead, asked, self._doubt)
         for link in ends:
             self._expect(link)
 

@@ -7,12 +7,12 @@ digest there. Where chains end, somebody says whom we believe; the digests prove
 
 from collections import defaultdict
 from collections.abc import Collection, Sequence
-from operator import attrgetter
 
 from opentrail.errors import ClientError, Unavailable
 from opentrail.trails.bucketkeys import ChainName, DigestName, LogName, Whose, digest_name
 from opentrail.trails.digestfile import LogFileEntry
 from opentrail.trails.examine import Examined, Examiner
+from opentrail.trails.survey import digests_of
 from opentrail.trails.uncovered import MINUTE_S
 from opentrail.trails.verdict import Verdict
 
@@ -99,16 +99,12 @@ class Elsewhere:
     def _names(self, spot: _Spot) -> Sequence[DigestName]:
         """Return the digests of a chain at a spot, the oldest first; none where nothing is given."""
         if spot not in self._listed:
-            bucket, chain = spot
-            there = self._there(bucket)
-            place = chain.place
-            folder = f"{place.root}{place.account}/CloudTrail-Digest/{place.region}/"
+            there = self._there(spot[0])
             try:
-                names = map(digest_name, there.source.keys(folder) if there is not None else ())
-                found = [each for each in names if each is not None and each.chain == chain]
+                found = [] if there is None else digests_of(there.source, spot[1])
             except (ClientError, Unavailable):
                 found = []
-            self._listed[spot] = sorted(found, key=attrgetter("end_s"))
+            self._listed[spot] = found
         return self._listed[spot]
 
     def _there(self, bucket: str) -> Examiner | None:

@@ -3,6 +3,7 @@
 
 from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from operator import attrgetter
 
 from opentrail.errors import ClientError
 from opentrail.trails.bucketkeys import (
@@ -125,6 +126,15 @@ def survey(source: Source, asked: Asked) -> Survey:
     for chain in found.digests.values():
         chain.sort(key=lambda name: name.end_s, reverse=True)
     return found
+
+
+def digests_of(source: Source, chain: ChainName) -> list[DigestName]:
+    """Return the digests of one chain, the oldest first. Raises: ClientError. Unavailable."""
+    place = chain.place
+    folder = f"{place.root}{place.account}/CloudTrail-Digest/{place.region}/"
+    names = map(digest_name, source.keys(folder))
+    found = [each for each in names if each is not None and each.chain == chain]
+    return sorted(found, key=attrgetter("end_s"))
 
 
 def _noted(found: Survey, key: str, asked: Asked, source: Source) -> str:

@@ -13,6 +13,7 @@ from collections.abc import Collection, Container, Iterable, Iterator, Mapping, 
 from dataclasses import dataclass, replace
 from itertools import islice
 
+from opentrail.trails.ahead import Ahead
 from opentrail.trails.bucketkeys import (
     ChainName,
     DigestName,
@@ -241,7 +242,8 @@ class _Run:
         part = self._part(name)
         del self._parts[name]
         names, asked = part.names, replace(self._asked, end_s=part.end_s)
-        chain = Chain(names, self._ends[name], self._files.examiner, asked, covered)
+        ahead = Ahead(self._files.workers, self._files.examiner, asked.start_s)
+        chain = Chain(names, self._ends[name], ahead, asked, covered)
         chain.vouched_s = self._expected.vouched_s(name)
         late = chain.witness(part.behind, self._asked.end_s) if part.behind is not None else ()
         walked = chain.walk(islice(digests, len(names)))

@@ -268,13 +268,23 @@ def _timed(
     return job(examiner, items), clock.monotonic() - began_s
 
 
-def examined(workers: Workers, keys: Iterable[str]) -> Iterator[Examined]:
-    """Yield what is to be said of each digest, in order. Raises: Unavailable."""
+def examined(workers: Workers, keys: Iterable[str], bucket: str = "") -> Iterator[Examined]:
+    """Yield what is to be said of each digest, in order; ``bucket``: another one, which is at hand.
+
+    Raises: Unavailable.
+    """
+    job = partial(_examined_there, bucket) if bucket else Examiner.digests
     begun: deque[Later[Examined]] = deque()
     left = iter(keys)
     while batch := list(islice(left, workers.batch)):
-        begun.append(workers.begin(Examiner.digests, batch))
+        begun.append(workers.begin(job, batch))
         if len(begun) >= workers.tasks_max:
             yield from begun.popleft()()
     while begun:
         yield from begun.popleft()()
+
+
+def _examined_there(bucket: str, examiner: Examiner, keys: Sequence[str]) -> list[Examined]:
+    there = examiner.there(bucket)
+    assert there is not None
+    return there.digests(keys)
