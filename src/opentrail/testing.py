@@ -17,6 +17,7 @@ import pytest
 from opentrail.cli.expect import expect
 from opentrail.clock import SystemClock
 from opentrail.config import DATA_DEFAULT
+from opentrail.errors import UsageError
 from opentrail.history.query import parse
 from opentrail.history.search import Question
 
@@ -38,10 +39,13 @@ def expect_event(request: pytest.FixtureRequest) -> ExpectEvent:
 
     ``expect_event("EventName=PutRecord and Username=ada", within_s=5)``; the query is that of
     ``opentrail search``. Events up to ``since_s`` seconds old count, too. Raises: AssertionError:
-    none came in time.
+    none came in time. UsageError: there is no log, or the query says nothing.
     """
     chosen = request.config.getoption("--opentrail-data") or os.environ.get("OPENTRAIL_DATA")
     data = Path(chosen or DATA_DEFAULT)
+    if not (data / "log").is_dir():
+        said = "name the server's data directory by --opentrail-data=DIR or OPENTRAIL_DATA"
+        raise UsageError(f"no log in {data}: {said}")
 
     def expect_one(
         query: str, within_s: float = WITHIN_S_DEFAULT, since_s: float = SINCE_S_DEFAULT
