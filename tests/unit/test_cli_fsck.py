@@ -194,6 +194,12 @@ def test_no_log_is_a_mistake(tmp_path):
     assert done.stderr.count("\n") == 1
 
 
+def test_training_rebuilds_nothing_and_says_so(home):
+    done = run("fsck", "--train", "--rebuild", home=home)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "run it by itself" in done.stderr
+
+
 def test_on_a_terminal_findings_are_red(home):
     flip(run_file(home), -1)
     shown = on_terminal("fsck", home=home, columns=80)

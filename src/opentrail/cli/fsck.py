@@ -19,6 +19,7 @@ from opentrail.cli.options import Command, log_of, settings_of, settings_options
 from opentrail.cli.train import as_table
 from opentrail.clock import SystemClock
 from opentrail.config import Settings
+from opentrail.errors import UsageError
 from opentrail.eventlog.lock import DataLock
 from opentrail.eventlog.reader import SegmentReader
 from opentrail.eventlog.training import train
@@ -51,6 +52,8 @@ def command(
     --train checks nothing. It prints what the new dictionary saves on records that it was not made
     of, and keeps it if that is worth it (exit code 1: it is not).
     """
+    if training and rebuild:
+        raise UsageError("--train checks and rebuilds nothing: run it by itself")
     settings = settings_of(config, shared_flags(flags))
     data = log_of(settings).parent
     if training:
