@@ -141,3 +141,16 @@ def test_minified_means_the_same(value, indent):
 def test_what_is_no_json_cannot_be_minified(data):
     with pytest.raises(Corrupt):
         codec.minify(data)
+
+
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        (b'{"a":' + b"[" * 3000 + b"]" * 3000 + b"}", "it is nested too deeply"),
+        (b'{"a\xff":1}', "a name in it is not UTF-8"),
+        (b'{"a":1', "Input data was truncated"),
+    ],
+)
+def test_why_a_record_cannot_be_read_is_said_in_words(data: bytes, why: str):
+    with pytest.raises(Corrupt, match=f"not a CloudTrail record: {why}"):
+        codec.fields(data)

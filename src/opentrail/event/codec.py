@@ -79,7 +79,14 @@ def fields(data: bytes, where: str = "record") -> Fields:
             with contextlib.suppress(*UNREADABLE):
                 return _decode_fields(whole_characters(data))
         hint = "a record is one JSON object"
-        raise Corrupt(f"not a CloudTrail record: {error}", where, hint) from error
+        raise Corrupt(f"not a CloudTrail record: {_why(error)}", where, hint) from error
+
+
+def _why(error: Exception) -> str:
+    """Return what is wrong with a record of which the values are not looked into."""
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply"
+    return "a name in it is not UTF-8" if isinstance(error, UnicodeDecodeError) else str(error)
 
 
 def in_utf8(data: bytes) -> bytes:
