@@ -8,7 +8,7 @@ what a backlog of that size in one range takes, in a process of its own.
 
 import gzip
 import json
-import resource
+import os
 import statistics
 import subprocess
 import sys
@@ -23,6 +23,7 @@ from pathlib import Path
 import msgspec
 from zlib_ng import zlib_ng
 
+from bench.load import resident_mb
 from bench.machine import spread_percent
 from bench.sample import BATCH, drafts, open_log
 from opentrail.clock import SystemClock
@@ -236,8 +237,9 @@ def main(arguments: Sequence[str]) -> None:
         backlog(int(arguments[0]))
         return
     seconds = deliver(Path(arguments[1]))
-    peak_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    print(f"{seconds:.1f} s of processor time, {peak_kb / 1024:,.0f} MB at most")
+    # Not ru_maxrss, which has what the process that started this one had.
+    peak_mb = resident_mb(os.getpid(), "VmHWM")
+    print(f"{seconds:.1f} s of processor time, {peak_mb:,.0f} MB at most")
 
 
 if __name__ == "__main__":

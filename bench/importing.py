@@ -8,12 +8,10 @@ OpenTrail also indexes them, looks for duplicates and has them durable; the othe
 import gzip
 import itertools
 import os
-import resource
 import shutil
 import statistics
 import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -110,6 +108,19 @@ numpy.argsort(numpy.array(hashes, "u8"))
 one hash for each sorted, one fdatasync. No frame, no checksum, no index, nothing told from what is there."""
 
 
+_LAUNCHER = """
+import os, sys, time
+began = time.perf_counter()
+quiet = (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0)
+pid = os.posix_spawn(sys.argv[1], sys.argv[1:], os.environ, file_actions=[quiet])
+_, status, used = os.wait4(pid, 0)
+took = time.perf_counter() - began
+print(took, used.ru_utime + used.ru_stime, used.ru_maxrss, os.waitstatus_to_exitcode(status))
+"""
+"""Starts a subject. Linux counts what its starter has in memory as a program's own (getrusage(2)): that
+must be little, and this process has a lot."""
+
+
 @dataclass(frozen=True)
 class _Subject:
     name: str
@@ -143,23 +154,18 @@ def make(folder: Path, count: int) -> int:
 def _measure(subject: _Subject, folder: Path, out: Path) -> _Figures:
     """Run one import. The figures are those of the process and all that it started."""
     out.mkdir()
-    began = time.perf_counter()
-    process = subprocess.Popen(
-        [subject.python, "-c", subject.code, f"{folder}/*.json.gz", str(out)],
-        stdout=subprocess.DEVNULL,
+    program = [subject.python, "-c", subject.code, f"{folder}/*.json.gz", str(out)]
+    done = subprocess.run(
+        [sys.executable, "-IS", "-c", _LAUNCHER, *program],
+        stdout=subprocess.PIPE,
         env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
+        check=True,
     )
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    wall_s = time.perf_counter() - began
-    if process.returncode:
-        raise RuntimeError(f"{subject.name} ended with {process.returncode}")
+    wall_s, cpu_s, largest, returncode = map(float, done.stdout.split())
+    if returncode:
+        raise RuntimeError(f"{subject.name} ended with {returncode:.0f}")
     shutil.rmtree(out)
-    return _Figures(wall_s, usage.ru_utime + usage.ru_stime, _mib(usage))
-
-
-def _mib(usage: resource.struct_rusage) -> float:
-    return usage.ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
+    return _Figures(wall_s, cpu_s, largest / (2**20 if sys.platform == "darwin" else 2**10))
 
 
 def _subjects(*, install: bool) -> list[_Subject]:

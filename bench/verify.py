@@ -325,8 +325,6 @@ def _measure(name: str, filled: Filled, rounds: int) -> None:
         f"\nverify, {name}: {filled.files} log files of {each_kb:,.0f} kB, {os.cpu_count()} cores"
     )
     _print_table([(subject, is_base) for subject, _, is_base in subjects], took, cpu)
-    peak_kb = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-    print(f"  the largest process of all had {peak_kb / 1024:,.0f} MB")
 
 
 def _print_table(
