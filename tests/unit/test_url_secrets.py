@@ -14,6 +14,19 @@ HIDDEN = "HIDDEN_DUE_TO_SECURITY_REASONS"
 @pytest.mark.parametrize(
     ("url", "shown"),
     [
+        (
+            "https://d1.cloudfront.net/a?Policy=p&Signature=s3cret~_&Key-Pair-Id=K1",
+            f"https://d1.cloudfront.net/a?Policy=p&Signature={HIDDEN}&Key-Pair-Id=K1",
+        ),
+        (
+            "https://storage.example.com/b/k?X-Goog-Credential=c&X-Goog-Signature=1234abcd",
+            f"https://storage.example.com/b/k?X-Goog-Credential=c&X-Goog-Signature={HIDDEN}",
+        ),
+        (
+            "https://storage.example.com/b/k?GoogleAccessId=a&Expires=1&Signature=ab%2Bc%3D",
+            f"https://storage.example.com/b/k?GoogleAccessId=a&Expires=1&Signature={HIDDEN}",
+        ),
+        ("https://example.com/?Signature=large", "https://example.com/?Signature=large"),
         ("https://ghp_token@git.example.com/a.git", f"https://{HIDDEN}@git.example.com/a.git"),
         ("HTTP://ada:p@ss:word@git.example.com", f"HTTP://{HIDDEN}@git.example.com"),
         (
@@ -27,7 +40,7 @@ HIDDEN = "HIDDEN_DUE_TO_SECURITY_REASONS"
         ("ada@example.com", "ada@example.com"),
     ],
 )
-def test_names_and_passwords_before_a_host_are_hidden(url, shown):
+def test_what_lets_in_by_an_url_is_hidden(url, shown):
     data = json.dumps({"a": url, "b": [url]}).encode()
     assert json.loads(without_url_secrets(data)) == {"a": shown, "b": [shown]}
 
