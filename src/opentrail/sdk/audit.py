@@ -5,6 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from opentrail.sdk.given import names
+
 Untyped = Any
 """What frameworks and botocore hand over: their objects have no types of their own."""
 ATTRIBUTE = "__opentrail_event__"
@@ -40,8 +42,11 @@ def audit_event(
     redact: Sequence[str] = (),
     record: bool = True,
 ) -> Callable[[Function], Function]:
-    """Say how calls of the decorated endpoint are recorded; see ``AuditEvent``."""
-    event = AuditEvent(name, resources, read_only, redact, record)
+    """Say how calls of the decorated endpoint are recorded; see ``AuditEvent``.
+
+    Raises: TypeError: ``redact`` is one text.
+    """
+    event = AuditEvent(name, resources, read_only, names(redact, "redact"), record)
 
     def decorate(function: Function) -> Function:
         setattr(function, ATTRIBUTE, event)

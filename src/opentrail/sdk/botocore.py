@@ -98,7 +98,7 @@ class Plugin:
 
     @property
     def recorder(self) -> Recorder:
-        """Where the records go. Raises: ValueError: the environment's endpoint is none."""
+        """Where the records go. Raises: ValueError: the environment's endpoint, account or region is none."""
         if self._recorder is None:
             self._recorder = Recorder()
         return self._recorder
@@ -106,7 +106,7 @@ class Plugin:
     def attach(self, events: Untyped) -> None:
         """Listen to ``events``, an emitter of botocore's, of a session or of one client.
 
-        Raises: ValueError: the environment's endpoint is none.
+        Raises: ValueError: the environment's endpoint, account or region is none.
         """
         self.use(self.recorder)
         if not self._at_end:

@@ -13,6 +13,7 @@ from msgspec import UNSET, UnsetType
 from opentrail.sdk.audit import PLAIN, AuditEvent
 from opentrail.sdk.body import BODY_BYTES_MAX, Body, pairs
 from opentrail.sdk.echoes import without_echoes
+from opentrail.sdk.given import names, only
 from opentrail.sdk.guard import Guard
 from opentrail.sdk.record import Fields, Record, encoded, omitted, text, written
 from opentrail.sdk.recorder import Recorder
@@ -56,9 +57,12 @@ class Options:
     """How a service's calls are recorded."""
 
     def __init__(self, recorder: Recorder, given: Given) -> None:
+        """Read the options. Raises: TypeError: one is none of ``Given``."""
+        only(given, Given.__annotations__, "AuditMiddleware")
         self.recorder = recorder
         self.actor = given.get("actor")
-        patterns = "|".join(fnmatch.translate(path) for path in given.get("excluded", ()))
+        excluded = names(given.get("excluded", ()), "excluded")
+        patterns = "|".join(map(fnmatch.translate, excluded))
         self._excluded = re.compile(patterns).match if patterns else None
         self.body_bytes_max = given.get("body_bytes_max", BODY_BYTES_MAX)
         self.requests = given.get("requests", True)

@@ -11,6 +11,7 @@ from typing import Self, TypedDict, Unpack
 
 from opentrail.event.record import FIELD_ORDER
 from opentrail.sdk.echoes import without_echoes
+from opentrail.sdk.given import check_place, names, only
 from opentrail.sdk.guard import Guard
 from opentrail.sdk.post import HttpPost, Target
 from opentrail.sdk.posting import Post
@@ -74,12 +75,15 @@ class Recorder:
 
         ``source`` is the eventSource ("orders.example.com"). What is not given is taken from
         OPENTRAIL_SDK_SOURCE, _ENDPOINT, _ACCOUNT, _REGION and _SPOOL, and the key from
-        AWS_ACCESS_KEY_ID and its companions. Raises: ValueError: the endpoint is none.
+        AWS_ACCESS_KEY_ID and its companions. Raises: ValueError: endpoint, account or region is none.
+        TypeError: an argument is none of ``Given``.
         """
+        only(given, Given.__annotations__, "Recorder")
         self.source = source or _setting("SOURCE", "app.local")
         self.account = given.get("account") or _setting("ACCOUNT", ACCOUNT_DEFAULT)
         self.region = given.get("region") or _setting("REGION", REGION_DEFAULT)
-        self._redact = tuple(given.get("redact", ()))
+        check_place(self.account, self.region)
+        self._redact = names(given.get("redact", ()), "redact")
         self._redact_value = given.get("redact_value")
         self._redacted = redactor(self._redact)
         self._redactors: dict[tuple[str, ...], Redact] = {}
