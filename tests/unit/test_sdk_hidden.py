@@ -48,6 +48,14 @@ def test_secrets_of_a_record_are_hidden_wherever_they_stand(post):
     )
 
 
+def test_names_of_any_script_are_told_apart(post):
+    trail = recorder(post, redact=["\u6c0f-\u540d"])
+    trail.record(requestParameters={"\u6c0f\u540d": "hidden", "\u65e5\u4ed8": "shown"})
+    assert trail.flush()
+    assert list(post.records[-1]["requestParameters"].values()) == [HIDDEN, "shown"]
+    trail.close()
+
+
 def test_a_secret_is_hidden_as_a_message_escapes_it(post):
     trail = recorder(post)
     trail.record(

@@ -41,7 +41,8 @@ CACHED_CHARS_MAX = 64
 TOO_DEEP = "OMITTED_TOO_DEEP"
 
 _NESTED = frozenset({dict, list})
-_OTHER = re.compile(r"[^a-z0-9]")
+_OTHER = re.compile(r"[\W_]")
+"""All but letters and digits, of any script."""
 
 
 class _Redactor:
