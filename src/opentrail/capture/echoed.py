@@ -41,7 +41,7 @@ def without_echoes(
                 break
             if len(text) >= SECRET_CHARS_MIN:
                 found.add(text)
-    quoted = {form for text in found for form in quotations(text)}
+    quoted = {form for text in found for form in quotations(text, message)}
     for text in sorted(quoted, key=len, reverse=True):
         message = _hidden(message, text)
     return message

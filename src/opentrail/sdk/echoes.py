@@ -22,7 +22,7 @@ def without_echoes(message: str, given: object, shown: object) -> str:
             break
         if len(text) >= QUOTED_CHARS_MIN and text not in known:
             hidden.add(text)
-    quoted = {form for text in hidden for form in quotations(text)}
+    quoted = {form for text in hidden for form in quotations(text, message)}
     for text in sorted(quoted, key=len, reverse=True):
         message = message.replace(text, HIDDEN)
     return message
