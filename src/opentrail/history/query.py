@@ -53,6 +53,9 @@ _TOKEN = re.compile(
     )""",
     re.VERBOSE | re.DOTALL,
 )
+_ESCAPED = '"\\*'
+"""What may stand behind a backslash in "…"; who writes "CORP\\ada" would look for CORPada."""
+_NO_ESCAPE = r"""in "…" a backslash before another sign than ", \ and * (write \\ for itself, or '…' around)"""
 _ENDS = re.compile(r"\s|\)|\Z")
 """What may follow a condition."""
 
@@ -131,6 +134,8 @@ def _parts(text: str, query: str, at: int) -> list[str]:
         raise UsageError(_where(query, at, "a quote that does not end"))
     parts = [""]
     for escaped, plain in re.findall(r"\\(.)|([^\\])", text[1:-1], re.DOTALL):
+        if escaped and escaped not in _ESCAPED:
+            raise UsageError(_where(query, at, _NO_ESCAPE))
         if plain == "*":
             parts.append("")
         else:
