@@ -187,7 +187,7 @@ def table(service: str) -> Table:
 
 @functools.cache
 def _archive() -> zipfile.ZipFile:
-    """Keep the archive open: its directory has 437 entries, and an upgrade may replace the file."""
+    """Keep the archive open: its directory has an entry for each service, and an upgrade may replace the file."""
     return zipfile.ZipFile(Path(__file__).with_name("models.zip"))
 
 
