@@ -178,6 +178,15 @@ def test_something_else_that_listens_there(tmp_path):
     assert "is no OpenTrail" in found["server"][1]
 
 
+def test_a_server_whose_figures_do_not_come_is_not_said_to_be_well(tmp_path):
+    data_directory(tmp_path / "data", [record(0)])
+    with upstreams.upstream(upstreams.answer(200, b'{"status":"ok"}')) as half:
+        address = half.url.removeprefix("http://")
+        found = facts("--data", "data", "--listen", address, home=tmp_path, code=1)
+    assert found["metrics"] == ["none in an answer of 200"]
+    assert not {"history", "records", "calls"} & found.keys()
+
+
 def test_what_takes_connections_and_is_silent_is_not_to_be_started(tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as silent:
         address = "{}:{}".format(*silent.getsockname())

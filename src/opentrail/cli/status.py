@@ -97,15 +97,22 @@ def _server(settings: Settings, health: Answer) -> Iterator[Line]:
         yield Line("refuses", str(log["refuses"]), wrong=True)
     for each in not_done(said):
         yield Line("back", each, wrong=True)
-    metrics = metrics_of(ask(settings, "metrics"))
-    behind = metrics.get("opentrail_log_durable_end", 0) - metrics.get(
-        "opentrail_history_indexed_to", 0
-    )
+    yield from _counted(ask(settings, "metrics"))
+    if other := other_log(settings, health):
+        yield Line("server", other, wrong=True)
+
+
+def _counted(answer: Answer) -> Iterator[Line]:
+    """Yield what the server's metrics say."""
+    metrics = metrics_of(answer)
+    end = metrics.get("opentrail_log_durable_end")
+    if end is None:
+        yield Line("metrics", answer.why or f"none in an answer of {answer.status}", wrong=True)
+        return
+    behind = end - metrics.get("opentrail_history_indexed_to", 0)
     yield Line("history", "all is indexed" if behind <= 0 else f"{behind:,.0f} bytes behind")
     yield from _records(metrics, indexed=behind <= 0)
     yield _calls(metrics)
-    if other := other_log(settings, health):
-        yield Line("server", other, wrong=True)
 
 
 def _records(metrics: dict[str, float], *, indexed: bool) -> Iterator[Line]:
