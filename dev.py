@@ -3,7 +3,7 @@
 """Set everything up, then run one thing: the demo, the tests, the checks, or a command.
 
 Needs Python 3.11 or newer and git, nothing else. What it installs goes to ``.venv`` beside this
-file, in the versions of ``uv.lock``.
+file (its installer to ``.venv-uv``), in the versions of ``uv.lock``.
 
     python3 dev.py demo           the main job: record real calls, show them, find them again
     python3 dev.py test           all checks and all tests; more arguments go to pytest

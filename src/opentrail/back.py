@@ -22,6 +22,7 @@ from opentrail.capture.tuning import TuningWatcher
 from opentrail.capture.tuning_upstream import SageMaker
 from opentrail.clock import Clock, SystemClock, SystemIds
 from opentrail.config.hello import Hello
+from opentrail.config.ownlog import log_to_stderr
 from opentrail.errors import Corrupt, Unavailable, UsageError
 from opentrail.eventlog.answering import Answering
 from opentrail.eventlog.link import Kind, Link, LinkedLog
@@ -372,12 +373,13 @@ def main() -> int:
     share_heaps()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # for front, which ends us
         signal.signal(number, signal.SIG_IGN)
-    logging.basicConfig(format="%(message)s", stream=sys.stderr)
     link = Link(socket.socket(fileno=int(sys.argv[1])))
     for kind, _, payload in link.frames():
         if kind is Kind.HELLO:
+            hello = msgspec.msgpack.decode(payload, type=Hello)
+            log_to_stderr(hello.log_format)
             try:
-                back = Back(link, msgspec.msgpack.decode(payload, type=Hello))
+                back = Back(link, hello)
             except (Corrupt, Unavailable, UsageError) as error:
                 cannot_start(error, link.send)
                 return 1

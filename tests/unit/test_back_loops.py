@@ -3,6 +3,8 @@
 
 import json
 import socket
+import subprocess
+import sys
 import threading
 from contextlib import closing
 
@@ -13,11 +15,15 @@ from support.trail_rooms import BUCKET, SilentBucket, TrailRooms
 from support.wire_server import SmallHistory, api, request
 
 from opentrail.back import API_THREADS, CHANGE_THREADS, Back
+from opentrail.config import load
+from opentrail.config.ownlog import JSON, TEXT
 from opentrail.errors import Corrupt, Unavailable
-from opentrail.eventlog import standing
+from opentrail.eventlog import link, standing
 from opentrail.eventlog.answering import Answering
 from opentrail.eventlog.link import HEAD_BYTES, Kind, Link, parse_head
 from opentrail.eventlog.standing import REASONS_MAX, Waiting, run_or_end, stand_still
+from opentrail.front.hello import hello_of
+from opentrail.front.keys import credentials_file
 from opentrail.state.sqlite import SqliteState
 
 DAMAGE = Corrupt("it does not check out", "state.db, cursor/x", "put it back")
@@ -152,3 +158,29 @@ def frame(connection: socket.socket) -> tuple[Kind, int]:
     if length:
         connection.recv(length, socket.MSG_WAITALL)
     return kind, number
+
+
+@pytest.mark.parametrize("form", [TEXT, JSON])
+def test_back_writes_the_servers_own_log_in_the_form_of_front(tmp_path, form):
+    settings = load(None, {}, {"data": str(tmp_path)})
+    key = "[default]\naws_access_key_id = AKIAIOSFODNN7EXAMPLE\naws_secret_access_key = x\n"
+    credentials_file(settings).write_text(key)
+    (tmp_path / "log").mkdir()
+    hello = msgspec.msgpack.encode(hello_of(settings, b"", form))
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.sendall(link.frame(Kind.HELLO, 0, hello))
+        fd = theirs.fileno()
+        command = [sys.executable, "-m", "opentrail.back", str(fd)]
+        done = subprocess.run(
+            command, pass_fds=(fd,), capture_output=True, text=True, timeout=60, check=False
+        )
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    said = f"CloudTrail's own API and trails cannot start: there is no log in {tmp_path / 'log'}"
+    if form == JSON:
+        told = json.loads(line)
+        assert (told["level"], told["logger"]) == ("critical", "opentrail.back")
+        assert told["message"].startswith(said)
+    else:
+        assert f" CRITICAL opentrail.back: {said}" in line

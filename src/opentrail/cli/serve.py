@@ -2,7 +2,6 @@
 """``opentrail serve``: run OpenTrail."""
 
 import difflib
-import json
 import logging
 import sys
 from collections.abc import Iterable, Iterator
@@ -22,8 +21,8 @@ from opentrail.cli.options import (
     upstream_option,
 )
 from opentrail.cli.profiles import missing
-from opentrail.clock import iso_seconds
 from opentrail.config import Settings, is_loopback
+from opentrail.config.ownlog import JSON, TEXT, log_to_stderr
 from opentrail.front.exclusions import exclusions_of, in_words
 from opentrail.front.hello import endpoint_of
 from opentrail.front.process import Started, run
@@ -44,8 +43,8 @@ _log = logging.getLogger("opentrail.serve")
 @click.option("--allow-reset", is_flag=True, default=None, help="Offer POST /_opentrail/reset.")
 @click.option(
     "--log-format",
-    type=click.Choice(["text", "json"]),
-    default="text",
+    type=click.Choice([TEXT, JSON]),
+    default=TEXT,
     show_default=True,
     help="Form of the server's own log, on standard error.",
 )
@@ -68,8 +67,9 @@ def command(
         "listen.allow_reset": flags["allow_reset"],
     }
     settings = settings_of(config, {**named, **upstream_flags(upstreams)})
-    _log_to_stderr(log_format)
-    run(settings, lambda started: _announce(settings, started, as_json=log_format == "json"))
+    log_to_stderr(log_format)
+    as_json = log_format == JSON
+    run(settings, log_format, lambda started: _announce(settings, started, as_json=as_json))
 
 
 def _announce(settings: Settings, started: Started, *, as_json: bool) -> None:
@@ -168,30 +168,3 @@ def _of_no_service(upstreams: Iterable[str]) -> Iterator[str]:
 
 def _watches_tuning(settings: Settings) -> bool:
     return bool(settings.tuning.credentials_profile or settings.tuning.profiles)
-
-
-class _JsonLines(logging.Formatter):
-    """One JSON object a line; control characters of what is quoted are escaped by JSON."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        line = {
-            "time": iso_seconds(int(record.created * 1000)),
-            "level": record.levelname.lower(),
-            "logger": record.name,
-            "message": record.getMessage(),
-        }
-        if record.exc_info:
-            line["exception"] = self.formatException(record.exc_info)
-        return json.dumps(line)
-
-
-def _log_to_stderr(log_format: str) -> None:
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(
-        _JsonLines()
-        if log_format == "json"
-        else logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s")
-    )
-    root = logging.getLogger()
-    root.handlers = [handler]
-    root.setLevel(logging.INFO)

@@ -15,6 +15,8 @@ class Hello(msgspec.Struct, frozen=True):
 
     data: str
     """The data directory."""
+    log_format: str
+    """Of the server's own log: ``config.ownlog``'s TEXT or JSON."""
     train_dictionary: bool
     """Whether new segments are to be compressed by what the log's own records have in common."""
     account: str

@@ -21,11 +21,12 @@ def endpoint_of(settings: Settings, service: str) -> str:
     return upstream.url if upstream is not None else ""
 
 
-def hello_of(settings: Settings, token_key: bytes) -> Hello:
+def hello_of(settings: Settings, token_key: bytes, log_format: str) -> Hello:
     """Return what back is told first."""
     key = read_credentials(credentials_file(settings), settings.account)
     return Hello(
         data=str(settings.data_dir),
+        log_format=log_format,
         train_dictionary=settings.log.train_dictionary,
         account=settings.account,
         region=settings.region,

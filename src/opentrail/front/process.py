@@ -18,6 +18,7 @@ from opentrail.capture.gateway import Gateway, GatewaySettings, OwnApi, Parts
 from opentrail.capture.upstream import Upstreams
 from opentrail.clock import Clock, Ids, SystemClock, SystemIds
 from opentrail.config import Settings
+from opentrail.config.hello import Hello
 from opentrail.durable import boot_id
 from opentrail.errors import Unavailable
 from opentrail.eventlog.base import Draft
@@ -181,20 +182,20 @@ class Front:
         assert key is not None, "admission let an unknown key through"
         return Principal(key.arn, key.account, access_key_id, key.policies)
 
-    async def serve(self, sock: socket.socket, started: Callable[[Started], None]) -> None:
-        """Serve until SIGTERM or SIGINT; everything forwarded is answered and recorded first."""
-        hello = hello_of(self._settings, token_key(self._settings, self._ids))
+    async def serve(
+        self, sock: socket.socket, hello: Hello, started: Callable[[Started], None]
+    ) -> None:
+        """Serve until SIGTERM or SIGINT, with a back that is told ``hello``.
+
+        Everything that was forwarded is answered and recorded first.
+        """
         commit = GroupCommit(self.log, lambda: self._inflight.claimed() + self._intake.busy <= 1)
         backend = Backend(msgspec.msgpack.encode(hello), self._principal, commit, self.durable_end)
         commit.on_durable(backend.durable)
         operations = Operations(self._settings.listen.hosts)
         gateway = self.gateway(self._upstreams, commit.append, backend)
-        server = Server(
-            operations,
-            gateway,
-            self._settings.listen.trusted_proxies,
-            connections_max(),
-        )
+        proxies = self._settings.listen.trusted_proxies
+        server = Server(operations, gateway, proxies, connections_max())
         verify = self._settings.api.auth == "verify"
         sent = sent_of(self._settings, commit.append, self._clock, self._ids)
         self._intake = IntakeDoor(
@@ -373,12 +374,17 @@ class Front:
         self.log.close()
 
 
-def run(settings: Settings, started: Callable[[Started], None]) -> None:
-    """Run OpenTrail until it is told to stop. Raises: UsageError before anything is served."""
+def run(settings: Settings, log_format: str, started: Callable[[Started], None]) -> None:
+    """Run OpenTrail until it is told to stop; ``log_format`` is for back.
+
+    Raises: UsageError before anything is served.
+    """
     raise_open_files_limit()
     sock = listen(settings.listen.address)
     with sock:
         host, port = sock.getsockname()[:2]
-        front = Front(settings, f"{host}:{port}", SystemClock(), SystemIds())
+        ids = SystemIds()
+        front = Front(settings, f"{host}:{port}", SystemClock(), ids)
+        hello = hello_of(settings, token_key(settings, ids), log_format)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(front.serve(sock, started))
+            runner.run(front.serve(sock, hello, started))
