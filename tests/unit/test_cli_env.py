@@ -14,6 +14,7 @@ from support.seeded_ids import SeededIds
 from support.server import run
 
 from opentrail.access.credentials import make_admin_key, read_credentials, write_credentials
+from opentrail.eventlog.lock import DataLock
 
 ACCOUNT = "123456789012"
 SHOWN = {
@@ -181,3 +182,21 @@ def test_a_certificate_that_cannot_be_read_is_said(home):
     done = run("env", *flags, home=home)
     assert (done.returncode, done.stdout) == (2, "")
     assert "listen.tls_cert" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("address", "flags", "told"),
+    [
+        ("127.0.0.1:7802", [], True),
+        ("127.0.0.1:7802", ["--listen", "127.0.0.1:9"], False),
+        ("127.0.0.1:4540", [], False),
+        ("opentrail fsck --rebuild", [], False),
+    ],
+)
+def test_a_server_that_listened_elsewhere_is_told(home, address, flags, told):
+    """Who starts a server on another port, and asks for the settings without it, gets those of no server."""
+    DataLock.take(home / "opentrail-data", address).release()
+    done = run("env", *flags, home=home)
+    said = f"the last server of opentrail-data listened on {address}; for that one add --listen {address}"
+    assert done.stderr == (f"opentrail: {said}\n" if told else "")
+    assert done.returncode == 0

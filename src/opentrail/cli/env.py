@@ -9,8 +9,10 @@ from cryptography import x509
 
 from opentrail.access.credentials import read_credentials
 from opentrail.cli.options import Command, settings_of, settings_options, shared_flags
-from opentrail.config import REGION_DEFAULT, Listen, Settings, split_address
+from opentrail.config import LISTEN_DEFAULT, REGION_DEFAULT, Listen, Settings, split_address
 from opentrail.errors import UsageError
+from opentrail.event.safe import safe
+from opentrail.eventlog.lock import last_address
 from opentrail.front.keys import credentials_file
 
 Variables = dict[str, str]
@@ -42,6 +44,12 @@ def command(config: Path | None, form: str, **flags: str | None) -> None:
     """
     settings = settings_of(config, shared_flags(flags))
     click.echo(_FORMS[form](client_variables(settings)))
+    there = last_server(settings)
+    if settings.listen.address == LISTEN_DEFAULT and there not in ("", LISTEN_DEFAULT):
+        said = (
+            f"the last server of {settings.data_dir} listened on {there}; for that one add --listen"
+        )
+        click.echo(f"opentrail: {safe(f'{said} {there}')}", err=True)
 
 
 def client_variables(settings: Settings) -> Variables:
@@ -105,6 +113,15 @@ def eval_command(settings: Settings, host: str, port: int) -> str:
         if file
     ]
     return f'eval "$({" ".join([*tls, "opentrail env", shlex.join(flags)])})"'
+
+
+def last_server(settings: Settings) -> str:
+    """Return where a client asks the last server of the data directory; "" when it is not known."""
+    try:
+        host, port = split_address(last_address(settings.data_dir))
+    except UsageError:  # no server's: fsck's, or none
+        return ""
+    return host_and_port(client_host(host), port)
 
 
 def client_host(host: str) -> str:

@@ -9,10 +9,8 @@ import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from opentrail.cli.env import client_host, host_and_port
+from opentrail.cli.env import client_host, host_and_port, last_server
 from opentrail.config import Settings, split_address
-from opentrail.errors import UsageError
-from opentrail.eventlog.lock import last_address
 from opentrail.eventlog.reader import SegmentReader
 
 TIMEOUT_S = 5.0
@@ -72,12 +70,8 @@ def ask(settings: Settings, name: str) -> Answer:
 def no_answer(settings: Settings, answer: Answer) -> str:
     """Return in words that nothing answered; and where the directory's server may listen instead."""
     found = f"no answer at {url_of(settings)}: {answer.why}"
-    try:
-        host, port = split_address(last_address(settings.data_dir))
-    except UsageError:  # no server's: fsck's, or none
-        return found
-    there = host_and_port(client_host(host), port)
-    if url_of(settings).endswith(f"//{there}"):
+    there = last_server(settings)
+    if not there or url_of(settings).endswith(f"//{there}"):
         return found
     return f"{found}; the last server of {settings.data_dir} listened on {there}"
 
