@@ -40,6 +40,8 @@ BODIES = 16
 POLL_S = 0.01
 FILE_INTERVAL_S = 1
 LAST_FILE_S_MAX = 60.0
+VISIBLE_S_MAX = 60.0
+"""So long after the load the last event that is looked up may take; then it is lost."""
 SAMPLE_S = 1.0
 MEMORY = {"VmRSS": "memory", "RssAnon": "... without files"}
 QUIET_LOOKS = 3
@@ -169,10 +171,12 @@ class Load:
         return head.encode() + body
 
     async def _probe(self) -> None:
-        """Look the newest event up again and again until it is there, and then the next."""
+        """Look the newest event up again and again until it is there, and then the next; the last one, too."""
         reader, writer = await asyncio.open_connection("127.0.0.1", self.server.port)
         last, request, acknowledged_s = ("", 0.0), b"", 0.0
-        while not self._over():
+        while not self._over() or request or not self.seen.visible_s:
+            late_s = time.perf_counter() - self._began_s - self.seconds
+            assert late_s < VISIBLE_S_MAX, "an event that was acknowledged is not found"
             if not request and self.seen.latest != last:
                 last = event_id, acknowledged_s = self.seen.latest
                 request = lookup_request(self.server, Question("EventId", event_id))
@@ -237,12 +241,12 @@ def delivered(bucket: Path) -> int:
 
 
 def wait_for_delivery(bucket: Path) -> None:
-    """Wait until no more files come."""
+    """Wait until files have come, and no more do."""
     until_s = time.monotonic() + LAST_FILE_S_MAX
     last, quiet = -1, 0
     while quiet < QUIET_LOOKS and time.monotonic() < until_s:
         count = len(log_files(bucket))
-        quiet = quiet + 1 if count == last else 0
+        quiet = quiet + 1 if count and count == last else 0
         last = count
         time.sleep(FILE_INTERVAL_S)
 
