@@ -7,6 +7,7 @@ from support.target_world import TargetWorld
 
 from opentrail.errors import ClientError
 from opentrail.trails.departed import departed
+from opentrail.trails.notice import NOTICE_PREFIX
 from opentrail.trails.status import TargetStatus, status_prefix, target_status_key
 
 OLD, NEW = "old", "new"
@@ -93,6 +94,19 @@ def case(request):
         return Case(topics, "sns_topic", TargetWorld((topics,), ()))
     groups = Groups()
     return Case(groups, "log_group_arn", TargetWorld((), (groups,)))
+
+
+def test_a_target_that_the_settings_have_no_more_fails_no_longer(case):
+    """What waits for it is dropped at once, however much that is."""
+    case.sinks.gone.add(OLD)
+    case.write()
+    assert case.status().error == "NotFound"
+    case.world.announced = case.world.copied = ()
+    case.world.restart()
+    while case.world.announcer.step() or case.world.feeder.step():
+        pass
+    assert case.status() == TargetStatus(attempted_ms=case.status().attempted_ms)
+    assert list(case.world.state.keys(NOTICE_PREFIX)) == []
 
 
 def test_what_a_target_refused_goes_to_the_one_that_the_trail_has_by_then(case):

@@ -68,13 +68,14 @@ class Announcer:
         now_s = self._clock.monotonic()
         if moved or now_s >= self._looked_s + LOOK_INTERVAL_S:
             self._known, self._looked_s = self._firsts(), now_s
+        dropped = False
         for lane, entry in self._known.items():
             if lane not in self._telling and not self._waits(lane):
-                self._begin(lane, entry)
-        told_now = self._settle()
-        if told_now:
+                dropped |= self._begin(lane, entry)
+        done = self._settle() or dropped
+        if done:
             self._looked_s = float("-inf")  # what was told is not to be told again
-        return told_now or moved
+        return done or moved
 
     def _waits(self, lane: str) -> bool:
         """Return whether it is too early; a trail that was changed meanwhile is tried at once."""
@@ -101,21 +102,22 @@ class Announcer:
             after = lane + BEHIND_LANE
         return firsts
 
-    def _begin(self, lane: str, entry: Entry) -> None:
+    def _begin(self, lane: str, entry: Entry) -> bool:
+        """Tell a notice, or drop it; return whether it was dropped."""
         name = lane.rpartition("/")[2]
         notice = read(entry, Notice)
         target = self._targets.get(name)
         late = notice.at_ms < self._statuses.oldest_ms(notice.trail.id, name)
         if target is None or late:
             self._give_up(name, entry, notice, counted=late)
-            return
+            return True
         if self._retry.failing(lane) or self._is_refused(lane, notice.trail):
             notice = msgspec.structs.replace(notice, trail=as_now(notice.trail, self._trails()))
             if not self._statuses.waits_for(notice.trail, target):
                 count = len(notice.files) - notice.told
                 status = self._statuses.without(notice.trail, name, count)
                 self._commit([Change(entry.key, None, entry.version), *status])
-                return
+                return True
         telling = _Telling(entry, notice, Future())
 
         def work() -> None:
@@ -125,11 +127,15 @@ class Announcer:
         if job is not None:
             telling.job = job
             self._telling[lane] = telling
+        return False
 
     def _give_up(self, name: str, entry: Entry, notice: Notice, *, counted: bool) -> None:
         """Drop a notice: of a target that is no more, or one that it did not take for long."""
-        count = len(notice.files) - notice.told if counted else 0
-        status = self._statuses.given_up(notice.trail.id, name, count) if count else []
+        owner, count = notice.trail.id, len(notice.files) - notice.told
+        if counted:
+            status = self._statuses.given_up(owner, name, count)
+        else:
+            status = self._statuses.removed(owner, name)
         self._commit([Change(entry.key, None, entry.version), *status])
 
     def _settle(self) -> bool:

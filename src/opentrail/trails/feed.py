@@ -124,7 +124,7 @@ class Feeder:
             target = self._targets.get(name)
             if target is None:
                 gone = [Change(entry.key, None, None), Change(seen_key(name), None, None)]
-                self._rooms.state.commit(gone)
+                self._rooms.state.commit([*gone, *self._statuses.removed(owner, name)])
             else:
                 self._lanes[entry.key] = _Lane(target, owner, read(entry, Feed), now_s)
 

@@ -68,6 +68,11 @@ class Statuses:
             )
         ]
 
+    def removed(self, owner: str, target: str) -> list[Change]:
+        """Return the change when the settings have ``target`` no more: it fails no longer."""
+        now = msgspec.structs.replace(self._read(owner, target), error="", failing_ms=0)
+        return [_change(owner, target, now)]
+
     def waits_for(self, trail: Trail, target: Announces | Copies) -> bool:
         """Return whether ``trail``, as it is now, still waits for a target that refuses."""
         tried_for_ms = self._read(trail.id, target.name).failing_ms
