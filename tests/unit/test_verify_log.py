@@ -207,6 +207,20 @@ def test_since_and_until_when_the_state_knows_what_was_delivered(world):
     assert known(world)[1] == cut_s, "what is not delivered yet may be in the bucket already"
 
 
+def test_a_trail_with_another_prefix_delivers_elsewhere(world):
+    other = world.registry.start(world.create("other", prefix="theirs"))
+    before = known(world)
+    assert before[2]
+    world.update(other, prefix="")
+    assert not known(world)[2]
+    world.run()
+    assert not known(world)[2]
+    world.update(other, prefix="theirs")
+    assert not known(world)[2], "what it delivered here may be in no digest yet"
+    world.run()
+    assert known(world)[2]
+
+
 def test_files_of_a_trail_that_moved_away_wait_for_a_digest_too(world):
     other = world.registry.start(world.create("other"))
     world.write()

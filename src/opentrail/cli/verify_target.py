@@ -280,9 +280,10 @@ def _known(here: TrailsHere, trail: Trail) -> Known:
     delivered. Nothing is known where one of them has no digests, or has delivered nothing yet.
     """
     moved, trails = here.progress(), here.trails()
-    buckets = {(each.id, each.bucket) for each in trails if each.started_ms}
-    buckets |= {(trail_id, each.trail.bucket) for trail_id, each in moved.items()}
-    there = sorted(trail_id for trail_id, bucket in buckets if bucket == trail.bucket)
+    places = {(each.id, each.bucket, each.prefix) for each in trails if each.started_ms}
+    places |= {(id_, each.trail.bucket, each.trail.prefix) for id_, each in moved.items()}
+    here_too = (trail.bucket, trail.prefix)
+    there = sorted({id_ for id_, *place in places if tuple(place) == here_too})
     found = [moved[each] for each in there if each in moved and moved[each].window_s]
     if not found or len(found) < len(there):
         return UNKNOWN_YET
