@@ -82,6 +82,8 @@ def test_what_a_service_hides_is_somewhere_in_its_model():
         "license-manager": ["CreateToken"],
         "polly": ["SynthesizeSpeech"],
         "rds-data": ["ExecuteStatement"],
+        "s3": ["PutBucketVersioning"],
+        "s3control": ["PutBucketVersioning"],
         "translate": ["TranslateText"],
         "sagemaker": ["SendPipelineExecutionStepSuccess"],
         "sagemaker-a2i-runtime": ["StartHumanLoop"],
