@@ -111,6 +111,8 @@ def plan(target: Target) -> Plan:
     request = forms.request(model, service, rules) if model is not None else None
     response = forms.answer(model, service, rules) if model is not None and answered else None
     named = _named(model, service, rules)
+    sent, returned = (model.input, model.output) if model is not None else (None, None)
+    in_answer = [*(what.answer for what in named), *((name,) for name in rules.beside)]
     category: Category = "Management" if rules.data is None and service.logged else "Data"
     source = target.event_source or UNKNOWN_SOURCE
     event_name = rules.event_name or name
@@ -122,15 +124,9 @@ def plan(target: Target) -> Plan:
         in_2023=rules.in_2023,
         operation=model,
         request=request,
-        request_body=model is not None
-        and _needs_body(model.input, request, [what.members for what in named]),
+        request_body=_needs_body(sent, request, [what.members for what in named]),
         response=response,
-        response_body=model is not None
-        and _needs_body(
-            model.output,
-            response,
-            [*(what.answer for what in named), *((name,) for name in rules.beside)],
-        ),
+        response_body=_needs_body(returned, response, in_answer),
         beside=tuple((name, name[:1].lower() + name[1:]) for name in rules.beside),
         late_errors=rules.late_errors,
         form=service.form,

@@ -91,7 +91,9 @@ def ca_of(listen: Listen) -> str:
         try:
             certificates = x509.load_pem_x509_certificates(Path(listen.tls_cert).read_bytes())
         except (OSError, ValueError) as error:
-            raise UsageError("listen.tls_cert cannot be read") from error
+            raise UsageError(
+                f"listen.tls_cert: {listen.tls_cert} cannot be read: it must be certificates (PEM)"
+            ) from error
         if any(each.subject == each.issuer for each in certificates):
             file = listen.tls_cert
     return str(Path(file).resolve()) if file else ""
