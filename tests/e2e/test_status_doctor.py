@@ -112,7 +112,7 @@ def a_bucket_that_is_gone(home: Path, arguments: tuple[str, ...]) -> None:
     found = facts(*arguments, home=home, code=3)
     assert found["backlog"] == [
         "audit: more than 1 bytes of log wait; the oldest is given up",
-        "audit: refused for 26 hours",
+        "audit, delivery: refused for 26 hours",
     ]
     assert found["given up"] == ["audit, delivery: 1,234 records in 7 files never delivered"]
 

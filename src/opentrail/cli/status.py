@@ -14,7 +14,7 @@ from opentrail.cli.colour import coloured
 from opentrail.cli.exits import EXIT_NO, EXIT_UNAVAILABLE
 from opentrail.cli.options import Command, log_of, settings_of, settings_options, shared_flags
 from opentrail.cli.probe import Answer, ask, metrics_of, no_answer, not_done, other_log, url_of
-from opentrail.cli.trails_here import TrailsHere, trails_here
+from opentrail.cli.trails_here import Delivered, TrailsHere, trails_here
 from opentrail.clock import SystemClock, iso_seconds
 from opentrail.config import Settings
 from opentrail.errors import Corrupt, Unavailable
@@ -27,6 +27,8 @@ from opentrail.trails.trail import Trail
 
 MIB = 1024 * 1024
 HOUR_MS = 3_600_000
+OF_RECORDS = frozenset({"delivery", "logs", "events"})
+"""What is counted in records; other targets are told of files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,10 +177,12 @@ def _trails(settings: Settings) -> Iterator[Line]:
     end, now_ms = log.durable_end(), SystemClock().now_ms()
     log.close()
     with trails_here(settings) as here:
-        for trail in () if here is None else (*here.trails(), *here.departed()):
-            assert here is not None
+        if here is None:
+            return
+        for trail in (*here.trails(), *here.departed()):
             yield _trail(here, trail, end, now_ms)
             yield from _backlog(here, trail, end, settings)
+        yield from _shared(here, now_ms)
 
 
 def _trail(here: TrailsHere, trail: Trail, end: int, now_ms: int) -> Line:
@@ -187,7 +191,7 @@ def _trail(here: TrailsHere, trail: Trail, end: int, now_ms: int) -> Line:
     if behind is not None and (trail.logging or trail.deleted):
         said += f", {behind:,} bytes of log behind"
     wrong = False
-    for what, status in here.statuses(trail):
+    for what, status in here.statuses(trail.id):
         if status.error:
             said += f"; {what}: {status.error}"
             wrong = True
@@ -204,11 +208,31 @@ def _backlog(here: TrailsHere, trail: Trail, end: int, settings: Settings) -> It
         fate = "the oldest is given up" if patience.gives_up(trail) else "all of it is held"
         text = f"{trail.name}: more than {delivery.backlog_bytes_max:,} bytes of log wait; {fate}"
         yield Line("backlog", text, wrong=True)
-    for what, status in here.statuses(trail):
-        if status.failing_ms > HOUR_MS:
-            hours = status.failing_ms // HOUR_MS
-            yield Line("backlog", f"{trail.name}: refused for {hours:,} hours", wrong=True)
-        if status.given_up:
-            files = f" in {status.given_up_files:,} files" if status.given_up_files else ""
-            text = f"{trail.name}, {what}: {status.given_up:,} records{files} never delivered"
-            yield Line("given up", text, wrong=True)
+    for what, status in here.statuses(trail.id):
+        yield from _refused(f"{trail.name}, {what}", what, status)
+
+
+def _refused(whose: str, what: str, status: Delivered) -> Iterator[Line]:
+    """Yield what a target has not taken for long, or never took."""
+    if status.failing_ms > HOUR_MS:
+        hours = status.failing_ms // HOUR_MS
+        yield Line("backlog", f"{whose}: refused for {hours:,} hours", wrong=True)
+    if status.given_up:
+        files = f" in {status.given_up_files:,} files" if status.given_up_files else ""
+        things = "records" if what in OF_RECORDS else "files"
+        text = f"{whose}: {status.given_up:,} {things}{files} never delivered"
+        yield Line("given up", text, wrong=True)
+
+
+def _shared(here: TrailsHere, now_ms: int) -> Iterator[Line]:
+    """Yield how the copies are that are made once for an account: of an organization's, what is wrong."""
+    last_ms: dict[str, int] = {}
+    for account in here.accounts():
+        for what, status in here.statuses(account):
+            last_ms[what] = max(last_ms.get(what, 0), status.delivered_ms)
+            if status.error:
+                yield Line(what, f"of account {account}: {status.error}", wrong=True)
+            yield from _refused(f"account {account}, {what}", what, status)
+    for what, at_ms in last_ms.items():
+        if at_ms:
+            yield Line(what, f"{(now_ms - at_ms) // 1000:,} s ago")

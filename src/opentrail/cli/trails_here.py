@@ -78,9 +78,13 @@ class TrailsHere:
         entry = self._state.get(cursor_key(trail.id))
         return None if entry is None else end - read(entry, int)
 
-    def statuses(self, trail: Trail) -> Iterator[tuple[str, Delivered]]:
-        """Yield what became of the last delivery to each of the trail's targets."""
-        for entry in self._state.scan(status_prefix(trail.id)):
+    def accounts(self) -> list[str]:
+        """Return the accounts whose records trails take: some targets are theirs, not a trail's."""
+        return sorted({each for trail in self.trails() for each in (trail.account, *trail.members)})
+
+    def statuses(self, owner: str) -> Iterator[tuple[str, Delivered]]:
+        """Yield what became of the last delivery to each target of a trail (its id), or an account."""
+        for entry in self._state.scan(status_prefix(owner)):
             yield entry.key.rpartition("/")[2], read(entry, Delivered)
 
     def log_id(self) -> str:
