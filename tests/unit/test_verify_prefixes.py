@@ -9,7 +9,7 @@ from support.verified_world import HOURS, RING, SIGNER, World, name
 
 from opentrail.objects.readdir import ReadDir
 from opentrail.trails.bucketkeys import digest_name
-from opentrail.trails.examine import Examiner
+from opentrail.trails.examine import OUTSIDE, Examiner
 from opentrail.trails.link import Link
 from opentrail.trails.prefixes import TURNS_MAX, put_together
 from opentrail.trails.survey import Asked, survey
@@ -136,3 +136,18 @@ def test_how_far_back_a_change_of_prefix_is_looked_for(tmp_path, turns):
     examiner = Examiner(source, _nowhere, RING, "logs")
     whole, _ = put_together(survey(source, Asked()).digests, examiner)
     assert len(whole) == (1 if turns == TURNS_MAX else 2)
+
+
+def test_a_copy_of_one_prefix_alone(tmp_path):
+    """What the chain has below the other is not there to be looked at; what is gone of this one is."""
+    world = Moved(tmp_path / "logs", prefix=NEXT)
+    before = {name(world.last["s3Object"]), name(world.trail.digests[HOURS])}
+    world.source = ReadDir(world.root / NEXT, "logs", NEXT)
+    first, newest = world.trail.digests[-2:]
+    head = [world.head()]
+    told = world.wrong(ends=head, with_metadata=False)
+    assert sorted(told) == [(each, "UNKNOWN", OUTSIDE) for each in sorted(before)]
+    world.path(first).unlink()
+    told = world.wrong(ends=head, with_metadata=False)
+    assert (name(first), "INVALID", "not found") in told
+    assert name(newest) not in {each for each, _, _ in told}

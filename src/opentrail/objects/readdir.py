@@ -11,6 +11,9 @@ from opentrail.errors import ClientError, Unavailable
 from opentrail.objects import beneath, sidecar
 from opentrail.objects.names import OBJECT_BYTES_MAX, no_such_bucket, no_such_key, segments_of
 
+NOT_IN_COPY = "NotInCopy"
+"""No code of S3's: the key is one of the original that lies outside of the part that was copied."""
+
 
 class ReadDir:
     """Objects in the files of a directory, as they are: no link is followed, nothing is made.
@@ -47,7 +50,7 @@ class ReadDir:
     def read(self, key: str) -> tuple[Mapping[str, str], bytes]:
         """Return an object's metadata, where it was kept, and its bytes.
 
-        Raises: ClientError NoSuchKey, EntityTooLarge, InvalidArgument, AccessDenied; InternalError
+        Raises: ClientError NoSuchKey, NOT_IN_COPY, EntityTooLarge, InvalidArgument, AccessDenied; InternalError
         where the disk does not give a file that is there. Unavailable.
         """
         data = self.data(key)
@@ -57,7 +60,7 @@ class ReadDir:
     def data(self, key: str) -> bytes:
         """Return an object's bytes alone. Raises: as ``read``."""
         if not key.startswith(self.base):
-            raise no_such_key()
+            raise ClientError(NOT_IN_COPY, f"this is a copy of {self.base} alone", 404)
         segments = segments_of(key.removeprefix(self.base))
         with self._seam():
             return self._bytes(segments)

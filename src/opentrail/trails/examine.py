@@ -14,6 +14,7 @@ from typing import Protocol
 import msgspec
 
 from opentrail.errors import ClientError
+from opentrail.objects.readdir import NOT_IN_COPY
 from opentrail.trails.bucketkeys import (
     TO_FRACTION,
     TO_SECOND,
@@ -233,6 +234,7 @@ class Examiner:
 
 
 TOO_LONG = "is longer than any file that a trail delivers"
+OUTSIDE = "is not in the part of the bucket that this is a copy of"
 UNSIGNED = "its signature is not in this copy, and no digest after it names it"
 
 
@@ -252,6 +254,8 @@ def _read() -> Iterator[None]:
     except ClientError as error:
         if error.code == "NoSuchKey":
             raise _Unreadable(Verdict.INVALID, "not found") from error
+        if error.code == NOT_IN_COPY:
+            raise _Unreadable(Verdict.UNKNOWN, OUTSIDE) from error
         if error.code == "EntityTooLarge":
             raise _Unreadable(Verdict.INVALID, TOO_LONG) from error
         raise _Unreadable(Verdict.UNKNOWN, f"cannot be read: {error.code}") from error
