@@ -15,6 +15,7 @@ from support.signed_state import IT, write_state
 from support.verified_world import HOURS, RING, SIGNER, World, name
 
 from opentrail.cli.main import cli
+from opentrail.errors import Unavailable
 from opentrail.objects.localdir import LocalDir
 from opentrail.objects.readdir import ReadDir
 from opentrail.state.base import Change
@@ -167,6 +168,31 @@ def test_a_next_bucket_that_does_not_help(world, trouble):
     if trouble != "not there":
         path.mkdir()
     assert by_state(world) == world.wrong_in("logs") != []
+
+
+class Silent(ReadDir):
+    """A bucket that is out of reach."""
+
+    def read(self, key):
+        raise Unavailable("no answer", key)
+
+    def keys(self, prefix, after=""):
+        raise Unavailable("no answer", prefix + after)
+
+
+@pytest.mark.parametrize("listed", [False, True])
+def test_a_bucket_out_of_reach_leaves_its_own_in_doubt(world, listed, monkeypatch):
+    """Of the others all is said: nobody must keep a bucket for ever so that these can be verified."""
+    heads = ended(world)
+    world.all["second"] = Silent(world.all["second"].path, "second")
+    if listed:
+        monkeypatch.delattr(Silent, "keys")
+    told = world.wrong_in("logs", **heads)
+    assert (name(heads["ends"][0].key), "UNKNOWN", "cannot be read: no answer") in told
+    end = ("second", digest_name(heads["ends"][0].key))
+    assert world.wrong_in("logs", **heads, all_ends=[end]) == told
+    assert "INVALID" not in {verdict for _, verdict, _ in told}
+    assert world.wrong_in("logs", **heads, start_s=END + 3 * HOUR) == []
 
 
 class Watched(ReadDir):

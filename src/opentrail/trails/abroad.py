@@ -8,10 +8,11 @@ buckets is not looked at.
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
+from opentrail.errors import Unavailable
 from opentrail.trails.ahead import Ahead
-from opentrail.trails.bucketkeys import digest_name
+from opentrail.trails.bucketkeys import DigestName, digest_name
 from opentrail.trails.digestfile import LogFileEntry
-from opentrail.trails.examine import Examined, Judged
+from opentrail.trails.examine import Examined, Examiner, Judged
 from opentrail.trails.link import SUCCESSOR, Link, LogFiles, judged_by_name, kind_of, span_of
 from opentrail.trails.survey import Asked
 from opentrail.trails.verdict import NOTE, Finding, Verdict
@@ -56,7 +57,7 @@ class Abroad:
             if there is None or name is None:
                 yield Finding(NOTE, url, Verdict.VALID, "the chain goes on there")
                 return
-            read = self.ahead.digest(there, name)
+            read = self._read(there, name)
             verdict, reason = read.verdict, read.reason
             if read.digest is not None:
                 verdict, reason = judged_by_name(there, read, [before])
@@ -68,6 +69,13 @@ class Abroad:
             if is_asked_for:
                 yield from self._said(read, newer, before.bucket)
             newer, before = read, self._before(read)
+
+    def _read(self, there: Examiner, name: DigestName) -> Examined:
+        """Return what is to be said of a digest; a bucket that is out of reach leaves it in doubt."""
+        try:
+            return self.ahead.digest(there, name)
+        except Unavailable as error:
+            return Examined(name, Verdict.UNKNOWN, f"cannot be read: {error.message}")
 
     def _before(self, newer: Examined) -> Link | None:
         """Return what the digest before ``newer`` must be, if it is of the time asked for."""

@@ -52,18 +52,12 @@ class Elsewhere:
         return None if here else end
 
     def after(self, newest: DigestName) -> Examined | None:
-        """Return the digest after ``newest``, the last one here of a chain that ends elsewhere.
-
-        Raises: Unavailable.
-        """
+        """Return the digest after ``newest``, the last one here of a chain that ends elsewhere."""
         end = self.end(newest.chain.whose)
         return None if end is None else self._first((end[0], end[1].chain), newest.end_s + 1)
 
     def entry(self, log: LogName) -> tuple[ChainName, LogFileEntry] | None:
-        """Return what a valid digest elsewhere says of a log file here, and of which chain it is.
-
-        Raises: Unavailable.
-        """
+        """Return what a valid digest elsewhere says of a log file here, and of which chain it is."""
         for spot in sorted(self._spots[log.place.account, log.place.region]):
             read = self._about(spot, log.minute_s)
             if read is None or read.digest is None or read.verdict is not Verdict.VALID:
@@ -93,7 +87,10 @@ class Elsewhere:
         where = spot[0], name.key
         if where not in self._read:
             there = self._there(spot[0])
-            self._read[where] = None if there is None else there.digest(name.key)
+            try:
+                self._read[where] = None if there is None else there.digest(name.key)
+            except Unavailable:
+                self._read[where] = None  # as without that bucket
         return self._read[where]
 
     def _names(self, spot: _Spot) -> Sequence[DigestName]:
