@@ -110,7 +110,13 @@ def test_an_answer_after_which_nothing_is_known(code, status):
 def test_what_a_credential_process_printed_is_not_told():
     error = mapped(driver.CredentialRetrievalError(provider="p", error_msg="hunter2"))
     assert "hunter2" not in str(error)
-    assert "check the bucket's settings" in str(error)
+    assert "check its settings" in str(error)
+
+
+def test_a_topic_is_not_called_a_bucket():
+    error = mapped(KeyError("PublishResult"), "sns")
+    assert str(error).startswith("sns cannot be asked: KeyError")
+    assert "bucket" not in str(error)
 
 
 REGIONS = ("us-east-1", "eu-west-1")

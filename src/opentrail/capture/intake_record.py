@@ -178,7 +178,7 @@ def check(data: bytes, now_s: int) -> Checked:
     kind = kind_of(fields)
     event_id = fields.event_id
     if not event_id or len(event_id) > EVENT_ID_CHARS_MAX or not event_id.isprintable():
-        message = f"It needs an eventID of 1 to {EVENT_ID_CHARS_MAX} characters."
+        message = f"It needs an eventID of 1 to {EVENT_ID_CHARS_MAX} printable characters."
         raise Rejection("InvalidField", message)
     fault = kind_fault(kind) or _time_fault(fields.event_time, now_s) or _part_fault(fields, kind)
     if fault:

@@ -307,7 +307,7 @@ _HEAD_CODES = {
 }
 """Of answers without a code only the status is known: HeadObject's have no body."""
 
-_CHECK_SETTINGS = "check the bucket's settings: endpoint, region, credentials"
+_CHECK_SETTINGS = "check its settings: endpoint, region, credentials"
 
 DRIVER_ERRORS: tuple[tuple[type[Exception], str], ...] = (
     (driver.ParamValidationError, "InvalidArgument"),
