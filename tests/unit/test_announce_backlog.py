@@ -13,6 +13,7 @@ from opentrail.errors import ClientError
 from opentrail.state.base import Change
 from opentrail.trails.announce import Announcer
 from opentrail.trails.gauges import _waiting
+from opentrail.trails.jobs import JOBS_EACH_MAX
 from opentrail.trails.notice import NOTICE_PREFIX, notices_of
 from opentrail.trails.target import TargetRooms
 from opentrail.trails.target_client import Clients, Endpoints
@@ -69,15 +70,18 @@ class Waiting:
         ]
         for trail in self.trails:
             for position in range(1, notices + 1):
-                put = [self.file(trail, position, number) for number in range(files)]
-                mark = position, self.clock.ms
-                made = notices_of(["sns", "sns-2"], trail, put, mark)
-                self.state.commit([Change(key, value, None) for key, value in made.items()])
+                self.put(trail, position, files)
         self.state.commits = 0
-        rooms = TargetRooms(MemoryLog(), self.state, HandThreads(), lambda: self.trails)
+        self.threads = HandThreads()
+        rooms = TargetRooms(MemoryLog(), self.state, self.threads, lambda: self.trails)
         other = SnsTarget(self.topic)
         other.name = "sns-2"
         self.announcer = Announcer([SnsTarget(self.topic), other], rooms, self.clock)
+
+    def put(self, trail, position, files):
+        put = [self.file(trail, position, number) for number in range(files)]
+        made = notices_of(["sns", "sns-2"], trail, put, (position, self.clock.ms))
+        self.state.commit([Change(key, value, None) for key, value in made.items()])
 
     def file(self, trail, position, number):
         key = f"{trail.name}/{position}/{number:03d}"
@@ -121,3 +125,17 @@ def test_a_refusal_in_between_tells_nothing_twice(at):
     waiting.run()
     assert len(waiting.topic.came) == 2 * 2 * MESSAGES_AT_ONCE
     assert len(set(waiting.topic.came)) == 2 * MESSAGES_AT_ONCE
+
+
+def test_topics_that_are_silent_keep_no_turn_from_one_that_works():
+    """Their tries take long, and are as many at once as there may be."""
+    silent = [f"a{number}" for number in range(JOBS_EACH_MAX)]
+    waiting = Waiting([*silent, "z"], notices=1, files=1)
+    waiting.topic.refused = {f"{name}/1/000" for name in silent}
+    waiting.run()
+    waiting.put(waiting.trails[-1], 2, files=1)
+    waiting.threads.held = True
+    waiting.clock.ms += 2_000
+    waiting.announcer.step()
+    waiting.threads.release()
+    assert waiting.topic.came.count("z/2/000") == 2

@@ -69,9 +69,9 @@ class Announcer:
         if moved or now_s >= self._looked_s + LOOK_INTERVAL_S:
             self._known, self._looked_s = self._firsts(), now_s
         dropped = False
-        for lane, entry in self._known.items():
+        for lane in sorted(self._known, key=self._retry.failing):  # those that work go first
             if lane not in self._telling and not self._waits(lane):
-                dropped |= self._begin(lane, entry)
+                dropped |= self._begin(lane, self._known[lane])
         done = self._settle() or dropped
         if done:
             self._looked_s = float("-inf")  # what was told is not to be told again

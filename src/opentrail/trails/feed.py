@@ -84,7 +84,8 @@ class Feeder:
         """
         self._look()
         moved = self._settle()
-        for lane in list(self._lanes.values()):
+        for key in sorted(self._lanes, key=self._retry.failing):  # those that work go first
+            lane = self._lanes[key]
             if lane.job is None and not self._waits(lane):
                 moved |= self._begin(lane)
         return self._settle() or moved
