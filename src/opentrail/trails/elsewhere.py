@@ -6,13 +6,14 @@ digest there. Where chains end, somebody says whom we believe; the digests prove
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 
+from opentrail.clock import iso_seconds
 from opentrail.errors import ClientError, Unavailable
 from opentrail.trails.bucketkeys import ChainName, DigestName, LogName, Whose, digest_name
 from opentrail.trails.digestfile import LogFileEntry
 from opentrail.trails.examine import Examined, Examiner
-from opentrail.trails.survey import digests_of
+from opentrail.trails.survey import END_ANY, digests_folder
 from opentrail.trails.uncovered import MINUTE_S
 from opentrail.trails.verdict import Verdict
 
@@ -33,16 +34,19 @@ class Elsewhere:
         """Let chains be known by their ``ends``; those of ``here`` are looked at anyway."""
         self._examiner = examiner
         self._newest: dict[Whose, End] = {}
+        self._last_s: dict[_Spot, int] = {}
+        """When the last digest ends that is known of a spot, seconds since 1970 UTC."""
         self._spots: dict[tuple[str, str], set[_Spot]] = defaultdict(set)
         """By account and region."""
         for bucket, name in sorted(ends, key=lambda end: end[1].end_s):
             place = name.chain.place
             self._newest[name.chain.whose] = bucket, name
+            self._last_s[bucket, name.chain] = name.end_s
             self._spots[place.account, place.region].add((bucket, name.chain))
         for chain in here:
             self._spots[chain.place.account, chain.place.region].discard((examiner.bucket, chain))
         self._here = frozenset(here)
-        self._listed: dict[_Spot, Sequence[DigestName]] = {}
+        self._found: dict[tuple[_Spot, int], str] = {}
         self._read: dict[tuple[str, str], Examined | None] = {}
 
     def end(self, whose: Whose) -> End | None:
@@ -81,28 +85,30 @@ class Elsewhere:
 
     def _first(self, spot: _Spot, end_s: int) -> Examined | None:
         """Return the first digest of a chain at a spot that ends at ``end_s`` or later."""
-        name = next((each for each in self._names(spot) if each.end_s >= end_s), None)
-        if name is None:
+        if end_s > self._last_s.get(spot, END_ANY):
             return None
-        where = spot[0], name.key
-        if where not in self._read:
+        if (spot, end_s) not in self._found:
+            self._found[spot, end_s] = self._key(spot, end_s)
+        where = spot[0], self._found[spot, end_s]
+        if where[1] and where not in self._read:
             there = self._there(spot[0])
             try:
-                self._read[where] = None if there is None else there.digest(name.key)
+                self._read[where] = None if there is None else there.digest(where[1])
             except Unavailable:
                 self._read[where] = None  # as without that bucket
-        return self._read[where]
+        return self._read.get(where)
 
-    def _names(self, spot: _Spot) -> Sequence[DigestName]:
-        """Return the digests of a chain at a spot, the oldest first; none where nothing is given."""
-        if spot not in self._listed:
-            there = self._there(spot[0])
-            try:
-                found = [] if there is None else digests_of(there.source, spot[1])
-            except (ClientError, Unavailable):
-                found = []
-            self._listed[spot] = found
-        return self._listed[spot]
+    def _key(self, spot: _Spot, end_s: int) -> str:
+        """Return the key of that digest; "" where there is none, or nothing is given."""
+        (bucket, chain), day = spot, iso_seconds(end_s * 1000)[:10].replace("-", "/")
+        there, folder = self._there(bucket), digests_folder(chain)
+        try:
+            keys = iter(()) if there is None else there.source.keys(folder, f"{folder}{day}/")
+            names = (each for each in map(digest_name, keys) if each is not None)
+            found = (each.key for each in names if each.chain == chain and each.end_s >= end_s)
+            return next(found, "")
+        except (ClientError, Unavailable):
+            return ""
 
     def _there(self, bucket: str) -> Examiner | None:
         return self._examiner if bucket == self._examiner.bucket else self._examiner.there(bucket)

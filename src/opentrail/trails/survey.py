@@ -128,11 +128,15 @@ def survey(source: Source, asked: Asked) -> Survey:
     return found
 
 
+def digests_folder(chain: ChainName) -> str:
+    """Return what the keys of a chain's digests begin with, in front of the day."""
+    place = chain.place
+    return f"{place.root}{place.account}/CloudTrail-Digest/{place.region}/"
+
+
 def digests_of(source: Source, chain: ChainName) -> list[DigestName]:
     """Return the digests of one chain, the oldest first. Raises: ClientError. Unavailable."""
-    place = chain.place
-    folder = f"{place.root}{place.account}/CloudTrail-Digest/{place.region}/"
-    names = map(digest_name, source.keys(folder))
+    names = map(digest_name, source.keys(digests_folder(chain)))
     found = [each for each in names if each is not None and each.chain == chain]
     return sorted(found, key=attrgetter("end_s"))
 
