@@ -44,7 +44,7 @@ from opentrail.trails.gzipped import gzipped
 from opentrail.trails.keys import SIGNATURE_ALGORITHM, DigestKeys
 from opentrail.trails.progress import Chain, Due
 from opentrail.trails.trail import DeliveredFile, Trail
-from opentrail.trails.ungzip import sha256_of
+from opentrail.verification.ungzip import sha256_of
 
 TRAIL = Trail(
     id="7d3c1a52-0000-4000-8000-000000000001",

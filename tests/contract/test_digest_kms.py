@@ -15,8 +15,8 @@ from opentrail.trails.digest import Digests, SigningRooms
 from opentrail.trails.digest_setting import DigestSetting
 from opentrail.trails.keys import DigestKeys
 from opentrail.trails.kmskeys import RAW_BYTES_MAX, load_signer, signers_of
-from opentrail.trails.receipt import Payload, judge, sign
-from opentrail.trails.verdict import KeyRing, KnownKey, Verdict
+from opentrail.verification.receipt import Payload, judge, sign
+from opentrail.verification.verdict import KeyRing, KnownKey, Verdict
 
 KEY = Key("AKIATESTKMS", "a-secret")
 ALIAS = "alias/digests"

@@ -12,12 +12,12 @@ from support.s3_server import ACCOUNT, READER, door, serving
 from support.signed_bucket import HOUR, START, TRAIL, SignedBucket, Signer, when
 from support.verified_world import overall
 
-from opentrail.trails.examine import Examiner
-from opentrail.trails.inbucket import InBucket
-from opentrail.trails.survey import Asked, survey
-from opentrail.trails.verdict import COVERED, KeyRing, KnownKey, Verdict
-from opentrail.trails.verify import Expected, Files, verify
-from opentrail.trails.workers import Here
+from opentrail.verification.examine import Examiner
+from opentrail.verification.inbucket import InBucket
+from opentrail.verification.survey import Asked, survey
+from opentrail.verification.verdict import COVERED, KeyRing, KnownKey, Verdict
+from opentrail.verification.verify import Expected, Files, verify
+from opentrail.verification.workers import Here
 
 SIGNER = Signer()
 HOURS = 3

@@ -20,8 +20,8 @@ from opentrail.errors import Unavailable
 from opentrail.eventlog.base import Entry
 from opentrail.trails.backlog import GIVEN_UP_PREFIX, Patience
 from opentrail.trails.parts import Limits
-from opentrail.trails.rederive import Rederivation
 from opentrail.trails.status import delivery_status_key
+from opentrail.verification.rederive import Rederivation
 
 LIMITS = Limits(places_open_max=1, places_each_min=1, waiting_bytes_max=100, slice_records=3)
 HOUR_MS = 3_600_000

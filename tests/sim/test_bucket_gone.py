@@ -15,8 +15,8 @@ from support.delivery_world import ACCOUNTS, BUCKETS, REGIONS, World
 from support.log_files import Fault
 
 from opentrail.errors import Unavailable
-from opentrail.trails.rederive import Rederivation
 from opentrail.trails.status import NO_BUCKET
+from opentrail.verification.rederive import Rederivation
 
 faults = st.sampled_from([Fault.NONE, Fault.NONE, Fault.LOST, Fault.KEPT])
 

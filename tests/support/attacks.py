@@ -23,7 +23,7 @@ from opentrail.clock import SystemClock
 from opentrail.objects.base import Put
 from opentrail.objects.localdir import LocalDir
 from opentrail.trails.keys import PublicKey, SigningKey
-from opentrail.trails.receipt import VERSION, Head, Payload, sign
+from opentrail.verification.receipt import VERSION, Head, Payload, sign
 
 HOURS = 5
 END = START + HOURS * HOUR

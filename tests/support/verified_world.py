@@ -8,11 +8,11 @@ from support.signed_bucket import HOUR, REGION, START, TRAIL, SignedBucket, Sign
 
 from opentrail.objects.localdir import LocalDir
 from opentrail.objects.readdir import ReadDir
-from opentrail.trails.examine import Examiner
-from opentrail.trails.survey import Asked, survey
-from opentrail.trails.verdict import Finding, KeyRing, KnownKey, Tally, Verdict
-from opentrail.trails.verify import Expected, Files, verify
-from opentrail.trails.workers import Here
+from opentrail.verification.examine import Examiner
+from opentrail.verification.survey import Asked, survey
+from opentrail.verification.verdict import Finding, KeyRing, KnownKey, Tally, Verdict
+from opentrail.verification.verify import Expected, Files, verify
+from opentrail.verification.workers import Here
 
 LATER = START + 100 * HOUR
 SIGNER, STRANGER = Signer(), Signer()

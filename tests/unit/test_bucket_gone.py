@@ -11,9 +11,9 @@ from support.trail_rooms import BUCKET, SmallBucket, TrailRooms
 from support.wire_server import ADMIN, SmallHistory, serving
 
 from opentrail.state.base import Change
-from opentrail.trails.rederive import Rederivation
 from opentrail.trails.status import DeliveryStatus, delivery_status_key
 from opentrail.trails.trail import cursor_key
+from opentrail.verification.rederive import Rederivation
 
 OLD, NEW = BUCKETS[0], BUCKETS[1]
 FILES = 3

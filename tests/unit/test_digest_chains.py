@@ -13,8 +13,8 @@ from support.log_files import Fault
 from opentrail.clock import iso_seconds
 from opentrail.errors import Unavailable
 from opentrail.trails.progress import WINDOWS_AT_ONCE_MAX, head_prefix
-from opentrail.trails.receipt import heads_of
 from opentrail.trails.retry import RETRY_FIRST_S
+from opentrail.verification.receipt import heads_of
 
 HOUR_MS = 3_600_000
 FIELDS = [

@@ -23,18 +23,19 @@ from opentrail.history import hints as hints_module
 from opentrail.history.hints import unknown
 from opentrail.history.search import Searcher
 from opentrail.imports import ungzip
-from opentrail.trails import looked, organization_upstream, statuses, target_logs
+from opentrail.trails import organization_upstream, statuses, target_logs
 from opentrail.trails.digestfile import LogFileEntry
-from opentrail.trails.examine import Examiner
-from opentrail.trails.looked import Check, looked_at
 from opentrail.trails.organization_upstream import UpstreamOrganization
 from opentrail.trails.statuses import tell_why
 from opentrail.trails.target_client import Clients, Endpoints
 from opentrail.trails.target_logs import LogsTarget
 from opentrail.trails.target_setting import TargetSetting
 from opentrail.trails.trail import Trail
-from opentrail.trails.verdict import Finding, Verdict
-from opentrail.trails.workers import Here
+from opentrail.verification import looked
+from opentrail.verification.examine import Examiner
+from opentrail.verification.looked import Check, looked_at
+from opentrail.verification.verdict import Finding, Verdict
+from opentrail.verification.workers import Here
 from opentrail.wire import app as wire_app
 
 NOTHING: Any = None

@@ -17,8 +17,8 @@ from opentrail.errors import ClientError
 from opentrail.objects.base import Put
 from opentrail.objects.localdir import LocalDir
 from opentrail.objects.readdir import ReadDir
-from opentrail.trails.link import Link
-from opentrail.trails.verdict import NOTE, Finding, KeyRing, KnownKey, Verdict
+from opentrail.verification.link import Link
+from opentrail.verification.verdict import NOTE, Finding, KeyRing, KnownKey, Verdict
 
 
 @pytest.fixture

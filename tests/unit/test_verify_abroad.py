@@ -19,15 +19,15 @@ from opentrail.errors import Unavailable
 from opentrail.objects.localdir import LocalDir
 from opentrail.objects.readdir import ReadDir
 from opentrail.state.base import Change
-from opentrail.trails.abroad import BEGINS
-from opentrail.trails.bucketkeys import digest_name
-from opentrail.trails.examine import Examiner
-from opentrail.trails.link import Link
 from opentrail.trails.progress import Chain, head_key
-from opentrail.trails.survey import Asked, survey
-from opentrail.trails.verdict import COVERED, NOTE
-from opentrail.trails.verify import Expected, Files, verify
-from opentrail.trails.workers import Threads
+from opentrail.verification.abroad import BEGINS
+from opentrail.verification.bucketkeys import digest_name
+from opentrail.verification.examine import Examiner
+from opentrail.verification.link import Link
+from opentrail.verification.survey import Asked, survey
+from opentrail.verification.verdict import COVERED, NOTE
+from opentrail.verification.verify import Expected, Files, verify
+from opentrail.verification.workers import Threads
 
 END = START + HOURS * HOUR
 

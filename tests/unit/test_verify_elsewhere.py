@@ -11,9 +11,9 @@ from support.verified_world import HOURS, SIGNER, STRANGER, World, name
 
 from opentrail.objects.localdir import LocalDir
 from opentrail.objects.readdir import ReadDir
-from opentrail.trails import elsewhere
-from opentrail.trails.bucketkeys import digest_name
-from opentrail.trails.link import Link
+from opentrail.verification import elsewhere
+from opentrail.verification.bucketkeys import digest_name
+from opentrail.verification.link import Link
 
 EU = "eu-west-1"
 MOVED = START + HOUR

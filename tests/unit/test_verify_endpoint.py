@@ -5,7 +5,7 @@ from typing import cast
 
 from opentrail.errors import ClientError, Unavailable
 from opentrail.objects.base import Bucket, Head
-from opentrail.trails.inbucket import InBucket
+from opentrail.verification.inbucket import InBucket
 
 
 class Patchy:

@@ -15,9 +15,9 @@ from support.verified_world import RING, SIGNER, World, name, overall
 
 from opentrail.errors import UsageError
 from opentrail.objects.base import Put
-from opentrail.trails.bucketkeys import digest_name, log_name, stray_place
-from opentrail.trails.ungzip import DIGEST_BYTES_MAX, NotOneMember, sha256_of, unpacked
-from opentrail.trails.verdict import NOTE, KeyRing, KnownKey, Verdict, read_key_ring
+from opentrail.verification.bucketkeys import digest_name, log_name, stray_place
+from opentrail.verification.ungzip import DIGEST_BYTES_MAX, NotOneMember, sha256_of, unpacked
+from opentrail.verification.verdict import NOTE, KeyRing, KnownKey, Verdict, read_key_ring
 
 
 @pytest.fixture

@@ -14,12 +14,12 @@ from opentrail.errors import Unavailable
 from opentrail.objects.base import Put
 from opentrail.objects.localdir import LocalDir
 from opentrail.objects.names import OBJECT_BYTES_MAX
-from opentrail.trails.chain import STRANGE
-from opentrail.trails.examine import TOO_LONG
-from opentrail.trails.inbucket import InBucket
-from opentrail.trails.link import Link
-from opentrail.trails.uncovered import CLOSED, NOT_OURS, Known
-from opentrail.trails.verdict import NOTE, KeyRing, KnownKey
+from opentrail.verification.chain import STRANGE
+from opentrail.verification.examine import TOO_LONG
+from opentrail.verification.inbucket import InBucket
+from opentrail.verification.link import Link
+from opentrail.verification.uncovered import CLOSED, NOT_OURS, Known
+from opentrail.verification.verdict import NOTE, KeyRing, KnownKey
 
 END = START + HOURS * HOUR
 FORGED = gzip.compress(b'{"Records":[]}')

@@ -21,10 +21,10 @@ from opentrail.errors import Unavailable
 from opentrail.objects.base import Put
 from opentrail.objects.readdir import ReadDir
 from opentrail.trails.digestfile import HASH_ALGORITHM, LogFileEntry
-from opentrail.trails.examine import Examiner
-from opentrail.trails.ungzip import LOG_BYTES_MAX
-from opentrail.trails.verdict import Finding, KeyRing, Verdict
-from opentrail.trails.workers import GROW_SPAWN_S, Growing, Here, Processes, Threads, examined
+from opentrail.verification.examine import Examiner
+from opentrail.verification.ungzip import LOG_BYTES_MAX
+from opentrail.verification.verdict import Finding, KeyRing, Verdict
+from opentrail.verification.workers import GROW_SPAWN_S, Growing, Here, Processes, Threads, examined
 
 END = START + HOURS * HOUR
 FOLDER = f"AWSLogs/{ACCOUNT}/CloudTrail/us-east-1/2023/11/14/"

@@ -27,10 +27,10 @@ from opentrail.trails.digest import Digests, SigningRooms
 from opentrail.trails.keys import DigestKeys
 from opentrail.trails.parts import Limits
 from opentrail.trails.progress import delivered_prefix
-from opentrail.trails.rederive import Rederivation
 from opentrail.trails.registry import Registry
-from opentrail.trails.survey import Asked
 from opentrail.trails.trail import DeliveredFile
+from opentrail.verification.rederive import Rederivation
+from opentrail.verification.survey import Asked
 
 
 class Directory(World):

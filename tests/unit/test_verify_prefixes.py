@@ -8,11 +8,11 @@ from support.signed_bucket import HOUR, START, SignedBucket
 from support.verified_world import HOURS, RING, SIGNER, World, name
 
 from opentrail.objects.readdir import ReadDir
-from opentrail.trails.bucketkeys import digest_name
-from opentrail.trails.examine import OUTSIDE, Examiner
-from opentrail.trails.link import Link
-from opentrail.trails.prefixes import TURNS_MAX, put_together
-from opentrail.trails.survey import Asked, survey
+from opentrail.verification.bucketkeys import digest_name
+from opentrail.verification.examine import OUTSIDE, Examiner
+from opentrail.verification.link import Link
+from opentrail.verification.prefixes import TURNS_MAX, put_together
+from opentrail.verification.survey import Asked, survey
 
 END = START + HOURS * HOUR
 NEXT, ORG = "moved/", "AWSLogs/o-abcdefghij/"

@@ -12,8 +12,8 @@ from support.signed_bucket import ACCOUNT, HOUR, REGION, START, TRAIL, SignedBuc
 from support.verified_world import HOURS, LATER, SIGNER, STRANGER, World, name, overall
 
 from opentrail.objects.base import Put
-from opentrail.trails.link import Link
-from opentrail.trails.verdict import COVERED, KeyRing, KnownKey, Verdict
+from opentrail.verification.link import Link
+from opentrail.verification.verdict import COVERED, KeyRing, KnownKey, Verdict
 
 END = START + HOURS * HOUR
 

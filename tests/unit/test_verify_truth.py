@@ -17,13 +17,13 @@ from opentrail.cli.main import cli
 from opentrail.errors import UsageError
 from opentrail.objects.base import Put
 from opentrail.objects.readdir import ReadDir
-from opentrail.trails.chain import NO_DIGESTS
 from opentrail.trails.keys import PublicKey, SigningKey
-from opentrail.trails.link import Link
-from opentrail.trails.receipt import VERSION, Head, Payload, sign
-from opentrail.trails.survey import STRAYS_MAX
-from opentrail.trails.uncovered import NOT_OURS, Known
-from opentrail.trails.verdict import NOTE, Verdict
+from opentrail.verification.chain import NO_DIGESTS
+from opentrail.verification.link import Link
+from opentrail.verification.receipt import VERSION, Head, Payload, sign
+from opentrail.verification.survey import STRAYS_MAX
+from opentrail.verification.uncovered import NOT_OURS, Known
+from opentrail.verification.verdict import NOTE, Verdict
 
 END = START + HOURS * HOUR
 OTHERS = "444455556666"
@@ -92,7 +92,7 @@ def test_what_is_none_of_theirs_is_not_told(world):
 
 def test_so_many_are_told(world, monkeypatch):
     assert STRAYS_MAX == 10_000
-    monkeypatch.setattr("opentrail.trails.survey.STRAYS_MAX", 3)
+    monkeypatch.setattr("opentrail.verification.survey.STRAYS_MAX", 3)
     for number in range(5):
         world.bucket.put(f"AWSLogs/{ACCOUNT}/CloudTrail/{number}.json", b"x", Put())
     assert len(world.wrong()) == 3

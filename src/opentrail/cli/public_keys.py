@@ -13,7 +13,7 @@ from opentrail.cli.trails_here import trails_here
 from opentrail.clock import iso_seconds
 from opentrail.errors import UsageError
 from opentrail.trails.keys import PublicKey
-from opentrail.trails.verdict import TIME_MAX
+from opentrail.verification.verdict import TIME_MAX
 
 
 @click.group("public-keys", cls=Group)

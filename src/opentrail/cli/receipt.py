@@ -13,7 +13,7 @@ from opentrail.config import Settings
 from opentrail.errors import UsageError
 from opentrail.trails.keys import Signer, key_in
 from opentrail.trails.kmskeys import kms_client, load_signer
-from opentrail.trails.receipt import VERSION, Payload, sign
+from opentrail.verification.receipt import VERSION, Payload, sign
 
 
 @click.group("receipt", cls=Group)

@@ -21,11 +21,11 @@ from opentrail.trails.progress import (
     delivered_prefix,
     head_prefix,
 )
-from opentrail.trails.receipt import Head, heads_of
 from opentrail.trails.registry import APPLIED_KEY, LIVE_PREFIX, Applied
 from opentrail.trails.status import status_prefix
 from opentrail.trails.trail import DeliveredFile, Trail, cursor_key
-from opentrail.trails.verdict import KnownKey
+from opentrail.verification.receipt import Head, heads_of
+from opentrail.verification.verdict import KnownKey
 
 
 class Delivered(msgspec.Struct, frozen=True):

@@ -19,13 +19,13 @@ from opentrail.cli.verify_show import Result, form_of, watched
 from opentrail.cli.verify_target import Opening, Place, Target, target_in, target_of
 from opentrail.clock import SystemClock
 from opentrail.errors import UsageError
-from opentrail.trails.bucketkeys import digest_name
-from opentrail.trails.examine import Examiner
-from opentrail.trails.receipt import judge, links, made_s, read_receipt, trail_of
-from opentrail.trails.survey import END_ANY, Asked, Survey, survey
-from opentrail.trails.verdict import NOTE, RECEIPT, Finding, KeyRing, Verdict, read_key_ring
-from opentrail.trails.verify import Expected, Files, verify
-from opentrail.trails.workers import Growing, Here, Processes, Threads, Workers, can_fork
+from opentrail.verification.bucketkeys import digest_name
+from opentrail.verification.examine import Examiner
+from opentrail.verification.receipt import judge, links, made_s, read_receipt, trail_of
+from opentrail.verification.survey import END_ANY, Asked, Survey, survey
+from opentrail.verification.verdict import NOTE, RECEIPT, Finding, KeyRing, Verdict, read_key_ring
+from opentrail.verification.verify import Expected, Files, verify
+from opentrail.verification.workers import Growing, Here, Processes, Threads, Workers, can_fork
 
 THREADS_S3, THREADS_MAX = 8, 32
 """For each job at an S3 endpoint, which may be far away and answer late; and of all jobs."""

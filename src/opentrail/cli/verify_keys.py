@@ -10,8 +10,8 @@ import msgspec
 from botocore import exceptions as driver
 
 from opentrail.errors import Unavailable
-from opentrail.trails.survey import Asked, Survey
-from opentrail.trails.verdict import SIGNED_LATE_S, KnownKey
+from opentrail.verification.survey import Asked, Survey
+from opentrail.verification.verdict import SIGNED_LATE_S, KnownKey
 
 PAGES_MAX = 1000
 """A key is valid for a month: more pages would be of no end."""

@@ -11,11 +11,11 @@ from opentrail.errors import UsageError
 from opentrail.eventlog.reader import SegmentReader
 from opentrail.trails.confess import told_given_up
 from opentrail.trails.digestfile import LogFileEntry
-from opentrail.trails.rederive import Rederivation
-from opentrail.trails.survey import Asked
 from opentrail.trails.trail import Trail
-from opentrail.trails.verdict import NOTE, Finding, Verdict
-from opentrail.trails.verify import Expected, Files, as_derived
+from opentrail.verification.rederive import Rederivation
+from opentrail.verification.survey import Asked
+from opentrail.verification.verdict import NOTE, Finding, Verdict
+from opentrail.verification.verify import Expected, Files, as_derived
 
 
 class AgainstLog:

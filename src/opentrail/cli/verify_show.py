@@ -10,7 +10,7 @@ from typing import Protocol, cast
 
 import click
 
-from opentrail.trails.verdict import COVERED, NOTE, Finding, Tally, Verdict
+from opentrail.verification.verdict import COVERED, NOTE, Finding, Tally, Verdict
 
 WORDS = {Verdict.VALID: "valid", Verdict.INVALID: "INVALID", Verdict.UNKNOWN: "cannot tell"}
 CHAINS_SHOWN_MAX = 5

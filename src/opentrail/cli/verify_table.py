@@ -18,7 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from opentrail.cli.verify_show import WORDS, safe, word_of
-from opentrail.trails.verdict import Finding, Verdict
+from opentrail.verification.verdict import Finding, Verdict
 
 _STYLES = {Verdict.VALID: "green", Verdict.INVALID: "red", Verdict.UNKNOWN: "yellow"}
 

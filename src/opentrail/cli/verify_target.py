@@ -19,19 +19,19 @@ from opentrail.objects.s3ask import Where
 from opentrail.objects.s3get import S3Get
 from opentrail.objects.setting import Upstream
 from opentrail.objects.table import BucketTable, check_profile
-from opentrail.trails.bucketkeys import digest_name
 from opentrail.trails.digestfile import HASH_ALGORITHM, LogFileEntry
-from opentrail.trails.elsewhere import End
-from opentrail.trails.examine import Examiner, Source
-from opentrail.trails.inbucket import InBucket
-from opentrail.trails.link import Link
 from opentrail.trails.names import Arn, parse_arn
-from opentrail.trails.receipt import links
-from opentrail.trails.survey import Asked
 from opentrail.trails.trail import Trail
-from opentrail.trails.uncovered import UNKNOWN_YET, Known
-from opentrail.trails.verdict import KeyRing
-from opentrail.trails.verify import Expected
+from opentrail.verification.bucketkeys import digest_name
+from opentrail.verification.elsewhere import End
+from opentrail.verification.examine import Examiner, Source
+from opentrail.verification.inbucket import InBucket
+from opentrail.verification.link import Link
+from opentrail.verification.receipt import links
+from opentrail.verification.survey import Asked
+from opentrail.verification.uncovered import UNKNOWN_YET, Known
+from opentrail.verification.verdict import KeyRing
+from opentrail.verification.verify import Expected
 
 _SCHEME = "s3://"
 STATE = "the server's state"

@@ -13,8 +13,8 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from opentrail.clock import iso_seconds
-from opentrail.trails.bucketkeys import LogName, Place, among_digests, stray_place
-from opentrail.trails.verdict import NOTE, Finding, Verdict
+from opentrail.verification.bucketkeys import LogName, Place, among_digests, stray_place
+from opentrail.verification.verdict import NOTE, Finding, Verdict
 
 MINUTE_S = 60
 END_OF_TIME = 1 << 62

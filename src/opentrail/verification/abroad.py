@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from opentrail.errors import Unavailable
-from opentrail.trails.ahead import Ahead
-from opentrail.trails.bucketkeys import DigestName, digest_name
 from opentrail.trails.digestfile import LogFileEntry
-from opentrail.trails.examine import Examined, Examiner, Judged
-from opentrail.trails.link import SUCCESSOR, Link, LogFiles, judged_by_name, kind_of, span_of
-from opentrail.trails.survey import Asked
-from opentrail.trails.verdict import NOTE, Finding, Verdict
+from opentrail.verification.ahead import Ahead
+from opentrail.verification.bucketkeys import DigestName, digest_name
+from opentrail.verification.examine import Examined, Examiner, Judged
+from opentrail.verification.link import SUCCESSOR, Link, LogFiles, judged_by_name, kind_of, span_of
+from opentrail.verification.survey import Asked
+from opentrail.verification.verdict import NOTE, Finding, Verdict
 
 BEGINS = "the chain begins there; what else lies there is not looked at: verify that bucket, too"
 UNJOINED = "two digests that follow one another do not join there"

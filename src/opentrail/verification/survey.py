@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from operator import attrgetter
 
 from opentrail.errors import ClientError
-from opentrail.trails.bucketkeys import (
+from opentrail.verification.bucketkeys import (
     ChainName,
     DigestName,
     LogName,
@@ -18,7 +18,7 @@ from opentrail.trails.bucketkeys import (
     outer_place,
     stray_place,
 )
-from opentrail.trails.examine import Source
+from opentrail.verification.examine import Source
 
 END_ANY = 1 << 40
 """Later than any digest ends."""

@@ -14,11 +14,11 @@ from opentrail.clock import iso_seconds
 from opentrail.errors import UsageError
 from opentrail.state.base import Entry
 from opentrail.state.stored import read
-from opentrail.trails.bucketkeys import TO_SECOND, seconds_of
 from opentrail.trails.keys import SIGNATURE_ALGORITHM, Signer
-from opentrail.trails.link import Link
 from opentrail.trails.progress import Chain
-from opentrail.trails.verdict import TIME_MAX, KeyRing, Verdict
+from opentrail.verification.bucketkeys import TO_SECOND, seconds_of
+from opentrail.verification.link import Link
+from opentrail.verification.verdict import TIME_MAX, KeyRing, Verdict
 
 VERSION = 1
 _ARN = re.compile(r"arn:[a-z-]+:cloudtrail:[a-z0-9-]+:[0-9]{12}:trail/[^/:]+")

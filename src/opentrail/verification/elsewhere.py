@@ -10,12 +10,12 @@ from collections.abc import Collection
 
 from opentrail.clock import iso_seconds
 from opentrail.errors import ClientError, Unavailable
-from opentrail.trails.bucketkeys import ChainName, DigestName, LogName, Whose, digest_name
 from opentrail.trails.digestfile import LogFileEntry
-from opentrail.trails.examine import Examined, Examiner
-from opentrail.trails.survey import END_ANY, digests_folder
-from opentrail.trails.uncovered import MINUTE_S
-from opentrail.trails.verdict import Verdict
+from opentrail.verification.bucketkeys import ChainName, DigestName, LogName, Whose, digest_name
+from opentrail.verification.examine import Examined, Examiner
+from opentrail.verification.survey import END_ANY, digests_folder
+from opentrail.verification.uncovered import MINUTE_S
+from opentrail.verification.verdict import Verdict
 
 HOPS_MAX = 16
 """So many buckets a chain is followed through: who moves a trail does so a few times in years."""

@@ -21,7 +21,7 @@ from typing import Protocol, TypeVar
 
 from opentrail.clock import SystemClock
 from opentrail.errors import Unavailable
-from opentrail.trails.examine import Examined, Examiner
+from opentrail.verification.examine import Examined, Examiner
 
 ItemT = TypeVar("ItemT")
 ResultT = TypeVar("ResultT")

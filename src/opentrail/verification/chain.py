@@ -9,15 +9,15 @@ import heapq
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from opentrail.trails.abroad import UNJOINED, Abroad
-from opentrail.trails.ahead import Ahead
-from opentrail.trails.bucketkeys import DigestName, digest_name, log_name
 from opentrail.trails.digestfile import LogFileEntry
-from opentrail.trails.examine import UNSIGNED, Examined, Judged, is_at_home
-from opentrail.trails.link import SUCCESSOR, Link, LogFiles, judged_by_name, kind_of, span_of
-from opentrail.trails.survey import Asked
-from opentrail.trails.uncovered import PATIENCE_WINDOWS, Coverage
-from opentrail.trails.verdict import NOTE, Finding, Verdict
+from opentrail.verification.abroad import UNJOINED, Abroad
+from opentrail.verification.ahead import Ahead
+from opentrail.verification.bucketkeys import DigestName, digest_name, log_name
+from opentrail.verification.examine import UNSIGNED, Examined, Judged, is_at_home
+from opentrail.verification.link import SUCCESSOR, Link, LogFiles, judged_by_name, kind_of, span_of
+from opentrail.verification.survey import Asked
+from opentrail.verification.uncovered import PATIENCE_WINDOWS, Coverage
+from opentrail.verification.verdict import NOTE, Finding, Verdict
 
 STRANGE = "is of no chain that the receipt or the server's state has"
 NO_DIGESTS = "no digests: the trail did not log then, or they were deleted"

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from opentrail.trails.digestfile import LogFileEntry
-from opentrail.trails.examine import Examiner, Judged
-from opentrail.trails.verdict import Finding, Verdict
-from opentrail.trails.workers import Later, Workers
+from opentrail.verification.examine import Examiner, Judged
+from opentrail.verification.verdict import Finding, Verdict
+from opentrail.verification.workers import Later, Workers
 
 WAITING_MAX = 4096
 """Findings that wait for a log file before them: their memory is bounded."""

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from opentrail.clock import iso_seconds
-from opentrail.trails.bucketkeys import DigestName
 from opentrail.trails.digestfile import LogFileEntry
-from opentrail.trails.examine import UNSIGNED, Examined, Examiner, Judged
-from opentrail.trails.verdict import Verdict
+from opentrail.verification.bucketkeys import DigestName
+from opentrail.verification.examine import UNSIGNED, Examined, Examiner, Judged
+from opentrail.verification.verdict import Verdict
 
 SUCCESSOR = "the digest after it"
 

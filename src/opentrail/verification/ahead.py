@@ -7,10 +7,10 @@ Each names the one before it, so that one after another would be asked for: over
 from collections.abc import Iterator
 
 from opentrail.errors import ClientError, Unavailable
-from opentrail.trails.bucketkeys import ChainName, DigestName
-from opentrail.trails.examine import Examined, Examiner
-from opentrail.trails.survey import digests_of
-from opentrail.trails.workers import Workers, examined
+from opentrail.verification.bucketkeys import ChainName, DigestName
+from opentrail.verification.examine import Examined, Examiner
+from opentrail.verification.survey import digests_of
+from opentrail.verification.workers import Workers, examined
 
 
 class Ahead:

@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from operator import attrgetter
 
-from opentrail.trails.bucketkeys import ChainName, DigestName, Whose, digest_name
-from opentrail.trails.examine import Examiner
+from opentrail.verification.bucketkeys import ChainName, DigestName, Whose, digest_name
+from opentrail.verification.examine import Examiner
 
 TURNS_MAX = 16
 """So many times a chain is looked for the root that it came from, the newest first: a prefix is changed

@@ -15,7 +15,9 @@ import msgspec
 
 from opentrail.errors import ClientError
 from opentrail.objects.readdir import NOT_IN_COPY
-from opentrail.trails.bucketkeys import (
+from opentrail.trails.digestfile import HASH_ALGORITHM, Digest, LogFileEntry
+from opentrail.trails.keys import SIGNATURE_ALGORITHM
+from opentrail.verification.bucketkeys import (
     TO_FRACTION,
     TO_SECOND,
     DigestName,
@@ -24,10 +26,8 @@ from opentrail.trails.bucketkeys import (
     log_name,
     seconds_of,
 )
-from opentrail.trails.digestfile import HASH_ALGORITHM, Digest, LogFileEntry
-from opentrail.trails.keys import SIGNATURE_ALGORITHM
-from opentrail.trails.ungzip import NotOneMember, sha256_of, unpacked
-from opentrail.trails.verdict import SIGNED_LATE_S, TIME_MAX, KeyRing, Verdict
+from opentrail.verification.ungzip import NotOneMember, sha256_of, unpacked
+from opentrail.verification.verdict import SIGNED_LATE_S, TIME_MAX, KeyRing, Verdict
 
 FOLDERS_CACHED = 1024
 """A digest's log files lie in a few."""

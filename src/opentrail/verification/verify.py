@@ -13,8 +13,9 @@ from collections.abc import Collection, Container, Iterable, Iterator, Mapping, 
 from dataclasses import dataclass, replace
 from itertools import islice
 
-from opentrail.trails.ahead import Ahead
-from opentrail.trails.bucketkeys import (
+from opentrail.trails.digestfile import LogFileEntry
+from opentrail.verification.ahead import Ahead
+from opentrail.verification.bucketkeys import (
     ChainName,
     DigestName,
     LogName,
@@ -23,15 +24,14 @@ from opentrail.trails.bucketkeys import (
     digest_name,
     log_name,
 )
-from opentrail.trails.chain import NO_DIGESTS, WINDOW_S, Chain, Hole
-from opentrail.trails.digestfile import LogFileEntry
-from opentrail.trails.elsewhere import Elsewhere, End
-from opentrail.trails.examine import Examined, Examiner, Judged
-from opentrail.trails.link import Link, LogFiles, span_of
-from opentrail.trails.looked import Check, looked_at
-from opentrail.trails.prefixes import put_together
-from opentrail.trails.survey import END_ANY, Asked, Survey, log_names
-from opentrail.trails.uncovered import (
+from opentrail.verification.chain import NO_DIGESTS, WINDOW_S, Chain, Hole
+from opentrail.verification.elsewhere import Elsewhere, End
+from opentrail.verification.examine import Examined, Examiner, Judged
+from opentrail.verification.link import Link, LogFiles, span_of
+from opentrail.verification.looked import Check, looked_at
+from opentrail.verification.prefixes import put_together
+from opentrail.verification.survey import END_ANY, Asked, Survey, log_names
+from opentrail.verification.uncovered import (
     MINUTE_S,
     PATIENCE_WINDOWS,
     UNKNOWN_YET,
@@ -45,8 +45,8 @@ from opentrail.trails.uncovered import (
     uncovered,
     undigested_files,
 )
-from opentrail.trails.verdict import COVERED, NOTE, Finding, Verdict
-from opentrail.trails.workers import Workers, examined
+from opentrail.verification.verdict import COVERED, NOTE, Finding, Verdict
+from opentrail.verification.workers import Workers, examined
 
 
 @dataclass(frozen=True, slots=True)
