@@ -98,6 +98,7 @@ def test_an_answer_that_says_no(code, status, expected):
         ("InternalError", 500),
         ("SlowDown", 503),
         ("RequestTimeout", 400),
+        ("TooManyRequestsException", 400),
         ("502", 502),
         ("429", 429),
         ("", 408),

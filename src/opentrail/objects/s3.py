@@ -291,7 +291,8 @@ def _read(body: _Body) -> bytes:
 _UNKNOWN_CODES = frozenset(
     ("InternalError", "RequestTimeout", "RequestTimeoutException", "ServiceUnavailable", "SlowDown",
      "Throttling", "ThrottlingException", "TooManyRequests", "OperationAborted", "InternalFailure",
-     "InternalException", "RequestLimitExceeded", "Throttled", "KMSThrottlingException")
+     "InternalException", "RequestLimitExceeded", "Throttled", "KMSThrottlingException",
+     "ThrottledException", "TooManyRequestsException")
 )  # fmt: skip
 """Answers after which the same call may succeed."""
 _NOT_IMPLEMENTED = 501

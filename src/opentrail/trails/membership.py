@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Who joins or leaves the organization joins or leaves its trails: each time a change in the log."""
 
-import logging
 from typing import Final
 
 import msgspec
 
 from opentrail.clock import Clock
-from opentrail.errors import ClientError
+from opentrail.errors import ClientError, Unavailable
 from opentrail.trails.organization import Organization, Organizations
 from opentrail.trails.registry import Registry
 from opentrail.trails.trail import Trail
@@ -16,8 +15,6 @@ LOOK_S: Final = 10.0
 """How often the organization is looked at: a new member's trail is there within that."""
 CHANGE: Final = "OrganizationChange"
 """What the log says changed the trail; no operation is called so."""
-
-_log = logging.getLogger("opentrail.trails")
 
 
 class Membership:
@@ -33,8 +30,8 @@ class Membership:
     def step(self) -> bool:
         """Look at the organization when it is time, and change its trails if it has changed.
 
-        An organization that cannot be seen leaves them as they are. Return False: what is to come is
-        not known. Raises: Unavailable. Corrupt.
+        Return False: what is to come is not known. Raises: Unavailable: the organization cannot be
+        seen, which leaves them as they are. Corrupt.
         """
         if self._clock.monotonic() < self._due_s:
             return False
@@ -52,8 +49,7 @@ class Membership:
         try:
             organization = self._organizations.of(trail.account)
         except ClientError as error:
-            _log.error("members of trail %s: %s", trail.arn, error)
-            return
+            raise Unavailable(f"the Organizations API refuses: {error}") from error
         if _as_of(trail, organization) != trail:
             self._change(trail, organization)
 
