@@ -14,7 +14,7 @@ from support.calls import Made, body, called
 
 from opentrail.aws.fault import MESSAGE_CHARS_MAX
 from opentrail.aws.request import RequestHead
-from opentrail.capture.echoed import SECRET_CHARS_MIN
+from opentrail.capture.echoed import SECRET_CHARS_MIN, SECRETS_MAX
 from opentrail.event.record import HIDDEN
 
 SECRET = "hunter2-and-more"
@@ -71,7 +71,14 @@ def test_a_secret_is_hidden_however_the_message_spells_it(spell):
     assert record["errorMessage"].strip("\"'") == HIDDEN
 
 
-@pytest.mark.parametrize("sent", [b'{"Name": "n", "SecretString": "%b",', b"%b" + b" " * 300_000])
+WORDS = b" ".join(b"word-%d" % number for number in range(2 * SECRETS_MAX))
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [b'{"Name": "n", "SecretString": "%b",', b"%b" + b" " * 300_000, WORDS + b" %b"],
+    ids=["cut", "long", "behind many words"],
+)
 def test_of_a_body_that_cannot_be_read_nothing_is_quoted(sent):
     made = Made("secretsmanager", "CreateSecret", sent % SECRET.encode(), protocol="json")
     made.more = failed(f"Unrecognized token '{SECRET}': expected a value")

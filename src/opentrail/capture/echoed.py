@@ -22,7 +22,7 @@ SECRET_CHARS_MIN = 4
 SECRETS_MAX = 1000
 """Texts of one request that are looked for: more are in no request that one error is about."""
 
-_WORD = re.compile(r"""[^\s"'{}\[\]<>:,;=&]{4,}""")
+_WORD = re.compile(r"""[^\s"'{}\[\]<>:,;=&]+""")
 _SIGNED = ("x-amz-signature=", "x-amz-security-token=", "signature=")
 
 
@@ -36,7 +36,7 @@ def without_echoes(
     """
     found = {text for text in _of_head(call.head) if len(text) >= SECRET_CHARS_MIN}
     if operation is not None and operation.input is not None:
-        for text in _of_request(operation, operation.input, call, names):
+        for text in _of_request(operation, operation.input, call, names, message):
             if len(found) >= SECRETS_MAX:
                 break
             if len(text) >= SECRET_CHARS_MIN:
@@ -75,14 +75,20 @@ def _of_head(head: RequestHead) -> Iterator[str]:
 
 
 def _of_request(
-    operation: Operation, shape: Shape, call: Call, names: frozenset[str]
+    operation: Operation, shape: Shape, call: Call, names: frozenset[str], message: str
 ) -> Iterator[str]:
     body = plain(call.request, call.head.headers).data
     members = request_members(operation, call.head, body)
     if members is not None:
         yield from _secrets(shape, members, names, secret=False)
-    else:  # which of its words are secret cannot be told
-        yield from (word[0] for word in _WORD.finditer(body.decode(errors="replace")))
+        return
+    # Which of its words are secret cannot be told; there may be very many, of which few are quoted.
+    starts = {message[at : at + SECRET_CHARS_MIN] for at in range(len(message))}
+    escapes = any(sign in message for sign in "\\%+")
+    for word in dict.fromkeys(_WORD.findall(body.decode(errors="replace"))):
+        forms = quotations(word, message) if escapes else (word,)
+        if not starts.isdisjoint([form[:SECRET_CHARS_MIN] for form in forms]):
+            yield word
 
 
 def _secrets(shape: Shape, value: object, names: frozenset[str], *, secret: bool) -> Iterator[str]:

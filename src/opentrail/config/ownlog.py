@@ -35,7 +35,5 @@ def log_to_stderr(form: str) -> None:
     )
     root = logging.getLogger()
     root.handlers = [handler]
-    root.setLevel(logging.WARNING)
-    logging.getLogger("opentrail").setLevel(
-        logging.INFO
-    )  # libraries tell how they work at that level
+    root.setLevel(logging.WARNING)  # below it libraries tell how they work
+    logging.getLogger("opentrail").setLevel(logging.INFO)
